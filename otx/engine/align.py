@@ -1,0 +1,351 @@
+"""`otx align`: corpus -> pairs -> batches -> encoder -> objective -> step -> checkpoint -> run folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from otx.config import Settings
+from otx.data.overlap import sentence_hashes
+from otx.engine import guards
+from otx.engine.composite import Composite
+from otx.engine.fit import FitHooks, FitSettings, fit
+from otx.engine.prepare import (
+    Material,
+    count_idf,
+    frozen_copy,
+    gather,
+    given_links,
+    make_objective,
+    open_encoder,
+    trainable,
+)
+from otx.engine.report import Reporter
+from otx.engine.runtime import (
+    StopSignals,
+    choose_autocast,
+    choose_device,
+    seed_step,
+    versions,
+)
+from otx.engine.views import PairBatch, Views, link_rows, weigh_words
+from otx.data.words import split_words
+from otx.errors import CheckpointError, Interrupted, OTXError
+from otx.plugins import PluginHost
+from otx.runs.folder import RunFolder
+from otx.types import Encoder, Loss, TokenBatch
+
+HASHES = "bitext-hashes.npy"
+DESCRIBED_LINES = 8
+
+
+class AlignJob:
+    """Alignment as the loop sees it: the encoder, the objective's own parameters, and the batches of the bitext."""
+
+    def __init__(
+        self, settings: Settings, encoder: Encoder, objective: Composite, material: Material
+    ) -> None:
+        align, needs = settings.align, objective.needs
+        frozen = needs.reference or (needs.links and align.links is None)
+        self.encoder, self.objective, self.material = encoder, objective, material
+        self.modules: Mapping[str, nn.Module] = {"encoder": encoder.module, "objective": objective}
+        self.views = Views(
+            encoder,
+            needs,
+            frozen_copy(encoder) if frozen else None,
+            align.links_layer,
+            align.word_vector,
+        )
+        self.idf = count_idf(material) if needs.idf else None
+        self.links = given_links(settings, material) if needs.links else None
+
+    def micro_batches(self, step: int) -> Sequence[tuple[int, np.ndarray]]:
+        """(corpus, indices) of the step's micro-batches."""
+        return self.material.plan.micro_batches(step)
+
+    def loss(self, batch: tuple[int, np.ndarray]) -> Loss:
+        """The composite objective's loss of one batch of one language pair."""
+        loss: Loss = self.objective(self.views(self._collate(*batch)))
+        return loss
+
+    def describe(self, batch: tuple[int, np.ndarray]) -> str:
+        """The corpus and the first lines of the batch."""
+        number, indices = batch
+        corpus = self.material.train[number]
+        lines = [str(corpus[int(i)].line) for i in indices[:DESCRIBED_LINES]]
+        more = f" and {len(indices) - DESCRIBED_LINES} more" if len(indices) > DESCRIBED_LINES else ""
+        return f"pairs of {corpus.name} in lines {', '.join(lines)}{more}"
+
+    def size(self, batch: tuple[int, np.ndarray]) -> tuple[int, int]:
+        """(pairs, sub-words of both sides)."""
+        number, indices = batch
+        return len(indices), int(self.material.tokenised[number].lengths[indices].sum())
+
+    def _collate(self, number: int, indices: np.ndarray) -> PairBatch:
+        source_rows, pivot_rows, lines = self.material.tokenised[number].rows(indices)
+        source, pivot = self.encoder.collate(source_rows), self.encoder.collate(pivot_rows)
+        batch = PairBatch(source, pivot)
+        given = None if self.links is None else self.links[number]
+        if given is not None:
+            batch.links = link_rows([sorted(given[line - 1]) for line in lines], source, pivot)
+        if self.idf is not None:
+            self._add_idf(batch, number, indices)
+        return batch
+
+    def _add_idf(self, batch: PairBatch, number: int, indices: np.ndarray) -> None:
+        assert self.idf is not None
+        corpus = self.material.train[number]
+        pairs = [corpus[int(i)] for i in indices]
+        kept = corpus.pretokenised
+        texts = [[p.source for p in pairs], [p.pivot for p in pairs]]
+        words = [
+            [[t[a:b] for a, b in split_words(t, pretokenised=kept)] for t in side] for side in texts
+        ]
+        own, pivot = self.idf[number]
+        device = batch.source.ids.device
+        batch.source_idf = weigh_words(words[0], own.weight, _words(batch.source), device)
+        batch.pivot_idf = weigh_words(words[1], pivot.weight, _words(batch.pivot), device)
+
+
+def _words(batch: TokenBatch) -> int:
+    return max(int(batch.word_index.max()) + 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a run would do: for ``--dry-run`` and the record."""
+
+    corpora: list[dict[str, Any]]
+    steps: int
+    parameters: int
+    checkpoint_megabytes: float
+
+
+def align(
+    settings: Settings,
+    host: PluginHost,
+    reporter: Reporter,
+    *,
+    name: str | None = None,
+    resume: RunFolder | None = None,
+) -> RunFolder:
+    """Run an alignment to its end and return its folder; with ``resume``, go on with that run.
+
+    Raises Interrupted (exit 5) after SIGINT or SIGTERM, everything saved; TrainingError when the loop stops itself;
+    CheckpointError when a resumed run's model, tokenizer or text is not what it was started with.
+    """
+    root = Path(settings.runs.folder)
+    device = choose_device(settings.align.device)
+    with StopSignals() as signals:
+        encoder, objective, material = _prepare(settings, host, reporter, root, device)
+        outline = make_outline(settings, encoder, material)
+        remedy = "start it again: nothing was lost"
+        signals.raise_if_requested("the preparation of the data", remedy)
+        digest = encoder.digest()
+        run = resume or _new_run(root, name, settings, encoder, digest, material, outline)
+        with run.lock():
+            if resume is not None:
+                _refuse_changes(run, digest, material)
+            host.notify("otx_run_started", folder=run.path, settings=settings.as_dict())
+            try:
+                _train(settings, host, reporter, run, encoder, objective, material, outline, signals)
+            except Interrupted:
+                _end(run, host, "interrupted")
+                raise
+            except OTXError as error:
+                run.update(error=str(error))
+                _end(run, host, "failed")
+                raise
+            _end(run, host, "finished")
+    return run
+
+
+def plan(settings: Settings, host: PluginHost, reporter: Reporter) -> Outline:
+    """What ``align`` would do, writing no run folder (``--dry-run``)."""
+    root = Path(settings.runs.folder)
+    device = choose_device(settings.align.device)
+    encoder, _, material = _prepare(settings, host, reporter, root, device)
+    return make_outline(settings, encoder, material)
+
+
+def _prepare(
+    settings: Settings, host: PluginHost, reporter: Reporter, root: Path, device: torch.device
+) -> tuple[Encoder, Composite, Material]:
+    reporter.stage(f"loading the encoder {settings.align.model}")
+    encoder = open_encoder(settings.align.model, host.registry, settings)
+    encoder.max_length = min(encoder.max_length, settings.align.max_length)
+    seed_step(settings.align.seed, -1)
+    objective = make_objective(settings, host.registry, encoder.dimension)
+    material = gather(settings, host.registry, encoder, root / ".cache", reporter)
+    encoder.module.to(device).eval()
+    objective.to(device)
+    return encoder, objective, material
+
+
+def make_outline(settings: Settings, encoder: Encoder, material: Material) -> Outline:
+    """Counts of pairs, steps, parameters and bytes."""
+    wanted = settings.align
+    steps = wanted.steps or max(1, round(wanted.epochs * material.plan.steps_per_epoch))
+    size = sum(p.numel() * 4 for p in encoder.module.parameters())
+    corpora = [
+        {
+            "name": train.name,
+            "source": train.source_language,
+            "pivot": train.pivot_language,
+            "pairs": len(train),
+            "held_out": len(select) + len(report),
+            "refused": len(train.problems()),
+            "filtered": filtered,
+            "cut_sides": tokens.cut_sides,
+            "unknown_rate": tokens.unknown_rate,
+            "fingerprint": train.fingerprint(),
+        }
+        for train, select, report, tokens, filtered in zip(
+            material.train,
+            material.select,
+            material.report,
+            material.tokenised,
+            material.filtered,
+            strict=True,
+        )
+    ]
+    return Outline(corpora, steps, trainable(encoder), 3 * size / 1e6)
+
+
+def _new_run(
+    root: Path,
+    name: str | None,
+    settings: Settings,
+    encoder: Encoder,
+    digest: str,
+    material: Material,
+    outline: Outline,
+) -> RunFolder:
+    stem = "-".join([*(text.split("*")[-1] for text in settings.align.objective[:1]), Path(settings.align.model).name])
+    run = RunFolder.create(root, name, stem=stem, kind="align", settings=settings.as_dict())
+    run.update(
+        model=settings.align.model,
+        model_digest_before=digest,
+        objectives=list(settings.align.objective),
+        alignment_seed=settings.align.seed,
+        origins=settings.origins(),
+        corpora=outline.corpora,
+        steps=outline.steps,
+        trainable_parameters=outline.parameters,
+        encoder_notes=list(getattr(encoder, "notes", [])),
+        versions=versions(),
+    )
+    problems = [problem for corpus in material.train for problem in corpus.problems()]
+    run.add_problems(problems)
+    run.update(problems=dict(Counter(problem.kind for problem in problems)))
+    hashes = sentence_hashes(material.train)
+    np.save(run.path / HASHES, hashes)
+    return run
+
+
+def _refuse_changes(run: RunFolder, digest: str, material: Material) -> None:
+    before = {"the model": run.record["model_digest_before"]}
+    before |= {f"corpus {c['name']} ({c['source']})": c["fingerprint"] for c in run.record["corpora"]}
+    now = {"the model": digest}
+    now |= {f"corpus {c.name} ({c.source_language})": c.fingerprint() for c in material.train}
+    for what in sorted({*before, *now}):
+        if before.get(what) != now.get(what):
+            raise CheckpointError(
+                f"run {run.name} cannot be resumed: {what} changed "
+                f"({str(before.get(what))[:12]} then, {str(now.get(what))[:12]} now)",
+                "put it back as it was, or start a new run",
+            )
+
+
+def _train(
+    settings: Settings,
+    host: PluginHost,
+    reporter: Reporter,
+    run: RunFolder,
+    encoder: Encoder,
+    objective: Composite,
+    material: Material,
+    outline: Outline,
+    signals: StopSignals,
+) -> None:
+    wanted = settings.align
+
+    def measured() -> dict[str, float]:
+        return guards.measure(
+            encoder, material.report, material.gold, wanted.layer, wanted.word_vector
+        )
+
+    if "guards" not in run.record:
+        reporter.stage("measuring the untouched encoder on held-out pairs")
+        run.update(guards={"before": measured()}, status="running")
+    job = AlignJob(settings, encoder, objective, material)
+    reporter.stage(f"aligning with {', '.join(wanted.objective)}: {outline.steps} steps")
+    reached = fit(
+        job,
+        _fit_settings(settings, outline.steps),
+        run.checkpoints,
+        _hooks(run, host, reporter, outline.steps, signals),
+    )
+    if reached < outline.steps:
+        raise Interrupted(
+            f"interrupted at step {reached} of {outline.steps}; everything is saved in {run.path}",
+            f"go on with: otx align --resume {run.name}",
+        )
+    encoder.save(run.model)
+    run.update(model_digest=encoder.digest())
+    reporter.stage("measuring the aligned encoder on the same held-out pairs")
+    after = measured()
+    before = run.record["guards"]["before"]
+    rows = run.metrics()
+    verdict = guards.verdict(rows[0]["loss"], rows[-1]["loss"], before, after)
+    run.update(guards={"before": before, "after": after}, verdict=verdict)
+    for line in verdict:
+        reporter.notice(line)
+
+
+def _fit_settings(settings: Settings, steps: int) -> FitSettings:
+    wanted = settings.align
+    return FitSettings(
+        steps=steps,
+        lr=wanted.lr,
+        seed=wanted.seed,
+        warmup=wanted.warmup,
+        weight_decay=wanted.weight_decay,
+        clip=wanted.clip,
+        checkpoint_every=wanted.checkpoint_every,
+        keep_checkpoints=wanted.keep_checkpoints,
+        autocast=choose_autocast(wanted.dtype, choose_device(wanted.device)),
+    )
+
+
+def _hooks(
+    run: RunFolder, host: PluginHost, reporter: Reporter, steps: int, signals: StopSignals
+) -> FitHooks:
+    def step_finished(row: dict[str, float]) -> None:
+        run.append_metrics(row)
+        reporter.progress("align", int(row["step"]), steps, row)
+        _record_failures(run, host.notify("otx_step_finished", folder=run.path, step=int(row["step"]), metrics=row))
+
+    def checkpoint_saved(path: Path) -> None:
+        _record_failures(run, host.notify("otx_checkpoint_saved", folder=run.path, checkpoint=path))
+
+    return FitHooks(
+        run.rewind, step_finished, checkpoint_saved, reporter.notice, lambda: signals.requested
+    )
+
+
+def _record_failures(run: RunFolder, failures: Sequence[str]) -> None:
+    if failures:
+        run.update(observer_failures=[*run.record.get("observer_failures", []), *failures])
+
+
+def _end(run: RunFolder, host: PluginHost, status: str) -> None:
+    run.update(status=status)
+    _record_failures(run, host.notify("otx_run_finished", folder=run.path, status=status))

@@ -1,0 +1,304 @@
+"""`otx eval`: run folder -> encoder -> task -> score per example -> run folder; each unit is written when done."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from otx.config import Settings
+from otx.data.overlap import count_hits
+from otx.engine.align import HASHES
+from otx.engine.finetune import Predictor, predictor, train_head
+from otx.engine.fit import FitHooks
+from otx.engine.prepare import open_encoder
+from otx.engine.report import Reporter
+from otx.engine.runtime import StopSignals, choose_autocast, choose_device, versions
+from otx.errors import Interrupted, UsageError
+from otx.plugins import PluginHost
+from otx.runs.folder import RunFolder
+from otx.runs.results import EvalUnit, content_key, find_unit, write_unit
+from otx.types import Encoder, Example, ProbeTask, Score, Task, TransferTask
+
+UNIT_SCHEMA = 1
+
+
+@dataclass(slots=True)
+class Bench:
+    """One task on one encoder: everything that a unit's content key is made of."""
+
+    task: Task
+    options: dict[str, Any]
+    run: RunFolder
+    encoder: Encoder
+    model_digest: str
+    settings: Settings
+    reporter: Reporter
+    signals: StopSignals
+
+    def key(self, language: str, head_seed: int | None, floor: str | None = None) -> str:
+        """The content key of one unit: equal keys mean equal numbers."""
+        transfer = self.task.info.kind == "transfer"
+        training = cast(TransferTask, self.task).training_fingerprint() if transfer else None
+        return content_key(
+            schema=UNIT_SCHEMA,
+            task=self.task.info.name,
+            version=self.task.info.version,
+            language=language,
+            data=self.task.fingerprint(language),
+            training=None if floor else training,
+            model=None if floor else self.model_digest,
+            options=self.options,
+            head_seed=head_seed,
+            floor=floor,
+        )
+
+
+def evaluate(
+    settings: Settings,
+    host: PluginHost,
+    reporter: Reporter,
+    tasks: Sequence[str],
+    targets: Sequence[RunFolder],
+) -> list[tuple[RunFolder, EvalUnit]]:
+    """Evaluate every task on every target; units with a known content key are read, not computed.
+
+    Raises Interrupted (exit 5) after a signal: finished units are kept, and the same command goes on with the rest.
+    """
+    entries = [host.registry.find("task", name) for name in tasks]
+    options = [settings.options_for(entry) for entry in entries]
+    made: list[Task] = [
+        entry.load()(option) for entry, option in zip(entries, options, strict=True)
+    ]
+    device = choose_device(settings.align.device)
+    found: list[tuple[RunFolder, EvalUnit]] = []
+    with StopSignals() as signals:
+        for run in targets:
+            for task, option in zip(made, options, strict=True):
+                encoder = _encoder_of(run, host, settings)
+                encoder.module.to(device).eval()
+                bench = Bench(
+                    task, _plain(option), run, encoder, encoder.digest(), settings, reporter, signals
+                )
+                with run.lock():
+                    units = _probe(bench) if task.info.kind == "probe" else _transfer(bench)
+                    found += [(run, unit) for unit in units]
+    return found
+
+
+def targets_of(
+    settings: Settings, host: PluginHost, names: Sequence[str], model: str | None
+) -> list[RunFolder]:
+    """The runs to evaluate, each behind its untouched encoder; with ``model``, that encoder untouched and nothing else."""
+    root = Path(settings.runs.folder)
+    if model is not None:
+        return [_untouched(root, model, host, settings)]
+    runs = [RunFolder.open(root, name) for name in names] or [RunFolder.newest(root)]
+    targets: dict[str, RunFolder] = {}
+    for run in runs:
+        if run.record["kind"] == "align":
+            if run.record["status"] != "finished":
+                raise UsageError(
+                    f"run {run.name} is {run.record['status']}, not finished",
+                    f"finish it with: otx align --resume {run.name}",
+                )
+            before = _untouched(root, run.record["model"], host, settings)
+            targets[before.name] = before
+    return [*targets.values(), *(run for run in runs if run.name not in targets)]
+
+
+def _untouched(root: Path, model: str, host: PluginHost, settings: Settings) -> RunFolder:
+    digest = open_encoder(model, host.registry, settings).digest()
+    return RunFolder.untouched(root, model, digest)
+
+
+def _encoder_of(run: RunFolder, host: PluginHost, settings: Settings) -> Encoder:
+    reference = run.record["model"]
+    if run.record["kind"] == "align":
+        plugin, colon, _ = reference.partition(":")
+        reference = f"{plugin}:{run.model}" if colon else str(run.model)
+    return open_encoder(reference, host.registry, settings)
+
+
+def _languages(bench: Bench) -> list[str]:
+    there = bench.task.languages()
+    wanted = list(bench.settings.eval.languages) or there
+    missing = [language for language in wanted if language not in there]
+    if missing:
+        raise UsageError(
+            f"{bench.task.info.name} has no data for {', '.join(missing)}",
+            f"it has: {', '.join(there)}",
+        )
+    return wanted
+
+
+def _probe(bench: Bench) -> list[EvalUnit]:
+    task = cast(ProbeTask, bench.task)
+    units = []
+    for language in _languages(bench):
+        key = bench.key(language, None)
+        unit = find_unit(bench.run, key)
+        if unit is None:
+            _stop_if_asked(bench)
+            bench.reporter.stage(f"{task.info.name} {language} on {bench.run.name}")
+            began = time.perf_counter()
+            scores = task.probe(bench.encoder, language)
+            unit = _write(bench, key, language, None, scores, None, began)
+        units.append(unit)
+    return units
+
+
+def _transfer(bench: Bench) -> list[EvalUnit]:
+    task = cast(TransferTask, bench.task)
+    languages = _languages(bench)
+    units = _floors(bench, task, languages)
+    carried = bench.encoder.carried_head(task.head_kind)
+    seeds: Iterable[int | None] = [None] if carried is not None else bench.settings.eval.seeds
+    for seed in seeds:
+        keys = {language: bench.key(language, seed) for language in languages}
+        known = {language: find_unit(bench.run, key) for language, key in keys.items()}
+        if None not in known.values():
+            units += [unit for unit in known.values() if unit is not None]
+            continue
+        if seed is None:
+            assert carried is not None
+            predict = predictor(task, bench.encoder, carried, carried)
+        else:
+            predict = _fitted(bench, task, seed)
+        for language in languages:
+            unit = known[language]
+            if unit is None:
+                _stop_if_asked(bench)
+                unit = _predicted(bench, task, predict, language, keys[language], seed)
+            units.append(unit)
+        shutil.rmtree(_head_folder(bench, seed), ignore_errors=True)
+    return units
+
+
+def _predicted(
+    bench: Bench, task: TransferTask, predict: Predictor, language: str, key: str, seed: int | None
+) -> EvalUnit:
+    bench.reporter.stage(f"{task.info.name} {language} on {bench.run.name}, head seed {seed}")
+    began = time.perf_counter()
+    examples = task.examples(language)
+    predictions = predict(examples)
+    scores = [task.score(predictions[example.id], example) for example in examples]
+    return _write(bench, key, language, seed, scores, predictions, began)
+
+
+def _head_folder(bench: Bench, seed: int | None) -> Path:
+    training = cast(TransferTask, bench.task).training_fingerprint()
+    key = content_key(
+        model=bench.model_digest, training=training, options=bench.options, head_seed=seed
+    )
+    return bench.run.path / "eval" / bench.task.info.name / f".head-{key[:12]}"
+
+
+def _fitted(bench: Bench, task: TransferTask, seed: int) -> Predictor:
+    """A head fitted on the source language, from a fresh copy of the run's encoder; a killed fit goes on."""
+    host_label = f"{task.info.name} head, seed {seed}, on {bench.run.name}"
+    bench.reporter.stage(f"fitting the {host_label}")
+    encoder = bench.encoder.fresh_copy()
+    steps = {"total": 0}
+
+    def step_finished(row: dict[str, float]) -> None:
+        bench.reporter.progress(host_label, int(row["step"]), steps["total"], row)
+
+    hooks = FitHooks(
+        lambda step: None,
+        step_finished,
+        lambda path: None,
+        bench.reporter.notice,
+        lambda: bench.signals.requested,
+    )
+    autocast = choose_autocast(bench.settings.align.dtype, next(encoder.module.parameters()).device)
+    predict, reached, development = train_head(
+        task, encoder, seed, _head_folder(bench, seed), hooks, autocast, task.options
+    )
+    if predict is None:
+        raise Interrupted(
+            f"interrupted at step {reached} of the {host_label}; everything is saved",
+            "the same command goes on from there",
+        )
+    return predict
+
+
+def _floors(bench: Bench, task: TransferTask, languages: Sequence[str]) -> list[EvalUnit]:
+    units = []
+    for language in languages:
+        scores: dict[str, list[Score]] | None = None
+        for name in task.floor_names:
+            key = bench.key(language, None, name)
+            unit = find_unit(bench.run, key)
+            if unit is None:
+                began = time.perf_counter()
+                scores = scores or task.floors(language)
+                unit = _write(bench, key, language, None, scores[name], None, began, floor=name)
+            units.append(unit)
+    return units
+
+
+def _write(
+    bench: Bench,
+    key: str,
+    language: str,
+    seed: int | None,
+    scores: Sequence[Score],
+    predictions: dict[str, Any] | None,
+    began: float,
+    floor: str | None = None,
+) -> EvalUnit:
+    task = bench.task
+    names = {name for score in scores for name in score.statistics}
+    sums = {name: sum(score.statistics[name] for score in scores) for name in names}
+    transfer = task.info.kind == "transfer"
+    unit = EvalUnit(
+        task=task.info.name,
+        task_version=task.info.version,
+        language=language,
+        metrics={metric.name: float(metric.compute(sums)) for metric in task.info.metrics},
+        alignment_seed=bench.run.record.get("alignment_seed"),
+        head_seed=seed,
+        key=key,
+        data_digest=task.fingerprint(language),
+        model_digest=bench.model_digest,
+        training_digest=cast(TransferTask, task).training_fingerprint() if transfer else None,
+        count=len(scores),
+        floor=floor,
+        options=bench.options,
+        contamination=_contamination(bench, language),
+        seconds=time.perf_counter() - began,
+        versions=versions(),
+    )
+    write_unit(bench.run, unit, scores, predictions)
+    return unit
+
+
+def _contamination(bench: Bench, language: str) -> dict[str, int]:
+    """How many of the tested texts occur, normalised, in the run's bitext."""
+    path = bench.run.path / HASHES
+    texts = [
+        text
+        for example in bench.task.examples(language)
+        for text in example.fields.values()
+        if isinstance(text, str)
+    ]
+    hits = count_hits(texts, np.load(path)) if path.exists() else 0
+    return {"hits": hits, "size": len(texts)}
+
+
+def _stop_if_asked(bench: Bench) -> None:
+    bench.signals.raise_if_requested(
+        f"the evaluation of {bench.run.name}", "finished units are kept; the same command goes on"
+    )
+
+
+def _plain(options: Any) -> dict[str, Any]:
+    """Options as JSON values, without where the data lies: that is in the data's digest."""
+    values = asdict(options) if is_dataclass(options) and not isinstance(options, type) else {}
+    return {name: value for name, value in values.items() if name not in ("data", "train")}

@@ -1,0 +1,149 @@
+"""Loss is not the goal: what alignment did to retrieval, word alignment and the spread of the vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from otx.links.aer import METRICS, aer_statistics
+from otx.links.extract import argmax
+from otx.links.pharaoh import GoldPair
+from otx.types import Corpus, Encoder, TokenRow, WordVector
+
+BATCH = 64
+COLLAPSE_PAIRS = 4_000
+
+
+def measure(
+    encoder: Encoder,
+    corpora: Sequence[Corpus],
+    gold: Sequence[GoldPair],
+    layer: int,
+    word_vector: WordVector,
+) -> dict[str, float]:
+    """The guards' numbers as ``name -> number``.
+
+    ``retrieval.xx``: share of held-out sentences whose translation is nearest by cosine, both ways averaged;
+    ``retrieval``: the mean over languages; ``aer``: alignment error rate of the mutual argmax on the gold pairs, if
+    any; ``random_cosine``: mean cosine of random pairs of held-out sentence vectors (1 = collapsed);
+    ``effective_rank``: exp of the entropy of the singular values of the centred sentence vectors (Roy & Vetterli 2007).
+    """
+    was_training = encoder.module.training
+    encoder.module.eval()
+    with torch.no_grad():
+        numbers = _retrieval(encoder, corpora, layer)
+        if gold:
+            numbers["aer"] = alignment_error(encoder, gold, layer, word_vector)
+    encoder.module.train(was_training)
+    return numbers
+
+
+def _retrieval(encoder: Encoder, corpora: Sequence[Corpus], layer: int) -> dict[str, float]:
+    numbers: dict[str, float] = {}
+    everything = []
+    for corpus in corpora:
+        if len(corpus) == 0:
+            continue
+        pairs = [corpus[i] for i in range(len(corpus))]
+        kept = corpus.pretokenised
+        source = sentence_vectors(encoder, [p.source for p in pairs], layer, kept)
+        pivot = sentence_vectors(encoder, [p.pivot for p in pairs], layer, kept)
+        numbers[f"retrieval.{corpus.source_language}"] = nearest_accuracy(source, pivot)
+        everything += [source, pivot]
+    if everything:
+        numbers["retrieval"] = sum(numbers.values()) / len(numbers)
+        vectors = torch.cat(everything)
+        numbers["random_cosine"] = random_cosine(vectors)
+        numbers["effective_rank"] = effective_rank(vectors)
+    return numbers
+
+
+def sentence_vectors(
+    encoder: Encoder, texts: Sequence[str], layer: int, pretokenised: bool = False
+) -> Tensor:
+    """Mean-pooled sentence vectors ``[N, D]`` (float32, CPU), in the order of the texts."""
+    rows = encoder.tokenise(texts, pretokenised=pretokenised)
+    found: list[Tensor] = [torch.empty(0)] * len(rows)
+    for indices in by_length(rows):
+        batch = encoder.collate([rows[i] for i in indices])
+        vectors = encoder.encode(batch, (layer,)).sentences(layer).float().cpu()
+        for index, vector in zip(indices, vectors, strict=True):
+            found[index] = vector
+    return torch.stack(found)
+
+
+def by_length(rows: Sequence[TokenRow]) -> Iterator[list[int]]:
+    """Indices of the rows in batches of similar length."""
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
+    for start in range(0, len(order), BATCH):
+        yield order[start : start + BATCH]
+
+
+def nearest_accuracy(x: Tensor, y: Tensor) -> float:
+    """Share of rows of ``x [N, D]`` whose nearest row of ``y`` by cosine is their own, averaged with the way back."""
+    similarity = functional.normalize(x, dim=1) @ functional.normalize(y, dim=1).T
+    truth = torch.arange(len(x))
+    forward = (similarity.argmax(1) == truth).float().mean()
+    backward = (similarity.argmax(0) == truth).float().mean()
+    return float((forward + backward) / 2)
+
+
+def random_cosine(vectors: Tensor) -> float:
+    """Mean cosine of random pairs of different rows of ``[N, D]``."""
+    generator = torch.Generator().manual_seed(0)
+    i = torch.randint(len(vectors), (COLLAPSE_PAIRS,), generator=generator)
+    step = torch.randint(1, max(2, len(vectors)), (COLLAPSE_PAIRS,), generator=generator)
+    j = (i + step) % len(vectors)
+    return float(functional.cosine_similarity(vectors[i], vectors[j]).mean())
+
+
+def effective_rank(vectors: Tensor) -> float:
+    """exp(entropy of the normalised singular values) of the centred rows of ``[N, D]``; 1 = one direction."""
+    values = torch.linalg.svdvals(vectors - vectors.mean(0))
+    shares = values / values.sum().clamp(min=1e-12)
+    return float(torch.exp(torch.special.entr(shares).sum()))
+
+
+def alignment_error(
+    encoder: Encoder, gold: Sequence[GoldPair], layer: int, word_vector: WordVector
+) -> float:
+    """AER of the mutual argmax of the cosine of word vectors, over all gold pairs; lost words have no links."""
+    source = encoder.tokenise([" ".join(pair.source) for pair in gold], pretokenised=True)
+    pivot = encoder.tokenise([" ".join(pair.target) for pair in gold], pretokenised=True)
+    sums: dict[str, float] = {}
+    for indices in by_length(source):
+        x, x_mask = encoder.encode(encoder.collate([source[i] for i in indices]), (layer,)).words(
+            layer, word_vector
+        )
+        y, y_mask = encoder.encode(encoder.collate([pivot[i] for i in indices]), (layer,)).words(
+            layer, word_vector
+        )
+        similarity = functional.normalize(x.float(), dim=-1) @ functional.normalize(
+            y.float(), dim=-1
+        ).transpose(1, 2)
+        real = x_mask.unsqueeze(2) & y_mask.unsqueeze(1)
+        similarity = similarity.masked_fill(~real, -2.0).cpu()
+        for row, index in enumerate(indices):
+            rows, columns = int(x_mask[row].nonzero().max()) + 1, int(y_mask[row].nonzero().max()) + 1
+            links = argmax(similarity[row, :rows, :columns])
+            for name, value in aer_statistics(links, gold[index].links).items():
+                sums[name] = sums.get(name, 0.0) + value
+    error = next(metric for metric in METRICS if metric.name == "aer")
+    return float(error.compute(sums))
+
+
+def verdict(loss_first: float, loss_last: float, before: dict[str, float], after: dict[str, float]) -> list[str]:
+    """Plain sentences about what got worse; said loudest when the loss fell meanwhile."""
+    fell = "the loss fell, but " if loss_last < loss_first else ""
+    lines = []
+    if after.get("retrieval", 0) < before.get("retrieval", 0):
+        lines.append(f"{fell}held-out retrieval fell from {before['retrieval']:.1%} to {after['retrieval']:.1%}")
+    if after.get("aer", 0) > before.get("aer", 0):
+        lines.append(f"{fell}word-alignment error rose from {before['aer']:.3f} to {after['aer']:.3f}")
+    if after.get("effective_rank", 0) < 0.5 * before.get("effective_rank", 0):
+        ranks = f"{before['effective_rank']:.0f} to {after['effective_rank']:.0f}"
+        lines.append(f"{fell}the sentence vectors are collapsing: effective rank {ranks}")
+    return lines

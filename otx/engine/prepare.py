@@ -1,0 +1,160 @@
+"""From settings to the things they name: encoder, objectives, corpora, held-out pairs, batches."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from otx.config import Settings, parse_objective
+from otx.data.batches import BatchPlan
+from otx.data.corpora import open_corpora
+from otx.data.filters import FilterSettings, filter_corpus
+from otx.data.idf import Idf
+from otx.data.split import split
+from otx.data.tokenised import TokenisedPairs, tokenise
+from otx.engine.composite import Composite
+from otx.engine.report import Reporter
+from otx.errors import DataError, UsageError
+from otx.links.pharaoh import GoldPair, read_gold, read_links
+from otx.registry import Registry
+from otx.types import Corpus, Encoder, Links
+
+DEFAULT_ENCODER = "huggingface"
+
+
+@dataclass(slots=True)
+class Material:
+    """The text side of a run: what is trained on, what is held out, and how it is drawn."""
+
+    train: list[Corpus]
+    select: list[Corpus]
+    report: list[Corpus]
+    tokenised: list[TokenisedPairs]
+    plan: BatchPlan
+    filtered: list[dict[str, int]]
+    gold: list[GoldPair]
+
+
+def open_encoder(reference: str, registry: Registry, settings: Settings) -> Encoder:
+    """``mini`` or another registered name, ``name:reference`` for a plugin, else a Hugging Face folder or Hub id."""
+    name, _, rest = reference.partition(":")
+    known = {entry.name for entry in registry.entries("encoder")}
+    if name not in known:
+        name, rest = DEFAULT_ENCODER, reference
+    entry = registry.find("encoder", name)
+    encoder: Encoder = entry.load()(rest or name, settings.options_for(entry))
+    return encoder
+
+
+def frozen_copy(encoder: Encoder) -> Encoder:
+    """The encoder as it is now, in evaluation mode, without gradients."""
+    twin = copy.deepcopy(encoder)
+    twin.module.eval().requires_grad_(False)
+    return twin
+
+
+def make_objective(settings: Settings, registry: Registry, dimension: int) -> Composite:
+    """The weighted objectives of ``align.objective``, their options checked."""
+    parts = []
+    for text in settings.align.objective:
+        weight, name = parse_objective(text)
+        entry = registry.find("objective", name)
+        parts.append((name, weight, entry.load()(settings.options_for(entry), dimension)))
+    if not parts:
+        raise UsageError("no objective is given", "name one with --objective; see otx list objectives")
+    return Composite(parts)
+
+
+def gather(
+    settings: Settings, registry: Registry, encoder: Encoder, cache: Path, reporter: Reporter
+) -> Material:
+    """Open, filter, split and tokenise the corpora, and plan their batches."""
+    align = settings.align
+    reporter.stage("reading the corpora")
+    corpora = open_corpora(align.corpus, registry, settings)
+    wanted = FilterSettings(align.drop_duplicates, align.length_ratio, align.drop_identical)
+    kept, counts = [], []
+    for corpus in corpora:
+        filtered, count = filter_corpus(corpus, wanted)
+        if len(filtered) == 0:
+            raise DataError(f"corpus {corpus.name}: no pair is left", "look at problems.jsonl and the filters")
+        kept.append(filtered)
+        counts.append(count)
+    parts = split(kept, align.heldout, align.seed)
+    train, select, report = (list(part) for part in zip(*parts, strict=True))
+    reporter.stage("cutting the text into sub-words")
+    tokenised = [tokenise(corpus, encoder, cache) for corpus in train]
+    plan = BatchPlan(
+        [pairs.lengths for pairs in tokenised],
+        batch_tokens=align.batch_tokens,
+        seed=align.seed,
+        sampling=align.sampling,
+        every_pair=align.every_pair,
+        accumulate=align.accumulate,
+    )
+    return Material(train, select, report, tokenised, plan, counts, gold_pairs(settings, corpora))
+
+
+def gold_pairs(settings: Settings, corpora: Sequence[Corpus]) -> list[GoldPair]:
+    """The gold word alignments for the guards: ``--gold FILE``, else those that a corpus brings for its languages."""
+    if settings.align.gold is not None:
+        gold = Path(settings.align.gold)
+        sentences = gold.with_suffix(".src-tgt")
+        return read_gold(gold, sentences, settings.align.index_base)
+    found: list[GoldPair] = []
+    for corpus in corpora:
+        files = getattr(corpus, "gold", None)
+        if files is not None:
+            gold, sentences = files
+            found += read_gold(gold, sentences, 0)
+    return found
+
+
+def count_idf(material: Material) -> list[tuple[Idf, Idf]]:
+    """Inverse document frequencies of both sides of every training corpus."""
+    return [(Idf.count(corpus, "source"), Idf.count(corpus, "pivot")) for corpus in material.train]
+
+
+def given_links(settings: Settings, material: Material) -> list[Sequence[Links] | None]:
+    """Word links by corpus: from ``align.links`` (``FILE`` for one language pair, ``xx:FILE,yy:FILE`` for several)."""
+    text = settings.align.links
+    if text is None:
+        return [corpus.links() for corpus in material.train]
+    files = {}
+    for item in text.split(","):
+        language, _, path = item.rpartition(":")
+        files[language or material.train[0].source_language] = Path(path)
+    links: list[Sequence[Links] | None] = []
+    for corpus in material.train:
+        if corpus.source_language not in files:
+            raise UsageError(
+                f"align.links names no file for {corpus.source_language}",
+                "write xx:FILE,yy:FILE, one file a language pair",
+            )
+        if not corpus.pretokenised:
+            raise UsageError(
+                f"corpus {corpus.name}: word links count the words of pre-tokenised text",
+                "add --set files.pretokenised=true",
+            )
+        links.append(read_links(files[corpus.source_language]))
+    return links
+
+
+def trainable(encoder: Encoder) -> int:
+    """How many parameters would be trained."""
+    return sum(p.numel() for p in encoder.module.parameters() if p.requires_grad)
+
+
+def as_record(value: Any) -> dict[str, Any]:
+    """A settings dataclass as plain JSON values."""
+    return asdict(value)
+
+
+def move(encoder: Encoder, device: torch.device) -> None:
+    """Put the encoder on a device, in float32."""
+    encoder.module.to(device)

@@ -1,0 +1,88 @@
+"""Device, precision, random numbers, signals and versions of a run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+from collections.abc import Callable
+from importlib.metadata import version
+from types import FrameType, TracebackType
+
+import torch
+
+from otx.errors import Interrupted, UsageError
+
+PACKAGES = ("otx", "torch", "transformers", "datasets", "POT", "numpy", "pluggy", "typer")
+_SEED_SPACE = 2**63 - 1
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` is the first GPU, otherwise the CPU. Raises UsageError for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"unknown device '{name}'", "use auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"device '{name}': no GPU is visible to torch", "use --device cpu")
+    return device
+
+
+def choose_autocast(name: str, device: torch.device) -> torch.dtype | None:
+    """The autocast type: ``auto`` is bf16 on a GPU and none (float32) on the CPU, where bit-equality is promised."""
+    if name == "bf16" or (name == "auto" and device.type == "cuda"):
+        return torch.bfloat16
+    return None
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Set torch's random state as a pure function of (seed, step): a resumed run draws what an unbroken one draws."""
+    torch.manual_seed((seed * 1_000_003 + step * 7_919 + 12_345) % _SEED_SPACE)
+
+
+def versions() -> dict[str, str]:
+    """Versions that a number may depend on, with the machine's threads."""
+    found = {name: version(name) for name in PACKAGES}
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "threads": str(torch.get_num_threads()),
+        **found,
+    }
+
+
+class StopSignals:
+    """Catches SIGINT and SIGTERM while in use: the first asks the work to stop at its next safe point, the second exits.
+
+    ``requested`` is polled by loops; ``raise_if_requested`` is for work that keeps nothing between two items.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._previous: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+
+    def __enter__(self) -> StopSignals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            os._exit(128 + number)
+        self.requested = True
+
+    def raise_if_requested(self, what: str, remedy: str) -> None:
+        """Raise Interrupted (exit 5) if a signal has come."""
+        if self.requested:
+            raise Interrupted(f"interrupted during {what}", remedy)

@@ -1,0 +1,142 @@
+"""From a batch of pairs to what an objective sees; each view that is asked for is computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from otx.links.extract import mutual_nearest
+from otx.types import Encoded, EncodedPair, Encoder, Masked, Needs, TokenBatch, WordVector
+
+MASKED_SHARE = 0.15
+MASK_TOKEN_SHARE, KEPT_SHARE = 0.8, 0.1
+
+
+@dataclass(slots=True)
+class PairBatch:
+    """Both sides of a batch of one language pair, with what was counted or given for its words.
+
+    ``links [L, 3]`` (pair, source word, pivot word) only where given; ``*_idf [B, W]`` only where asked for.
+    """
+
+    source: TokenBatch
+    pivot: TokenBatch
+    links: Tensor | None = None
+    source_idf: Tensor | None = None
+    pivot_idf: Tensor | None = None
+
+
+class Views:
+    """Makes the EncodedPair that ``needs`` describes.
+
+    ``reference`` is the frozen initial encoder (None where no view uses it); links that no file gives are the mutual
+    nearest neighbours of its word vectors in ``links_layer``.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        needs: Needs,
+        reference: Encoder | None,
+        links_layer: int,
+        word_vector: WordVector,
+    ) -> None:
+        self.encoder = encoder
+        self.needs = needs
+        self.reference = reference
+        self.links_layer = links_layer
+        self.word_vector = word_vector
+        self._initial: list[Tensor] = []
+        if needs.parameters:
+            self._initial = [p.detach().clone() for p in encoder.module.parameters()]
+
+    def __call__(self, batch: PairBatch) -> EncodedPair:
+        """All views of one batch; random masks come from torch's state, which the loop sets per step."""
+        needs, layers = self.needs, self.needs.layers
+        empty = Encoded({}, batch.source.mask, batch.source.word_index)
+        pair = EncodedPair(empty, Encoded({}, batch.pivot.mask, batch.pivot.word_index))
+        if layers:
+            pair.source = self.encoder.encode(batch.source, layers)
+            pair.pivot = self.encoder.encode(batch.pivot, layers)
+        if self.reference is not None:
+            self._add_reference(pair, batch)
+        if needs.idf:
+            pair.source_idf, pair.pivot_idf = batch.source_idf, batch.pivot_idf
+        if needs.masked:
+            pair.masked = self._masked([batch.source, batch.pivot])
+        if needs.parameters:
+            current = self.encoder.module.parameters()
+            pair.parameters = list(zip(current, self._initial, strict=True))
+        return pair
+
+    def _add_reference(self, pair: EncodedPair, batch: PairBatch) -> None:
+        assert self.reference is not None
+        own_links = self.needs.links and batch.links is None
+        layers = {*self.needs.layers, *([self.links_layer] if own_links else [])}
+        with torch.no_grad():
+            source = self.reference.encode(batch.source, sorted(layers))
+            pivot = self.reference.encode(batch.pivot, sorted(layers))
+        if self.needs.reference:
+            pair.reference_source, pair.reference_pivot = source, pivot
+        if self.needs.links:
+            pair.links = batch.links if not own_links else self._nearest(source, pivot)
+
+    def _nearest(self, source: Encoded, pivot: Encoded) -> Tensor:
+        x, x_mask = source.words(self.links_layer, self.word_vector)
+        y, y_mask = pivot.words(self.links_layer, self.word_vector)
+        return mutual_nearest(x.float(), x_mask, y.float(), y_mask)
+
+    def _masked(self, sides: Sequence[TokenBatch]) -> Masked:
+        logits, labels = [], []
+        for side in sides:
+            masked, picked = mask_subwords(side, self.encoder)
+            if picked.any():
+                logits.append(self.encoder.masked_logits(masked, picked))
+                labels.append(side.ids[picked])
+        return Masked(torch.cat(logits), torch.cat(labels))
+
+
+def mask_subwords(batch: TokenBatch, encoder: Encoder) -> tuple[TokenBatch, Tensor]:
+    """BERT's masking (Devlin et al. 2019): 15 % of the real sub-words, of these 80 % <mask>, 10 % random, 10 % kept.
+
+    Every sequence with a sub-word has at least one picked. Returns the masked batch and ``picked [B, T]``.
+    """
+    tokenizer = encoder.tokenizer
+    real = batch.word_index >= 0
+    draw = torch.rand(batch.ids.shape).to(batch.ids.device).masked_fill(~real, 2.0)
+    picked = (draw < MASKED_SHARE) | (draw == draw.min(dim=1, keepdim=True).values)
+    picked &= real
+    how = torch.rand(batch.ids.shape).to(batch.ids.device)
+    noise = torch.randint(len(tokenizer), tuple(batch.ids.shape)).to(batch.ids.device)
+    ids = torch.where(picked & (how < MASK_TOKEN_SHARE), tokenizer.mask_token_id, batch.ids)
+    ids = torch.where(picked & (how >= MASK_TOKEN_SHARE + KEPT_SHARE), noise, ids)
+    return TokenBatch(ids, batch.mask, batch.word_index, batch.type_ids), picked
+
+
+WordWeights = Callable[[str], float]
+
+
+def weigh_words(
+    texts: Sequence[Sequence[str]], weigh: WordWeights, width: int, device: torch.device
+) -> Tensor:
+    """Weights ``[B, width]`` of each text's words, 0 beyond its end; words cut from the batch are left out."""
+    weights = torch.zeros(len(texts), width)
+    for row, words in enumerate(texts):
+        for column, word in enumerate(words[:width]):
+            weights[row, column] = weigh(word)
+    return weights.to(device)
+
+
+def link_rows(
+    links: Sequence[Sequence[tuple[int, int]]], source: TokenBatch, pivot: TokenBatch
+) -> Tensor:
+    """Given links as ``[L, 3]``; a link to a word that was cut, or has no sub-word, is dropped, never shifted."""
+    rows = []
+    for number, own in enumerate(links):
+        left = set(source.word_index[number].tolist())
+        right = set(pivot.word_index[number].tolist())
+        rows += [(number, i, j) for i, j in sorted(own) if i in left and j in right]
+    return torch.tensor(rows, dtype=torch.long, device=source.ids.device).reshape(-1, 3)

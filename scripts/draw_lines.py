@@ -1,0 +1,53 @@
+"""Draw pairs from a two-column TSV by a fixed shuffle and write them as a line-aligned prefix.
+
+    python scripts/draw_lines.py all.tsv 30000 out/en-de en de [--wrong]
+
+`--wrong` pairs each first side with another line's second side: the control in which nothing is a translation.
+Pairs that share their first side are drawn once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from pathlib import Path
+
+SEED = 20_211
+
+
+def draw(lines: list[str], count: int) -> list[tuple[str, str]]:
+    """The first ``count`` pairs of a fixed shuffle, each first side once."""
+    pairs = [tuple(line.split("\t")) for line in lines]
+    random.Random(SEED).shuffle(pairs)
+    seen: set[str] = set()
+    drawn: list[tuple[str, str]] = []
+    for first, second in (pair for pair in pairs if len(pair) == 2):
+        if first and second and first not in seen:
+            seen.add(first)
+            drawn.append((first, second))
+        if len(drawn) == count:
+            break
+    return drawn
+
+
+def main() -> None:
+    """Parse the command line, draw and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("table", type=Path)
+    parser.add_argument("count", type=int)
+    parser.add_argument("prefix", type=Path)
+    parser.add_argument("sides", nargs=2)
+    parser.add_argument("--wrong", action="store_true")
+    args = parser.parse_args()
+    drawn = draw(args.table.read_text(encoding="utf-8").split("\n"), args.count)
+    firsts = [pair[0] for pair in drawn]
+    seconds = [pair[1] for pair in drawn]
+    if args.wrong:
+        seconds = seconds[1:] + seconds[:1]
+    for side, lines in zip(args.sides, (firsts, seconds), strict=True):
+        path = args.prefix.with_name(f"{args.prefix.name}.{side}")
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

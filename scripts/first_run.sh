@@ -1,0 +1,62 @@
+#!/bin/sh
+# The first real run: `mini` aligned on 30,000 pairs each of German, Spanish, Russian and Chinese with four objectives
+# and two controls, two seeds each, evaluated beside the untouched encoder. Resumable: run it again and it goes on.
+#
+#     scripts/first_run.sh ../shared/data runs/first
+#
+# The first argument is a folder of real data (bitext/, retrieval/, align/, nli/, qa/), the second where runs go.
+set -eu
+data=$1
+runs=$2
+bitext=$runs/bitext
+folder="--set runs.folder=$runs"
+corpora=""
+
+mkdir -p "$bitext"
+for language in de es ru zh; do
+    if [ ! -f "$bitext/shuffled-en-$language.en" ]; then
+        # Every source of a language, mixed by a fixed shuffle, the first 30,000 pairs kept.
+        for side in en "$language"; do
+            for source in tatoeba bible l10n tico19 wmt-news; do
+                file=$data/bitext/$source/en-$language.$side.gz
+                if [ -f "$file" ]; then gzip -dc "$file"; fi
+            done > "$bitext/all.$side"
+        done
+        paste "$bitext/all.en" "$bitext/all.$language" > "$bitext/all.tsv"
+        python scripts/draw_lines.py "$bitext/all.tsv" 30000 "$bitext/en-$language" en "$language"
+        python scripts/draw_lines.py "$bitext/all.tsv" 30000 "$bitext/shuffled-en-$language" en "$language" --wrong
+        rm "$bitext"/all.*
+    fi
+    corpora="$corpora --corpus $bitext/en-$language"
+    shuffled="${shuffled:-} --corpus $bitext/shuffled-en-$language"
+done
+
+align() {
+    name=$1
+    shift
+    if [ -f "$runs/$name/model/model.safetensors" ]; then return; fi
+    if [ -d "$runs/$name" ]; then
+        otx align --resume "$name" $folder
+    else
+        otx align --run "$name" --gold "$data/align/xlwa-enes.gold" "$@" $folder
+    fi
+}
+
+names=""
+for seed in 1 2; do
+    for objective in sinkhorn unbalanced l2 contrastive mlm; do
+        align "$objective-$seed" --objective "$objective" $(cat "scripts/first_run/$objective.flags") --seed $seed $corpora
+        names="$names --run $objective-$seed"
+    done
+    align "shuffled-$seed" --objective sinkhorn $(cat scripts/first_run/sinkhorn.flags) --seed $seed $shuffled
+    names="$names --run shuffled-$seed"
+done
+
+otx eval retrieval $names --data "$data/retrieval/tatoeba" --languages de,es,fr,ru,zh,ar,tr $folder
+otx eval retrieval $names --data "$data/retrieval/ntrex" --languages de,es,fr,ru,zh,ar,tr $folder
+otx eval word-alignment $names --data "$data/align" --languages enes,xlwa-enes,xlwa-enru,zhen $folder
+otx eval xnli $names --data "$data/nli/xnli" --train-limit 40000 --train "$data/nli/english-train" \
+    --languages en,de,es,fr,ru,zh,ar,tr $folder --set xnli.epochs=1
+otx eval xquad $names --data "$data/qa/xquad" --train "$data/qa/squad-v1.1/train-v1.1.json.gz" \
+    --train-limit 10000 $folder --set xquad.epochs=1
+otx compare $folder

@@ -1,0 +1,303 @@
+"""Pre-train the embedded encoder `mini` by masked language modelling; resumable.
+
+    python scripts/pretrain_mini.py text   --data ../shared/data --work runs/mini   # text, vocabulary, packed ids
+    python scripts/pretrain_mini.py train  --work runs/mini --steps 6000            # again = go on from the last save
+    python scripts/pretrain_mini.py export --work runs/mini --to plugins/otx_encoders/mini
+
+Text: only sources that are public domain, CC0, CC BY, CC BY-SA or MIT (SOURCES below; docs/mini.md lists the
+licences); no evaluation set and no SQuAD dev. A sequence is one language's text from one source, so that no
+sequence ever holds a sentence and its translation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import json
+import math
+import random
+import time
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+LANGUAGES = ("en", "de", "es", "fr", "ru", "zh", "ar", "tr")
+FREE_L10N = {"python-docs", "gnome-help", "godot-editor"}
+VOCABULARY = 16_000
+LENGTH = 384
+SHORT = 128
+LONG_FROM = 0.7
+SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
+HELD_OUT_SHARE = 0.01
+LANGUAGE_EXPONENT = 0.5
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a gzip text file, normalised to NFC."""
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        return [unicodedata.normalize("NFC", line.strip()) for line in file]
+
+
+def documents(data: Path, language: str) -> Iterator[list[str]]:
+    """Every free source of one language as a list of lines in their order."""
+    bitext = data / "bitext"
+    others = [x for x in LANGUAGES if x != "en"] if language == "en" else [language]
+    for source in ("tatoeba", "bible", "tico19", "l10n"):
+        seen: set[str] = set()
+        lines: list[str] = []
+        for other in others:
+            path = bitext / source / f"en-{other}.{language}.gz"
+            if not path.exists():
+                continue
+            origin = bitext / source / f"en-{other}.origin.gz"
+            kept = read_lines(path)
+            if source == "l10n":
+                free = [name in FREE_L10N for name in read_lines(origin)]
+                kept = [line for line, ok in zip(kept, free, strict=True) if ok]
+            for line in kept:
+                if line and line not in seen:
+                    seen.add(line)
+                    lines.append(line)
+        if source == "tatoeba":
+            random.Random(0).shuffle(lines)
+        if lines:
+            yield lines
+    if language == "en":
+        squad = json.loads(gzip.decompress((data / "qa/squad-v1.1/train-v1.1.json.gz").read_bytes()))
+        contexts = [p["context"] for article in squad["data"] for p in article["paragraphs"]]
+        yield [unicodedata.normalize("NFC", " ".join(text.split())) for text in contexts]
+
+
+def make_tokenizer(texts: dict[str, list[str]], folder: Path) -> None:
+    """Train a Unigram vocabulary on evenly sampled languages; save it as a fast tokenizer with offsets."""
+    import sentencepiece
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    drawn: list[str] = []
+    rng = random.Random(0)
+    for lines in texts.values():
+        budget = 3_000_000
+        for line in rng.sample(lines, len(lines)):
+            drawn.append(line)
+            budget -= len(line.encode())
+            if budget < 0:
+                break
+    out = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(drawn), model_writer=out, model_type="unigram",
+        vocab_size=VOCABULARY - len(SPECIALS), character_coverage=0.9998, max_sentence_length=20_000,
+        normalization_rule_name="nmt_nfkc", split_digits=True,
+        bos_id=-1, eos_id=-1, unk_id=0, num_threads=2,
+    )
+    processor = sentencepiece.SentencePieceProcessor(model_proto=out.getvalue())
+    pieces = [(processor.id_to_piece(i), processor.get_score(i)) for i in range(1, len(processor))]
+    vocabulary = [(name, 0.0) for name in SPECIALS] + pieces
+    vocabulary.append(("<mask>", 0.0))
+    if len(vocabulary) != VOCABULARY:
+        raise SystemExit(f"vocabulary has {len(vocabulary)} entries, expected {VOCABULARY}")
+    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=3, byte_fallback=False))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFKC(), normalizers.Replace(Regex(r"\s+"), " ")]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(), pre_tokenizers.Digits(individual_digits=True)]
+    )
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>",
+        special_tokens=[("<s>", 0), ("</s>", 2)],
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", sep_token="</s>",
+        cls_token="<s>", unk_token="<unk>", pad_token="<pad>", mask_token="<mask>",
+        model_max_length=LENGTH, padding_side="right",
+    ).save_pretrained(folder)
+
+
+def pack(work: Path, data: Path) -> None:
+    """Write text statistics, the tokenizer and packed sequences `[S, 384]` per language, train and held out."""
+    texts = {x: [line for doc in documents(data, x) for line in doc] for x in LANGUAGES}
+    folder = work / "tokenizer"
+    if not (folder / "tokenizer.json").exists():
+        make_tokenizer(texts, folder)
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    summary = {}
+    for language in LANGUAGES:
+        train: list[list[int]] = []
+        held: list[list[int]] = []
+        for lines in documents(data, language):
+            stream: list[int] = []
+            for ids in tokenizer(lines, add_special_tokens=False)["input_ids"]:
+                stream += [*ids, 2]
+            body = LENGTH - 1
+            rows = [[0, *stream[i : i + body]] for i in range(0, len(stream) - body + 1, body)]
+            cut = max(1, int(len(rows) * HELD_OUT_SHARE))
+            train += rows[:-cut]
+            held += rows[-cut:]
+        np.save(work / f"{language}.train.npy", np.asarray(train, dtype=np.uint16))
+        np.save(work / f"{language}.held.npy", np.asarray(held, dtype=np.uint16))
+        unknown = float((np.asarray(train) == 3).mean())
+        summary[language] = {
+            "lines": len(texts[language]), "characters": sum(map(len, texts[language])),
+            "sequences": len(train), "held_out": len(held), "unknown_share": unknown,
+        }
+        print(language, summary[language], flush=True)
+    (work / "text.json").write_text(json.dumps(summary, indent=1))
+
+
+def make_model() -> torch.nn.Module:
+    """XLM-R's shape: 4 layers of 256, 4 heads, feed-forward 1024, tied masked-LM head; 7.4 M parameters."""
+    from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
+
+    config = XLMRobertaConfig(
+        vocab_size=VOCABULARY, hidden_size=256, num_hidden_layers=4, num_attention_heads=4,
+        intermediate_size=1024, max_position_embeddings=LENGTH + 2, type_vocab_size=1,
+        bos_token_id=0, pad_token_id=1, eos_token_id=2,
+        # 0.02 is made for 768 dimensions; at 256 attention would start all but flat and stay so for long.
+        initializer_range=0.04,
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    )
+    return XLMRobertaForMaskedLM(config)
+
+
+def mask_tokens(
+    ids: torch.Tensor, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """BERT's masking: 15 % of real tokens; of these 80 % <mask>, 10 % random, 10 % kept. Returns ids and the picks."""
+    draw = torch.rand(ids.shape, generator=generator)
+    picked = (draw < 0.15) & (ids > 3)
+    how = torch.rand(ids.shape, generator=generator)
+    noise = torch.randint(4, VOCABULARY - 1, ids.shape, generator=generator)
+    masked = torch.where(picked & (how < 0.8), VOCABULARY - 1, ids)
+    return torch.where(picked & (how >= 0.9), noise, masked), picked
+
+
+def masked_loss(model: torch.nn.Module, ids: torch.Tensor, picked: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy at the picked positions only: the vocabulary is projected for 15 % of the rows."""
+    hidden = model.roberta(input_ids=ids).last_hidden_state
+    return functional.cross_entropy(model.lm_head(hidden[picked]).float(), labels[picked])
+
+
+def train(work: Path, steps: int, batch: int, rate: float, device: str) -> None:
+    """Train until `steps`; saves every 200 steps and goes on from the last save."""
+    pools = {x: np.load(work / f"{x}.train.npy", mmap_mode="r") for x in LANGUAGES}
+    weights = np.array([len(pools[x]) ** LANGUAGE_EXPONENT for x in LANGUAGES])
+    weights /= weights.sum()
+    torch.manual_seed(0)
+    model = make_model().to(device)
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    plain = [p for p in model.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}],
+        lr=rate, betas=(0.9, 0.98), eps=1e-6, fused=True,
+    )
+    start = 0
+    last = work / "last.pt"
+    if last.exists():
+        state = torch.load(last, map_location=device, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        start = state["step"]
+    log = (work / "loss.jsonl").open("a")
+    warm = min(500, steps // 10)
+    began = time.time()
+    for step in range(start, steps):
+        # A step's data is a pure function of its number, so that a resumed run sees what an unbroken one sees.
+        rng = np.random.default_rng([0, step])
+        generator = torch.Generator().manual_seed(step)
+        rows = []
+        for language in rng.choice(len(LANGUAGES), size=batch, p=weights):
+            pool = pools[LANGUAGES[language]]
+            rows.append(pool[rng.integers(len(pool))])
+        ids = torch.from_numpy(np.stack(rows).astype(np.int64))
+        if step < LONG_FROM * steps:
+            # Short sequences first: attention learns sooner; the last 30 % of the steps train the long positions.
+            ids = ids.reshape(-1, SHORT)
+            ids[:, 0] = 0
+        masked, picked = mask_tokens(ids, generator)
+        scale = min(1.0, (step + 1) / warm) * max(0.02, (steps - step) / (steps - warm) if step > warm else 1.0)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * min(1.0, scale)
+        with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
+            loss = masked_loss(model, masked.to(device), picked.to(device), ids.to(device))
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0, error_if_nonfinite=True)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if step % 20 == 0:
+            speed = (step + 1 - start) * batch * LENGTH / (time.time() - began)
+            row = {"step": step, "loss": loss.item(), "norm": norm.item(), "tokens_per_s": round(speed)}
+            log.write(json.dumps(row) + "\n")
+            log.flush()
+        if (step + 1) % 200 == 0 or step + 1 == steps:
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
+            torch.save(state, work / "next.pt")
+            (work / "next.pt").replace(last)
+
+
+def held_out_perplexity(work: Path, device: str) -> dict[str, float]:
+    """exp of the masked-LM loss on each language's held-out sequences (at most 200, fixed masks)."""
+    model = make_model().to(device).eval()
+    model.load_state_dict(torch.load(work / "last.pt", map_location=device, weights_only=True)["model"])
+    result = {}
+    for language in LANGUAGES:
+        rows = np.load(work / f"{language}.held.npy")[:200].astype(np.int64)
+        total = count = 0.0
+        for i in range(0, len(rows), 16):
+            ids = torch.from_numpy(rows[i : i + 16])
+            masked, picked = mask_tokens(ids, torch.Generator().manual_seed(i))
+            with torch.no_grad():
+                loss = masked_loss(model, masked.to(device), picked.to(device), ids.to(device))
+            total += loss.item() * int(picked.sum())
+            count += int(picked.sum())
+        result[language] = round(math.exp(total / count), 2)
+    return result
+
+
+def export(work: Path, target: Path) -> None:
+    """Write float16 weights, configuration and tokenizer as a plain Hugging Face folder, and print perplexities."""
+    from transformers import AutoTokenizer
+
+    model = make_model()
+    state = torch.load(work / "last.pt", map_location="cpu", weights_only=True)
+    model.load_state_dict(state["model"])
+    model.config.hidden_dropout_prob = 0.1
+    model.config.attention_probs_dropout_prob = 0.1
+    print("step", state["step"], "parameters", sum(p.numel() for p in model.parameters()))
+    model.half().save_pretrained(target, safe_serialization=True)
+    AutoTokenizer.from_pretrained(work / "tokenizer").save_pretrained(target)
+    (work / "perplexity.json").write_text(json.dumps(held_out_perplexity(work, "cpu"), indent=1))
+    print((work / "perplexity.json").read_text())
+
+
+def main() -> None:
+    """Parse the command line and run one stage."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stage", choices=["text", "train", "export"])
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--to", type=Path)
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
+    if args.stage == "text":
+        pack(args.work, args.data)
+    elif args.stage == "train":
+        train(args.work, args.steps, args.batch, args.lr, args.device)
+    else:
+        export(args.work, args.to)
+
+
+if __name__ == "__main__":
+    main()
