@@ -347,6 +347,9 @@ class TransferTask(Task, Protocol):
     """A task that is learnt in the source language and then predicted in each."""
 
     head_kind: str
+    floor_names: tuple[str, ...]
+    options: Any
+    """At least ``epochs, lr, batch, warmup, weight_decay``."""
 
     def training(self, seed: int) -> tuple[list[Example], list[Example]]:
         """Training and development examples of the source language, disjoint from every test set."""

@@ -1,6 +1,6 @@
 """Draw pairs from a two-column TSV by a fixed shuffle and write them as a line-aligned prefix.
 
-    python scripts/draw_lines.py all.tsv 30000 out/en-de en de [--wrong]
+    python scripts/draw_lines.py all.tsv 30000 out/en-de en de [--skip 30000] [--wrong]
 
 `--wrong` pairs each first side with another line's second side: the control in which nothing is a translation.
 Pairs that share their first side are drawn once.
@@ -15,8 +15,8 @@ from pathlib import Path
 SEED = 20_211
 
 
-def draw(lines: list[str], count: int) -> list[tuple[str, str]]:
-    """The first ``count`` pairs of a fixed shuffle, each first side once."""
+def draw(lines: list[str], skip: int, count: int) -> list[tuple[str, str]]:
+    """``count`` pairs of a fixed shuffle after the first ``skip``, each first side once."""
     pairs = [tuple(line.split("\t")) for line in lines]
     random.Random(SEED).shuffle(pairs)
     seen: set[str] = set()
@@ -25,9 +25,9 @@ def draw(lines: list[str], count: int) -> list[tuple[str, str]]:
         if first and second and first not in seen:
             seen.add(first)
             drawn.append((first, second))
-        if len(drawn) == count:
+        if len(drawn) == skip + count:
             break
-    return drawn
+    return drawn[skip:]
 
 
 def main() -> None:
@@ -37,9 +37,10 @@ def main() -> None:
     parser.add_argument("count", type=int)
     parser.add_argument("prefix", type=Path)
     parser.add_argument("sides", nargs=2)
+    parser.add_argument("--skip", type=int, default=0)
     parser.add_argument("--wrong", action="store_true")
     args = parser.parse_args()
-    drawn = draw(args.table.read_text(encoding="utf-8").split("\n"), args.count)
+    drawn = draw(args.table.read_text(encoding="utf-8").split("\n"), args.skip, args.count)
     firsts = [pair[0] for pair in drawn]
     seconds = [pair[1] for pair in drawn]
     if args.wrong:

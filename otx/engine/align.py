@@ -35,12 +35,11 @@ from otx.engine.runtime import (
     seed_step,
     versions,
 )
-from otx.engine.views import PairBatch, Views, link_rows, weigh_words
-from otx.data.words import split_words
+from otx.engine.views import PairBatch, Views, link_rows
 from otx.errors import CheckpointError, Interrupted, OTXError
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder
-from otx.types import Encoder, Loss, TokenBatch
+from otx.types import Encoder, Loss
 
 HASHES = "bitext-hashes.npy"
 DESCRIBED_LINES = 8
@@ -96,26 +95,10 @@ class AlignJob:
         if given is not None:
             batch.links = link_rows([sorted(given[line - 1]) for line in lines], source, pivot)
         if self.idf is not None:
-            self._add_idf(batch, number, indices)
+            own, of_pivot = self.idf[number]
+            batch.source_idf = torch.from_numpy(own.weights(source_rows)).to(source.ids.device)
+            batch.pivot_idf = torch.from_numpy(of_pivot.weights(pivot_rows)).to(pivot.ids.device)
         return batch
-
-    def _add_idf(self, batch: PairBatch, number: int, indices: np.ndarray) -> None:
-        assert self.idf is not None
-        corpus = self.material.train[number]
-        pairs = [corpus[int(i)] for i in indices]
-        kept = corpus.pretokenised
-        texts = [[p.source for p in pairs], [p.pivot for p in pairs]]
-        words = [
-            [[t[a:b] for a, b in split_words(t, pretokenised=kept)] for t in side] for side in texts
-        ]
-        own, pivot = self.idf[number]
-        device = batch.source.ids.device
-        batch.source_idf = weigh_words(words[0], own.weight, _words(batch.source), device)
-        batch.pivot_idf = weigh_words(words[1], pivot.weight, _words(batch.pivot), device)
-
-
-def _words(batch: TokenBatch) -> int:
-    return max(int(batch.word_index.max()) + 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +127,7 @@ def align(
     root = Path(settings.runs.folder)
     device = choose_device(settings.align.device)
     with StopSignals() as signals:
-        encoder, objective, material = _prepare(settings, host, reporter, root, device)
+        encoder, objective, material = _prepare(settings, host, reporter, device)
         outline = make_outline(settings, encoder, material)
         remedy = "start it again: nothing was lost"
         signals.raise_if_requested("the preparation of the data", remedy)
@@ -169,21 +152,20 @@ def align(
 
 def plan(settings: Settings, host: PluginHost, reporter: Reporter) -> Outline:
     """What ``align`` would do, writing no run folder (``--dry-run``)."""
-    root = Path(settings.runs.folder)
     device = choose_device(settings.align.device)
-    encoder, _, material = _prepare(settings, host, reporter, root, device)
+    encoder, _, material = _prepare(settings, host, reporter, device)
     return make_outline(settings, encoder, material)
 
 
 def _prepare(
-    settings: Settings, host: PluginHost, reporter: Reporter, root: Path, device: torch.device
+    settings: Settings, host: PluginHost, reporter: Reporter, device: torch.device
 ) -> tuple[Encoder, Composite, Material]:
     reporter.stage(f"loading the encoder {settings.align.model}")
     encoder = open_encoder(settings.align.model, host.registry, settings)
     encoder.max_length = min(encoder.max_length, settings.align.max_length)
     seed_step(settings.align.seed, -1)
     objective = make_objective(settings, host.registry, encoder.dimension)
-    material = gather(settings, host.registry, encoder, root / ".cache", reporter)
+    material = gather(settings, host.registry, encoder, reporter)
     encoder.module.to(device).eval()
     objective.to(device)
     return encoder, objective, material
@@ -243,10 +225,10 @@ def _new_run(
         versions=versions(),
     )
     problems = [problem for corpus in material.train for problem in corpus.problems()]
+    problems += [problem for tokens in material.tokenised for problem in tokens.problems()]
     run.add_problems(problems)
     run.update(problems=dict(Counter(problem.kind for problem in problems)))
-    hashes = sentence_hashes(material.train)
-    np.save(run.path / HASHES, hashes)
+    np.save(run.path / HASHES, sentence_hashes(material.train))
     return run
 
 

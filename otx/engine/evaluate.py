@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -203,7 +204,7 @@ def _fitted(bench: Bench, task: TransferTask, seed: int) -> Predictor:
     """A head fitted on the source language, from a fresh copy of the run's encoder; a killed fit goes on."""
     host_label = f"{task.info.name} head, seed {seed}, on {bench.run.name}"
     bench.reporter.stage(f"fitting the {host_label}")
-    encoder = bench.encoder.fresh_copy()
+    encoder = copy.deepcopy(bench.encoder)
     steps = {"total": 0}
 
     def step_finished(row: dict[str, float]) -> None:

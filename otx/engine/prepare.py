@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from otx.config import Settings, parse_objective
 from otx.data.batches import BatchPlan
+from otx.data.cache import cache_folder
 from otx.data.corpora import open_corpora
 from otx.data.filters import FilterSettings, filter_corpus
 from otx.data.idf import Idf
@@ -71,7 +69,7 @@ def make_objective(settings: Settings, registry: Registry, dimension: int) -> Co
 
 
 def gather(
-    settings: Settings, registry: Registry, encoder: Encoder, cache: Path, reporter: Reporter
+    settings: Settings, registry: Registry, encoder: Encoder, reporter: Reporter
 ) -> Material:
     """Open, filter, split and tokenise the corpora, and plan their batches."""
     align = settings.align
@@ -88,7 +86,7 @@ def gather(
     parts = split(kept, align.heldout, align.seed)
     train, select, report = (list(part) for part in zip(*parts, strict=True))
     reporter.stage("cutting the text into sub-words")
-    tokenised = [tokenise(corpus, encoder, cache) for corpus in train]
+    tokenised = [tokenise(corpus, encoder, cache_folder()) for corpus in train]
     plan = BatchPlan(
         [pairs.lengths for pairs in tokenised],
         batch_tokens=align.batch_tokens,
@@ -117,7 +115,7 @@ def gold_pairs(settings: Settings, corpora: Sequence[Corpus]) -> list[GoldPair]:
 
 def count_idf(material: Material) -> list[tuple[Idf, Idf]]:
     """Inverse document frequencies of both sides of every training corpus."""
-    return [(Idf.count(corpus, "source"), Idf.count(corpus, "pivot")) for corpus in material.train]
+    return [(Idf.count(own, "source"), Idf.count(own, "pivot")) for own in material.tokenised]
 
 
 def given_links(settings: Settings, material: Material) -> list[Sequence[Links] | None]:
@@ -148,13 +146,3 @@ def given_links(settings: Settings, material: Material) -> list[Sequence[Links] 
 def trainable(encoder: Encoder) -> int:
     """How many parameters would be trained."""
     return sum(p.numel() for p in encoder.module.parameters() if p.requires_grad)
-
-
-def as_record(value: Any) -> dict[str, Any]:
-    """A settings dataclass as plain JSON values."""
-    return asdict(value)
-
-
-def move(encoder: Encoder, device: torch.device) -> None:
-    """Put the encoder on a device, in float32."""
-    encoder.module.to(device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -114,20 +114,6 @@ def mask_subwords(batch: TokenBatch, encoder: Encoder) -> tuple[TokenBatch, Tens
     ids = torch.where(picked & (how < MASK_TOKEN_SHARE), tokenizer.mask_token_id, batch.ids)
     ids = torch.where(picked & (how >= MASK_TOKEN_SHARE + KEPT_SHARE), noise, ids)
     return TokenBatch(ids, batch.mask, batch.word_index, batch.type_ids), picked
-
-
-WordWeights = Callable[[str], float]
-
-
-def weigh_words(
-    texts: Sequence[Sequence[str]], weigh: WordWeights, width: int, device: torch.device
-) -> Tensor:
-    """Weights ``[B, width]`` of each text's words, 0 beyond its end; words cut from the batch are left out."""
-    weights = torch.zeros(len(texts), width)
-    for row, words in enumerate(texts):
-        for column, word in enumerate(words[:width]):
-            weights[row, column] = weigh(word)
-    return weights.to(device)
 
 
 def link_rows(

@@ -1,0 +1,1 @@
+"""Parallel text: reading, words, filters, splits, the tokenised cache, batches."""

@@ -1,0 +1,33 @@
+"""Rows streamed into an Arrow file that ``datasets`` maps into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow as pa
+
+BLOCK = 1_000
+"""Rows in memory at a time."""
+
+
+def write_arrow(path: Path, schema: pa.Schema, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Write rows, each a tuple in the schema's order, holding no more than a block of them."""
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+        for block in _blocks(iter(rows)):
+            columns = zip(zip(*block, strict=True), schema.types, strict=True)
+            arrays = [pa.array(values, type=kind) for values, kind in columns]
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
+
+
+def open_arrow(path: Path) -> datasets.Dataset:
+    """The file as a memory-mapped data set."""
+    return datasets.Dataset.from_file(str(path))
+
+
+def _blocks(rows: Iterator[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+    while block := list(islice(rows, BLOCK)):
+        yield block

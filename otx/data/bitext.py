@@ -1,0 +1,173 @@
+"""Bitext: two line-aligned files as a corpus in a memory-mapped Arrow file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from otx.data.arrow import open_arrow, write_arrow
+from otx.data.cache import built, cache_folder, content_key, file_digest
+from otx.data.lines import Line, read_lines
+from otx.errors import DataError
+from otx.types import Links, Pair, Problem
+
+VERSION = 1
+"""Changes whenever the same bytes would be read differently."""
+MAX_CHARACTERS = 10_000
+
+_SCHEMA = pa.schema([("source", pa.string()), ("pivot", pa.string()), ("line", pa.int64())])
+_PAIRS, _PROBLEMS, _RECORD = "pairs.arrow", "problems.jsonl", "record.json"
+
+
+class Bitext:
+    """A types.Corpus over what ``store_pairs`` filled; text is in memory only when asked for.
+
+    ``files`` name the two sides in problems. ``gold``, if the corpus comes with gold word
+    alignments of its languages, are the files of links and of sentences.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        name: str,
+        languages: tuple[str, str],
+        files: tuple[str, str],
+        pretokenised: bool = False,
+        gold: tuple[Path, Path] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.name = name
+        self.source_language, self.pivot_language = languages
+        self.files = files
+        self.pretokenised = pretokenised
+        self.gold = gold
+        self._pairs = open_arrow(folder / _PAIRS)
+        record = json.loads((folder / _RECORD).read_text())
+        self._fingerprint = content_key(VERSION, languages, pretokenised, record["digest"])
+
+    def __len__(self) -> int:
+        """How many pairs were kept."""
+        return len(self._pairs)
+
+    def __getitem__(self, index: int) -> Pair:
+        """Pair number ``index`` (from 0)."""
+        return Pair(**self._pairs[index])
+
+    def pick(self, indices: np.ndarray) -> list[Pair]:
+        """The pairs of ``indices [K]``, in their order."""
+        found = self._pairs[indices]
+        columns = found["source"], found["pivot"], found["line"]
+        return [Pair(*values) for values in zip(*columns, strict=True)]
+
+    def fingerprint(self) -> str:
+        """A hash of kept pairs, line numbers, languages, tokenisation; not of where files lie."""
+        return self._fingerprint
+
+    def problems(self) -> list[Problem]:
+        """Every refused or repaired line, read from the cache on each call."""
+        found = []
+        with (self.folder / _PROBLEMS).open(encoding="utf-8") as lines:
+            for text in lines:
+                side, line, kind, reason = json.loads(text)
+                found.append(Problem(self.files[side], line, kind, reason))
+        return found
+
+    def links(self) -> Sequence[Links] | None:
+        """None: bitext brings no links."""
+        return None
+
+
+def read_bitext(
+    source: Path,
+    pivot: Path,
+    *,
+    languages: tuple[str, str],
+    name: str | None = None,
+    pretokenised: bool = False,
+    max_characters: int = MAX_CHARACTERS,
+    gold: tuple[Path, Path] | None = None,
+    cache: Path | None = None,
+) -> Bitext:
+    """Two line-aligned files, plain or ``.gz``, as a corpus; ``languages``: (source, pivot).
+
+    Read once and kept in ``cache`` under a digest of the files' bytes. A pair with a refused side
+    is left out and said in ``problems``. Raises DataError, naming both files, when the line counts
+    differ or no pair can be used.
+    """
+    digests = file_digest(source), file_digest(pivot)
+    key = content_key(
+        VERSION, digests, [p.suffix == ".gz" for p in (source, pivot)], max_characters
+    )
+
+    def build(folder: Path) -> None:
+        store_pairs(folder, _line_pairs(source, pivot, max_characters), (str(source), str(pivot)))
+
+    folder = built((cache or cache_folder()) / "bitext" / key, build)
+    return Bitext(
+        folder,
+        name=name or f"{source}, {pivot}",
+        languages=languages,
+        files=(str(source), str(pivot)),
+        pretokenised=pretokenised,
+        gold=gold,
+    )
+
+
+def store_pairs(folder: Path, lines: Iterable[tuple[Line, Line]], files: tuple[str, str]) -> None:
+    """Fill ``folder`` with what Bitext opens, from (source, pivot) lines counted from 1.
+
+    Raises DataError, naming ``files``, when no pair is left.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    kinds: Counter[str] = Counter()
+
+    def kept() -> Iterator[tuple[str, str, int]]:
+        with (folder / _PROBLEMS).open("w", encoding="utf-8") as problems:
+            for number, sides in enumerate(lines, start=1):
+                for side, line in enumerate(sides):
+                    for fault in line.faults:
+                        kinds[fault.kind] += 1
+                        problems.write(json.dumps([side, number, *fault]) + "\n")
+                if not any(line.refused for line in sides):
+                    kinds["kept"] += 1
+                    digest.update(f"{number}\n{sides[0].text}\n{sides[1].text}\n".encode())
+                    yield sides[0].text, sides[1].text, number
+
+    write_arrow(folder / _PAIRS, _SCHEMA, kept())
+    if not kinds["kept"]:
+        faults = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common() if count)
+        raise DataError(f"{' and '.join(files)}: no pair can be used ({faults or 'no lines'})")
+    (folder / _RECORD).write_text(json.dumps({"digest": digest.hexdigest()}))
+
+
+def _line_pairs(source: Path, pivot: Path, max_characters: int) -> Iterator[tuple[Line, Line]]:
+    """Both files' lines side by side; DataError with both counts if one ends first."""
+    left, right = read_lines(source, max_characters), read_lines(pivot, max_characters)
+    count = 0
+    for line in left:
+        other = next(right, None)
+        if other is None:
+            raise _unequal(source, count + 1 + _rest(left), pivot, count)
+        count += 1
+        yield line, other
+    extra = _rest(right)
+    if extra:
+        raise _unequal(source, count, pivot, count + extra)
+
+
+def _rest(lines: Iterator[Line]) -> int:
+    return sum(1 for _ in lines)
+
+
+def _unequal(source: Path, source_lines: int, pivot: Path, pivot_lines: int) -> DataError:
+    return DataError(
+        f"{source} has {source_lines:,} lines but {pivot} has {pivot_lines:,}",
+        "line i of one file must translate line i of the other",
+    )

@@ -1,0 +1,127 @@
+"""Lines of a text file, checked one by one: what is refused, what is repaired, and why.
+
+A line ends at a line feed and nowhere else, so no separator inside a sentence shifts the lines that
+follow.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import unicodedata
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import regex
+
+from otx.errors import DataError
+
+REPAIRED = frozenset({"bom", "crlf", "line-separator"})
+"""Kinds of fault that are mended; a line with any other is refused."""
+
+_BOM = b"\xef\xbb\xbf"
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+_SEPARATOR = re.compile("[\u2028\u2029]")
+_VISIBLE = regex.compile(r"[^\s\p{Cc}\p{Cf}]")
+
+
+class Fault(NamedTuple):
+    """What is wrong with a line: a kind that is counted, and the reason in words."""
+
+    kind: str
+    reason: str
+
+
+class Line(NamedTuple):
+    """A line's text in NFC, without its ending, and its faults; none if it is refused."""
+
+    text: str
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        """Whether a fault could not be mended."""
+        return any(fault.kind not in REPAIRED for fault in self.faults)
+
+
+def read_lines(path: Path, max_characters: int) -> Iterator[Line]:
+    """The lines of a UTF-8 file, plain or ``.gz``, each checked, one in memory at a time.
+
+    A byte order mark is dropped. CR before LF is dropped, and said at the first such line of the
+    file only. Raises DataError when the file cannot be read or unpacked.
+    """
+    limit = 4 * max_characters + 8
+    with_bom, with_crlf = True, False
+    try:
+        with _open(path) as stream:
+            while raw := stream.readline(limit):
+                if len(raw) == limit and not raw.endswith(b"\n"):
+                    size = limit + _skip_line(stream, limit)
+                    yield Line("", (Fault("overlong", f"{size:,} bytes in one line"),))
+                    with_bom = False
+                    continue
+                repairs = []
+                if with_bom and raw.startswith(_BOM):
+                    raw = raw.removeprefix(_BOM)
+                    repairs.append(Fault("bom", "byte order mark dropped"))
+                with_bom = False
+                raw = raw.removesuffix(b"\n")
+                if raw.endswith(b"\r"):
+                    raw = raw[:-1]
+                    if not with_crlf:
+                        repairs.append(Fault("crlf", "CR dropped here and in all later lines"))
+                    with_crlf = True
+                line = _decode(raw, max_characters)
+                yield Line(line.text, (*repairs, *line.faults))
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{path}: cannot be read: {reason}") from error
+
+
+def check_text(text: str, max_characters: int) -> Line:
+    """One sentence, checked as a line is."""
+    if not text:
+        return Line("", (Fault("empty", "nothing in the line"),))
+    if len(text) > max_characters:
+        reason = f"{len(text):,} characters, at most {max_characters:,} are allowed"
+        return Line("", (Fault("overlong", reason),))
+    control = _CONTROL.search(text)
+    if control is not None:
+        code = ord(control.group())
+        reason = f"control character U+{code:04X} at character {control.start() + 1}"
+        return Line("", (Fault("control" if code else "nul", reason),))
+    faults: tuple[Fault, ...] = ()
+    if _SEPARATOR.search(text):
+        text = _SEPARATOR.sub(" ", text)
+        faults = (Fault("line-separator", "U+2028 or U+2029 replaced by a space"),)
+    if not _VISIBLE.search(text):
+        return Line("", (Fault("whitespace", "nothing but white space"),))
+    return Line(unicodedata.normalize("NFC", text), faults)
+
+
+def _decode(raw: bytes, max_characters: int) -> Line:
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        reason = f"not UTF-8: byte 0x{raw[error.start]:02x} at byte {error.start + 1}"
+        return Line("", (Fault("invalid-utf8", reason),))
+    return check_text(text, max_characters)
+
+
+def _open(path: Path) -> io.BufferedReader:
+    if path.suffix == ".gz":
+        return io.BufferedReader(gzip.open(path, "rb"))
+    return path.open("rb")
+
+
+def _skip_line(stream: io.BufferedReader, limit: int) -> int:
+    """Read on to the end of the line; how many bytes that was."""
+    size = 0
+    while raw := stream.readline(limit):
+        size += len(raw)
+        if raw.endswith(b"\n"):
+            break
+    return size

@@ -1,0 +1,165 @@
+"""A corpus cut into sub-words, once, in a memory-mapped Arrow file."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from otx.data.arrow import open_arrow, write_arrow
+from otx.data.cache import built, content_key
+from otx.data.subset import blocks
+from otx.errors import UsageError
+from otx.types import Corpus, Encoder, Problem, TokenRow
+
+VERSION = 1
+"""Changes whenever the same text would be cut or stored differently."""
+
+_IDS = pa.list_(pa.int32())
+_SCHEMA = pa.schema(
+    [
+        (f"{side}_{name}", kind)
+        for side in ("source", "pivot")
+        for name, kind in (
+            ("ids", _IDS),
+            ("index", _IDS),
+            ("words", pa.int32()),
+            ("cut", pa.int32()),
+        )
+    ]
+    + [("line", pa.int64())]
+)
+_ROWS, _LENGTHS, _COUNTS = "rows.arrow", "lengths.npy", "counts.json"
+
+
+@dataclass(slots=True)
+class SideCounts:
+    """What cutting one side into sub-words did; special tokens are not counted."""
+
+    subwords: int = 0
+    unknown: int = 0
+    words: int = 0
+    cut_sides: int = 0
+    cut_words: int = 0
+
+    def add(self, row: TokenRow, unknown: int | None) -> None:
+        """Count one text, ``unknown`` being the tokenizer's id for what it does not know."""
+        self.subwords += sum(word >= 0 for word in row.word_index)
+        self.unknown += 0 if unknown is None else row.ids.count(unknown)
+        self.words += row.words
+        self.cut_sides += row.cut > 0
+        self.cut_words += row.cut
+
+
+class TokenisedPairs:
+    """Row i is pair i of the corpus.
+
+    ``lengths [N, 2]`` (source, pivot) counts sub-words, special tokens included; both are 0 where a
+    side has no word left, and such a pair is never drawn. ``counts`` are by language.
+    """
+
+    def __init__(self, folder: Path, corpus: Corpus) -> None:
+        self._rows = open_arrow(folder / _ROWS)
+        self._name = corpus.name
+        self.lengths: np.ndarray = np.load(folder / _LENGTHS, mmap_mode="r")
+        counts = json.loads((folder / _COUNTS).read_text())
+        languages = corpus.source_language, corpus.pivot_language
+        self.counts = {
+            language: SideCounts(**count) for language, count in zip(languages, counts, strict=True)
+        }
+
+    def __len__(self) -> int:
+        """How many pairs."""
+        return len(self.lengths)
+
+    @property
+    def cut_sides(self) -> dict[str, int]:
+        """Texts that lost words to the length limit, by language."""
+        return {language: count.cut_sides for language, count in self.counts.items()}
+
+    @property
+    def cut_words(self) -> dict[str, int]:
+        """Words lost to the length limit, by language."""
+        return {language: count.cut_words for language, count in self.counts.items()}
+
+    @property
+    def unknown_rate(self) -> dict[str, float]:
+        """Share of the sub-words that the tokenizer does not know, by language."""
+        return {
+            language: count.unknown / max(count.subwords, 1)
+            for language, count in self.counts.items()
+        }
+
+    def rows(self, indices: np.ndarray) -> tuple[list[TokenRow], list[TokenRow], list[int]]:
+        """Source rows, pivot rows and line numbers of the pairs ``indices [K]``, in their order."""
+        found = self._rows[np.asarray(indices)]
+        return _side(found, "source"), _side(found, "pivot"), found["line"]
+
+    def problems(self) -> list[Problem]:
+        """The pairs that are never drawn."""
+        empty = np.flatnonzero((self.lengths == 0).any(axis=1))
+        lines = self._rows[empty]["line"] if len(empty) else []
+        reason = "a side has no word that the tokenizer and the length limit leave"
+        return [Problem(self._name, line, "wordless", reason) for line in lines]
+
+
+def tokenise(corpus: Corpus, encoder: Encoder, cache: Path) -> TokenisedPairs:
+    """The corpus in the encoder's sub-words.
+
+    Kept in ``cache`` under the digests of the text and the tokenizer and the length limit. Raises
+    UsageError for a tokenizer that is not a fast one, which gives no offsets.
+    """
+    kind = f"{type(encoder).__module__}.{type(encoder).__qualname__}"
+    limit = encoder.max_length
+    key = content_key(
+        VERSION, corpus.fingerprint(), _tokenizer_digest(encoder.tokenizer), limit, kind
+    )
+    return TokenisedPairs(
+        built(cache / "tokenised" / key, lambda folder: _store(folder, corpus, encoder)), corpus
+    )
+
+
+def _store(folder: Path, corpus: Corpus, encoder: Encoder) -> None:
+    lengths = array("i")
+    counts = SideCounts(), SideCounts()
+    unknown = encoder.tokenizer.unk_token_id
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        for pairs in blocks(corpus):
+            texts = [pair.source for pair in pairs], [pair.pivot for pair in pairs]
+            cut = [encoder.tokenise(side, pretokenised=corpus.pretokenised) for side in texts]
+            for source, pivot, pair in zip(*cut, pairs, strict=True):
+                sides = source, pivot
+                usable = all(max(row.word_index, default=-1) >= 0 for row in sides)
+                lengths.extend(len(row.ids) if usable else 0 for row in sides)
+                for count, row in zip(counts, sides, strict=True):
+                    count.add(row, unknown)
+                cells = ((row.ids, row.word_index, row.words, row.cut) for row in sides)
+                yield (*(cell for side in cells for cell in side), pair.line)
+
+    write_arrow(folder / _ROWS, _SCHEMA, rows())
+    np.save(folder / _LENGTHS, np.array(lengths, dtype=np.int32).reshape(-1, 2))
+    (folder / _COUNTS).write_text(json.dumps([asdict(count) for count in counts]))
+
+
+def _side(found: dict[str, list[Any]], side: str) -> list[TokenRow]:
+    columns = (found[f"{side}_{name}"] for name in ("ids", "index", "words", "cut"))
+    return [TokenRow(*cells) for cells in zip(*columns, strict=True)]
+
+
+def _tokenizer_digest(tokenizer: Any) -> str:
+    """A hash of a fast tokenizer's rules and vocabulary, its last truncation and padding aside."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise UsageError(
+            f"{type(tokenizer).__name__} is not a fast tokenizer and gives no offsets",
+            "use a model folder that holds tokenizer.json",
+        )
+    rules = json.loads(backend.to_str())
+    return content_key({**rules, "truncation": None, "padding": None})

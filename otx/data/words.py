@@ -1,0 +1,90 @@
+"""Words of a text, and the word of every sub-word.
+
+In pre-tokenised text a word is a whitespace token. Otherwise it is a Unicode word segment (UAX 29,
+default word boundaries) that has something to see in it: punctuation is a word, white space and
+stray control characters are not. An ideograph is a segment of its own by those same rules. Text in
+Thai, Lao, Khmer, Burmese and the other scripts that are written without spaces and that UAX 29
+leaves to a dictionary (line-break class SA) is one span from one boundary to the next, and each
+sub-word in it counts as a word.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
+import regex
+
+Span = tuple[int, int]
+"""Start and end of a word in characters, the end exclusive."""
+
+_BOUNDARY = regex.compile(r"\b", regex.WORD)
+_TOKEN = re.compile(r"\S+")
+_INVISIBLE = regex.compile(r"[\s\p{Cc}\p{Cf}]*")
+_UNSPACED = regex.compile(r"\p{Line_Break=SA}")
+
+
+def split_words(text: str, *, pretokenised: bool) -> list[Span]:
+    """Character spans of the words, in text order, disjoint, over every visible character."""
+    if pretokenised:
+        return [match.span() for match in _TOKEN.finditer(text)]
+    spans: list[Span] = []
+    open_run = False
+    for start, end in _segments(text):
+        unspaced = _UNSPACED.match(text, start) is not None
+        if unspaced and open_run:
+            spans[-1] = (spans[-1][0], end)
+        elif not _INVISIBLE.fullmatch(text, start, end):
+            spans.append((start, end))
+        open_run = unspaced
+    return spans
+
+
+def word_index(text: str, offsets: Sequence[Span], *, pretokenised: bool) -> list[int]:
+    """The word of every sub-word, from the character span that the tokenizer gives it in ``text``.
+
+    A sub-word belongs to the first word that it overlaps, so a space taken in at its front changes
+    nothing. One that holds only white space belongs where the next one does (the lone "▁" of
+    SentencePiece). An empty span is a special token: -1. Words are numbered from 0 in text order; a
+    word that lost all its sub-words keeps its number, so that Pharaoh numbers hold. In a span of an
+    unspaced script each sub-word is a word; those that start at one character (its bytes) share it.
+    """
+    spans = split_words(text, pretokenised=pretokenised)
+    ends = [end for _, end in spans]
+    unspaced = set[int]()
+    if not pretokenised:
+        unspaced = {n for n, (start, _) in enumerate(spans) if _UNSPACED.match(text, start)}
+    anchors = [_anchor(spans, ends, offset) for offset in offsets]
+    starts = {start for number, (start, _) in enumerate(spans) if number not in unspaced}
+    starts |= {anchor[1] for anchor in anchors if anchor is not None and anchor[0] in unspaced}
+    words = sorted(starts)
+
+    index = [-1] * len(offsets)
+    following = -1
+    for place in range(len(offsets) - 1, -1, -1):
+        anchor = anchors[place]
+        if anchor is not None:
+            following = bisect_right(words, anchor[1]) - 1
+        if offsets[place][1] > offsets[place][0]:
+            index[place] = following
+    return index
+
+
+def _segments(text: str) -> Iterator[Span]:
+    previous = 0
+    for match in _BOUNDARY.finditer(text):
+        if match.start() > previous:
+            yield previous, match.start()
+            previous = match.start()
+    if previous < len(text):
+        yield previous, len(text)
+
+
+def _anchor(spans: Sequence[Span], ends: Sequence[int], offset: Span) -> tuple[int, int] | None:
+    """The first span that ``offset`` overlaps, and the first character of it that is in there."""
+    start, end = offset
+    number = bisect_right(ends, start)
+    if end <= start or number == len(spans) or spans[number][0] >= end:
+        return None
+    return number, max(start, spans[number][0])

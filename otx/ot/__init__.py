@@ -1,0 +1,1 @@
+"""Transport mathematics on torch alone: costs, masses, balanced and unbalanced entropic solvers."""

@@ -1,0 +1,66 @@
+"""From a problem to its Transport: sweeps while it is warm, then Newton's steps to the end."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from otx.ot.newton import ascend
+from otx.ot.precision import full_precision, raised
+from otx.ot.problem import EntropicProblem, pose
+from otx.ot.sweeps import Sweep
+from otx.ot.transport import Transport, envelope
+
+SWEEPS = 12
+"""Nearly enough where the cost's range is ten epsilons; where it is more, Newton is cheaper."""
+
+
+def solve(
+    cost: Tensor,
+    a: Tensor,
+    b: Tensor,
+    *,
+    epsilon: float,
+    tau: float | None,
+    sweep: Sweep,
+    tolerance: float,
+    max_iterations: int,
+    initial: Tensor | None = None,
+) -> Transport:
+    """Solve ``cost [B, N, M]`` between ``a [B, N]`` and ``b [B, M]``; ``tau`` None is balanced.
+
+    The start is ``initial``, potentials g ``[B, M]``, or else what ``sweep`` makes of zero. All is
+    computed in float64 (see precision) and returned in the cost's dtype, float32 at least.
+    """
+    with full_precision(cost):
+        cost, a, b = raised(cost), raised(a), raised(b)
+        problem = pose(cost, a, b, epsilon, tau)
+        if initial is None:
+            sweeps = min(SWEEPS, max_iterations)
+            start = sweep(problem, torch.zeros_like(problem.b), sweeps)
+        else:
+            sweeps, start = 0, initial.detach().to(problem.b) / epsilon
+        ascent = ascend(problem, start, tolerance, max_iterations - sweeps)
+        u, v = _centred(problem, ascent.v)
+        plan = problem.plan(u, v)
+        mass = plan.sum((1, 2))
+        value = (epsilon * problem.dual(u, v, mass)).to(cost)
+        to_a, to_b = (epsilon * slope for slope in problem.slopes(u, v))
+        return Transport(
+            value=envelope(value, (cost, plan.to(cost)), (a, to_a.to(a)), (b, to_b.to(b))),
+            f=(epsilon * u).masked_fill(problem.a == 0, 0).to(cost),
+            g=(epsilon * v).masked_fill(problem.b == 0, 0).to(cost),
+            plan=plan.to(cost),
+            iterations=ascent.steps + sweeps,
+            marginal_error=ascent.error.to(cost),
+            converged=ascent.error <= tolerance,
+            mass=mass.to(cost),
+        )
+
+
+def _centred(problem: EntropicProblem, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Both potentials; if balanced, the constant that they share is such that <a, u> = <b, v>."""
+    u = problem.rows(v)
+    half = ((problem.b * v).sum(1) - (problem.a * u).sum(1)) / problem.a.sum(1) / 2
+    shift = half[:, None].masked_fill(problem.relaxation > 0, 0)
+    return u + shift, v - shift

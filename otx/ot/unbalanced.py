@@ -1,0 +1,51 @@
+"""Entropic transport with marginals relaxed by Kullback-Leibler divergences."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from otx.ot.solve import solve
+from otx.ot.sweeps import alternate
+from otx.ot.transport import Transport
+
+
+def unbalanced(
+    cost: Tensor,
+    a: Tensor,
+    b: Tensor,
+    *,
+    epsilon: float,
+    tau: float,
+    tolerance: float = 1e-6,
+    max_iterations: int = 200,
+    initial: Tensor | None = None,
+) -> Transport:
+    """``min <P, C> + epsilon KL(P | a b^T) + tau KL(P 1 | a) + tau KL(P^T 1 | b)`` over P >= 0.
+
+    KL is the generalised one, ``KL(p | q) = sum p log(p / q) - p + q``, in all three places
+    (Chizat et al. 2018; Sejourne et al. 2019). ``cost [B, N, M]``; ``a [B, N]`` and ``b [B, M]``
+    are non-negative, of any total, 0 at padding; ``epsilon`` and ``tau`` are in the cost's units:
+    words whose costs are well above 2 tau are left without a partner.
+
+    The optimum satisfies P 1 = a exp(-f / tau) and P^T 1 = b exp(-g / tau). The first holds to
+    rounding, and ``marginal_error`` is the L1 distance, in mass, between the sides of the second.
+    ``initial [B, M]`` are potentials g to start from.
+
+    The plan is that of POT's ``ot.unbalanced.sinkhorn_unbalanced(a, b, C, reg=epsilon, reg_m=tau,
+    reg_type="kl", c=a b^T)``. ``value`` is the whole objective above; POT's cost is <P, C>, and its
+    "total" leaves the terms - p + q out of each KL. Costs are meant to be at least 0: one that is
+    many times tau below it overflows, which shows as ``converged`` False.
+
+    Raises ProblemError, naming the problem, as ``otx.ot.problem.pose`` says.
+    """
+    return solve(
+        cost,
+        a,
+        b,
+        epsilon=epsilon,
+        tau=tau,
+        sweep=alternate,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+        initial=initial,
+    )

@@ -1,0 +1,58 @@
+"""Views: given links and word weights land where they belong; masking follows BERT's shares."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otx.engine.views import link_rows, mask_subwords
+from otx.types import TokenBatch
+
+
+def batch_of(rows: list[list[int]]) -> TokenBatch:
+    index = torch.tensor(rows)
+    ids = torch.full_like(index, 9)
+    return TokenBatch(ids, torch.ones_like(index, dtype=torch.bool), index)
+
+
+def test_links_to_lost_words_are_dropped_and_never_shifted() -> None:
+    source = batch_of([[-1, 0, 0, 1, -1], [-1, 0, 2, 3, -1]])
+    pivot = batch_of([[-1, 0, 1, 2, -1], [-1, 0, 1, -1, -1]])
+    links = link_rows([[(0, 2), (1, 0), (2, 1)], [(1, 0), (2, 1), (3, 3)]], source, pivot)
+    assert links.tolist() == [[0, 0, 2], [0, 1, 0], [1, 2, 1]]
+    assert link_rows([[], []], source, pivot).shape == (0, 3)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 1000), st.integers(1, 6), st.integers(1, 30))
+def test_masks_touch_only_real_subwords_and_at_least_one_a_sequence(
+    seed: int, rows: int, length: int
+) -> None:
+    torch.manual_seed(seed)
+    encoder: Any = SimpleNamespace(tokenizer=FakeTokenizer())
+    batch = batch_of([[-1, *range(length), -1]] * rows)
+    masked, picked = mask_subwords(batch, encoder)
+    assert bool(picked.any(1).all())
+    assert not bool((picked & (batch.word_index < 0)).any())
+    assert torch.equal(masked.ids[~picked], batch.ids[~picked])
+
+
+def test_the_shares_are_those_of_bert() -> None:
+    torch.manual_seed(0)
+    encoder: Any = SimpleNamespace(tokenizer=FakeTokenizer())
+    batch = batch_of([[-1, *range(198), -1]] * 200)
+    masked, picked = mask_subwords(batch, encoder)
+    real = batch.word_index >= 0
+    assert abs(picked.sum() / real.sum() - 0.15) < 0.01
+    share = (masked.ids[picked] == FakeTokenizer.mask_token_id).float().mean()
+    assert abs(share - 0.8) < 0.02
+    assert abs((masked.ids[picked] == 9).float().mean() - 0.1) < 0.02
+
+
+class FakeTokenizer:
+    mask_token_id = 49_999
+
+    def __len__(self) -> int:
+        return 50_000

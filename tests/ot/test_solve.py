@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from otx.ot.sinkhorn import sinkhorn
+from otx.ot.solve import solve
+from otx.ot.sweeps import alternate, average
+
+
+def test_a_warm_start_from_the_answer_takes_no_iterations(make_case):
+    cost, a, b = make_case(0, 9, 11, 100.0).tensors(torch.float64)
+    first = sinkhorn(cost, a, b, epsilon=0.01)
+    again = sinkhorn(cost, a, b, epsilon=0.01, initial=first.g)
+    assert again.iterations.item() == 0
+    assert again.value.item() == pytest.approx(first.value.item(), abs=1e-12)
+
+
+def test_a_bad_start_still_converges(make_case):
+    cost, a, b = make_case(0, 9, 11, 100.0).tensors(torch.float64)
+    far = torch.linspace(-3, 3, 11)[None]
+    result = sinkhorn(cost, a, b, epsilon=0.01, initial=far)
+    assert bool(result.converged)
+    assert result.value.item() == pytest.approx(sinkhorn(cost, a, b, epsilon=0.01).value.item())
+
+
+def test_both_ways_of_sweeping_solve_a_symmetric_problem(make_case):
+    points = np.random.default_rng(0).normal(size=(10, 3))
+    cost = torch.cdist(torch.tensor(points), torch.tensor(points))[None]
+    mass = torch.full((1, 10), 0.1, dtype=torch.float64)
+    values = [
+        solve(
+            cost, mass, mass, epsilon=0.2, tau=None, sweep=sweep, tolerance=1e-10,
+            max_iterations=100,
+        ).value.item()
+        for sweep in (alternate, average)
+    ]  # fmt: skip
+    assert values[0] == pytest.approx(values[1], abs=1e-10)
+
+
+def test_the_potentials_share_their_constant_evenly(make_case):
+    cost, a, b = make_case(0, 5, 8, 10.0).tensors(torch.float64)
+    result = sinkhorn(cost, a, b, epsilon=0.1, tolerance=1e-12)
+    of_f, of_g = (a * result.f).sum().item(), (b * result.g).sum().item()
+    assert of_f == pytest.approx(of_g)
+    assert result.value.item() == pytest.approx(of_f + of_g)
+
+
+def test_only_the_value_carries_a_gradient(make_case):
+    inputs = [tensor.requires_grad_() for tensor in make_case(0, 5, 8, 10.0).tensors()]
+    result = sinkhorn(*inputs, epsilon=0.1)
+    others = (result.f, result.g, result.plan, result.mass, result.marginal_error)
+    assert result.value.requires_grad
+    assert not any(tensor.requires_grad for tensor in others)
