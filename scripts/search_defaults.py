@@ -40,8 +40,12 @@ def bitext(data: Path, work: Path, pairs: int) -> list[str]:
         for source in ("tatoeba", "bible", "l10n", "tico19", "wmt-news"):
             sides = [data / f"bitext/{source}/en-{language}.{side}.gz" for side in ("en", language)]
             if all(side.exists() for side in sides):
-                texts = [subprocess.check_output(["gzip", "-dc", side], text=True) for side in sides]
-                rows += ["\t".join(row) for row in zip(*(t.split("\n") for t in texts), strict=True)]
+                texts = [
+                    subprocess.check_output(["gzip", "-dc", side], text=True) for side in sides
+                ]
+                rows += [
+                    "\t".join(row) for row in zip(*(t.split("\n") for t in texts), strict=True)
+                ]
         table.write_text("\n".join(rows))
         draw = [sys.executable, "scripts/draw_lines.py", table, str(pairs), prefix, "en", language]
         subprocess.run([*draw, "--skip", str(min(SKIPPED, len(rows) // 2))], check=True)
@@ -49,7 +53,9 @@ def bitext(data: Path, work: Path, pairs: int) -> list[str]:
     return specs
 
 
-def align(name: str, specs: list[str], data: Path, runs: Path, settings: dict[str, str]) -> dict[str, float]:
+def align(
+    name: str, specs: list[str], data: Path, runs: Path, settings: dict[str, str]
+) -> dict[str, float]:
     """One alignment; returns its guards before and after as ``before.x`` and ``after.x``."""
     record = runs / name / "run.json"
     if not record.exists() or json.loads(record.read_text())["status"] != "finished":
@@ -84,7 +90,9 @@ def main() -> None:
     for values in itertools.product(*GRID.values()):
         settings = dict(zip(GRID, values, strict=True))
         found = align("-".join(values), specs, args.data, args.runs, settings)
-        shown = [found[f"{when}.{key}"] for key in ("retrieval", "aer") for when in ("before", "after")]
+        shown = [
+            found[f"{when}.{key}"] for key in ("retrieval", "aer") for when in ("before", "after")
+        ]
         print("| " + " | ".join([*values, *(f"{x:.3f}" for x in shown)]) + " |", flush=True)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from otx.data.lines import REPAIRED
 from otx.errors import DataError, UsageError
@@ -16,69 +16,36 @@ FILES = "files"
 """The corpus plugin for everything that is no registered name."""
 SHOWN = 3
 
-OpenCorpora = Callable[[str, Any, str], list[Corpus]]
+
+class _Entry(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    def load(self) -> Any: ...
 
 
-class CorpusEntry(Protocol):
-    """What is used of a registry entry."""
+class _Registry(Protocol):
+    def entries(self, kind: Literal["corpus"]) -> Sequence[_Entry]: ...
+
+    def find(self, kind: Literal["corpus"], name: str) -> _Entry: ...
+
+
+class _Align(Protocol):
+    @property
+    def pivot(self) -> str: ...
 
     @property
-    def name(self) -> str:
-        """The corpus's name."""
-        ...
+    def max_bad(self) -> float: ...
 
+
+class _Settings(Protocol):
     @property
-    def distribution(self) -> str:
-        """The distribution that brings it."""
-        ...
+    def align(self) -> _Align: ...
 
-    def load(self) -> Any:
-        """The target: ``open_corpora(spec, options, pivot) -> list[Corpus]``."""
-        ...
+    def options_for(self, entry: Any) -> Any: ...
 
 
-class CorpusRegistry(Protocol):
-    """What is used of the registry."""
-
-    def entries(self, kind: str) -> Sequence[CorpusEntry]:
-        """All entries of a kind."""
-        ...
-
-    def find(self, kind: str, name: str) -> CorpusEntry:
-        """The entry of a name; UsageError with a suggestion if there is none."""
-        ...
-
-
-class AlignPart(Protocol):
-    """What is used of the settings of a run."""
-
-    @property
-    def pivot(self) -> str:
-        """The pivot language."""
-        ...
-
-    @property
-    def max_bad(self) -> float:
-        """Share of refused pairs that stops the run."""
-        ...
-
-
-class CorpusSettings(Protocol):
-    """What is used of the settings."""
-
-    @property
-    def align(self) -> AlignPart:
-        """The settings of a run."""
-        ...
-
-    def options_for(self, entry: Any) -> Any:
-        """The entry's options, checked."""
-        ...
-
-
-def open_corpora(
-    specs: Sequence[str], registry: CorpusRegistry, settings: CorpusSettings
-) -> list[Corpus]:
+def open_corpora(specs: Sequence[str], registry: _Registry, settings: _Settings) -> list[Corpus]:
     """Every corpus of every spec, one a language pair.
 
     ``NAME`` or ``NAME:REST`` of a registered corpus goes to its plugin (``DIST:NAME`` settles a
@@ -98,20 +65,17 @@ def open_corpora(
     return found
 
 
-def _plugin(spec: str, registry: CorpusRegistry) -> tuple[CorpusEntry, str]:
+def _plugin(spec: str, registry: _Registry) -> tuple[_Entry, str]:
     """The plugin for a spec, and what of the spec is for it to read."""
-    entries = registry.entries("corpus")
-    name, _, rest = spec.partition(":")
-    if name in {entry.distribution for entry in entries}:
-        inner, _, inner_rest = rest.partition(":")
-        if inner in {entry.name for entry in entries}:
-            name, rest = f"{name}:{inner}", inner_rest
-            return registry.find("corpus", name), rest
-    if name in {entry.name for entry in entries}:
-        return registry.find("corpus", name), rest
-    bare = re.fullmatch(r"[\w-]+", spec) is not None
-    if bare and not any(Path().glob(f"{spec}.*")):
-        return registry.find("corpus", spec), ""
+    names = {entry.name for entry in registry.entries("corpus")}
+    first, _, after_first = spec.partition(":")
+    second, _, after_second = after_first.partition(":")
+    if first in names:
+        return registry.find("corpus", first), after_first
+    if second in names:
+        return registry.find("corpus", f"{first}:{second}"), after_second
+    if re.fullmatch(r"[\w-]+", spec) and not any(Path().glob(f"{spec}.*")):
+        return registry.find("corpus", spec), ""  # a name that nobody has: says the nearest
     return registry.find("corpus", FILES), spec
 
 

@@ -121,7 +121,7 @@ def _skip_line(stream: io.BufferedReader, limit: int) -> int:
     """Read on to the end of the line; how many bytes that was."""
     size = 0
     while raw := stream.readline(limit):
-        size += len(raw)
+        size += len(raw.removesuffix(b"\n"))
         if raw.endswith(b"\n"):
             break
     return size

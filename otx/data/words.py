@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import regex
+
+from otx.data.segments import segments
 
 Span = tuple[int, int]
 """Start and end of a word in characters, the end exclusive."""
 
-_BOUNDARY = regex.compile(r"\b", regex.WORD)
 _TOKEN = re.compile(r"\S+")
 _INVISIBLE = regex.compile(r"[\s\p{Cc}\p{Cf}]*")
 _UNSPACED = regex.compile(r"\p{Line_Break=SA}")
@@ -31,7 +32,7 @@ def split_words(text: str, *, pretokenised: bool) -> list[Span]:
         return [match.span() for match in _TOKEN.finditer(text)]
     spans: list[Span] = []
     open_run = False
-    for start, end in _segments(text):
+    for start, end in segments(text):
         unspaced = _UNSPACED.match(text, start) is not None
         if unspaced and open_run:
             spans[-1] = (spans[-1][0], end)
@@ -69,16 +70,6 @@ def word_index(text: str, offsets: Sequence[Span], *, pretokenised: bool) -> lis
         if offsets[place][1] > offsets[place][0]:
             index[place] = following
     return index
-
-
-def _segments(text: str) -> Iterator[Span]:
-    previous = 0
-    for match in _BOUNDARY.finditer(text):
-        if match.start() > previous:
-            yield previous, match.start()
-            previous = match.start()
-    if previous < len(text):
-        yield previous, len(text)
 
 
 def _anchor(spans: Sequence[Span], ends: Sequence[int], offset: Span) -> tuple[int, int] | None:

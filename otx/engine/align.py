@@ -79,7 +79,9 @@ class AlignJob:
         number, indices = batch
         corpus = self.material.train[number]
         lines = [str(corpus[int(i)].line) for i in indices[:DESCRIBED_LINES]]
-        more = f" and {len(indices) - DESCRIBED_LINES} more" if len(indices) > DESCRIBED_LINES else ""
+        more = (
+            f" and {len(indices) - DESCRIBED_LINES} more" if len(indices) > DESCRIBED_LINES else ""
+        )
         return f"pairs of {corpus.name} in lines {', '.join(lines)}{more}"
 
     def size(self, batch: tuple[int, np.ndarray]) -> tuple[int, int]:
@@ -138,7 +140,9 @@ def align(
                 _refuse_changes(run, digest, material)
             host.notify("otx_run_started", folder=run.path, settings=settings.as_dict())
             try:
-                _train(settings, host, reporter, run, encoder, objective, material, outline, signals)
+                _train(
+                    settings, host, reporter, run, encoder, objective, material, outline, signals
+                )
             except Interrupted:
                 _end(run, host, "interrupted")
                 raise
@@ -210,7 +214,12 @@ def _new_run(
     material: Material,
     outline: Outline,
 ) -> RunFolder:
-    stem = "-".join([*(text.split("*")[-1] for text in settings.align.objective[:1]), Path(settings.align.model).name])
+    stem = "-".join(
+        [
+            *(text.split("*")[-1] for text in settings.align.objective[:1]),
+            Path(settings.align.model).name,
+        ]
+    )
     run = RunFolder.create(root, name, stem=stem, kind="align", settings=settings.as_dict())
     run.update(
         model=settings.align.model,
@@ -234,7 +243,9 @@ def _new_run(
 
 def _refuse_changes(run: RunFolder, digest: str, material: Material) -> None:
     before = {"the model": run.record["model_digest_before"]}
-    before |= {f"corpus {c['name']} ({c['source']})": c["fingerprint"] for c in run.record["corpora"]}
+    before |= {
+        f"corpus {c['name']} ({c['source']})": c["fingerprint"] for c in run.record["corpora"]
+    }
     now = {"the model": digest}
     now |= {f"corpus {c.name} ({c.source_language})": c.fingerprint() for c in material.train}
     for what in sorted({*before, *now}):
@@ -313,7 +324,10 @@ def _hooks(
     def step_finished(row: dict[str, float]) -> None:
         run.append_metrics(row)
         reporter.progress("align", int(row["step"]), steps, row)
-        _record_failures(run, host.notify("otx_step_finished", folder=run.path, step=int(row["step"]), metrics=row))
+        _record_failures(
+            run,
+            host.notify("otx_step_finished", folder=run.path, step=int(row["step"]), metrics=row),
+        )
 
     def checkpoint_saved(path: Path) -> None:
         _record_failures(run, host.notify("otx_checkpoint_saved", folder=run.path, checkpoint=path))

@@ -43,7 +43,7 @@ def save(
     optimizer: torch.optim.Optimizer,
     state: Mapping[str, Any],
 ) -> Path:
-    """Write ``folder/step-N`` so that it is either whole or absent. Raises OTXError naming the bytes if the disk is full."""
+    """Write ``folder/step-N``, whole or not at all. Raises OTXError naming the bytes needed if the disk is full."""
     target = folder / f"step-{step:08d}"
     partial = folder / f".partial-{step:08d}"
     shutil.rmtree(partial, ignore_errors=True)
@@ -119,7 +119,9 @@ def _verified(path: Path) -> Checkpoint:
         digests = json.loads((path / MANIFEST).read_text())
         for name in (TENSORS, STATE):
             if file_digest(path / name) != digests[name]:
-                raise CheckpointError(f"damaged checkpoint {path}: {name} does not match its digest")
+                raise CheckpointError(
+                    f"damaged checkpoint {path}: {name} does not match its digest"
+                )
         state = json.loads((path / STATE).read_text())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"damaged checkpoint {path}: {error}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 
-from torch import nn
+from torch import Tensor, nn
 
 from otx.types import EncodedPair, Loss, Needs, Objective
 
@@ -26,7 +26,8 @@ class Composite(nn.Module):
         """``value = sum_k weight_k * value_k``; ``terms[name]`` is the unweighted value of each part."""
         losses = [part(pair) for part in self.parts]
         total = sum(weight * loss.value for weight, loss in zip(self.weights, losses, strict=True))
-        terms, health = {}, {}
+        terms: dict[str, Tensor] = {}
+        health: dict[str, Tensor] = {}
         for name, loss in zip(self.names, losses, strict=True):
             terms[name] = loss.value.detach()
             terms |= {f"{name}.{term}": value for term, value in loss.terms.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +24,7 @@ from otx.errors import Interrupted, UsageError
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder
 from otx.runs.results import EvalUnit, content_key, find_unit, write_unit
-from otx.types import Encoder, Example, ProbeTask, Score, Task, TransferTask
+from otx.types import Encoder, ProbeTask, Score, Task, TransferTask
 
 UNIT_SCHEMA = 1
 
@@ -84,7 +84,14 @@ def evaluate(
                 encoder = _encoder_of(run, host, settings)
                 encoder.module.to(device).eval()
                 bench = Bench(
-                    task, _plain(option), run, encoder, encoder.digest(), settings, reporter, signals
+                    task,
+                    _plain(option),
+                    run,
+                    encoder,
+                    encoder.digest(),
+                    settings,
+                    reporter,
+                    signals,
                 )
                 with run.lock():
                     units = _probe(bench) if task.info.kind == "probe" else _transfer(bench)
@@ -95,7 +102,7 @@ def evaluate(
 def targets_of(
     settings: Settings, host: PluginHost, names: Sequence[str], model: str | None
 ) -> list[RunFolder]:
-    """The runs to evaluate, each behind its untouched encoder; with ``model``, that encoder untouched and nothing else."""
+    """The runs to evaluate, each behind its untouched encoder; with ``model``, that encoder alone, untouched."""
     root = Path(settings.runs.folder)
     if model is not None:
         return [_untouched(root, model, host, settings)]
@@ -202,13 +209,13 @@ def _head_folder(bench: Bench, seed: int | None) -> Path:
 
 def _fitted(bench: Bench, task: TransferTask, seed: int) -> Predictor:
     """A head fitted on the source language, from a fresh copy of the run's encoder; a killed fit goes on."""
-    host_label = f"{task.info.name} head, seed {seed}, on {bench.run.name}"
-    bench.reporter.stage(f"fitting the {host_label}")
+    label = f"{task.info.name} head, seed {seed}, on {bench.run.name}"
+    bench.reporter.stage(f"fitting the {label}")
     encoder = copy.deepcopy(bench.encoder)
     steps = {"total": 0}
 
     def step_finished(row: dict[str, float]) -> None:
-        bench.reporter.progress(host_label, int(row["step"]), steps["total"], row)
+        bench.reporter.progress(label, int(row["step"]), steps["total"], row)
 
     hooks = FitHooks(
         lambda step: None,
@@ -223,9 +230,15 @@ def _fitted(bench: Bench, task: TransferTask, seed: int) -> Predictor:
     )
     if predict is None:
         raise Interrupted(
-            f"interrupted at step {reached} of the {host_label}; everything is saved",
+            f"interrupted at step {reached} of the {label}; everything is saved",
             "the same command goes on from there",
         )
+    predictions = predict(development)
+    numbers = _metrics(
+        task, [task.score(predictions[example.id], example) for example in development]
+    )
+    found = ", ".join(f"{name} {value:.3f}" for name, value in numbers.items())
+    bench.reporter.stage(f"{label}: {found} on {len(development)} development examples")
     return predict
 
 
@@ -255,14 +268,12 @@ def _write(
     floor: str | None = None,
 ) -> EvalUnit:
     task = bench.task
-    names = {name for score in scores for name in score.statistics}
-    sums = {name: sum(score.statistics[name] for score in scores) for name in names}
     transfer = task.info.kind == "transfer"
     unit = EvalUnit(
         task=task.info.name,
         task_version=task.info.version,
         language=language,
-        metrics={metric.name: float(metric.compute(sums)) for metric in task.info.metrics},
+        metrics=_metrics(task, scores),
         alignment_seed=bench.run.record.get("alignment_seed"),
         head_seed=seed,
         key=key,
@@ -278,6 +289,12 @@ def _write(
     )
     write_unit(bench.run, unit, scores, predictions)
     return unit
+
+
+def _metrics(task: Task, scores: Sequence[Score]) -> dict[str, float]:
+    names = {name for score in scores for name in score.statistics}
+    sums = {name: sum(score.statistics[name] for score in scores) for name in names}
+    return {metric.name: float(metric.compute(sums)) for metric in task.info.metrics}
 
 
 def _contamination(bench: Bench, language: str) -> dict[str, int]:

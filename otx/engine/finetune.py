@@ -24,8 +24,13 @@ class HeadJob:
     """Fine-tuning as the loop sees it: encoder and head together, on shuffled features of the source language."""
 
     def __init__(
-        self, task: TransferTask, encoder: Encoder, head: nn.Module, features: Sequence[Any],
-        batch: int, seed: int,
+        self,
+        task: TransferTask,
+        encoder: Encoder,
+        head: nn.Module,
+        features: Sequence[Any],
+        batch: int,
+        seed: int,
     ) -> None:
         self.task, self.encoder, self.head, self.features = task, encoder, head, features
         self.batch, self.seed = batch, seed
@@ -67,8 +72,13 @@ class HeadJob:
 
 
 def train_head(
-    task: TransferTask, encoder: Encoder, seed: int, folder: Path, hooks: FitHooks,
-    autocast: torch.dtype | None, optimisation: Any,
+    task: TransferTask,
+    encoder: Encoder,
+    seed: int,
+    folder: Path,
+    hooks: FitHooks,
+    autocast: torch.dtype | None,
+    optimisation: Any,
 ) -> tuple[Predictor | None, int, list[Example]]:
     """Fit a fresh head (and the encoder, in place). Returns the predictor, steps reached, development examples.
 
@@ -84,13 +94,22 @@ def train_head(
     encoder.module.train()
     head.train()
     settings = FitSettings(
-        steps=steps, lr=optimisation.lr, seed=seed, warmup=optimisation.warmup,
-        weight_decay=optimisation.weight_decay, autocast=autocast, keep_checkpoints=1,
+        steps=steps,
+        lr=optimisation.lr,
+        seed=seed,
+        warmup=optimisation.warmup,
+        weight_decay=optimisation.weight_decay,
+        autocast=autocast,
+        keep_checkpoints=1,
     )
     reached = fit(job, settings, folder, hooks)
     if reached < steps:
         return None, reached, development
-    return predictor(task, encoder, lambda batch: head(encoder.encode(batch, (-1,))), head), reached, development
+    return (
+        predictor(task, encoder, lambda batch: head(encoder.encode(batch, (-1,))), head),
+        reached,
+        development,
+    )
 
 
 def predictor(

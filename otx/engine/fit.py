@@ -175,9 +175,7 @@ class Health:
             self._notice(f"{prefix}: {mean:.0%} of the transport problems converged at step {step}")
 
 
-def _resume(
-    job: Job, optimizer: torch.optim.Optimizer, folder: Path, hooks: FitHooks
-) -> int:
+def _resume(job: Job, optimizer: torch.optim.Optimizer, folder: Path, hooks: FitHooks) -> int:
     found, damaged = checkpoint.newest(folder)
     for line in damaged:
         hooks.notice(f"{line}; the one before it is used")

@@ -127,7 +127,10 @@ def alignment_error(
         real = x_mask.unsqueeze(2) & y_mask.unsqueeze(1)
         similarity = similarity.masked_fill(~real, -2.0).cpu()
         for row, index in enumerate(indices):
-            rows, columns = int(x_mask[row].nonzero().max()) + 1, int(y_mask[row].nonzero().max()) + 1
+            rows, columns = (
+                int(x_mask[row].nonzero().max()) + 1,
+                int(y_mask[row].nonzero().max()) + 1,
+            )
             links = argmax(similarity[row, :rows, :columns])
             for name, value in aer_statistics(links, gold[index].links).items():
                 sums[name] = sums.get(name, 0.0) + value
@@ -135,14 +138,20 @@ def alignment_error(
     return float(error.compute(sums))
 
 
-def verdict(loss_first: float, loss_last: float, before: dict[str, float], after: dict[str, float]) -> list[str]:
+def verdict(
+    loss_first: float, loss_last: float, before: dict[str, float], after: dict[str, float]
+) -> list[str]:
     """Plain sentences about what got worse; said loudest when the loss fell meanwhile."""
     fell = "the loss fell, but " if loss_last < loss_first else ""
     lines = []
     if after.get("retrieval", 0) < before.get("retrieval", 0):
-        lines.append(f"{fell}held-out retrieval fell from {before['retrieval']:.1%} to {after['retrieval']:.1%}")
+        lines.append(
+            f"{fell}held-out retrieval fell from {before['retrieval']:.1%} to {after['retrieval']:.1%}"
+        )
     if after.get("aer", 0) > before.get("aer", 0):
-        lines.append(f"{fell}word-alignment error rose from {before['aer']:.3f} to {after['aer']:.3f}")
+        lines.append(
+            f"{fell}word-alignment error rose from {before['aer']:.3f} to {after['aer']:.3f}"
+        )
     if after.get("effective_rank", 0) < 0.5 * before.get("effective_rank", 0):
         ranks = f"{before['effective_rank']:.0f} to {after['effective_rank']:.0f}"
         lines.append(f"{fell}the sentence vectors are collapsing: effective rank {ranks}")

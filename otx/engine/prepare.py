@@ -23,6 +23,7 @@ from otx.registry import Registry
 from otx.types import Corpus, Encoder, Links
 
 DEFAULT_ENCODER = "huggingface"
+KEEP_CLOSE = "keep-close"
 
 
 @dataclass(slots=True)
@@ -56,15 +57,24 @@ def frozen_copy(encoder: Encoder) -> Encoder:
     return twin
 
 
+def weighted_names(settings: Settings) -> list[tuple[float, str]]:
+    """Weight and name of every term: those asked for, and ``keep-close`` unless it is among them or weighs nothing."""
+    wanted = [parse_objective(text) for text in settings.align.objective]
+    if settings.align.keep_close > 0 and all(name != KEEP_CLOSE for _, name in wanted):
+        wanted.append((settings.align.keep_close, KEEP_CLOSE))
+    return wanted
+
+
 def make_objective(settings: Settings, registry: Registry, dimension: int) -> Composite:
-    """The weighted objectives of ``align.objective``, their options checked."""
+    """The weighted objectives of ``align.objective`` and the ``keep-close`` that goes with them, options checked."""
     parts = []
-    for text in settings.align.objective:
-        weight, name = parse_objective(text)
+    for weight, name in weighted_names(settings):
         entry = registry.find("objective", name)
         parts.append((name, weight, entry.load()(settings.options_for(entry), dimension)))
     if not parts:
-        raise UsageError("no objective is given", "name one with --objective; see otx list objectives")
+        raise UsageError(
+            "no objective is given", "name one with --objective; see otx list objectives"
+        )
     return Composite(parts)
 
 
@@ -80,7 +90,9 @@ def gather(
     for corpus in corpora:
         filtered, count = filter_corpus(corpus, wanted)
         if len(filtered) == 0:
-            raise DataError(f"corpus {corpus.name}: no pair is left", "look at problems.jsonl and the filters")
+            raise DataError(
+                f"corpus {corpus.name}: no pair is left", "look at problems.jsonl and the filters"
+            )
         kept.append(filtered)
         counts.append(count)
     parts = split(kept, align.heldout, align.seed)
@@ -101,15 +113,13 @@ def gather(
 def gold_pairs(settings: Settings, corpora: Sequence[Corpus]) -> list[GoldPair]:
     """The gold word alignments for the guards: ``--gold FILE``, else those that a corpus brings for its languages."""
     if settings.align.gold is not None:
-        gold = Path(settings.align.gold)
-        sentences = gold.with_suffix(".src-tgt")
-        return read_gold(gold, sentences, settings.align.index_base)
+        return read_gold(Path(settings.align.gold), index_base=settings.align.index_base)
     found: list[GoldPair] = []
     for corpus in corpora:
         files = getattr(corpus, "gold", None)
         if files is not None:
             gold, sentences = files
-            found += read_gold(gold, sentences, 0)
+            found += read_gold(gold, sentences)
     return found
 
 

@@ -54,7 +54,7 @@ def versions() -> dict[str, str]:
 
 
 class StopSignals:
-    """Catches SIGINT and SIGTERM while in use: the first asks the work to stop at its next safe point, the second exits.
+    """Catches SIGINT and SIGTERM while in use: the first asks the work to stop at a safe point, the second exits.
 
     ``requested`` is polled by loops; ``raise_if_requested`` is for work that keeps nothing between two items.
     """

@@ -28,7 +28,9 @@ class Toy:
 
     def micro_batches(self, step: int) -> Sequence[Any]:
         self.step = step
-        return [torch.randn(5, 3, generator=torch.Generator().manual_seed(step * 2 + k)) for k in (0, 1)]
+        return [
+            torch.randn(5, 3, generator=torch.Generator().manual_seed(step * 2 + k)) for k in (0, 1)
+        ]
 
     def loss(self, batch: Tensor) -> Loss:
         value = (self.own(self.body(batch)) - batch.sum(1, keepdim=True)).square().mean()
@@ -100,7 +102,9 @@ def test_a_nonfinite_loss_stops_before_the_step(tmp_path: Path, value: float) ->
     fit(reference, SETTINGS, tmp_path / "reference", hooks([], stop_at=4))
     toy.spoil = lambda step, loss: loss * value if step == 4 else loss
     rows: list[dict[str, float]] = []
-    with pytest.raises(TrainingError, match=r"square = (nan|inf) at step 4 in the pairs of lines 5, 6"):
+    with pytest.raises(
+        TrainingError, match=r"square = (nan|inf) at step 4 in the pairs of lines 5, 6"
+    ):
         fit(toy, SETTINGS, tmp_path, hooks(rows))
     stopped, expected = weights(toy), weights(reference)
     assert all(torch.equal(a, b) for a, b in zip(stopped, expected, strict=True))
@@ -122,7 +126,7 @@ class BadGradient(torch.autograd.Function):
 def test_a_nonfinite_gradient_stops_before_the_step(tmp_path: Path) -> None:
     toy = Toy()
     toy.spoil = lambda step, loss: BadGradient.apply(loss) if step == 2 else loss
-    with pytest.raises(TrainingError, match="non-finite gradient .* at step 2"):
+    with pytest.raises(TrainingError, match=r"non-finite gradient .* at step 2"):
         fit(toy, SETTINGS, tmp_path, hooks([]))
     assert all(bool(w.isfinite().all()) for w in weights(toy))
 

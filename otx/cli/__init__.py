@@ -1,0 +1,122 @@
+"""The command line: one file a command, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from otx import __version__
+from otx.cli.output import hush, screen
+from otx.errors import OTXError
+from otx.plugins import ONLY
+
+COMMANDS = ("align", "eval", "list", "plugins", "config", "doctor")
+"""The modules of this package that hold commands, in the order of the help; each has ``register(app)``."""
+
+ANYWHERE = ("--no-plugins", "--debug", "--quiet")
+"""Flags of otx itself that may stand behind the command too."""
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code: see ``otx.errors`` for what each means."""
+    try:
+        application()(_globals_first(arguments), prog_name="otx")
+    except SystemExit as end:
+        return _finish(end.code if isinstance(end.code, int) else int(bool(end.code)))
+    except KeyboardInterrupt:
+        return _finish(INTERRUPTED)
+    except OTXError as error:
+        return _finish(_tell(error.message, error.remedy, error.exit_code))
+    except Exception as error:
+        return _finish(_tell_unexpected(error))
+    return _finish(0)
+
+
+def application() -> typer.Typer:
+    """The typer application. Its help is plain text: rich would double the time to show it."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(begin)
+    for name in COMMANDS:
+        import_module(f"otx.cli.{name}").register(app)
+    return app
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        screen.result(f"otx {__version__}")
+        raise typer.Exit()
+
+
+def begin(
+    no_plugins: Annotated[
+        bool, typer.Option("--no-plugins", help="Load only the plugins that come with otx.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No notes and no progress.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Align multilingual encoders, and measure what that did to cross-lingual transfer."""
+    screen.debug, screen.quiet = debug, quiet
+    if no_plugins:
+        # In the environment, so that it holds in processes that this one starts.
+        os.environ[ONLY] = ""
+
+
+def _globals_first(arguments: Sequence[str]) -> list[str]:
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    front = [one for one in arguments[:end] if one in ANYWHERE]
+    return [*front, *(one for one in arguments[:end] if one not in ANYWHERE), *arguments[end:]]
+
+
+def _tell(message: str, remedy: str | None, code: int) -> int:
+    if screen.debug:
+        import traceback
+
+        screen.warn(traceback.format_exc().rstrip())
+    screen.warn(f"error: {message}")
+    if remedy is not None:
+        screen.warn(f"hint: {remedy}")
+    return code
+
+
+def _tell_unexpected(error: Exception) -> int:
+    # Plugins may use the click that typer does not: its errors are usage errors all the same.
+    click = sys.modules.get("click")
+    if click is not None and isinstance(error, click.ClickException):
+        return _tell(error.format_message(), None, 2)
+    if isinstance(error, OSError):
+        return _tell(str(error), "run it again with --debug for the whole story", 1)
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return _tell(text, "this is a bug, here or in a plugin; --debug shows where it happened", 1)
+
+
+def _finish(code: int) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            try:
+                stream.flush()
+            except BrokenPipeError:
+                hush(stream)
+    return code

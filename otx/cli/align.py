@@ -1,0 +1,162 @@
+"""`otx align`: draw an encoder's languages together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from otx.cli.complete import objectives
+from otx.cli.output import screen
+from otx.cli.progress import reporter
+from otx.cli.project import open_host, open_project
+from otx.errors import UsageError
+
+if TYPE_CHECKING:
+    from otx.engine.align import Outline
+    from otx.runs.folder import RunFolder
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("align")(align)
+
+
+def align(
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='NAME or "0.5*NAME"; again for a further term.', autocompletion=objectives
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="mini, a Hugging Face folder or a Hub id.")
+    ] = None,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Prefix of two line-aligned files (path/en-de), or sample; again for more."
+        ),
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Settings by name; see otx list recipes.")
+    ] = None,
+    run: Annotated[str | None, typer.Option(help="Name of the run's folder.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="What order and initial weights are drawn from.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps, instead of epochs.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the corpora.")] = None,
+    batch_tokens: Annotated[
+        int | None, typer.Option(help="Sub-words of both sides in a micro-batch.")
+    ] = None,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    gold: Annotated[
+        str | None,
+        typer.Option(help="Gold word links for the guards (FILE.gold beside FILE.src-tgt)."),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(help="Go on with an interrupted run, with the settings it began with."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and write no run.")
+    ] = False,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="Any key of otx.toml: table.key=value.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the run's record as JSON.")] = False,
+) -> None:
+    """Align an encoder on parallel sentences, with one or more objectives."""
+    flags: dict[str, Any] = {
+        "align.objective": objective,
+        "align.model": model,
+        "align.corpus": corpus,
+        "align.seed": seed,
+        "align.steps": steps,
+        "align.epochs": epochs,
+        "align.batch_tokens": batch_tokens,
+        "align.lr": lr,
+        "align.gold": gold,
+        "align.device": device,
+        "align.dtype": dtype,
+    }
+    if resume is not None:
+        finished = _resumed(resume, flags, sets or [], [recipe, run])
+    else:
+        settings, host = open_project(flags, sets or [], recipe)
+        from otx.engine import align as engine
+
+        with reporter() as report:
+            if dry_run:
+                outline = engine.plan(settings, host, report)
+            else:
+                finished = engine.align(settings, host, report, name=run)
+        if dry_run:
+            return _show_outline(outline, json)
+    _show_run(finished, json)
+
+
+def _resumed(
+    name: str, flags: dict[str, Any], sets: list[str], others: list[str | None]
+) -> RunFolder:
+    """Go on with a run. Raises UsageError where a flag would change what it was started with."""
+    from pathlib import Path
+
+    from otx.config import load_settings, settings_from
+    from otx.runs.folder import RunFolder
+
+    given = [
+        f"--{key.partition('.')[2].replace('_', '-')}" for key, value in flags.items() if value
+    ]
+    changed = [text for text in sets if not text.startswith("runs.folder=")]
+    if given or changed or any(others):
+        raise UsageError(
+            f"--resume takes the run's own settings, and {', '.join([*given, *changed]) or 'a flag'} "
+            "would change them",
+            "leave it out, or start a new run",
+        )
+    folder = Path(load_settings(sets=sets).runs.folder)
+    run = RunFolder.open(folder, name)
+    if run.record["status"] == "finished":
+        raise UsageError(f"run {name} is finished", f"evaluate it: otx eval retrieval --run {name}")
+    record = {**run.record["settings"], "runs": {"folder": str(folder)}}
+    settings = settings_from(record, f"run {name}")
+    host = open_host(settings)
+    from otx.engine import align as engine
+
+    with reporter() as report:
+        return engine.align(settings, host, report, resume=run)
+
+
+def _show_outline(outline: Outline, json: bool) -> None:
+    import dataclasses
+
+    if json:
+        return screen.json(dataclasses.asdict(outline))
+    for corpus in outline.corpora:
+        left_out = sum(corpus["filtered"].values())
+        screen.result(
+            f"{corpus['source']}-{corpus['pivot']}  {corpus['name']}: {corpus['pairs']:,} pairs to train on, "
+            f"{corpus['held_out']} held out, {left_out} filtered, {corpus['refused']} refused"
+        )
+    screen.result(
+        f"{outline.steps:,} steps, {outline.parameters:,} parameters, "
+        f"{outline.checkpoint_megabytes:.0f} MB a checkpoint; nothing was written"
+    )
+
+
+def _show_run(run: RunFolder, json: bool) -> None:
+    if json:
+        return screen.json(run.record)
+    from otx.cli.guards import guard_lines
+
+    rows = run.metrics()
+    screen.result(f"loss {rows[0]['loss']:.4g} -> {rows[-1]['loss']:.4g} in {len(rows):,} steps")
+    for line in guard_lines(run.record["guards"]):
+        screen.result(line)
+    for line in run.record["verdict"]:
+        screen.result(f"! {line}")
+    screen.result(f"run {run.name} lies in {run.path}")

@@ -1,0 +1,96 @@
+"""`otx compare`: what alignment did, run by run, against a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from otx.cli.complete import runs, tasks
+from otx.cli.output import screen
+from otx.cli.project import open_project
+from otx.types import TaskInfo
+
+if TYPE_CHECKING:
+    from otx.registry import Registry
+    from otx.runs.folder import RunFolder
+    from otx.runs.table import Comparison
+
+Format = Literal["table", "markdown", "csv", "json", "latex"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("compare")(compare)
+
+
+def compare(
+    run: Annotated[
+        list[str] | None,
+        typer.Argument(help="Runs; without any, all that have results.", autocompletion=runs),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Run to compare with, not the untouched encoder.", autocompletion=runs),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="This task's results only.", autocompletion=tasks)
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="Another metric than a task's first; again for more."),
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="What to print.")] = "table",
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="Any key of otx.toml: table.key=value.")
+    ] = None,
+) -> None:
+    """Compare runs: differences in every language, their intervals, and what is sure."""
+    settings, host = open_project({"compare.baseline": baseline}, sets or [])
+    if task is not None:
+        task = host.registry.find("task", task).name
+    from otx.runs import comparison
+    from otx.runs.folder import RunFolder
+
+    root, wanted = Path(settings.runs.folder), settings.compare
+    base = None if wanted.baseline is None else RunFolder.open(root, wanted.baseline)
+    chosen = comparison.runs_to_compare(root, run or [])
+    found = comparison.compare(
+        chosen,
+        base,
+        tasks=_infos(host.registry, chosen),
+        task=task,
+        metrics=metric or [],
+        samples=wanted.samples,
+        seed=wanted.seed,
+    )
+    screen.result(_rendered(found, form))
+
+
+def _infos(registry: Registry, chosen: Sequence[RunFolder]) -> dict[str, TaskInfo]:
+    """Every task by its name; only one that there are results of must be settled if two bring it."""
+    from otx.runs.results import evaluated_tasks
+
+    infos = {entry.name: entry.info for entry in registry.entries("task")}
+    for name in {name for run in chosen for name in evaluated_tasks(run)} & set(infos):
+        infos[name] = registry.find("task", name).info
+    return {name: info for name, info in infos.items() if info is not None}
+
+
+def _rendered(found: Comparison, form: Format) -> str:
+    from otx.runs import render
+
+    if form == "table":
+        console = screen.console()
+        with console.capture() as captured:
+            console.print(render.rich_table(found, console.width))
+        return captured.get().rstrip("\n")
+    texts = {
+        "markdown": render.markdown,
+        "csv": render.csv_text,
+        "json": render.json_text,
+        "latex": render.latex,
+    }
+    return texts[form](found).rstrip("\n")

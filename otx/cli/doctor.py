@@ -1,0 +1,178 @@
+"""`otx doctor`: is everything here that otx needs, and does it work?"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from otx import __version__
+from otx.cli.output import columns, screen
+from otx.config import Settings, load_settings
+from otx.errors import OTXError
+from otx.plugins import PluginHost, PluginRecord
+
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "safetensors",
+    "datasets",
+    "numpy",
+    "scipy",
+    "POT",
+    "pluggy",
+    "typer",
+)
+EPSILON = 0.5
+TOLERANCE = 1e-5
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(doctor)
+
+
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Check versions, device, disk, plugins and the transport solver.
+
+    Exit code 0 if otx works here, whatever became of plugins from elsewhere; else 1.
+    """
+    settings, complaint = _settings()
+    plugins = PluginHost(settings.plugins)
+    plugins.load()
+    report: dict[str, Any] = {
+        "otx": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "settings": {"file": settings.file and str(settings.file), "error": complaint},
+        "plugins": [dataclasses.asdict(record) for record in plugins.records],
+        "checks": _checks(Path(settings.runs.folder)),
+    }
+    if json:
+        screen.json(report)
+    else:
+        _print(report, plugins.records)
+    works = all(check["ok"] for check in report["checks"]) and complaint is None
+    ours = not any(record.status == "failed" and _is_ours(record) for record in plugins.records)
+    if not (works and ours and all(report["libraries"].values())):
+        raise typer.Exit(1)
+
+
+def _settings() -> tuple[Settings, str | None]:
+    try:
+        return load_settings(), None
+    except OTXError as error:
+        return Settings(), str(error)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _is_ours(record: PluginRecord) -> bool:
+    return record.distribution == "otx"
+
+
+def _checks(runs: Path) -> list[dict[str, Any]]:
+    checks: dict[str, Callable[[], str]] = {
+        "device": _device,
+        "disk": lambda: _disk(runs),
+        "cache": _cache,
+        "writing": lambda: _writing(runs),
+        "transport": _transport,
+    }
+    results = []
+    for name, check in checks.items():
+        try:
+            results.append({"name": name, "ok": True, "found": check()})
+        except Exception as error:
+            # A diagnosis goes on whatever one check meets, and says what it met.
+            found = f"{type(error).__name__}: {error}"
+            results.append({"name": name, "ok": False, "found": found})
+    return results
+
+
+def _device() -> str:
+    import torch
+
+    if not torch.cuda.is_available():
+        return f"no GPU; {torch.get_num_threads()} threads"
+    gpu = torch.cuda.get_device_properties(0)
+    return f"{torch.cuda.device_count()} GPU: {gpu.name}, {gpu.total_memory / 2**30:.0f} GiB"
+
+
+def _disk(runs: Path) -> str:
+    folder = _existing(runs)
+    return f"{shutil.disk_usage(folder).free / 1e9:.1f} GB free in {folder}"
+
+
+def _cache() -> str:
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    from otx.data.cache import cache_folder
+
+    return f"text in {cache_folder()}, downloads in {HF_HUB_CACHE}"
+
+
+def _writing(runs: Path) -> str:
+    folder = _existing(runs)
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        file.write(b"otx")
+        file.flush()
+        os.fsync(file.fileno())
+    return f"{folder} can be written"
+
+
+def _transport() -> str:
+    """Two points each way, 0 or 1 apart: the value is -epsilon log((1 + exp(-1 / epsilon)) / 2)."""
+    import torch
+
+    from otx.ot.sinkhorn import sinkhorn
+
+    cost = torch.tensor([[[0.0, 1.0], [1.0, 0.0]]])
+    mass = torch.full((1, 2), 0.5)
+    value = float(sinkhorn(cost, mass, mass, epsilon=EPSILON).value)
+    expected = -EPSILON * math.log((1 + math.exp(-1 / EPSILON)) / 2)
+    if not abs(value - expected) < TOLERANCE:
+        raise ArithmeticError(f"Sinkhorn gives {value:.7f}, the closed form {expected:.7f}")
+    return f"Sinkhorn agrees with the closed form within {abs(value - expected):.0e}"
+
+
+def _existing(folder: Path) -> Path:
+    folder = folder.resolve()
+    return next(path for path in (folder, *folder.parents) if path.is_dir())
+
+
+def _print(report: dict[str, Any], records: list[PluginRecord]) -> None:
+    settings, libraries = report["settings"], report["libraries"]
+    rows = [(name, str(report[name])) for name in ("otx", "python", "platform", "cores")]
+    rows += [(name, version or "MISSING") for name, version in libraries.items()]
+    rows.append(("settings", settings["error"] or settings["file"] or "no otx.toml"))
+    for check in report["checks"]:
+        rows.append((check["name"], f"{'' if check['ok'] else 'FAILED: '}{check['found']}"))
+    for record in records:
+        shown = f"{record.status}  {record.distribution} {record.version}"
+        rows.append(
+            (f"plugin {record.name}", f"{shown}: {record.error}" if record.error else shown)
+        )
+    screen.result(columns(rows))
+    for record in records:
+        if record.trace:
+            screen.result(
+                f"\nplugin {record.name} ({record.distribution}):\n{record.trace.rstrip()}"
+            )

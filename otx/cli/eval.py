@@ -1,0 +1,102 @@
+"""`otx eval`: measure runs, and the untouched encoder behind them, on tasks."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from otx.cli.complete import runs, tasks
+from otx.cli.output import columns, screen
+from otx.cli.progress import reporter
+from otx.cli.project import open_project
+from otx.errors import UsageError
+
+if TYPE_CHECKING:
+    from otx.runs.folder import RunFolder
+    from otx.runs.results import EvalUnit
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("eval")(evaluate)
+
+
+def evaluate(
+    task: Annotated[
+        list[str], typer.Argument(help="Tasks; see otx list tasks.", autocompletion=tasks)
+    ],
+    run: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Runs, with their untouched encoders; without it, the newest.", autocompletion=runs
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="An encoder as it is, instead of a run.")
+    ] = None,
+    languages: Annotated[
+        str | None, typer.Option(help="de,es,...; without it, all there are.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Folder with the tasks' files.")] = None,
+    train: Annotated[str | None, typer.Option(help="Training file of a transfer task.")] = None,
+    train_limit: Annotated[
+        int | None, typer.Option(help="Train on this many examples only.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds of the task heads: 1,2,3.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1.")] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="Any key of otx.toml: table.key=value.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print every result as JSON.")] = False,
+) -> None:
+    """Evaluate runs on tasks; what was computed before is not computed again."""
+    if run and model is not None:
+        raise UsageError(
+            "--run and --model exclude one another", "a run brings its untouched encoder"
+        )
+    flags: dict[str, Any] = {
+        "eval.languages": languages.split(",") if languages else None,
+        "eval.seeds": _numbers(seeds) if seeds else None,
+        "align.device": device,
+    }
+    for name in task:
+        flags |= {f"{name}.data": data, f"{name}.train": train, f"{name}.train_limit": train_limit}
+    settings, host = open_project(flags, sets or [])
+    for name in task:
+        entry = host.registry.find("task", name)
+        settings.options_for(entry)
+    from otx.engine.evaluate import evaluate as run_tasks
+    from otx.engine.evaluate import targets_of
+
+    with reporter() as report:
+        targets = targets_of(settings, host, run or [], model)
+        found = run_tasks(settings, host, report, task, targets)
+    if json:
+        return screen.json([{"run": at.name, **dataclasses.asdict(unit)} for at, unit in found])
+    screen.result(_table(found))
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"--seeds {text}: not whole numbers", "write --seeds 1,2,3") from error
+
+
+def _table(found: list[tuple[RunFolder, EvalUnit]]) -> str:
+    """A row a result; a floor stands once, whatever the run."""
+    rows = [("TASK", "LANGUAGE", "RUN", "SEED", "N", "METRICS")]
+    floors: set[str] = set()
+    for run, unit in found:
+        if unit.floor is not None and unit.key in floors:
+            continue
+        floors.add(unit.key)
+        numbers = "  ".join(f"{name} {100 * value:.1f}" for name, value in unit.metrics.items())
+        hits, size = unit.contamination["hits"], unit.contamination["size"]
+        warned = f"  ! {hits} of {size} texts are in the bitext" if hits else ""
+        name = f"({unit.floor})" if unit.floor else run.name
+        seed = "-" if unit.head_seed is None else str(unit.head_seed)
+        rows.append((unit.task, unit.language, name, seed, str(unit.count), numbers + warned))
+    return columns(rows)

@@ -1,0 +1,78 @@
+"""`otx list`: what there is to choose from."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any
+
+import typer
+
+from otx.cli.output import columns, screen
+from otx.cli.project import open_project
+from otx.errors import UsageError
+from otx.options import field_docs
+from otx.registry import KINDS, PLURALS, Entry
+from otx.suggest import remedy
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("list")(list_names)
+
+
+def _kinds(incomplete: str) -> list[str]:
+    return [name for name in PLURALS.values() if name.startswith(incomplete)]
+
+
+def list_names(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="objectives, encoders, corpora, tasks or recipes.", autocompletion=_kinds
+        ),
+    ],
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, with every option and its default.")
+    ] = False,
+) -> None:
+    """List objectives, encoders, corpora, tasks or recipes."""
+    wanted = next((one for one in KINDS if PLURALS[one] == kind), None)
+    if wanted is None:
+        raise UsageError(f"there is no list of '{kind}'", remedy(kind, PLURALS.values()))
+    _, plugins = open_project()
+    entries = plugins.registry.entries(wanted)
+    if json:
+        screen.json([_described(entry) for entry in entries])
+    elif entries:
+        screen.result(columns([(e.name, e.distribution, e.summary) for e in entries]))
+
+
+def _described(entry: Entry) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "kind": entry.kind,
+        "name": entry.name,
+        "distribution": entry.distribution,
+        "summary": entry.summary,
+    }
+    if entry.options is not None:
+        described["options"] = _options(entry.options)
+    if entry.info is not None:
+        described |= {
+            "version": entry.info.version,
+            "task": entry.info.kind,
+            "metrics": [metric.name for metric in entry.info.metrics],
+            "licence": entry.info.licence,
+            "source_language": entry.info.source_language,
+        }
+    return described
+
+
+def _options(options: type[Any]) -> dict[str, dict[str, Any]]:
+    docs = field_docs(options)
+    described = {}
+    for field in dataclasses.fields(options):
+        made = field.default_factory
+        default = field.default if made is dataclasses.MISSING else made()
+        default = None if default is dataclasses.MISSING else default
+        described[field.name] = {"default": default, "help": docs.get(field.name, "")}
+    return described

@@ -1,0 +1,90 @@
+"""What goes where: the result on stdout, everything else on stderr, and no fuss if nobody reads on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDE = 10_000
+NARROWEST = 20
+
+
+@dataclass(slots=True)
+class Screen:
+    """``quiet`` leaves out notes; ``debug`` shows tracebacks."""
+
+    quiet: bool = False
+    debug: bool = False
+
+    def result(self, text: str) -> None:
+        """Print to stdout."""
+        _write(sys.stdout, text)
+
+    def json(self, value: Any) -> None:
+        """Print as JSON to stdout."""
+        self.result(json.dumps(value, indent=2, ensure_ascii=False))
+
+    def note(self, text: str) -> None:
+        """Print to stderr, unless quiet."""
+        if not self.quiet:
+            self.warn(text)
+
+    def warn(self, text: str) -> None:
+        """Print to stderr."""
+        _write(sys.stderr, text)
+
+    def console(self, *, stderr: bool = False) -> Console:
+        """A rich console; a table that goes to a file or a pipe is as wide as it needs to be."""
+        from rich.console import Console
+
+        console = Console(stderr=stderr)
+        if not console.is_terminal:
+            console.width = WIDE
+        return console
+
+
+screen = Screen()
+"""The process's own."""
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as aligned columns; on a terminal the last column is wrapped to its width."""
+    if not rows:
+        return ""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    indent = sum(widths) + 2 * len(widths)
+    room = WIDE
+    if sys.stdout is not None and sys.stdout.isatty():
+        room = max(shutil.get_terminal_size().columns - indent, NARROWEST)
+    lines = []
+    for *first, last in rows:
+        start = "".join(f"{cell:<{width}}  " for cell, width in zip(first, widths, strict=True))
+        wrapped = textwrap.wrap(last, room) or [""]
+        lines.append((start + wrapped[0]).rstrip())
+        lines += [" " * indent + line for line in wrapped[1:]]
+    return "\n".join(lines)
+
+
+def hush(stream: TextIO) -> None:
+    """Send what is still to be written to nowhere: its reader has gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:
+        return
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        hush(stream)

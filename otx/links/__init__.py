@@ -1,0 +1,1 @@
+"""Word links: Pharaoh files, links out of vectors, and alignment error."""

@@ -1,0 +1,122 @@
+"""From a table of TOML to a frozen dataclass: every key known, every value of its field's type."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from otx.errors import PluginError, UsageError
+from otx.suggest import remedy
+
+T = TypeVar("T")
+
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+_FIELD_DOC = re.compile(r"^(\w+): (.*(?:\n[ \t]+\S.*)*)", re.MULTILINE)
+
+
+class SettingError(UsageError):
+    """A value that ``__post_init__`` refuses: ``field`` is the key, ``message`` what it must be."""
+
+    def __init__(self, field: str, message: str, remedy: str | None = None) -> None:
+        super().__init__(message, remedy)
+        self.field = field
+
+
+class _Unfit(Exception):
+    """A value of another type; the argument says in words what is wanted."""
+
+
+def fill(
+    kind: type[T],
+    table: Mapping[str, Any],
+    section: str,
+    origin: Callable[[str], str] = lambda dotted: "settings",
+) -> T:
+    """An instance of the dataclass ``kind`` from ``table``, fields without a key at their default.
+
+    ``section`` is the table's name and ``origin`` says where a dotted key was set, both for messages. Raises UsageError
+    for an unknown key (with the nearest known one), for a value of a wrong type, and for one that ``kind`` refuses.
+    """
+    types = field_types(kind)
+    values = {}
+    for key, value in table.items():
+        dotted = f"{section}.{key}"
+        if key not in types:
+            known = {f"{section}.{name}" for name in types}
+            raise UsageError(f"{origin(dotted)}: unknown setting '{dotted}'", remedy(dotted, known))
+        try:
+            values[key] = _convert(value, types[key])
+        except _Unfit as error:
+            raise UsageError(f"{origin(dotted)}: {dotted} must be {error}, not {value!r}") from None
+    try:
+        return kind(**values)
+    except SettingError as error:
+        dotted = f"{section}.{error.field}"
+        message = f"{origin(dotted)}: {dotted} {error.message}"
+        raise UsageError(message, error.remedy) from error
+    except UsageError as error:
+        raise UsageError(f"[{section}]: {error.message}", error.remedy) from error
+
+
+def field_types(kind: type[Any]) -> dict[str, Any]:
+    """Every field of a dataclass with its type. Raises PluginError if a type cannot be found."""
+    try:
+        hints = get_type_hints(kind)
+    except NameError as error:
+        raise PluginError(
+            f"options {kind.__qualname__}: {error}", "import the type at run time"
+        ) from error
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def field_docs(kind: type[Any]) -> dict[str, str]:
+    """What the docstring says of each field: lines ``name: text``, indented lines going on with it."""
+    text = inspect.cleandoc(kind.__doc__ or "")
+    names = {field.name for field in dataclasses.fields(kind)}
+    found = {name: " ".join(doc.split()) for name, doc in _FIELD_DOC.findall(text)}
+    return {name: doc for name, doc in found.items() if name in names}
+
+
+def _convert(value: Any, wanted: Any) -> Any:
+    origin, arguments = get_origin(wanted), get_args(wanted)
+    if origin in (Union, UnionType):
+        return _convert_union(value, arguments)
+    if origin is Literal:
+        for choice in arguments:
+            if value == choice and type(value) is type(choice):
+                return choice
+        raise _Unfit(f"one of {', '.join(map(str, arguments))}")
+    if origin is tuple:
+        # A lone value is a list of one: --set align.objective=l2.
+        items = value if isinstance(value, list | tuple) else [value]
+        try:
+            return tuple(_convert(item, arguments[0]) for item in items)
+        except _Unfit as error:
+            raise _Unfit(f"a list, each {error}") from None
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise _Unfit("a table")
+        return {str(key): _convert(item, arguments[1]) for key, item in value.items()}
+    if wanted is float and type(value) is int:
+        return float(value)
+    if wanted in _WORDS and type(value) is wanted:
+        return value
+    raise _Unfit(_WORDS.get(wanted, str(wanted)))
+
+
+def _convert_union(value: Any, choices: tuple[Any, ...]) -> Any:
+    # TOML has no null: "none" takes back what a file or a recipe has set.
+    if NoneType in choices and (value is None or value == "none"):
+        return None
+    reasons = []
+    for choice in choices:
+        if choice is not NoneType:
+            try:
+                return _convert(value, choice)
+            except _Unfit as error:
+                reasons.append(str(error))
+    raise _Unfit(" or ".join([*reasons, "none"] if NoneType in choices else reasons))

@@ -1,0 +1,1 @@
+"""Run folders and what is read out of them: results, statistics, comparisons, tables."""

@@ -1,0 +1,204 @@
+"""`otx compare`: run folders -> paired statistics -> tables, as data that any renderer can show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from otx.errors import DataError, UsageError
+from otx.runs.folder import RunFolder, all_runs
+from otx.runs.notes import table_notes
+from otx.runs.results import evaluated_tasks, read_scores, read_units
+from otx.runs.rows import adjusted, floor_row, system_row
+from otx.runs.selection import Match, Result, matches
+from otx.runs.statistics import CONFIDENCE, Replicated, Resampling, clusters_of
+from otx.runs.systems import System, systems_of
+from otx.runs.table import Column, Comparison, Guard, Table, columns_of
+from otx.suggest import remedy
+from otx.types import Metric, Score, TaskInfo
+
+SAMPLES_PER_TEST = 50
+"""With 50 samples a test, Holm's adjustment of the smallest p that can be stays below .05."""
+
+
+def compare(
+    runs: Sequence[RunFolder],
+    baseline: RunFolder | None = None,
+    *,
+    tasks: Mapping[str, TaskInfo],
+    task: str | None = None,
+    metrics: Sequence[str] = (),
+    samples: int = 2_000,
+    seed: int = 1,
+) -> Comparison:
+    """Tables of every task (or of ``task``) that the runs have results of, with paired differences.
+
+    Without ``baseline``, each run is compared with the untouched encoder that it began as. A task
+    shows its first metric, or those of ``metrics`` that it has. ``samples``: bootstrap samples, at
+    least; a table that tests much draws more. Holm's adjustment counts every difference of a table.
+
+    Raises UsageError for an unknown metric or no runs, DataError where there are no results, or
+    where data, options, training or task version differ.
+    """
+    systems = systems_of(runs, baseline, tasks)
+    held: dict[str, list[Result]] = {
+        system.label: [(run, unit) for run in system.runs for unit in read_units(run)]
+        for system in systems
+    }
+    found = {unit.task for results in held.values() for _, unit in results}
+    wanted = found if task is None else found & {task}
+    if not wanted:
+        names = ", ".join(run.name for system in systems for run in system.runs)
+        raise DataError(
+            f"no results{f' of {task}' if task else ''} in {names}",
+            f"make some with: otx eval {task or 'TASK'}",
+        )
+    infos = [tasks[name] for name in sorted(wanted) if name in tasks]
+    _refuse_unknown(metrics, infos)
+    tables = [
+        table for info in infos for table in _tables(held, systems, info, metrics, samples, seed)
+    ]
+    return Comparison(
+        {system.label: tuple(run.name for run in system.runs) for system in systems},
+        tuple(tables),
+        tuple(guard for system in systems for guard in _guards(system)),
+        tuple(
+            f"results of {name} are left out: nothing that is installed registers this task"
+            for name in sorted(wanted - set(tasks))
+        ),
+        CONFIDENCE,
+    )
+
+
+def runs_to_compare(root: Path, names: Sequence[str]) -> list[RunFolder]:
+    """The runs of these names, or every run in ``root`` that has results.
+
+    Raises UsageError for an unknown name, DataError if nothing in ``root`` has results.
+    """
+    if names:
+        return [RunFolder.open(root, name) for name in names]
+    found = [run for run in all_runs(root) if evaluated_tasks(run)]
+    if not found:
+        raise DataError(f"no run in {root} has results", "make some with: otx eval TASK")
+    return found
+
+
+def _refuse_unknown(metrics: Sequence[str], infos: Sequence[TaskInfo]) -> None:
+    known = sorted({metric.name for info in infos for metric in info.metrics})
+    for name in metrics:
+        if name not in known:
+            where = ", ".join(info.name for info in infos)
+            raise UsageError(f"no metric '{name}' in {where}", remedy(name, known))
+
+
+def _tables(
+    held: Mapping[str, Sequence[Result]],
+    systems: Sequence[System],
+    info: TaskInfo,
+    metrics: Sequence[str],
+    samples: int,
+    seed: int,
+) -> list[Table]:
+    found = [match for match in matches(systems, held, info) if match.results]
+    options = [match.options for match in found]
+    telling = [
+        name
+        for name in sorted({name for held_options in options for name in held_options})
+        if len({repr(held_options.get(name)) for held_options in options}) > 1
+    ]
+    chosen = [metric for metric in info.metrics if metric.name in metrics] if metrics else []
+    return [
+        _table(
+            replace(match, options={name: match.options.get(name) for name in telling}),
+            systems,
+            info,
+            metric,
+            samples,
+            seed,
+        )
+        for match in found
+        for metric in (chosen if metrics else info.metrics[:1])
+    ]
+
+
+def _table(
+    match: Match,
+    systems: Sequence[System],
+    info: TaskInfo,
+    metric: Metric,
+    samples: int,
+    seed: int,
+) -> Table:
+    present = [system for system in systems if system.label in match.results]
+    bitext = frozenset[str]().union(*(system.bitext for system in present))
+    source = info.source_language
+    languages = tuple(sorted(match.languages, key=lambda name: (name != source, name)))
+    columns = columns_of(languages, source, bitext, metric.higher_is_better)
+    examples = {language: clusters_of(_any_scores(match, language)) for language in languages}
+    tests = sum(_is_tested(match, system, column) for system in present for column in columns)
+    draws = Resampling(examples, samples=max(samples, SAMPLES_PER_TEST * tests), seed=seed)
+    numbers = _replicated(match, draws, metric)
+    baselines = {system.baseline for system in present}
+    rows = [
+        system_row(
+            system,
+            system.label in baselines,
+            columns,
+            match.results[system.label],
+            numbers[system.label],
+            numbers.get(system.baseline or "", {}),
+            metric.name,
+        )
+        for system in present
+    ]
+    floors = [floor_row(name, units, columns, metric.name) for name, units in match.floors.items()]
+    return Table(
+        info.name,
+        info.version,
+        match.data,
+        match.options,
+        metric.name,
+        metric.percent,
+        metric.higher_is_better,
+        columns,
+        (*adjusted(rows), *floors),
+        {language: len(clusters) for language, clusters in examples.items()},
+        tests,
+        draws.samples,
+        table_notes(match, systems, {name: len(held) for name, held in draws.clusters.items()}),
+    )
+
+
+def _any_scores(match: Match, language: str) -> list[Score]:
+    held = next(held[language] for held in match.results.values() if language in held)
+    return read_scores(*next(iter(held.values())))
+
+
+def _is_tested(match: Match, system: System, column: Column) -> bool:
+    own, base = match.results[system.label], match.results.get(system.baseline or "", {})
+    # The change in a language is that language's own difference, which is tested there.
+    return column.kind != "change" and all(n in own and n in base for n in column.languages)
+
+
+def _replicated(
+    match: Match, draws: Resampling, metric: Metric
+) -> dict[str, dict[str, Replicated]]:
+    """The replicated metric by system and language. Language by language, to draw but once."""
+    numbers: dict[str, dict[str, Replicated]] = {label: {} for label in match.results}
+    for language in match.languages:
+        for label, held in match.results.items():
+            if language in held:
+                scores = {seed: read_scores(*result) for seed, result in held[language].items()}
+                numbers[label][language] = draws.replicate(language, scores, metric)
+    return numbers
+
+
+def _guards(system: System) -> list[Guard]:
+    found = []
+    for run in system.runs:
+        guards = run.record.get("guards", {})
+        if "after" in guards:
+            verdict = tuple(run.record.get("verdict", ()))
+            found.append(Guard(run.name, system.label, guards["before"], guards["after"], verdict))
+    return found

@@ -1,0 +1,168 @@
+"""Evaluation results on disk: one unit is (task, language, seed), with the score of every example.
+
+``eval/<task>/<language>.<head seed | probe | floor>.<key>.json`` beside ``.scores.jsonl.gz``
+(example, cluster, sufficient statistics) and ``.predictions.jsonl.gz``. The unit's own file is
+written last: where it stands, all stands.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from otx.errors import DataError, PluginError
+from otx.runs import atomic
+from otx.runs.folder import RunFolder
+from otx.types import Score
+
+SCHEMA = 1
+_KEY_SHOWN = 12
+_NOT_IN_NAME = re.compile(r"[^\w.]+")
+
+
+@dataclass(frozen=True, slots=True)
+class EvalUnit:
+    """One task in one language with one seed: the numbers, and all that they depend on.
+
+    ``metrics``: fractions by name. ``key``: hash of everything that the numbers depend on.
+    ``training_digest``: None for a probe. ``floor``: name of a baseline without an encoder, or
+    None. ``options``: the task's, without places. ``contamination``: ``hits`` of the ``size``
+    tested texts that occur in the run's bitext. ``seconds``: wall time. ``data``: where the tested
+    data lay, for people. ``written``: UTC time, set by ``write_unit``.
+    """
+
+    task: str
+    task_version: str
+    language: str
+    metrics: Mapping[str, float]
+    alignment_seed: int | None
+    head_seed: int | None
+    key: str
+    data_digest: str
+    model_digest: str
+    training_digest: str | None
+    count: int
+    floor: str | None
+    options: Mapping[str, Any]
+    contamination: Mapping[str, int]
+    seconds: float
+    versions: Mapping[str, str]
+    data: str | None = None
+    written: str = ""
+    schema: int = SCHEMA
+
+
+def content_key(**parts: Any) -> str:
+    """SHA-256, in hex, of the parts as canonical JSON: equal parts in any order, equal keys."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_unit(
+    run: RunFolder,
+    unit: EvalUnit,
+    scores: Sequence[Score],
+    predictions: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write scores, predictions (by example id) and then the unit; returns the unit's file.
+
+    Raises PluginError if a prediction is not JSON.
+    """
+    path = _place(run, unit)
+    atomic.write(_scores(path), _packed(map(_plain, scores)))
+    if predictions is not None:
+        rows = [{"example": id, "prediction": made} for id, made in predictions.items()]
+        try:
+            atomic.write(path.with_suffix(".predictions.jsonl.gz"), _packed(rows))
+        except TypeError as error:
+            raise PluginError(f"a prediction of task {unit.task} is not JSON: {error}") from error
+    record = {**asdict(unit), "written": datetime.now(UTC).isoformat()}
+    atomic.write(path, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+    return path
+
+
+def find_unit(run: RunFolder, key: str) -> EvalUnit | None:
+    """The unit with this content key, or None if it was not computed (or lost its scores)."""
+    for path in _unit_files(run, f"*.{key[:_KEY_SHOWN]}.json"):
+        unit = _read(path)
+        if unit.key == key and _scores(path).exists():
+            return unit
+    return None
+
+
+def read_units(run: RunFolder) -> list[EvalUnit]:
+    """Every unit of the run, by file name. Raises DataError for one that cannot be read."""
+    return [_read(path) for path in _unit_files(run, "*.json")]
+
+
+def evaluated_tasks(run: RunFolder) -> set[str]:
+    """Names of the tasks that the run has results of."""
+    return {path.parent.name for path in _unit_files(run, "*.json")}
+
+
+def read_scores(run: RunFolder, unit: EvalUnit) -> list[Score]:
+    """The scores of a unit's examples; DataError if they are missing, damaged or incomplete."""
+    path = _scores(_place(run, unit))
+    remedy = f"remove {path.name} and evaluate {run.name} on {unit.task} again"
+    try:
+        lines = gzip.decompress(path.read_bytes()).decode().rstrip()
+        # One parse of all lines as a list takes half the time of one for each.
+        scores = [Score(**row) for row in json.loads(f"[{lines.replace(chr(10), ',')}]")]
+    except (OSError, EOFError, ValueError, TypeError) as error:
+        raise DataError(f"the scores in {path} cannot be read: {error}", remedy) from error
+    if len(scores) != unit.count:
+        raise DataError(f"{path} has {len(scores)} scores, not {unit.count}", remedy)
+    return scores
+
+
+def _unit_files(run: RunFolder, pattern: str) -> list[Path]:
+    # A file that begins with "." is one that a killed process was still writing.
+    found = run.results.glob(f"*/{pattern}")
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
+def _plain(score: Score) -> dict[str, Any]:
+    statistics = {name: float(value) for name, value in score.statistics.items()}
+    return {"example": score.example, "cluster": score.cluster, "statistics": statistics}
+
+
+def _place(run: RunFolder, unit: EvalUnit) -> Path:
+    seed = "probe" if unit.head_seed is None else str(unit.head_seed)
+    parts = (unit.language, unit.floor or seed, unit.key[:_KEY_SHOWN])
+    name = ".".join(_NOT_IN_NAME.sub("-", part) for part in parts)
+    return run.results / unit.task / f"{name}.json"
+
+
+def _scores(path: Path) -> Path:
+    return path.with_suffix(".scores.jsonl.gz")
+
+
+def _packed(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    return gzip.compress(lines.encode(), compresslevel=6, mtime=0)
+
+
+def _read(path: Path) -> EvalUnit:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        schema = record["schema"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} is not a result: {error}", "remove it and evaluate again"
+        ) from error
+    if schema != SCHEMA:
+        raise DataError(
+            f"{path} has schema {schema}, and this otx reads {SCHEMA}",
+            "use the otx that wrote it, or remove it and evaluate again",
+        )
+    try:
+        return EvalUnit(**{field.name: record[field.name] for field in fields(EvalUnit)})
+    except KeyError as error:
+        raise DataError(f"{path} lacks {error}", "remove it and evaluate again") from error

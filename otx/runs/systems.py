@@ -1,0 +1,138 @@
+"""Who is compared: runs that differ only in their alignment seed are one system, with one name."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+from otx.errors import UsageError
+from otx.runs.folder import RunFolder, all_runs
+
+_OTHER_TABLES = ("align", "eval", "compare", "plugins", "runs")
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One line of a table: ``runs`` that differ in their seed, and the label of their baseline.
+
+    ``baseline`` is None for a baseline itself, and where there is none.
+    """
+
+    label: str
+    runs: tuple[RunFolder, ...]
+    baseline: str | None = None
+
+    @property
+    def untouched(self) -> bool:
+        """Whether this is an encoder as it came."""
+        return str(self.runs[0].record["kind"]) == "untouched"
+
+    @property
+    def bitext(self) -> frozenset[str]:
+        """The languages, other than the pivot, that the system was aligned on."""
+        corpora = [corpus for run in self.runs for corpus in run.record.get("corpora", [])]
+        return frozenset(corpus["source"] for corpus in corpora)
+
+
+def systems_of(
+    runs: Sequence[RunFolder], baseline: RunFolder | None, tasks: Collection[str]
+) -> list[System]:
+    """The systems among ``runs``, every baseline before those that are compared with it.
+
+    Without ``baseline``, each system's baseline is the untouched encoder that it began as, looked
+    for beside it. A given baseline brings the runs among ``runs`` that differ from it only in
+    their seed. ``tasks``: names whose options say nothing about alignment. Raises UsageError if
+    there is no run.
+    """
+    if not runs:
+        raise UsageError("there are no runs to compare", "make results first: otx eval TASK")
+    roots = {run.path.parent for run in runs}
+    beside = [run for root in sorted(roots) for run in all_runs(root)]
+    origins = [run for run in beside if any(_began_as(other, run) for other in runs)]
+    added = [baseline] if baseline is not None else origins
+    wanted = {run.path.resolve(): run for run in [*runs, *added]}
+    systems = _labelled(_grouped(list(wanted.values()), tasks))
+    return _ordered([replace(s, baseline=_baseline_of(s, systems, baseline)) for s in systems])
+
+
+def _began_as(run: RunFolder, other: RunFolder) -> bool:
+    kinds = run.record["kind"], other.record["kind"]
+    before, digest = run.record.get("model_digest_before"), other.record.get("model_digest")
+    return kinds == ("align", "untouched") and bool(before == digest)
+
+
+def _baseline_of(
+    system: System, systems: Sequence[System], baseline: RunFolder | None
+) -> str | None:
+    for other in systems:
+        if baseline is None:
+            found = _began_as(system.runs[0], other.runs[0])
+        else:
+            found = any(run.path.resolve() == baseline.path.resolve() for run in other.runs)
+        if found:
+            return None if other.label == system.label else other.label
+    return None
+
+
+def _grouped(runs: Sequence[RunFolder], tasks: Collection[str]) -> list[tuple[RunFolder, ...]]:
+    groups: dict[tuple[str, int], list[RunFolder]] = {}
+    met: Counter[tuple[str, object]] = Counter()
+    for run in sorted(runs, key=lambda run: (run.record["created"], run.name)):
+        essence = _essence(run, tasks)
+        # The same seed twice is one alignment made twice, not two: it starts a system of its own.
+        again = met[essence, run.record.get("alignment_seed")]
+        met[essence, run.record.get("alignment_seed")] += 1
+        groups.setdefault((essence, again), []).append(run)
+    return [tuple(group) for group in groups.values()]
+
+
+def _essence(run: RunFolder, tasks: Collection[str]) -> str:
+    """All that makes an alignment what it is, except its seed."""
+    record = run.record
+    if record["kind"] != "align":
+        return run.name
+    settings = record["settings"]
+    align = {name: value for name, value in settings.get("align", {}).items() if name != "seed"}
+    others = {*_OTHER_TABLES, *tasks}
+    options = {name: table for name, table in settings.items() if name not in others}
+    texts = [(c["source"], c["pivot"], c.get("fingerprint")) for c in record.get("corpora", [])]
+    before = record.get("model_digest_before")
+    return json.dumps([align, options, texts, before], sort_keys=True)
+
+
+def _labelled(groups: Sequence[tuple[RunFolder, ...]]) -> list[System]:
+    """Each group under the shortest of its names that no other group has."""
+    namings: list[Callable[[RunFolder], str]] = [_objectives, _objectives_and_model]
+    counts = [Counter(naming(group[0]) for group in groups) for naming in namings]
+    systems = []
+    for group in groups:
+        names = [
+            naming(group[0])
+            for naming, count in zip(namings, counts, strict=True)
+            if count[naming(group[0])] == 1
+        ]
+        systems.append(System(names[0] if names else group[0].name, group))
+    return systems
+
+
+def _objectives(run: RunFolder) -> str:
+    if run.record["kind"] == "untouched":
+        return "untouched"
+    return " + ".join(run.record.get("objectives", [])) or run.name
+
+
+def _objectives_and_model(run: RunFolder) -> str:
+    return f"{_objectives(run)} ({run.record.get('model', run.name)})"
+
+
+def _ordered(systems: Sequence[System]) -> list[System]:
+    followers = [system for system in systems if system.baseline is not None]
+    leaders = [system for system in systems if system.baseline is None]
+    leaders.sort(key=lambda system: not system.untouched)
+    return [
+        system
+        for leader in leaders
+        for system in [leader, *(s for s in followers if s.baseline == leader.label)]
+    ]

@@ -1,0 +1,207 @@
+"""The tables of otx.toml that are ours, their defaults and their ranges."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from otx.errors import UsageError
+from otx.options import SettingError
+from otx.types import WordVector
+
+_OBJECTIVE = re.compile(r"(?:(?P<weight>[^*]+)\*)?(?P<name>[^*\s]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class AlignSettings:
+    """Table ``[align]``: what is aligned, with what, and how long.
+
+    objective: objectives by name, each with a weight if wanted: ``"sinkhorn"``, ``"0.5*keep-close"``.
+    keep_close: weight of the ``keep-close`` term that is added to the objectives unless they name it; 0 = none.
+    model: ``mini``, a Hugging Face folder or Hub id, or another encoder's name.
+    corpus: a registered name, a prefix of two line-aligned files (``path/en-de``), or ``a.txt,b.txt``; one or several.
+    pivot: the language that is kept in place, and that every pair shares.
+    seed: what order, dropout and initial weights are drawn from.
+    steps: optimiser steps; instead of ``epochs``.
+    epochs: passes over the corpora.
+    batch_tokens: sub-words, of both sides together, in one micro-batch.
+    accumulate: micro-batches in one optimiser step.
+    lr: peak learning rate.
+    warmup: share of the steps with a rising learning rate.
+    weight_decay: AdamW's.
+    clip: largest norm of the gradient.
+    sampling: language pairs drawn in ``proportional`` or ``equal`` shares.
+    every_pair: every optimiser step draws one micro-batch from every language pair.
+    heldout: pivot sentences of each language pair that are held out for the guards, at most.
+    checkpoint_every: steps between checkpoints.
+    keep_checkpoints: checkpoints that are kept.
+    max_length: sub-words of a sentence; longer ones are cut, never inside a word, and counted.
+    word_vector: which sub-words make a word's vector in the guards: ``last``, ``first`` or ``mean``.
+    layer: hidden layer that the guards measure (-1 = last).
+    links: Pharaoh file of word links (``xx:FILE,yy:FILE`` for several language pairs); without it, mutual nearest
+        neighbours of the untouched encoder.
+    links_layer: hidden layer in which neighbours are sought.
+    max_bad: share of refused lines at which a corpus is refused.
+    drop_duplicates: leave out a pair that came before.
+    length_ratio: leave out a pair whose longer side has more than so many times the shorter one's words.
+    drop_identical: leave out a pair of two equal sides.
+    gold: file of gold word links for the guards, its sentences beside it in ``.src-tgt``.
+    index_base: what the gold links count from, 0 or 1.
+    device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
+    dtype: what the encoder computes in: ``fp32``, ``bf16``, or ``auto`` (bf16 where the device has it).
+    """
+
+    objective: tuple[str, ...] = ("sinkhorn",)
+    keep_close: float = 1.0
+    model: str = "mini"
+    corpus: tuple[str, ...] = ("sample",)
+    pivot: str = "en"
+    seed: int = 1
+    steps: int | None = None
+    epochs: float = 1.0
+    batch_tokens: int = 4096
+    accumulate: int = 1
+    lr: float = 1e-4
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    sampling: Literal["proportional", "equal"] = "proportional"
+    every_pair: bool = False
+    heldout: int = 200
+    checkpoint_every: int = 200
+    keep_checkpoints: int = 2
+    max_length: int = 128
+    word_vector: WordVector = "last"
+    layer: int = -1
+    links: str | None = None
+    links_layer: int = -1
+    max_bad: float = 0.01
+    drop_duplicates: bool = True
+    length_ratio: float | None = None
+    drop_identical: bool = True
+    gold: str | None = None
+    index_base: Literal[0, 1] = 0
+    device: str = "auto"
+    dtype: Literal["auto", "fp32", "bf16"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Check the ranges, and that every objective can be read."""
+        for text in self.objective:
+            _check_objective(text)
+        for name in ("epochs", "batch_tokens", "accumulate", "lr", "clip", "max_length"):
+            _above_zero(self, name)
+        for name in ("checkpoint_every", "keep_checkpoints"):
+            _above_zero(self, name)
+        for name in ("steps", "length_ratio"):
+            if getattr(self, name) is not None:
+                _above_zero(self, name)
+        for name in ("seed", "heldout", "keep_close", "weight_decay"):
+            _within(self, name, 0, math.inf)
+        for name in ("warmup", "max_bad"):
+            _within(self, name, 0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class EvalSettings:
+    """Table ``[eval]``: what every task shares; a task's own options are in the table of its name (``[xquad]``).
+
+    languages: which to evaluate; none named = all that there is data for.
+    seeds: seeds of a task's head, one fine-tuning each.
+    """
+
+    languages: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (1,)
+
+    def __post_init__(self) -> None:
+        """Refuse to evaluate with no seed at all, or with one twice."""
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise SettingError("seeds", f"must be different numbers from 0, not {list(self.seeds)}")
+
+
+@dataclass(frozen=True, slots=True)
+class CompareSettings:
+    """Table ``[compare]``: how runs are compared.
+
+    baseline: run that the others are compared with; none = the untouched encoder.
+    samples: bootstrap samples.
+    seed: what the bootstrap draws from.
+    """
+
+    baseline: str | None = None
+    samples: int = 2000
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _above_zero(self, "samples")
+        _within(self, "seed", 0, math.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSettings:
+    """Table ``[plugins]``: which installed plugins take part. Those that come with otx always do.
+
+    disabled: plugins by name (or ``distribution:name``) that are not loaded; see ``otx plugins disable``.
+    prefer: for a name that two distributions bring, the one that is meant.
+    """
+
+    disabled: tuple[str, ...] = ()
+    prefer: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """Table ``[runs]``.
+
+    folder: where run folders lie.
+    """
+
+    folder: str = "runs"
+
+
+SECTIONS: dict[str, type[Any]] = {
+    "align": AlignSettings,
+    "eval": EvalSettings,
+    "compare": CompareSettings,
+    "plugins": PluginSettings,
+    "runs": RunSettings,
+}
+
+
+def parse_objective(text: str) -> tuple[float, str]:
+    """Weight and name of an objective: "sinkhorn" is (1.0, "sinkhorn"), "0.5*tlm" is (0.5, "tlm")."""
+    match = _OBJECTIVE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(
+            f"'{text}', which is no objective", 'write NAME or WEIGHT*NAME, as in "0.5*tlm"'
+        )
+    weight, name = match["weight"], match["name"]
+    try:
+        number = 1.0 if weight is None else float(weight)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise UsageError(f"'{text}', whose weight is not a number above 0")
+    return number, name
+
+
+def _check_objective(text: str) -> None:
+    try:
+        parse_objective(text)
+    except UsageError as error:
+        raise SettingError("objective", f"has {error.message}", error.remedy) from error
+
+
+def _above_zero(settings: object, name: str) -> None:
+    value = getattr(settings, name)
+    if not 0 < value < math.inf:
+        raise SettingError(name, f"must be above 0, not {value}")
+
+
+def _within(settings: object, name: str, low: float, high: float) -> None:
+    value = getattr(settings, name)
+    if not (low <= value <= high and value < math.inf):
+        bound = f"from {low} to {high}" if high < math.inf else f"at least {low}"
+        raise SettingError(name, f"must be {bound}, not {value}")

@@ -1,0 +1,105 @@
+"""Reading otx.toml and recipes: values by dotted key, each with the line it stands in."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli
+
+from otx.errors import OTXError, UsageError
+
+NAME = "otx.toml"
+
+_HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
+_KEY = re.compile(r"""\s*([\w\s."'-]+?)\s*=""")
+
+
+def find_file(start: Path) -> Path | None:
+    """The otx.toml in ``start`` or in the nearest folder above it."""
+    for folder in (start, *start.resolve().parents):
+        if (folder / NAME).is_file():
+            return folder / NAME
+    return None
+
+
+def read_file(path: Path) -> Iterator[tuple[str, Any, str]]:
+    """Every (dotted key, value, "path:line") of a TOML file; a value inside a table in a table has three parts.
+
+    Raises UsageError if the file cannot be read or is not TOML.
+    """
+    shown = os.path.relpath(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        document = tomli.loads(text)
+    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{shown} cannot be read: {reason}", "mend the file") from error
+    lines = _lines(text)
+    for dotted, value in _leaves(document):
+        line = lines.get(dotted)
+        yield dotted, value, shown if line is None else f"{shown}:{line}"
+
+
+def parse_value(text: str) -> Any:
+    """A value as TOML would read it, else the text itself: ``0.1``, ``true``, ``["a", "b"]``, ``cosine``."""
+    try:
+        return tomli.loads(f"value = {text}")["value"] if "\n" not in text else text
+    except tomli.TOMLDecodeError:
+        return text
+
+
+def _leaves(document: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    for key, value in document.items():
+        path = (*above, key)
+        if isinstance(value, Mapping) and value and len(path) < 3:
+            yield from _leaves(value, path)
+        elif not (isinstance(value, Mapping) and len(path) == 1):
+            yield ".".join(path), value
+
+
+def _lines(text: str) -> dict[str, int]:
+    """The line of each key. The parser keeps no positions; a look-alike inside a long text is never asked for."""
+    found: dict[str, int] = {}
+    table: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            table = _parts(header[1])
+        elif key := _KEY.match(line):
+            found.setdefault(".".join([*table, *_parts(key[1])]), number)
+    return found
+
+
+def _parts(key: str) -> list[str]:
+    return [part.strip().strip("\"'") for part in key.split(".")]
+
+
+def edit_list(table: str, key: str, values: Sequence[str]) -> Path:
+    """Set a list of texts in the nearest otx.toml, or in a new one here, and keep all else in it as it is."""
+    import tomlkit
+
+    path = find_file(Path.cwd()) or Path.cwd() / NAME
+    document = (
+        tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
+    )
+    if table not in document:
+        document[table] = tomlkit.table()
+    document[table][key] = list(values)  # type: ignore[index]
+    write_file(path, tomlkit.dumps(document))
+    return path
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file whole or not at all. Raises OTXError naming it if that cannot be done."""
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OTXError(
+            f"{path} cannot be written: {error.strerror}", "is the folder yours?"
+        ) from error

@@ -1,0 +1,53 @@
+"""Built-in published objectives without transport, and the terms and controls beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from otx import hookimpl
+from otx_baselines import options
+
+if TYPE_CHECKING:
+    from otx.registry import Registry
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+@hookimpl
+def otx_register(registry: Registry) -> None:
+    """Register the objectives and the recipes of the papers they come from."""
+    registry.objective(
+        "l2",
+        "otx_baselines.l2:L2",
+        "squared distance of linked words (Cao et al. 2020)",
+        options.L2Options,
+    )
+    registry.objective(
+        "contrastive",
+        "otx_baselines.contrastive:Contrastive",
+        "tell a word's translation from the batch's other words (Wu & Dredze 2020)",
+        options.ContrastiveOptions,
+    )
+    registry.objective(
+        "keep-close",
+        "otx_baselines.keep_close:KeepClose",
+        "hold the pivot side, or the parameters, near the initial encoder; a term beside others",
+        options.KeepCloseOptions,
+    )
+    registry.objective(
+        "mlm",
+        "otx_baselines.mlm:MaskedLanguageModelling",
+        "masked language modelling on both sides, no alignment: a control",
+        options.MlmOptions,
+    )
+    registry.recipe(
+        "l2-cao",
+        RECIPES / "l2-cao.toml",
+        "Cao et al. 2020: squared distance of linked words, English kept close",
+    )
+    registry.recipe(
+        "contrastive-strong",
+        RECIPES / "contrastive-strong.toml",
+        "Wu & Dredze 2020: strong contrastive alignment, parameters kept close",
+    )

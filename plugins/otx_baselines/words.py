@@ -1,0 +1,49 @@
+"""The vectors that the baselines compare: linked words, and special tokens around a sentence."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from otx.errors import PluginError, ProblemError
+from otx.ot.precision import raised
+from otx.types import Encoded, EncodedPair, WordVector
+
+
+def linked_words(pair: EncodedPair, layer: int, vector: WordVector) -> tuple[Tensor, Tensor]:
+    """The two ends ``[L, D]``, ``[L, D]`` of the batch's links, in float32 or better.
+
+    A word that has several links is there as often. Raises ProblemError for a link to a word that
+    its sentence has not.
+    """
+    if pair.links is None:
+        raise PluginError("the batch has no links", "an objective that uses them must need them")
+    number, source_word, pivot_word = pair.links.unbind(1)
+    source = _words(pair.source, "source", layer, vector, number, source_word)
+    return source, _words(pair.pivot, "pivot", layer, vector, number, pivot_word)
+
+
+def _words(
+    encoded: Encoded, side: str, layer: int, vector: WordVector, number: Tensor, word: Tensor
+) -> Tensor:
+    vectors, mask = encoded.words(layer, vector)
+    missing = (word < 0) | (word >= mask.shape[1])
+    missing |= ~mask[number, word.masked_fill(missing, 0)]
+    if bool(missing.any()):
+        first = int(missing.nonzero()[0, 0])
+        raise ProblemError(
+            f"pair {int(number[first])} of the batch: no {side} word {int(word[first])}, "
+            "which a link names",
+            "links count words from 0; those to words that were cut must be left out",
+        )
+    return raised(vectors[number, word])
+
+
+def special_tokens(encoded: Encoded, layer: int) -> Tensor:
+    """The first and last token ``[S, D]`` of each sequence where they are special, pair by pair.
+
+    Both sides of a pair have as many, in the same order: [CLS] and [SEP] of BERT, <s> and </s> of
+    XLM-R.
+    """
+    place = encoded.mask.cumsum(1)
+    ends = (place == 1) | (place == place[:, -1:])
+    return raised(encoded.tokens[layer][encoded.mask & ends & (encoded.word_index < 0)])

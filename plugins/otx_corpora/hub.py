@@ -1,0 +1,200 @@
+"""``hub``: a data set of the Hugging Face Hub, or a folder of such files, through ``datasets``.
+
+``hub:org/name`` (with ``--set hub.config=de-en`` and the like) or ``hub:path/to/folder``. No code
+of a data set is ever run: ``datasets`` 4 and later have no loading scripts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import datasets
+from huggingface_hub import HfApi, constants
+
+from otx.data.bitext import VERSION, Bitext, store_pairs
+from otx.data.cache import built, cache_folder, content_key, file_digest
+from otx.data.lines import Line, check_text
+from otx.errors import DataError, OTXError, UsageError
+from otx.types import Corpus
+from otx_corpora.languages import looks_like_language, source_beside
+from otx_corpora.options import HubOptions
+
+TIMEOUT = 10.0
+"""Seconds that the Hub has to answer what a revision's commit is."""
+
+_LANGUAGES = "languages.json"
+_BY_HAND = "or download its parquet files and give their folder: --corpus hub:FOLDER"
+
+
+def open_corpora(spec: str, options: HubOptions, pivot: str) -> list[Corpus]:
+    """The one language pair of a data set, cleaned as bitext files are and kept in otx's own cache.
+
+    Without ``revision`` it is the commit recorded at the first download of this data set, so that
+    later runs read the same text; the commit is part of the corpus's name. Raises DataError, after
+    one attempt, when the Hub cannot be reached or ``HF_HUB_OFFLINE`` forbids it; UsageError when
+    the columns of two languages cannot be told.
+    """
+    if not spec:
+        raise UsageError("the corpus hub needs a data set", "write hub:org/name or hub:FOLDER")
+    wanted = [options.config, options.split, options.columns, options.max_characters, pivot]
+    if Path(spec).is_dir():
+        return [_open(spec, None, options, pivot, content_key(_digests(Path(spec)), wanted))]
+    commit = _recorded(spec) if options.revision is None else None
+    if commit is None:
+        commit = _resolve(spec, options.revision)
+    corpus = _open(spec, commit, options, pivot, content_key(spec, commit, wanted))
+    if options.revision is None:
+        _record(spec).write_text(json.dumps({"revision": commit}))
+    return [corpus]
+
+
+def _open(spec: str, commit: str | None, options: HubOptions, pivot: str, key: str) -> Corpus:
+    name = spec if commit is None else f"{spec}@{commit}"
+
+    def build(folder: Path) -> None:
+        if commit is not None:
+            _resolve(spec, commit)
+        rows = _load(spec, commit, options)
+        columns = _columns(rows, options, name)
+        first, second = columns
+        source = source_beside(pivot, (first, second), f"data set {name}")
+        paths = columns[source], columns[pivot]
+        store_pairs(folder, _lines(rows, paths, options.max_characters), (name, name))
+        (folder / _LANGUAGES).write_text(json.dumps([source, pivot]))
+
+    folder = built(cache_folder() / "hub" / content_key(VERSION, key), build)
+    source, _ = json.loads((folder / _LANGUAGES).read_text())
+    return Bitext(
+        folder,
+        name=name,
+        languages=(source, pivot),
+        files=(f"{name} {source}", f"{name} {pivot}"),
+        pretokenised=options.pretokenised,
+    )
+
+
+def _digests(folder: Path) -> list[tuple[str, str]]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [(str(path.relative_to(folder)), file_digest(path)) for path in files]
+
+
+def _record(spec: str) -> Path:
+    """Where the commit of a data set's first download is written."""
+    return cache_folder() / "hub" / f"{spec.replace('/', '--')}.json"
+
+
+def _recorded(spec: str) -> str | None:
+    path = _record(spec)
+    if not path.exists():
+        return None
+    commit: str = json.loads(path.read_text())["revision"]
+    return commit
+
+
+def _resolve(spec: str, revision: str | None) -> str:
+    """The commit that a revision means on the Hub now."""
+    what = spec if revision is None else f"{spec}, revision {revision},"
+    if constants.HF_HUB_OFFLINE:
+        raise DataError(
+            f"data set {what} is not in the cache and HF_HUB_OFFLINE is set",
+            f"unset it, {_BY_HAND}",
+        )
+    try:
+        commit = HfApi().dataset_info(spec, revision=revision, timeout=TIMEOUT).sha
+    except (
+        Exception
+    ) as error:  # the client's errors share no base class, and each means the same here
+        raise _unreachable(what, error) from error
+    if commit is None:
+        raise DataError(f"the Hub names no commit for data set {what}", "give hub.revision")
+    return commit
+
+
+def _load(spec: str, commit: str | None, options: HubOptions) -> datasets.Dataset:
+    try:
+        with _quiet():
+            return datasets.load_dataset(
+                spec, name=options.config, split=options.split, revision=commit
+            )
+    except OTXError:
+        raise
+    except Exception as error:  # see above
+        raise _unreachable(f"{spec} (config {options.config}, {options.split})", error) from error
+
+
+def _unreachable(what: str, error: Exception) -> DataError:
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    return DataError(
+        f"data set {what} cannot be had: {reason}", f"mend the name or the network, {_BY_HAND}"
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """``datasets`` without its progress bars."""
+    silent = datasets.utils.are_progress_bars_disabled()
+    datasets.utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not silent:
+            datasets.utils.enable_progress_bars()
+
+
+def _columns(rows: datasets.Dataset, options: HubOptions, name: str) -> dict[str, list[str]]:
+    """Language -> path of the column, for two languages."""
+    found: dict[str, list[str]] = {}
+    if options.columns:
+        for text in options.columns:
+            language, _, column = text.partition(":")
+            found[language] = column.split(".")
+            _check_column(rows, found[language], name)
+    elif "translation" in rows.features:
+        feature = rows.features["translation"]
+        found = {language: ["translation", language] for language in _fields(feature)}
+    else:
+        found = {column: [column] for column in rows.features if looks_like_language(column)}
+    if len(found) != 2:
+        raise UsageError(
+            f"data set {name} does not tell two languages: columns {', '.join(rows.features)}",
+            'add --set hub.columns=["en:COLUMN","de:COLUMN"]',
+        )
+    return found
+
+
+def _check_column(rows: datasets.Dataset, path: list[str], name: str) -> None:
+    feature: Any = rows.features
+    for field in path:
+        fields = _fields(feature)
+        if field not in fields:
+            raise UsageError(
+                f"data set {name} has no column {'.'.join(path)}", f"there are {', '.join(fields)}"
+            )
+        feature = feature[field] if hasattr(feature, "keys") else None
+
+
+def _fields(feature: Any) -> list[str]:
+    """Names in a struct, or a translation's languages."""
+    if isinstance(feature, datasets.Translation):
+        return list(feature.languages)
+    return list(feature) if hasattr(feature, "keys") else []
+
+
+def _lines(
+    rows: datasets.Dataset, paths: tuple[list[str], list[str]], max_characters: int
+) -> Iterator[tuple[Line, Line]]:
+    for row in rows.select_columns(sorted({path[0] for path in paths})):
+        source, pivot = (_text(row, path, max_characters) for path in paths)
+        yield source, pivot
+
+
+def _text(row: Any, path: list[str], max_characters: int) -> Line:
+    for field in path:
+        row = row and row[field]
+    if not isinstance(row, str | None):
+        raise UsageError(f"column {'.'.join(path)} holds {type(row).__name__}, not text")
+    return check_text(row or "", max_characters)

@@ -1,0 +1,67 @@
+"""What can be set for each corpus, as ``[files]`` in otx.toml or ``--set files.key=value``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from otx.options import SettingError
+
+
+@dataclass(frozen=True, slots=True)
+class FilesOptions:
+    """Options of ``files``.
+
+    pretokenised: the files' words are separated by white space, as in word-alignment data.
+    max_characters: longer lines are refused (and counted).
+    """
+
+    pretokenised: bool = False
+    max_characters: int = 10_000
+
+    def __post_init__(self) -> None:
+        _check_limit(self.max_characters)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleOptions:
+    """Options of ``sample``.
+
+    tokenised: open the pre-tokenised form of the same sentences.
+    """
+
+    tokenised: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HubOptions:
+    """Options of ``hub``.
+
+    revision: commit, branch or tag; by default the commit that was newest at the first download,
+        which is recorded.
+    config: the data set's configuration (subset), if it has several.
+    split: which split is read.
+    columns: where the two sides are, as ``en:COLUMN`` and ``de:COLUMN`` (``en:translation.en`` for
+        a column of columns); by default a ``translation`` column, or two columns named by their
+        languages.
+    pretokenised: words are separated by white space.
+    max_characters: longer texts are refused (and counted).
+    """
+
+    revision: str | None = None
+    config: str | None = None
+    split: str = "train"
+    columns: tuple[str, ...] = ()
+    pretokenised: bool = False
+    max_characters: int = 10_000
+
+    def __post_init__(self) -> None:
+        _check_limit(self.max_characters)
+        if len(self.columns) not in (0, 2) or any(":" not in column for column in self.columns):
+            raise SettingError(
+                "columns", "must be two, en:COLUMN and de:COLUMN, not " + repr(list(self.columns))
+            )
+
+
+def _check_limit(max_characters: int) -> None:
+    if max_characters < 1:
+        raise SettingError("max_characters", f"must be 1 or more, not {max_characters}")

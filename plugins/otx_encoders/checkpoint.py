@@ -1,0 +1,124 @@
+"""From a reference to a model folder that is safe to load: no pickle, no code of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from otx.errors import DataError
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+_WANTED = ["*.json", "*.safetensors", "*.txt", "*.model"]
+_SUBFOLDERS = ["*/*"]
+_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_CONVERT = (
+    "otx reads safetensors only; where you trust the file, AutoModel.from_pretrained(FOLDER)"
+    ".save_pretrained(NEW_FOLDER) converts it"
+)
+
+
+def locate(reference: str) -> Path:
+    """The checked folder of a local path or a Hub id, taken from the cache if it is there.
+
+    Raises DataError if there is no such model, if it cannot be reached, if its weights are pickles
+    or incomplete, or if it brings its own code.
+    """
+    path = Path(reference).expanduser()
+    folder = path if path.is_dir() else _snapshot(reference, path)
+    check_folder(folder, reference)
+    return folder
+
+
+def check_folder(folder: Path, reference: str) -> None:
+    """Raise DataError unless the folder has a configuration, safetensors and no code."""
+    if not (folder / "config.json").is_file():
+        raise DataError(
+            f"{reference}: no config.json",
+            "give a folder that save_pretrained wrote, with its tokenizer",
+        )
+    for name in ("config.json", "tokenizer_config.json"):
+        if "auto_map" in read_json(folder / name):
+            raise DataError(
+                f"{reference}: {name} asks to run code that comes with the model",
+                "otx never runs it; use a model whose architecture is part of transformers",
+            )
+    if (folder / _WEIGHTS).is_file():
+        return
+    if (folder / _INDEX).is_file():
+        shards = sorted(set(read_json(folder / _INDEX).get("weight_map", {}).values()))
+        missing = [name for name in shards if not (folder / name).is_file()]
+        if missing or not shards:
+            raise DataError(
+                f"{reference}: {_INDEX} names {', '.join(missing) or 'no file'}, which is not there"
+            )
+        return
+    pickles = sorted(file.name for kind in _PICKLES for file in folder.glob(kind))
+    if pickles:
+        raise DataError(
+            f"{reference}: weights are a pickle ({pickles[0]}), which can run any code", _CONVERT
+        )
+    raise DataError(f"{reference}: no {_WEIGHTS}", _CONVERT)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file, {} where there is no file. Raises DataError if it is not one."""
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: not a JSON object")
+    return value
+
+
+def _snapshot(reference: str, path: Path) -> Path:
+    if path.is_file():
+        raise DataError(f"{reference}: a file", "give the folder it lies in")
+    if not _HUB_ID.fullmatch(reference) or reference.startswith("."):
+        raise DataError(f"{reference}: no such folder")
+    cached = _cached(reference)
+    return cached if cached is not None else _download(reference)
+
+
+def _cached(reference: str) -> Path | None:
+    """The folder of an earlier download if model and tokenizer are whole."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(reference, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+    whole = (folder / _WEIGHTS).is_file() or (folder / _INDEX).is_file()
+    return folder if whole and any(folder.glob("tokenizer*")) else None
+
+
+def _download(reference: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(reference, allow_patterns=_WANTED, ignore_patterns=_SUBFOLDERS)
+        )
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise DataError(
+            f"{reference}: neither a folder here nor a model on the Hugging Face Hub",
+            "check the name; a private model needs `hf auth login`",
+        ) from error
+    except Exception as error:
+        raise DataError(
+            f"{reference}: not in the Hugging Face cache, and downloading it failed "
+            f"({_first_line(error)})",
+            f"run `hf download {reference}` where there is a network, or give a local folder",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0]

@@ -1,0 +1,95 @@
+"""What a tokenizer does to capitals and accents, against what its vocabulary was made from."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from otx.errors import DataError
+
+EVIDENCE = 0.01
+"""Above this share of its vocabulary with capitals (accents), a checkpoint was trained on them."""
+
+
+def _without_marks(text: str) -> str:
+    kept = (c for c in unicodedata.normalize("NFD", text) if unicodedata.category(c) != "Mn")
+    return unicodedata.normalize("NFC", "".join(kept))
+
+
+def _has_mark(text: str) -> bool:
+    return any(unicodedata.category(c) == "Mn" for c in unicodedata.normalize("NFD", text))
+
+
+def _has_capital(text: str) -> bool:
+    return any(c.isupper() for c in text)
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """A way of reading letters as plainer ones, the setting behind it, and what it leaves out."""
+
+    does: str
+    setting: str
+    loses: str
+    letters: tuple[str, ...]
+    plain: Callable[[str], str]
+    has: Callable[[str], bool]
+
+    def lost(self, tokenizer: Any) -> list[str]:
+        """The letters that become the same known sub-words as their plain form."""
+        texts = [*self.letters, *map(self.plain, self.letters)]
+        ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+        count, unknown = len(self.letters), tokenizer.unk_token_id
+        pairs = zip(self.letters, ids[:count], ids[count:], strict=True)
+        return [letter for letter, a, b in pairs if a == b and a and unknown not in a]
+
+    def share(self, tokenizer: Any) -> float:
+        """Share of the vocabulary, special tokens left out, that has such letters."""
+        pieces = tokenizer.get_vocab().keys() - set(tokenizer.all_special_tokens)
+        found = sum(self.has(tokenizer.convert_tokens_to_string([piece])) for piece in pieces)
+        return found / max(1, len(pieces))
+
+
+HABITS = (
+    Habit(
+        does="lower-cases",
+        setting="do_lower_case",
+        loses="capitals",
+        letters=("B", "Q", "Ü", "Ж", "Ω"),
+        plain=str.lower,
+        has=_has_capital,
+    ),
+    Habit(
+        does="strips accents",
+        setting="strip_accents",
+        loses="accents",
+        letters=("é", "ñ", "ü", "ő", "й", "ё", "ά", "ế", "กี", "कु"),
+        plain=_without_marks,
+        has=_has_mark,
+    ),
+)
+
+
+def check_letters(tokenizer: Any, reference: str) -> list[str]:
+    """Notes on a tokenizer that lower-cases or strips accents, as that of an uncased checkpoint.
+
+    Raises DataError if its vocabulary shows that the checkpoint was trained on capitals (accents):
+    then the tokenizer is wrongly configured and misreads every text that has them, as one did that
+    halved mBERT's XQuAD in Vietnamese and Thai (google-research/xtreme#8).
+    """
+    notes = []
+    for habit in HABITS:
+        lost = habit.lost(tokenizer)
+        if not lost:
+            continue
+        share, example = habit.share(tokenizer), f"{lost[0]} becomes {habit.plain(lost[0])}"
+        if share > EVIDENCE:
+            raise DataError(
+                f"{reference}: the tokenizer {habit.does} ({example}), but {share:.0%} of its "
+                f"vocabulary has {habit.loses}",
+                f"set {habit.setting} to false in tokenizer_config.json and tokenizer.json",
+            )
+        notes.append(f"the tokenizer {habit.does}: {example}")
+    return notes

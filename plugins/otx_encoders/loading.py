@@ -1,0 +1,106 @@
+"""A model out of a checked folder, in float32, with the head its configuration names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from otx.errors import DataError, UsageError
+from otx_encoders.heads import head_of
+from otx_encoders.quiet import quiet
+
+
+def load_model(folder: Path, reference: str) -> tuple[Any, str | None, list[str]]:
+    """The model in evaluation mode, the kind of its head, and notes on weights that are not used.
+
+    Raises DataError if transformers cannot load it or if weights are missing, UsageError if it is
+    no encoder.
+    """
+    import transformers
+
+    autos = {
+        None: transformers.AutoModel,
+        "masked-lm": transformers.AutoModelForMaskedLM,
+        "question-answering": transformers.AutoModelForQuestionAnswering,
+        "sequence-classification": transformers.AutoModelForSequenceClassification,
+    }
+    common = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        with quiet():
+            config = transformers.AutoConfig.from_pretrained(folder, **common)
+            kind = head_of((config.architectures or [""])[0])
+            model, report = autos[kind].from_pretrained(
+                folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+                output_loading_info=True,
+                **common,
+            )
+    # What transformers raises for a damaged or foreign folder is of a dozen kinds, all about this
+    # folder.
+    except Exception as error:
+        raise DataError(f"{reference}: cannot be loaded: {_first_line(error)}") from error
+    if config.is_encoder_decoder:
+        raise UsageError(
+            f"{reference}: {config.model_type} has a decoder",
+            "give an encoder such as BERT or XLM-R",
+        )
+    _check_missing(model, kind, report["missing_keys"], reference)
+    unused = sorted(report["unexpected_keys"])
+    notes = (
+        [f"{len(unused)} tensors of the checkpoint are not used: {_some(unused)}"] if unused else []
+    )
+    return model, kind, notes
+
+
+def freeze(model: Any, layers: int, reference: str) -> None:
+    """Take the embeddings and the lowest ``layers`` layers out of training; 0 takes nothing."""
+    if layers == 0:
+        return
+    total = model.config.num_hidden_layers
+    if layers > total:
+        raise UsageError(f"frozen_layers is {layers}, but {reference} has {total} layers")
+    base = model.base_model
+    stack = next(
+        part for part in base.modules() if isinstance(part, nn.ModuleList) and len(part) == total
+    )
+    embeddings = getattr(base, "embeddings", base.get_input_embeddings())
+    for part in (embeddings, *stack[:layers]):
+        part.requires_grad_(False)
+
+
+def positions(model: Any) -> int | None:
+    """The longest sequence that the position embeddings allow, None where nothing limits it.
+
+    RoBERTa's kind counts its positions from behind the padding index.
+    """
+    for name, part in model.base_model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(part, nn.Embedding):
+            return part.num_embeddings - (0 if part.padding_idx is None else part.padding_idx + 1)
+    return getattr(model.config, "max_position_embeddings", None)
+
+
+def _check_missing(model: Any, kind: str | None, missing: Iterable[str], reference: str) -> None:
+    """Refuse random weights, but for a bare encoder's pooler, which is not used: it is taken off."""
+    poolers = {name for name in missing if kind is None and name.startswith("pooler.")}
+    if poolers:
+        model.base_model.pooler = None
+    lacking = sorted(set(missing) - poolers)
+    if lacking:
+        raise DataError(
+            f"{reference}: {len(lacking)} tensors are missing from the weights: {_some(lacking)}",
+            "does config.json (architectures) belong to these weights?",
+        )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0]

@@ -1,0 +1,44 @@
+"""The tasks that ship with otx: sentence retrieval, word alignment, XQuAD and XNLI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otx import hookimpl
+from otx_tasks import infos, options
+
+if TYPE_CHECKING:
+    from otx.registry import Registry
+
+
+@hookimpl
+def otx_register(registry: Registry) -> None:
+    """Register the four tasks."""
+    registry.task(
+        "retrieval",
+        "otx_tasks.retrieval:RetrievalTask",
+        "find each sentence's translation by cosine or CSLS, both ways",
+        options.RetrievalOptions,
+        info=infos.RETRIEVAL,
+    )
+    registry.task(
+        "word-alignment",
+        "otx_tasks.word_alignment:WordAlignmentTask",
+        "extract word links and compare them with gold ones (AER)",
+        options.WordAlignmentOptions,
+        info=infos.WORD_ALIGNMENT,
+    )
+    registry.task(
+        "xquad",
+        "otx_tasks.xquad:XquadTask",
+        "learn span extraction on SQuAD v1.1, answer XQuAD in each language",
+        options.XquadOptions,
+        info=infos.XQUAD,
+    )
+    registry.task(
+        "xnli",
+        "otx_tasks.xnli:XnliTask",
+        "learn inference on English pairs, classify XNLI in each language",
+        options.XnliOptions,
+        info=infos.XNLI,
+    )

@@ -1,0 +1,74 @@
+"""Reading text files, plain or gz, and hashing what was read."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from otx.errors import DataError
+from otx.types import Example
+
+
+def read_text(path: Path) -> str:
+    """The whole file as text; a leading byte-order mark is dropped.
+
+    Raises DataError, naming the file, if it cannot be opened, is a broken gz or is not UTF-8.
+    """
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}: not UTF-8", "convert the file to UTF-8") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a file, split at line feeds only: other Unicode separators are text."""
+    lines = read_text(path).split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    return [line.removesuffix("\r") for line in lines]
+
+
+def existing(path: Path) -> Path | None:
+    """The file itself or its gz beside it, whichever is there."""
+    packed = path.with_name(path.name + ".gz")
+    return path if path.is_file() else packed if packed.is_file() else None
+
+
+def plain_name(path: Path) -> str:
+    """The file's name without ``.gz``."""
+    return path.name.removesuffix(".gz")
+
+
+def folder_of(data: str) -> Path:
+    """The folder that ``--data`` names; DataError if it is not there."""
+    folder = Path(data).expanduser()
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder", "give an existing folder with --data")
+    return folder
+
+
+def refuse_duplicates(examples: Iterable[Example], where: str) -> None:
+    """Raise DataError if two examples share an id."""
+    twice = [name for name, count in Counter(e.id for e in examples).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{where}: {len(twice)} duplicate ids, the first is {twice[0]}", "make the ids unique"
+        )
+
+
+def digest(examples: Iterable[Example], *more: object) -> str:
+    """SHA-256 over the examples (id, cluster, fields) and whatever else, in order."""
+    state = hashlib.sha256(json.dumps(more, sort_keys=True, default=str).encode())
+    for example in examples:
+        row = [example.id, example.cluster, dict(example.fields)]
+        state.update(json.dumps(row, ensure_ascii=False, sort_keys=True).encode())
+    return state.hexdigest()

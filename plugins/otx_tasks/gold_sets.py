@@ -1,0 +1,67 @@
+"""Sets of gold word alignments in a folder: ``name.src-tgt``, ``name.gold`` and what ``sets.tsv`` says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from otx.errors import DataError
+from otx_tasks.files import read_lines
+
+SENTENCES, GOLD = ".src-tgt", ".gold"
+NAMES = f"name{SENTENCES} (source ||| target) and name{GOLD} (i-j sure, ipj possible)"
+
+
+@dataclass(frozen=True, slots=True)
+class GoldSet:
+    """One set: its files, what its indices count from, and who said so."""
+
+    name: str
+    sentences: Path
+    gold: Path
+    index_base: int
+    told_by: str
+
+
+def find_gold_sets(data: Path, index_base: int | None) -> dict[str, GoldSet]:
+    """The sets in a folder by name, or the one set that ``data`` names (either file, or their common prefix).
+
+    ``index_base`` holds for every set if given; otherwise each set's ``index_base`` in ``sets.tsv``, else 0.
+    Raises DataError if there is no set or half of one.
+    """
+    if data.is_dir():
+        golds = sorted(data.glob(f"*{GOLD}"))
+    else:
+        prefix = data.name.removesuffix(GOLD).removesuffix(SENTENCES)
+        golds = [data.with_name(prefix + GOLD)]
+    bases = {} if index_base is not None else _bases(golds[0].parent / "sets.tsv") if golds else {}
+    found: dict[str, GoldSet] = {}
+    for gold in golds:
+        name = gold.name.removesuffix(GOLD)
+        sentences = gold.with_name(name + SENTENCES)
+        for path in (gold, sentences):
+            if not path.is_file():
+                raise DataError(f"{path}: no such file", f"a set is {NAMES}")
+        if index_base is not None:
+            found[name] = GoldSet(name, sentences, gold, index_base, "index_base")
+        elif name in bases:
+            found[name] = GoldSet(name, sentences, gold, bases[name], "sets.tsv")
+        else:
+            found[name] = GoldSet(name, sentences, gold, 0, "default")
+    if not found:
+        raise DataError(f"{data}: no gold word alignments", f"a set is {NAMES}")
+    return found
+
+
+def _bases(table: Path) -> dict[str, int]:
+    if not table.is_file():
+        return {}
+    header, *rows = (line.split("\t") for line in read_lines(table))
+    try:
+        name, base = header.index("set"), header.index("index_base")
+        bases = {row[name]: int(row[base]) for row in rows}
+    except (ValueError, IndexError) as error:
+        raise DataError(f"{table}: wanted are columns set and index_base (0 or 1)") from error
+    if not {*bases.values()} <= {0, 1}:
+        raise DataError(f"{table}: an index_base is neither 0 nor 1")
+    return bases

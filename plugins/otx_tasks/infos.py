@@ -1,0 +1,58 @@
+"""What each task is, light enough to be listed: name, version, metrics, licence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from otx.links.aer import METRICS as ALIGNMENT_METRICS
+from otx.types import Metric, TaskInfo
+
+
+def _ratio(*parts: str) -> Callable[[Mapping[str, Any]], Any]:
+    """The mean over examples, and over ``parts``, of statistics that every example has once."""
+
+    def compute(sums: Mapping[str, Any]) -> Any:
+        return sum(sums[part] for part in parts) / (len(parts) * sums["n"])
+
+    return compute
+
+
+RETRIEVAL = TaskInfo(
+    name="retrieval",
+    version="1",
+    kind="probe",
+    metrics=(
+        Metric("accuracy", _ratio("to_pivot", "from_pivot")),
+        Metric("accuracy_to_pivot", _ratio("to_pivot")),
+        Metric("accuracy_from_pivot", _ratio("from_pivot")),
+        Metric("csls", _ratio("csls_to_pivot", "csls_from_pivot")),
+        Metric("csls_to_pivot", _ratio("csls_to_pivot")),
+        Metric("csls_from_pivot", _ratio("csls_from_pivot")),
+    ),
+    licence="that of the files given (Tatoeba: CC BY 2.0 FR; NTREX: CC BY-SA 4.0)",
+)
+
+WORD_ALIGNMENT = TaskInfo(
+    name="word-alignment",
+    version="1",
+    kind="probe",
+    metrics=tuple(ALIGNMENT_METRICS),
+    licence="that of the files given",
+)
+
+XQUAD = TaskInfo(
+    name="xquad",
+    version="1",
+    kind="transfer",
+    metrics=(Metric("f1_squad", _ratio("f1")), Metric("em_squad", _ratio("exact"))),
+    licence="CC BY-SA 4.0 (SQuAD, XQuAD)",
+)
+
+XNLI = TaskInfo(
+    name="xnli",
+    version="1",
+    kind="transfer",
+    metrics=(Metric("accuracy", _ratio("correct")),),
+    licence="CC BY-NC 4.0 (XNLI); MultiNLI's own terms for training",
+)

@@ -1,0 +1,121 @@
+"""Sentence pairs with inference labels, in the layouts that XTREME, XNLI 1.0, MultiNLI and GLUE ship."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from otx.errors import DataError
+from otx.types import Problem
+from otx_tasks.files import read_lines
+
+LABELS = ("entailment", "neutral", "contradiction")
+NO_CONSENSUS = "-"
+_SPELLINGS = {**{label: label for label in LABELS}, "contradictory": "contradiction"}
+_COLUMNS = {
+    "premise": ("sentence1", "premise"),
+    "hypothesis": ("sentence2", "hypothesis", "hypo"),
+    "label": ("gold_label", "label"),
+    "language": ("language",),
+    "prompt": ("promptID",),
+    "pair": ("pairID",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NliRow:
+    """One labelled pair; ``line`` counts from 1 in the file. What the layout does not have is ""."""
+
+    line: int
+    premise: str
+    hypothesis: str
+    label: str
+    language: str = ""
+    prompt: str = ""
+    pair: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NliFile:
+    """The rows of a file, and those refused: another width, no consensus (label "-"), or an empty sentence."""
+
+    rows: list[NliRow]
+    problems: list[Problem]
+
+
+def read_nli(path: Path) -> NliFile:
+    """Read a file: JSON lines, a table with a header, or XTREME's ``sentence1 sentence2 label`` without one.
+
+    "contradictory" (XNLI's machine-translated MultiNLI) means contradiction. Raises DataError, naming file and line,
+    for a missing column and an unknown label.
+    """
+    rows: list[NliRow] = []
+    problems: list[Problem] = []
+
+    def refuse(line: int, kind: str, reason: str) -> None:
+        problems.append(Problem(str(path), line, kind, reason))
+
+    for line, values in _json_rows(path) if ".jsonl" in path.suffixes else _table_rows(path):
+        if isinstance(values, str):
+            refuse(line, "columns", values)
+            continue
+        label = _SPELLINGS.get(values["label"].strip(), values["label"].strip())
+        row = NliRow(line, **{**values, "label": label})
+        if label == NO_CONSENSUS:
+            refuse(line, "no-consensus", "the annotators did not agree on a label")
+        elif label not in LABELS:
+            raise DataError(
+                f"{path}:{line}: label {label!r} is not one of {', '.join(LABELS)}",
+                "XTREME's download has placeholders for test labels: use the labelled files",
+            )
+        elif not row.premise.strip() or not row.hypothesis.strip():
+            refuse(line, "empty-sentence", "a sentence is empty")
+        else:
+            rows.append(row)
+    return NliFile(rows, problems)
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    for number, line in enumerate(read_lines(path), start=1):
+        try:
+            values = json.loads(line)
+            places = _places(list(values))
+            yield number, {name: str(values[list(values)[at]]) for name, at in places.items()}
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{path}:{number}: not a JSON object with sentence1, sentence2 and gold_label"
+            ) from error
+
+
+def _table_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
+    """(line, cells by name) of each row, or what is wrong with its width."""
+    lines = read_lines(path)
+    header = lines[0].split("\t") if lines else []
+    headed = {"sentence1", "premise"} & {*header} != set()
+    try:
+        places = _places(header if headed else ["sentence1", "sentence2", "label"][: len(header)])
+    except KeyError as error:
+        raise DataError(
+            f"{path}:1: no column {error.args[0]}",
+            "wanted: sentence1, sentence2, label; XTREME's download comes without test labels",
+        ) from error
+    for number, line in enumerate(lines[headed:], start=1 + headed):
+        cells = line.split("\t")
+        if len(cells) == len(header):
+            yield number, {name: cells[at] for name, at in places.items()}
+        else:
+            yield number, f"{len(cells)} columns instead of {len(header)}"
+
+
+def _places(header: Sequence[str]) -> dict[str, int]:
+    """Where in the header each field is; KeyError, with the column's usual name, if one of the first three is not."""
+    found = {}
+    for name, keys in _COLUMNS.items():
+        here = [header.index(key) for key in keys if key in header]
+        if here:
+            found[name] = here[0]
+        elif name in ("premise", "hypothesis", "label"):
+            raise KeyError(keys[0])
+    return found

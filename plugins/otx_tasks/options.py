@@ -1,0 +1,156 @@
+"""What can be set for each task, as ``[task-name]`` in otx.toml or ``--set task-name.key=value``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from otx.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalOptions:
+    """Options of ``retrieval``.
+
+    data: folder of line-aligned files; without it, the held-out part of the embedded sample.
+    layer: hidden layer whose sub-words are averaged into a sentence vector (-1 = last).
+    neighbours: k of CSLS.
+    batch: sentences encoded at once.
+    """
+
+    data: str | None = None
+    layer: int = -1
+    neighbours: int = 10
+    batch: int = 64
+
+    def __post_init__(self) -> None:
+        _positive(neighbours=self.neighbours, batch=self.batch)
+
+
+@dataclass(frozen=True, slots=True)
+class WordAlignmentOptions:
+    """Options of ``word-alignment``.
+
+    data: folder of ``.src-tgt`` and ``.gold`` files, or one of them; without it, the embedded sample's held-out part.
+    index_base: what the gold indices count from, 0 or 1; by default what the folder's ``sets.tsv`` says, else 0.
+    extraction: ``argmax`` (mutual), ``itermax``, ``softmax`` (both ways above ``threshold``) or ``plan`` (mutual
+        argmax of the transport plan).
+    layer: hidden layer of the word vectors (-1 = last).
+    vector: which sub-words make a word's vector: ``last``, ``first`` or ``mean``.
+    threshold: probability that a softmax link needs in both directions.
+    epsilon: entropic regularisation of the plan, in units of the cosine cost.
+    batch: sentence pairs encoded at once.
+    """
+
+    data: str | None = None
+    index_base: int | None = None
+    extraction: Literal["argmax", "itermax", "softmax", "plan"] = "argmax"
+    layer: int = -1
+    vector: Literal["last", "first", "mean"] = "last"
+    threshold: float = 0.001
+    epsilon: float = 0.1
+    batch: int = 64
+
+    def __post_init__(self) -> None:
+        _positive(epsilon=self.epsilon, batch=self.batch)
+        if self.index_base not in (None, 0, 1):
+            raise UsageError(
+                f"index_base is {self.index_base}", "gold indices count from 0 or from 1"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class XquadOptions:
+    """Options of ``xquad``; the defaults are XTREME's (scripts/train_qa.sh).
+
+    data: folder with ``xquad.XX.json`` (or ``xquad/``) and ``train-v1.1.json`` (or ``squad-v1.1/``); plain or gz.
+    train: SQuAD v1.1 training file, instead of the one in ``data``.
+    train_limit: train on this many questions only; the development part shrinks in proportion.
+    epochs: passes over the training questions.
+    lr: peak learning rate.
+    batch: windows in one optimiser step.
+    warmup: share of the steps with a rising learning rate (XTREME: 500 of about 8,250 steps).
+    weight_decay: AdamW's.
+    max_length: sub-words of question and context together, special tokens included.
+    stride: sub-words from the beginning of one window of a long context to that of the next.
+    question_length: sub-words of a question that are kept.
+    answer_length: longest answer, in sub-words.
+    """
+
+    data: str | None = None
+    train: str | None = None
+    train_limit: int | None = None
+    epochs: float = 3.0
+    lr: float = 3e-5
+    batch: int = 32
+    warmup: float = 0.06
+    weight_decay: float = 1e-4
+    max_length: int = 384
+    stride: int = 128
+    question_length: int = 64
+    answer_length: int = 30
+
+    def __post_init__(self) -> None:
+        _check_training(self)
+        _positive(
+            stride=self.stride,
+            question_length=self.question_length,
+            answer_length=self.answer_length,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class XnliOptions:
+    """Options of ``xnli``; the defaults are XTREME's (scripts/train_xnli.sh).
+
+    data: folder with ``test-XX.tsv`` (XTREME) or ``xnli.test.tsv`` / ``.jsonl`` (XNLI 1.0), or ``xnli/`` with them,
+        and English training files (``train-en.tsv``, ``multinli.train.en.tsv`` or ``english-train/*.tsv``).
+    train: English training file (TSV or JSONL), instead of those in ``data``.
+    train_limit: train on this many rows only; the development part shrinks in proportion.
+    split: which part of XNLI is tested on, ``test`` or ``dev``.
+    epochs: passes over the training rows.
+    lr: peak learning rate.
+    batch: sentence pairs in one optimiser step.
+    warmup: share of the steps with a rising learning rate.
+    weight_decay: AdamW's.
+    max_length: sub-words of premise and hypothesis together, special tokens included; the longer one is cut first.
+    """
+
+    data: str | None = None
+    train: str | None = None
+    train_limit: int | None = None
+    split: Literal["test", "dev"] = "test"
+    epochs: float = 5.0
+    lr: float = 2e-5
+    batch: int = 32
+    warmup: float = 0.0
+    weight_decay: float = 0.0
+    max_length: int = 128
+
+    def __post_init__(self) -> None:
+        _check_training(self)
+
+
+def hyperparameters(options: XquadOptions | XnliOptions) -> dict[str, Any]:
+    """Every option but the paths: what is left out is told by the content of the files."""
+    return {name: value for name, value in asdict(options).items() if name not in ("data", "train")}
+
+
+def _check_training(options: XquadOptions | XnliOptions) -> None:
+    _positive(
+        train_limit=options.train_limit,
+        epochs=options.epochs,
+        lr=options.lr,
+        batch=options.batch,
+        max_length=options.max_length,
+    )
+    if not 0 <= options.warmup < 1:
+        raise UsageError(f"warmup is {options.warmup}", "give a share of the steps, 0 to 1")
+    if not options.weight_decay >= 0:
+        raise UsageError(f"weight_decay is {options.weight_decay}", "give 0 or more")
+
+
+def _positive(**values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and not value > 0:
+            raise UsageError(f"{name} is {value}", "give a number above 0")

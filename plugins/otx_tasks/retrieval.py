@@ -1,0 +1,95 @@
+"""Sentence retrieval: is a sentence's nearest neighbour in the other language its own translation?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from otx.errors import DataError
+from otx.types import Encoder, Example, Score
+from otx_tasks import infos
+from otx_tasks.embedded import HELD_OUT, sample_folder
+from otx_tasks.encoding import by_length, reading
+from otx_tasks.files import digest, folder_of
+from otx_tasks.nearest import cosine_similarity, csls, hits
+from otx_tasks.options import RetrievalOptions
+from otx_tasks.parallel import ParallelFiles, find_parallel, read_parallel
+
+
+class RetrievalTask:
+    """Both ways between each language and English, by cosine and by CSLS of mean-pooled sub-words.
+
+    The accuracy shown first is the mean of both ways (LASER, Artetxe & Schwenk 2019; XTREME's is foreign to English:
+    ``accuracy_to_pivot``). Of several nearest at the same similarity the first in the file counts.
+    """
+
+    info = infos.RETRIEVAL
+
+    def __init__(self, options: RetrievalOptions) -> None:
+        self.options = options
+
+    @cached_property
+    def _files(self) -> dict[str, ParallelFiles]:
+        data = self.options.data
+        return (
+            find_parallel(sample_folder(), HELD_OUT)
+            if data is None
+            else find_parallel(folder_of(data))
+        )
+
+    def languages(self) -> list[str]:
+        """Every language that has files."""
+        return sorted(self._files)
+
+    def examples(self, language: str) -> list[Example]:
+        """Sentence pairs, with fields ``source`` and ``pivot``; DataError for a language without files."""
+        if language not in self._files:
+            have = ", ".join(self.languages())
+            raise DataError(f"retrieval: no files for {language}", f"there are {have}")
+        return read_parallel(self._files[language])
+
+    def fingerprint(self, language: str) -> str:
+        """A hash of the sentences."""
+        return digest(self.examples(language))
+
+    def probe(self, encoder: Encoder, language: str) -> list[Score]:
+        """Hits of every sentence in both directions, and ``cut``: words lost to the encoder's length limit."""
+        examples = self.examples(language)
+        with reading(encoder):
+            source, source_cut = self._vectors(encoder, [e.fields["source"] for e in examples])
+            pivot, pivot_cut = self._vectors(encoder, [e.fields["pivot"] for e in examples])
+        cosine = cosine_similarity(source, pivot)
+        scaled = csls(cosine, self.options.neighbours)
+        table = {
+            "to_pivot": hits(cosine),
+            "from_pivot": hits(cosine.mT),
+            "csls_to_pivot": hits(scaled),
+            "csls_from_pivot": hits(scaled.mT),
+            "cut": torch.tensor(source_cut) + torch.tensor(pivot_cut),
+            "n": torch.ones(len(examples)),
+        }
+        columns = {name: values.double().tolist() for name, values in table.items()}
+        return [
+            Score(e.id, e.cluster, {name: values[i] for name, values in columns.items()})
+            for i, e in enumerate(examples)
+        ]
+
+    def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
+        """What a reader of the scores should know: sentences that were cut."""
+        cut = sum(score.statistics["cut"] > 0 for score in scores)
+        return [f"{cut} sentence pairs were cut at the encoder's length limit"] if cut else []
+
+    def _vectors(self, encoder: Encoder, texts: Sequence[str]) -> tuple[Tensor, list[int]]:
+        """Sentence vectors ``[N, D]`` (float32, CPU) and the words cut from each sentence."""
+        layer = self.options.layer
+        rows = encoder.tokenise(texts)
+        vectors: list[Tensor] = [torch.empty(0)] * len(rows)
+        for indices in by_length(rows, self.options.batch):
+            batch = encoder.collate([rows[index] for index in indices])
+            found = encoder.encode(batch, (layer,)).sentences(layer).float().cpu()
+            for index, vector in zip(indices, found, strict=True):
+                vectors[index] = vector
+        return torch.stack(vectors), [row.cut for row in rows]

@@ -1,0 +1,132 @@
+"""Word alignment: links extracted from word vectors, against gold links."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from torch import Tensor
+
+from otx.errors import DataError
+from otx.links.aer import aer_statistics
+from otx.links.pharaoh import GoldLinks, read_gold
+from otx.types import Encoder, Example, Links, Score
+from otx_tasks import infos
+from otx_tasks.embedded import sample_folder
+from otx_tasks.encoding import by_length, reading
+from otx_tasks.extraction import EXTRACTIONS
+from otx_tasks.files import digest
+from otx_tasks.gold_sets import GoldSet, find_gold_sets
+from otx_tasks.options import WordAlignmentOptions
+
+
+class WordAlignmentTask:
+    """AER, precision, recall and F1 (Och & Ney 2003) over each set; a set's name stands where a language does.
+
+    Sentences are split at white space, as the gold links count. A word that the encoder's length limit cuts off has
+    no links; no other word's number changes.
+    """
+
+    info = infos.WORD_ALIGNMENT
+
+    def __init__(self, options: WordAlignmentOptions) -> None:
+        self.options = options
+        self._examples: dict[str, list[Example]] = {}
+
+    def languages(self) -> list[str]:
+        """The names of the sets."""
+        return sorted(self._sets)
+
+    def examples(self, language: str) -> list[Example]:
+        """Sentence pairs of a set, with fields ``source`` and ``target`` (words), ``sure`` and ``possible`` (links).
+
+        Raises DataError for a set that is not there, and what ``otx.links.read_gold`` raises.
+        """
+        if language not in self._sets:
+            raise DataError(
+                f"word-alignment: no set {language}", f"there are {', '.join(self.languages())}"
+            )
+        if language not in self._examples:
+            gold = self._sets[language]
+            pairs = read_gold(gold.gold, gold.sentences, gold.index_base)
+            self._examples[language] = [
+                Example(
+                    f"{language}:{number}",
+                    f"{language}:{number}",
+                    {
+                        "source": list(pair.source),
+                        "target": list(pair.target),
+                        "sure": sorted(pair.links.sure),
+                        "possible": sorted(pair.links.possible),
+                    },
+                )
+                for number, pair in enumerate(pairs, start=1)
+            ]
+        return self._examples[language]
+
+    def fingerprint(self, language: str) -> str:
+        """A hash of words and links."""
+        return digest(self.examples(language))
+
+    def probe(self, encoder: Encoder, language: str) -> list[Score]:
+        """The counts that AER sums, of every pair; ``cut`` counts the words that were lost to the length limit."""
+        examples = self.examples(language)
+        found: list[Links] = [frozenset()] * len(examples)
+        cut = [0] * len(examples)
+        sources = encoder.tokenise(
+            [" ".join(e.fields["source"]) for e in examples], pretokenised=True
+        )
+        targets = encoder.tokenise(
+            [" ".join(e.fields["target"]) for e in examples], pretokenised=True
+        )
+        options = self.options
+        with reading(encoder):
+            for indices in by_length(sources, options.batch):
+                sides = []
+                for rows in (sources, targets):
+                    batch = encoder.collate([rows[index] for index in indices])
+                    encoded = encoder.encode(batch, (options.layer,))
+                    vectors, mask = encoded.words(options.layer, options.vector)
+                    sides.append((vectors.float().cpu(), mask.cpu()))
+                for place, index in enumerate(indices):
+                    (x, x_mask), (y, y_mask) = ((v[place], m[place]) for v, m in sides)
+                    found[index] = _links(x, x_mask, y, y_mask, options)
+                    cut[index] = sources[index].cut + targets[index].cut
+        return [
+            Score(
+                example.id,
+                example.cluster,
+                {**aer_statistics(links, _gold(example)), "cut": float(lost)},
+            )
+            for example, links, lost in zip(examples, found, cut, strict=True)
+        ]
+
+    def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
+        """What a reader of the scores should know: where the index base comes from, pairs that were cut."""
+        gold = self._sets[language]
+        lines = [f"indices count from {gold.index_base} ({gold.told_by})"]
+        cut = sum(score.statistics["cut"] > 0 for score in scores)
+        return [*lines, f"{cut} pairs were cut at the encoder's length limit"] if cut else lines
+
+    @cached_property
+    def _sets(self) -> dict[str, GoldSet]:
+        data = self.options.data
+        place = sample_folder() if data is None else Path(data).expanduser()
+        return find_gold_sets(place, self.options.index_base)
+
+
+def _links(
+    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, options: WordAlignmentOptions
+) -> Links:
+    """Links between the words that have vectors, ``x [N, D]`` and ``y [M, D]``, under the words' own numbers."""
+    rows, columns = x_mask.nonzero()[:, 0].tolist(), y_mask.nonzero()[:, 0].tolist()
+    if not rows or not columns:
+        return frozenset()
+    links = EXTRACTIONS[options.extraction](x[x_mask], y[y_mask], options)
+    return frozenset((rows[i], columns[j]) for i, j in links)
+
+
+def _gold(example: Example) -> GoldLinks:
+    sure = frozenset(map(tuple, example.fields["sure"]))
+    return GoldLinks(sure, frozenset(map(tuple, example.fields["possible"])))

@@ -1,0 +1,70 @@
+"""What the transport objectives share: solved problems as a loss with terms and health."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from otx.ot.costs import COSTS
+from otx.ot.divergence import divergence
+from otx.ot.sinkhorn import sinkhorn
+from otx.ot.transport import Transport
+from otx.ot.unbalanced import unbalanced
+from otx.types import Loss
+from otx_transport.measures import Measures
+from otx_transport.options import SinkhornOptions
+
+
+def converged_loss(sides: Measures, options: SinkhornOptions, tau: float | None) -> Loss:
+    """Entropic transport, or its divergence, solved to convergence; ``tau`` None is balanced."""
+    x, y, a, b = sides.x, sides.y, sides.a, sides.b
+    cost, epsilon = COSTS[options.cost], options.epsilon
+    tolerance, limit = options.tolerance, options.max_iterations
+    if options.debias:
+        solved = divergence(
+            x,
+            y,
+            a,
+            b,
+            cost=cost,
+            epsilon=epsilon,
+            tau=tau,
+            tolerance=tolerance,
+            max_iterations=limit,
+        )
+        return mean_loss(solved.value, solved.cross, solved.left, solved.right)
+    matrix = cost(x, y)
+    if tau is None:
+        cross = sinkhorn(matrix, a, b, epsilon=epsilon, tolerance=tolerance, max_iterations=limit)
+    else:
+        cross = unbalanced(
+            matrix, a, b, epsilon=epsilon, tau=tau, tolerance=tolerance, max_iterations=limit
+        )
+    return mean_loss(cross.value, cross)
+
+
+def mean_loss(value: Tensor, cross: Transport, *itself: Transport) -> Loss:
+    """The mean of ``value [P]`` over problems, and what their solvers report.
+
+    ``itself`` are the transports of each side to itself, of a divergence. Its terms are ``cross``,
+    the mean value between the sides, and ``self``, minus half the mean values of each side with
+    itself: they add up to the loss (``self`` nearing 0 means that a side's words draw together).
+    Health: a problem's error and iterations are the largest of its transports, and it has converged
+    when they all have; the mass is the cross plan's.
+    """
+    solved = (cross, *itself)
+    terms = {}
+    if itself:
+        halves = torch.stack([transport.value for transport in itself]).sum(0) / 2
+        terms = {"cross": cross.value.mean().detach(), "self": -halves.mean().detach()}
+    iterations = torch.stack([transport.iterations for transport in solved]).amax(0)
+    errors = torch.stack([transport.marginal_error for transport in solved]).amax(0)
+    converged = torch.stack([transport.converged for transport in solved]).all(0)
+    health = {
+        "mass": cross.mass.mean(),
+        "expected_mass": torch.ones_like(cross.mass.mean()),
+        "converged": converged.float().mean(),
+        "marginal_error": errors.mean(),
+        "iterations": iterations.float().mean(),
+    }
+    return Loss(value.mean(), terms, health, cross.plan)

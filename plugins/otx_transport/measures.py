@@ -1,0 +1,55 @@
+"""From a batch of pairs to the two measures, points with masses, of each transport problem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from otx.errors import PluginError
+from otx.ot.masses import by_norm, from_weights, uniform
+from otx.types import Encoded, EncodedPair, Needs
+from otx_transport.options import MeasureOptions
+
+
+@dataclass(frozen=True, eq=False)
+class Measures:
+    """The two sides of P transport problems: as many as pairs, or one where the batch is pooled.
+
+    ``x [P, N, D]`` and ``y [P, M, D]`` are the source's and the pivot's points; their masses
+    ``a [P, N]`` and ``b [P, M]`` sum to 1 in every problem and are 0 at padding.
+    """
+
+    x: Tensor
+    y: Tensor
+    a: Tensor
+    b: Tensor
+
+
+def needs(options: MeasureOptions) -> Needs:
+    """The views that ``measures`` reads."""
+    return Needs(layers=(options.layer,), idf=options.marginals == "idf")
+
+
+def measures(pair: EncodedPair, options: MeasureOptions) -> Measures:
+    """The batch's measures. Raises ProblemError, naming the problem, for a side without words."""
+    x, a = _side(pair.source, pair.source_idf, options)
+    y, b = _side(pair.pivot, pair.pivot_idf, options)
+    return Measures(x, y, a, b)
+
+
+def _side(encoded: Encoded, idf: Tensor | None, options: MeasureOptions) -> tuple[Tensor, Tensor]:
+    if options.unit == "words":
+        points, mask = encoded.words(options.layer, options.word_vector)
+    else:
+        points, mask = encoded.subwords(options.layer)
+    if options.scope == "batch":
+        idf = None if idf is None else idf[mask].unsqueeze(0)
+        points, mask = points[mask].unsqueeze(0), mask[mask].unsqueeze(0)
+    if options.marginals == "norm":
+        return points, by_norm(points, mask)
+    if options.marginals == "idf":
+        if idf is None:
+            raise PluginError("the batch has no idf weights", "marginals = idf needs them")
+        return points, from_weights(idf, mask)
+    return points, uniform(mask)

@@ -1,0 +1,123 @@
+"""What every test shares: no network, no real cache, the real data beside the checkout, and honesty about skips."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+ABSENT = "shared data absent"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+skips: Counter[str] = Counter()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data: a test that needs it is skipped where it is not, and may not be skipped where it is."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"{ABSENT}: there is no {SHARED_DATA}")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session", autouse=True)
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No socket leaves this machine, no cache but the session's own, no plugin setting of the caller's."""
+    connect, resolve = socket.socket.connect, socket.getaddrinfo
+
+    def connect_here(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX and address[0] not in LOOPBACK:
+            raise ConnectionRefusedError(f"tests have no network: {address}")
+        connect(self, address)
+
+    def resolve_here(host: Any, *arguments: Any, **options: Any) -> Any:
+        if host not in (None, "", *LOOPBACK):
+            raise socket.gaierror(socket.EAI_AGAIN, f"tests have no network: {host}")
+        return resolve(host, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", connect_here)
+        patch.setattr(socket, "getaddrinfo", resolve_here)
+        patch.setenv("OTX_CACHE", str(tmp_path_factory.mktemp("cache")))
+        for name in ("OTX_PLUGINS", "OTX_PLUGINS_STRICT", "NO_COLOR", "FORCE_COLOR"):
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture
+def otx(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line in a process of its own, in ``tmp_path`` unless told otherwise."""
+
+    def run(
+        *arguments: str, cwd: Path = tmp_path, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", "from otx.cli import main; main()", *arguments],
+            cwd=cwd,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def distribution(tmp_path: Path) -> Callable[..., Path]:
+    """Install a throw-away distribution with one plugin; returns the folder to put on PYTHONPATH."""
+    site = tmp_path / "site"
+
+    def install(
+        name: str, code: str, *, module: str | None = None, point: str | None = None
+    ) -> Path:
+        module = module or name.replace("-", "_")
+        site.mkdir(exist_ok=True)
+        (site / f"{module}.py").write_text(code)
+        info = site / f"{name.replace('-', '_')}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[otx]\n{point or module} = {module}\n")
+        return site
+
+    return install
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and isinstance(report.longrepr, tuple):
+        skips[report.longrepr[2].removeprefix("Skipped: ")] += 1
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.skipped and isinstance(report.longrepr, tuple):
+        skips[report.longrepr[2].removeprefix("Skipped: ")] += 1
+
+
+def _forbidden() -> int:
+    return sum(skips[why] for why in skips if why.startswith(ABSENT)) if SHARED_DATA.is_dir() else 0
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _forbidden() and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.section("skipped")
+    terminalreporter.write_line(f"{sum(skips.values())} tests were skipped")
+    for why, count in skips.most_common():
+        terminalreporter.write_line(f"{count:5d}  {why}")
+    if forbidden := _forbidden():
+        terminalreporter.write_line(
+            f"FAILED: {forbidden} skipped for want of data, which stands in {SHARED_DATA}"
+        )

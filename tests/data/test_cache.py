@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from otx.data.cache import built, content_key
+from otx.errors import DataError
+
+
+def test_a_folder_is_built_once(tmp_path: Path) -> None:
+    times = []
+
+    def build(folder: Path) -> None:
+        times.append(folder)
+        (folder / "x").write_text("whole")
+
+    for _ in range(2):
+        assert (built(tmp_path / "deep" / "key", build) / "x").read_text() == "whole"
+    assert len(times) == 1
+
+
+def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
+    def fail(folder: Path) -> None:
+        (folder / "x").write_text("half")
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        built(tmp_path / "key", fail)
+    assert not (tmp_path / "key").exists()
+    assert [path.name for path in tmp_path.iterdir()] in ([], ["key.lock"])
+
+
+def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"cannot be written.*OTX_CACHE"):
+        built(tmp_path / "file" / "key", lambda folder: None)
+
+
+def test_keys_tell_parts_apart() -> None:
+    assert content_key("a", "bc") != content_key("ab", "c")
+    assert content_key({"a": 1, "b": 2}) == content_key({"b": 2, "a": 1})

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from otx.data.tokenised import tokenise
+from otx.errors import UsageError
+
+PAIRS = [("ab c?", "xyz"), ("??", "x y z"), ("lang genug um zu enden", "w"), ("a", "toolongword")]
+
+
+def test_rows_are_the_encoder_s(corpus, encoder, tmp_path: Path) -> None:
+    texts, letters = corpus(PAIRS), encoder(max_length=10)
+    pairs = tokenise(texts, letters, tmp_path)
+    assert len(pairs) == 4
+    source, pivot, lines = pairs.rows(np.array([2, 0]))
+    assert source == letters.tokenise([PAIRS[2][0], PAIRS[0][0]])
+    assert pivot == letters.tokenise([PAIRS[2][1], PAIRS[0][1]])
+    assert lines == [3, 1]
+
+
+def test_lengths_are_of_whole_rows_and_zero_where_no_word_is_left(
+    corpus, encoder, tmp_path
+) -> None:
+    pairs = tokenise(corpus(PAIRS), encoder(max_length=10), tmp_path)
+    assert pairs.lengths.tolist() == [[6, 5], [4, 5], [6, 3], [0, 0]]
+    (problem,) = pairs.problems()
+    assert (problem.line, problem.kind) == (4, "wordless")
+
+
+def test_cuts_and_unknown_subwords_are_counted_by_language(corpus, encoder, tmp_path: Path) -> None:
+    pairs = tokenise(corpus(PAIRS), encoder(max_length=10), tmp_path)
+    assert pairs.cut_sides == {"de": 1, "en": 1}
+    assert pairs.cut_words == {"de": 4, "en": 1}
+    assert pairs.unknown_rate == {"de": 3 / 11, "en": 0.0}
+    assert pairs.counts["de"].words == 2 + 1 + 1 + 1
+
+
+def test_the_cache_is_keyed_by_text_tokenizer_and_length(corpus, encoder, tmp_path: Path) -> None:
+    first = encoder()
+    tokenise(corpus(PAIRS), first, tmp_path)
+    calls = first.calls
+    again = tokenise(corpus(PAIRS), first, tmp_path)  # its truncation state has changed meanwhile
+    assert first.calls == calls
+    assert again.rows(np.array([1]))[1] == first.tokenise(["x y z"])
+    for other, texts in [
+        (encoder(max_length=9), PAIRS),
+        (encoder(marker="b"), PAIRS),
+        (encoder(), PAIRS[:3]),
+    ]:
+        tokenise(corpus(texts), other, tmp_path)
+        assert other.calls > 0
+
+
+def test_many_rows_keep_their_places(corpus, encoder, tmp_path: Path) -> None:
+    texts = [("a" * (i % 7 + 1), f"n {i}") for i in range(2_300)]
+    pairs = tokenise(corpus(texts), encoder(), tmp_path)
+    assert pairs.lengths[:, 0].tolist() == [i % 7 + 3 for i in range(2_300)]
+    _, pivot, lines = pairs.rows(np.array([2_299, 5, 1_500]))
+    assert lines == [2_300, 6, 1_501]
+    assert pivot == encoder().tokenise(["n 2299", "n 5", "n 1500"])
+
+
+def test_a_slow_tokenizer_is_refused(corpus, encoder, tmp_path: Path) -> None:
+    slow = encoder()
+    slow.tokenizer = SimpleNamespace(unk_token_id=0)
+    with pytest.raises(UsageError, match="not a fast tokenizer"):
+        tokenise(corpus(PAIRS), slow, tmp_path)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from otx.options import SettingError
+from otx.testing import check_objective, random_pair
+from otx_baselines.contrastive import Contrastive, strong, weak
+from otx_baselines.options import ContrastiveOptions
+
+DIMENSION = 6
+
+
+def _objective(**changes):
+    return Contrastive(ContrastiveOptions(**changes), DIMENSION)
+
+
+def _cosine(u, v):
+    return (sum(a * b for a, b in zip(u, v, strict=True))) / (math.hypot(*u) * math.hypot(*v))
+
+
+def _minus_log_softmax(word, partner, others, temperature):
+    scores = [_cosine(word, other) / temperature for other in others]
+    return math.log(sum(map(math.exp, scores))) - scores[partner]
+
+
+def _weak(source, pivot, temperature):
+    losses = [_minus_log_softmax(x, k, pivot, temperature) for k, x in enumerate(source)]
+    losses += [_minus_log_softmax(y, k, source, temperature) for k, y in enumerate(pivot)]
+    return sum(losses) / len(losses)
+
+
+def _strong(source, pivot, temperature):
+    words, count, losses = source + pivot, len(source), []
+    for k, word in enumerate(words):
+        others = [w for n, w in enumerate(words) if n != k]
+        partner = (k + count) % (2 * count)
+        losses.append(_minus_log_softmax(word, partner - (partner > k), others, temperature))
+    return sum(losses) / len(losses)
+
+
+@pytest.mark.parametrize(("strength", "loop"), [("weak", _weak), ("strong", _strong)])
+@pytest.mark.parametrize("vector", ["last", "first"])
+def test_it_equals_loops_over_the_linked_words(strength, loop, vector, word_of):
+    objective = _objective(strength=strength, word_vector=vector, temperature=0.2)
+    pair = random_pair(objective.needs, DIMENSION)
+    pair.links = torch.tensor([(0, 4, 1), (0, 0, 0), (0, 0, 3), (1, 1, 2), (3, 0, 1)])
+    rows = pair.links.tolist()
+    source = [word_of(pair.source, row, s, vector).tolist() for row, s, _ in rows]
+    pivot = [word_of(pair.pivot, row, t, vector).tolist() for row, _, t in rows]
+    expected = loop(source, pivot, 0.2)
+    assert objective(pair).value.item() == pytest.approx(expected, rel=1e-5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(count=st.integers(1, 6), seed=st.integers(0, 10**6), temperature=st.floats(0.05, 2.0))
+def test_any_number_of_links_equals_loops(count, seed, temperature):
+    random = torch.Generator().manual_seed(seed)
+    x, y = (torch.randn(count, 4, generator=random, dtype=torch.float64) for _ in range(2))
+    unit_x, unit_y = F.normalize(x, dim=1), F.normalize(y, dim=1)
+    for ours, loop in ((weak, _weak), (strong, _strong)):
+        expected = loop(x.tolist(), y.tolist(), temperature)
+        assert ours(unit_x, unit_y, temperature).item() == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_projector_is_two_layers_without_bias(word_of):
+    objective = _objective(projector=3)
+    pair = random_pair(objective.needs, DIMENSION)
+    hidden, output = (p.double() for p in objective.parameters())
+    assert hidden.shape == (DIMENSION, DIMENSION)
+    assert output.shape == (3, DIMENSION)
+
+    def projected(side, row, number):
+        return (output @ (hidden @ word_of(side, row, number)).clamp(min=0)).tolist()
+
+    source = [projected(pair.source, row, s) for row, s, _ in pair.links.tolist()]
+    pivot = [projected(pair.pivot, row, t) for row, _, t in pair.links.tolist()]
+    expected = _strong(source, pivot, 0.1)
+    assert objective(pair).value.item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("strength", ["weak", "strong"])
+def test_no_links_are_no_loss(strength):
+    objective = _objective(strength=strength)
+    pair = random_pair(objective.needs, DIMENSION)
+    pair.links = pair.links[:0]
+    loss = objective(pair).value
+    loss.backward()
+    assert loss.item() == 0
+    assert (pair.source.tokens[-1].grad == 0).all()
+
+
+@pytest.mark.parametrize("strength", ["weak", "strong"])
+@pytest.mark.parametrize("projector", [None, 4])
+def test_it_keeps_the_contract(strength, projector):
+    check_objective(lambda: _objective(strength=strength, projector=projector), dimension=DIMENSION)
+
+
+@pytest.mark.parametrize("changes", [{"temperature": 0.0}, {"projector": 0}])
+def test_impossible_options_are_refused(changes):
+    with pytest.raises(SettingError) as refused:
+        ContrastiveOptions(**changes)
+    assert {refused.value.field} == set(changes)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from otx.testing import check_objective, random_pair
+from otx.types import Needs
+from otx_baselines.keep_close import KeepClose
+from otx_baselines.options import KeepCloseOptions
+
+DIMENSION = 6
+
+
+def _objective(**changes):
+    return KeepClose(KeepCloseOptions(**changes), DIMENSION)
+
+
+@pytest.mark.parametrize("special_tokens", [False, True])
+@pytest.mark.parametrize(
+    ("reduction", "over"),
+    [("mean", lambda words: words), ("sum", lambda words: 1), ("mse", lambda w: w * DIMENSION)],
+)
+def test_it_is_the_squared_norm_of_what_the_pivots_words_moved(
+    reduction, over, special_tokens, word_of, ends_of
+):
+    objective = _objective(reduction=reduction, special_tokens=special_tokens)
+    lengths = [(5, 4), (2, 3), (1, 2)]
+    pair = random_pair(objective.needs, DIMENSION, lengths=lengths)
+    now, then = pair.pivot, pair.reference_pivot
+    moved = [
+        word_of(now, row, number) - word_of(then, row, number)
+        for row, (_, words) in enumerate(lengths)
+        for number in range(words)
+    ]
+    if special_tokens:
+        moved += [a - b for a, b in zip(ends_of(now), ends_of(then), strict=True)]
+    total = sum(d.item() ** 2 for vector in moved for d in vector)
+    expected = total / over(len(moved))
+    assert objective(pair).value.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_shift_of_every_word_is_its_squared_length():
+    objective = _objective()
+    pair = random_pair(objective.needs, DIMENSION)
+    shift = torch.tensor([3.0, 4.0, 0, 0, 0, 0])
+    pair.pivot.tokens[-1] = pair.reference_pivot.tokens[-1] + shift
+    assert objective(pair).value.item() == pytest.approx(25, rel=1e-5)
+
+
+def test_the_source_side_is_free():
+    objective = _objective()
+    pair = random_pair(objective.needs, DIMENSION)
+    objective(pair).value.backward()
+    assert pair.source.tokens[-1].grad is None
+    assert pair.pivot.tokens[-1].grad.any()
+
+
+def test_parameters_are_held_by_the_norm_and_not_its_square():
+    objective = _objective(kind="parameters")
+    assert objective.needs == Needs(parameters=True)
+    pair = random_pair(objective.needs, DIMENSION)
+    moved = [x for now, then in pair.parameters for x in (now - then).flatten().tolist()]
+    loss = objective(pair).value
+    assert loss.item() == pytest.approx(math.sqrt(sum(x * x for x in moved)), rel=1e-5)
+    loss.backward()
+    slope = math.sqrt(sum(x * x for now, _ in pair.parameters for x in now.grad.flatten().tolist()))
+    assert slope == pytest.approx(1, rel=1e-5)
+
+
+def test_parameters_that_have_not_moved_get_no_gradient():
+    initial = [torch.randn(3, 3), torch.randn(3)]
+    pair = random_pair(Needs(), DIMENSION)
+    pair.parameters = [(p.clone().requires_grad_(), p) for p in initial]
+    with torch.no_grad():
+        pair.parameters[1][0].copy_(initial[1])
+    loss = _objective(kind="parameters")(pair).value
+    loss.backward()
+    assert loss.item() == 0
+    assert all((now.grad == 0).all() for now, _ in pair.parameters)
+
+
+@pytest.mark.parametrize("kind", ["hidden", "parameters"])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "mse"])
+@pytest.mark.parametrize("special_tokens", [False, True])
+def test_it_keeps_the_contract(kind, reduction, special_tokens):
+    changes = {"kind": kind, "reduction": reduction, "special_tokens": special_tokens}
+    check_objective(lambda: _objective(**changes), dimension=DIMENSION)

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from otx.testing import check_objective, random_pair
+from otx.types import Masked
+from otx_baselines.mlm import MaskedLanguageModelling
+from otx_baselines.options import MlmOptions
+
+
+def _objective():
+    return MaskedLanguageModelling(MlmOptions(), 6)
+
+
+def test_it_is_the_mean_over_masked_subwords_in_nats():
+    pair = random_pair(_objective().needs, 6)
+    rows, labels = pair.masked.logits.tolist(), pair.masked.labels.tolist()
+    losses = [math.log(sum(map(math.exp, r))) - r[k] for r, k in zip(rows, labels, strict=True)]
+    expected = sum(losses) / len(losses)
+    assert _objective()(pair).value.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_model_that_knows_nothing_is_at_the_logarithm_of_the_vocabulary():
+    pair = random_pair(_objective().needs, 6)
+    pair.masked = Masked(torch.zeros(5, 1000), torch.arange(5))
+    assert _objective()(pair).value.item() == pytest.approx(math.log(1000), rel=1e-6)
+
+
+def test_nothing_masked_is_no_loss():
+    pair = random_pair(_objective().needs, 6)
+    pair.masked = Masked(torch.zeros(0, 10, requires_grad=True), torch.zeros(0, dtype=torch.long))
+    assert _objective()(pair).value.item() == 0
+
+
+def test_it_keeps_the_contract():
+    check_objective(_objective, dimension=6)

@@ -1,0 +1,165 @@
+"""Loading: precision, missing and unused weights, frozen layers, lengths."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from otx.errors import DataError, UsageError
+from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.loading import load_model, positions
+from otx_encoders.options import EncoderOptions
+
+FAMILIES = ["Bert", "XLMRoberta", "DistilBert"]
+
+
+def change_weights(folder: Path, change: Any) -> None:
+    weights = load_file(folder / "model.safetensors")
+    save_file(change(weights), folder / "model.safetensors", {"format": "pt"})
+
+
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_half_precision_is_loaded_in_single_with_the_stored_values(
+    copied: Any, half: torch.dtype
+) -> None:
+    folder = copied("BertModel", {"dtype": str(half).removeprefix("torch.")})
+    change_weights(folder, lambda w: {name: value.to(half) for name, value in w.items()})
+    model, _, _ = load_model(folder, "it")
+    stored = load_file(folder / "model.safetensors")
+    for name, value in model.state_dict().items():
+        assert value.dtype == torch.float32 and stored[name].dtype == half
+        assert torch.equal(value, stored[name].float())
+
+
+@pytest.mark.parametrize(
+    ("architecture", "kind"),
+    [
+        ("BertModel", None),
+        ("DistilBertForMaskedLM", "masked-lm"),
+        ("XLMRobertaForQuestionAnswering", "question-answering"),
+        ("BertForSequenceClassification", "sequence-classification"),
+        ("BertForTokenClassification", None),
+    ],
+)
+def test_the_head_that_the_configuration_names_is_loaded(
+    checkpoint: Any, architecture: str, kind: str | None
+) -> None:
+    model, found, notes = load_model(checkpoint(architecture), "it")
+    assert found == kind and not model.training
+    stored = load_file(checkpoint(architecture) / "model.safetensors")
+    if "Token" in architecture:
+        assert (
+            len(notes) == 1 and "2 tensors of the checkpoint are not used: classifier" in notes[0]
+        )
+    else:
+        assert notes == [] and type(model).__name__ == architecture
+        own = model.state_dict()
+        assert all(torch.equal(own[name], value) for name, value in stored.items())
+
+
+def test_missing_weights_are_refused_and_not_drawn_at_random(copied: Any) -> None:
+    folder = copied("BertModel")
+    gone = "encoder.layer.1.output.dense.weight"
+    change_weights(folder, lambda w: {name: value for name, value in w.items() if name != gone})
+    with pytest.raises(DataError, match=rf"1 tensors are missing from the weights: {gone}"):
+        load_model(folder, "it")
+
+
+def test_a_head_that_is_named_but_not_there_is_refused(copied: Any) -> None:
+    folder = copied("BertModel", {"architectures": ["BertForQuestionAnswering"]})
+    with pytest.raises(DataError, match=r"missing from the weights: qa_outputs"):
+        load_model(folder, "it")
+
+
+def test_a_missing_pooler_is_left_out(copied: Any) -> None:
+    folder = copied("BertForMaskedLM", {"architectures": ["BertModel"]})
+    first, _, notes = load_model(folder, "it")
+    assert first.pooler is None and "cls.predictions" in notes[0]
+    whole = HuggingFaceEncoder(str(folder), EncoderOptions())
+    assert whole.digest() == HuggingFaceEncoder(str(folder), EncoderOptions()).digest()
+    batch = whole.collate(whole.tokenise(["The fox"]))
+    assert whole.encode(batch).tokens[-1].shape == (1, batch.ids.shape[1], whole.dimension)
+
+
+def test_what_transformers_cannot_load_is_named(copied: Any) -> None:
+    folder = copied("BertModel", {"model_type": "unheard-of"})
+    with pytest.raises(DataError, match="it: cannot be loaded: .*unheard-of"):
+        load_model(folder, "it")
+
+
+def test_weights_of_another_shape_are_refused(copied: Any) -> None:
+    with pytest.raises(DataError, match="cannot be loaded"):
+        load_model(copied("BertModel", {"intermediate_size": 50}), "it")
+
+
+def test_a_model_with_a_decoder_is_refused(tmp_path: Path) -> None:
+    config = transformers.T5Config(
+        vocab_size=20, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2
+    )
+    transformers.T5Model(config).save_pretrained(tmp_path)
+    with pytest.raises(UsageError, match="t5 has a decoder"):
+        load_model(tmp_path, "it")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("frozen", [0, 1, 3])
+def test_frozen_layers_get_no_gradient_and_the_others_do(
+    checkpoint: Any, family: str, frozen: int
+) -> None:
+    encoder = HuggingFaceEncoder(
+        str(checkpoint(f"{family}ForMaskedLM")), EncoderOptions(frozen_layers=frozen)
+    )
+    batch = encoder.collate(encoder.tokenise(["The quick brown fox", "Köln"]))
+    states = encoder.encode(batch, (-1,)).tokens[-1]
+    if states.requires_grad:
+        states.square().sum().backward()
+    prefix = "transformer.layer" if family == "DistilBert" else "encoder.layer"
+    for name, parameter in encoder.module.named_parameters():
+        inner = name.partition(".")[2]
+        layer = int(inner.split(".")[2]) if inner.startswith(prefix) else None
+        if layer is None and not inner.startswith("embeddings"):
+            continue
+        expected = layer >= frozen if layer is not None else frozen == 0
+        assert parameter.requires_grad == expected, name
+        assert (parameter.grad is not None) == expected, name
+
+
+def test_more_frozen_layers_than_there_are_is_refused(checkpoint: Any) -> None:
+    with pytest.raises(UsageError, match="frozen_layers is 4, but .* has 3 layers"):
+        HuggingFaceEncoder(str(checkpoint("BertModel")), EncoderOptions(frozen_layers=4))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_longest_sequence_is_what_the_model_can_take(checkpoint: Any, family: str) -> None:
+    model = transformers.AutoModel.from_pretrained(checkpoint(f"{family}Model")).eval()
+    longest = positions(model)
+    assert longest == 64
+    with torch.no_grad():
+        model(torch.full((1, longest), 7))
+        with pytest.raises((IndexError, RuntimeError)):
+            model(torch.full((1, longest + 1), 7))
+
+
+def test_max_length_is_the_least_of_the_limits(copied: Any) -> None:
+    folder = copied("BertModel")
+    assert HuggingFaceEncoder(str(folder), EncoderOptions()).max_length == 64
+    assert HuggingFaceEncoder(str(folder), EncoderOptions(max_length=20)).max_length == 20
+    assert HuggingFaceEncoder(str(folder), EncoderOptions(max_length=900)).max_length == 64
+    content = json.loads((folder / "tokenizer_config.json").read_text())
+    for said, limit in ((48, 48), (int(1e30), 64)):
+        content["model_max_length"] = said
+        (folder / "tokenizer_config.json").write_text(json.dumps(content))
+        assert HuggingFaceEncoder(str(folder), EncoderOptions()).max_length == limit
+
+
+def test_lengths_that_leave_no_room_are_refused(checkpoint: Any) -> None:
+    with pytest.raises(UsageError, match="max_length is 2, of which special tokens take 2"):
+        HuggingFaceEncoder(str(checkpoint("BertModel")), EncoderOptions(max_length=2))
+    with pytest.raises(UsageError, match="max_length is 0"):
+        EncoderOptions(max_length=0)
+    with pytest.raises(UsageError, match="frozen_layers is -1"):
+        EncoderOptions(frozen_layers=-1)

@@ -1,0 +1,58 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from otx.errors import DataError
+from otx_tasks.gold_sets import find_gold_sets
+
+Write = Callable[[str, str], Path]
+
+
+def put(write: Write, *names: str) -> None:
+    for name in names:
+        write(f"{name}.src-tgt", "a ||| b\n")
+        write(f"{name}.gold", "0-0\n")
+
+
+def test_who_says_what_indices_count_from(write: Write, tmp_path: Path) -> None:
+    put(write, "enfr", "heldout.en-de")
+    write("sets.tsv", "set\tsentences\tindex_base\nenfr\t1\t1\nother\t1\t0\n")
+    found = find_gold_sets(tmp_path, None)
+    assert {n: (s.index_base, s.told_by) for n, s in found.items()} == {
+        "enfr": (1, "sets.tsv"),
+        "heldout.en-de": (0, "default"),
+    }
+    assert {s.index_base for s in find_gold_sets(tmp_path, 0).values()} == {0}
+
+
+@pytest.mark.parametrize("name", ["enfr", "enfr.gold", "enfr.src-tgt"])
+def test_one_set_by_any_of_its_names(write: Write, tmp_path: Path, name: str) -> None:
+    put(write, "enfr", "enes")
+    assert [*find_gold_sets(tmp_path / name, None)] == ["enfr"]
+
+
+def test_what_is_missing_is_named(write: Write, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no gold word alignments"):
+        find_gold_sets(tmp_path, None)
+    with pytest.raises(DataError, match=r"none\.gold: no such file"):
+        find_gold_sets(tmp_path / "none", None)
+    write("enfr.gold", "0-0\n")
+    with pytest.raises(DataError, match=r"enfr\.src-tgt: no such file"):
+        find_gold_sets(tmp_path, None)
+
+
+@pytest.mark.parametrize(
+    "table", ["set\tbase\nenfr\t1\n", "set\tindex_base\nenfr\tone\n", "set\tindex_base\nenfr\t2\n"]
+)
+def test_a_strange_table_is_refused(write: Write, tmp_path: Path, table: str) -> None:
+    put(write, "enfr")
+    write("sets.tsv", table)
+    with pytest.raises(DataError, match=r"sets\.tsv: .*index_base"):
+        find_gold_sets(tmp_path, None)
+
+
+def test_real_folder(shared_data: Path) -> None:
+    found = find_gold_sets(shared_data / "align", None)
+    assert len(found) == 12
+    assert {name for name, s in found.items() if s.index_base == 1} == {"enfr", "zhen"}

@@ -1,0 +1,46 @@
+import subprocess
+import sys
+
+import otx_tasks
+from otx.registry import Registry
+from otx_tasks import infos
+
+
+def test_four_tasks_are_registered_and_can_be_loaded() -> None:
+    registry = Registry("otx")
+    otx_tasks.otx_register(registry)
+    entries = registry.entries("task")
+    assert [entry.name for entry in entries] == ["retrieval", "word-alignment", "xnli", "xquad"]
+    for entry in entries:
+        assert entry.options is not None
+        made = entry.load()(entry.options())
+        assert made.info is entry.info
+        assert (entry.info.kind == "transfer") == hasattr(made, "training")
+
+
+def test_registering_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, otx_tasks\n"
+        "from otx.registry import Registry\n"
+        "otx_tasks.otx_register(Registry('otx'))\n"
+        "assert not {'torch', 'transformers', 'datasets', 'ot'} & {*sys.modules}\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
+
+
+def test_metrics_are_ratios_of_sums_and_take_arrays() -> None:
+    import numpy as np
+
+    sums = {
+        "to_pivot": np.array([3.0, 4.0]),
+        "from_pivot": np.array([1.0, 2.0]),
+        "n": np.array([4.0, 4.0]),
+    }
+    accuracy, to_pivot = infos.RETRIEVAL.metrics[:2]
+    assert accuracy.compute(sums).tolist() == [0.5, 0.75]
+    assert to_pivot.compute(sums).tolist() == [0.75, 1.0]
+    assert [task.metrics[0].name for task in (infos.WORD_ALIGNMENT, infos.XQUAD, infos.XNLI)] == [
+        "aer",
+        "f1_squad",
+        "accuracy",
+    ]

@@ -1,0 +1,14 @@
+import pytest
+
+from otx_tasks.languages import two_letters
+
+
+@pytest.mark.parametrize(
+    ("code", "short"),
+    [
+        ("deu", "de"), ("cmn", "zh"), ("zho-CN", "zh"), ("zho-TW", "zh-TW"), ("arb", "ar"), ("swh", "sw"),
+        ("swa", "sw"), ("pes", "fa"), ("ell", "el"), ("srp-Latn", "sr-Latn"), ("de", "de"), ("ceb", "ceb"),
+    ],
+)  # fmt: skip
+def test_codes(code: str, short: str) -> None:
+    assert two_letters(code) == short

@@ -1,0 +1,110 @@
+"""What the two plugins of objectives register: names, options, recipes."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+import tomli
+
+import otx_baselines
+import otx_transport
+from otx.config import load_settings, parse_objective
+from otx.options import field_docs
+from otx.registry import Registry
+from otx.testing import check_objective
+
+OBJECTIVES = {
+    "annealed-divergence",
+    "contrastive",
+    "keep-close",
+    "l2",
+    "mlm",
+    "sinkhorn",
+    "unbalanced",
+}
+RECIPES = ["contrastive-strong", "l2-cao", "wordot", "wordot-text"]
+
+
+@pytest.fixture(scope="module")
+def registry():
+    registry = Registry("otx")
+    otx_transport.otx_register(registry)
+    otx_baselines.otx_register(registry)
+    return registry
+
+
+def test_the_names_are_these(registry):
+    assert {entry.name for entry in registry.entries("objective")} == OBJECTIVES
+    assert [entry.name for entry in registry.entries("recipe")] == RECIPES
+
+
+def test_registering_and_options_import_nothing_heavy():
+    code = (
+        "import otx_transport, otx_baselines, sys; from otx.registry import Registry\n"
+        "for plugin in (otx_transport, otx_baselines): plugin.otx_register(Registry('otx'))\n"
+        "print(sorted({'torch', 'transformers', 'datasets', 'ot'} & set(sys.modules)))"
+    )
+    paths = {"PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=paths)
+    assert done.stdout == "[]\n", done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_defaults_make_an_objective_that_keeps_the_contract(name, registry):
+    entry = registry.find("objective", name)
+    target = entry.load()
+    check_objective(lambda: target(entry.options(), 8), dimension=8)
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_every_option_is_documented(name, registry):
+    options = registry.find("objective", name).options
+    assert set(field_docs(options)) == {field.name for field in dataclasses.fields(options)}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_names_its_source_and_open_choices(name, registry):
+    entry = registry.find("recipe", name)
+    table = tomli.loads(entry.path.read_text(encoding="utf-8"))["recipe"]
+    assert set(table) == {"name", "source", "summary", "open_choices"}
+    assert table["name"] == name
+    assert table["summary"] == entry.summary
+    assert len(table["open_choices"]) > 3
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipes_settings_are_valid_and_its_objectives_keep_the_contract(
+    name, registry, tmp_path
+):
+    settings = load_settings(recipe=registry.find("recipe", name).path, start=tmp_path)
+    used = set()
+    for text in settings.align.objective:
+        _, objective = parse_objective(text)
+        entry = registry.find("objective", objective)
+        options, target = settings.options_for(entry), entry.load()
+        check_objective(lambda t=target, o=options: t(o, 8), dimension=8)
+        used.add(objective)
+    assert set(settings.options) == used
+
+
+def test_the_recipes_say_what_was_published(registry, tmp_path):
+    def options(recipe, objective):
+        settings = load_settings(recipe=registry.find("recipe", recipe).path, start=tmp_path)
+        return settings, settings.options_for(registry.find("objective", objective))
+
+    settings, wordot = options("wordot", "annealed-divergence")
+    assert (wordot.blur, wordot.scaling, wordot.scope) == (0.05, 0.5, "batch")
+    assert settings.align.objective == ("annealed-divergence", "1.0*keep-close")
+    assert (settings.align.lr, settings.align.epochs, settings.align.accumulate) == (5e-5, 1.0, 2)
+    _, text = options("wordot-text", "sinkhorn")
+    assert (text.cost, text.epsilon, text.debias, text.scope) == ("euclidean", 0.05, True, "batch")
+    _, cao = options("l2-cao", "keep-close")
+    assert (cao.kind, cao.reduction) == ("hidden", "mse")
+    settings, strong = options("contrastive-strong", "contrastive")
+    assert (strong.strength, strong.temperature, strong.projector) == ("strong", 0.1, 128)
+    assert settings.align.steps == 100_000
+    _, norm = options("contrastive-strong", "keep-close")
+    assert norm.kind == "parameters"
