@@ -45,7 +45,7 @@ class AlignSettings:
     links_layer: hidden layer in which neighbours are sought.
     max_bad: share of refused lines at which a corpus is refused.
     drop_duplicates: leave out a pair that came before.
-    length_ratio: leave out a pair whose longer side has more than so many times the shorter one's words.
+    length_ratio: leave out a pair whose longer side has more than so many times the shorter one's characters.
     drop_identical: leave out a pair of two equal sides.
     gold: file of gold word links for the guards, its sentences beside it in ``.src-tgt``.
     index_base: what the gold links count from, 0 or 1.

@@ -318,9 +318,11 @@ class Score:
 
 
 class Task(Protocol):
-    """Made as ``Target(options)``, options holding at least ``data`` (a folder or None)."""
+    """Made as ``Target(options)``; ``options`` hold at least ``data`` (a folder or None), a transfer task's also
+    ``epochs, lr, batch, warmup`` and ``weight_decay``."""
 
     info: TaskInfo
+    options: Any
 
     def languages(self) -> list[str]:
         """Languages there is data for, the source language first."""
@@ -348,8 +350,6 @@ class TransferTask(Task, Protocol):
 
     head_kind: str
     floor_names: tuple[str, ...]
-    options: Any
-    """At least ``epochs, lr, batch, warmup, weight_decay``."""
 
     def training(self, seed: int) -> tuple[list[Example], list[Example]]:
         """Training and development examples of the source language, disjoint from every test set."""

@@ -58,7 +58,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
         "libraries": {name: _version(name) for name in LIBRARIES},
         "settings": {"file": settings.file and str(settings.file), "error": complaint},
         "plugins": [dataclasses.asdict(record) for record in plugins.records],
-        "checks": _checks(Path(settings.runs.folder)),
+        "checks": examine(Path(settings.runs.folder)),
     }
     if json:
         screen.json(report)
@@ -88,7 +88,8 @@ def _is_ours(record: PluginRecord) -> bool:
     return record.distribution == "otx"
 
 
-def _checks(runs: Path) -> list[dict[str, Any]]:
+def examine(runs: Path) -> list[dict[str, Any]]:
+    """The result of each check, whatever the others meet; ``runs`` is where run folders would lie."""
     checks: dict[str, Callable[[], str]] = {
         "device": _device,
         "disk": lambda: _disk(runs),

@@ -7,8 +7,6 @@ quotation mark and a vowel together: 'apple' would be 'apple and '.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import regex
 
 
@@ -49,7 +47,6 @@ _ZWJ_PICTURE = rf"(?:(?<=\u200d)(?=\p{{Extended_Pictographic}}){_PART})*"  # WB3
 _SEGMENT = regex.compile(rf"{_NEWLINE}|{_PART}{_ZWJ_PICTURE}")
 
 
-def segments(text: str) -> Iterator[tuple[int, int]]:
+def segments(text: str) -> list[tuple[int, int]]:
     """Start and end of every segment; they follow one another and cover the text."""
-    for match in _SEGMENT.finditer(text):
-        yield match.span()
+    return [match.span() for match in _SEGMENT.finditer(text)]

@@ -30,16 +30,12 @@ def split_words(text: str, *, pretokenised: bool) -> list[Span]:
     """Character spans of the words, in text order, disjoint, over every visible character."""
     if pretokenised:
         return [match.span() for match in _TOKEN.finditer(text)]
-    spans: list[Span] = []
-    open_run = False
-    for start, end in segments(text):
-        unspaced = _UNSPACED.match(text, start) is not None
-        if unspaced and open_run:
-            spans[-1] = (spans[-1][0], end)
-        elif not _INVISIBLE.fullmatch(text, start, end):
-            spans.append((start, end))
-        open_run = unspaced
-    return spans
+    visible = [
+        span
+        for span in segments(text)
+        if text[span[0]].isalnum() or not _INVISIBLE.fullmatch(text, *span)
+    ]
+    return visible if _UNSPACED.search(text) is None else _join_unspaced(text, visible)
 
 
 def word_index(text: str, offsets: Sequence[Span], *, pretokenised: bool) -> list[int]:
@@ -54,7 +50,7 @@ def word_index(text: str, offsets: Sequence[Span], *, pretokenised: bool) -> lis
     spans = split_words(text, pretokenised=pretokenised)
     ends = [end for _, end in spans]
     unspaced = set[int]()
-    if not pretokenised:
+    if not pretokenised and _UNSPACED.search(text):
         unspaced = {n for n, (start, _) in enumerate(spans) if _UNSPACED.match(text, start)}
     anchors = [_anchor(spans, ends, offset) for offset in offsets]
     starts = {start for number, (start, _) in enumerate(spans) if number not in unspaced}
@@ -70,6 +66,20 @@ def word_index(text: str, offsets: Sequence[Span], *, pretokenised: bool) -> lis
         if offsets[place][1] > offsets[place][0]:
             index[place] = following
     return index
+
+
+def _join_unspaced(text: str, spans: Sequence[Span]) -> list[Span]:
+    """The spans, those of unspaced scripts that touch made one."""
+    joined: list[Span] = []
+    end_of_run = -1
+    for start, end in spans:
+        unspaced = _UNSPACED.match(text, start) is not None
+        if unspaced and start == end_of_run:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+        end_of_run = end if unspaced else -1
+    return joined
 
 
 def _anchor(spans: Sequence[Span], ends: Sequence[int], offset: Span) -> tuple[int, int] | None:

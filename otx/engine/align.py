@@ -90,12 +90,12 @@ class AlignJob:
         return len(indices), int(self.material.tokenised[number].lengths[indices].sum())
 
     def _collate(self, number: int, indices: np.ndarray) -> PairBatch:
-        source_rows, pivot_rows, lines = self.material.tokenised[number].rows(indices)
+        source_rows, pivot_rows, _ = self.material.tokenised[number].rows(indices)
         source, pivot = self.encoder.collate(source_rows), self.encoder.collate(pivot_rows)
         batch = PairBatch(source, pivot)
         given = None if self.links is None else self.links[number]
         if given is not None:
-            batch.links = link_rows([sorted(given[line - 1]) for line in lines], source, pivot)
+            batch.links = link_rows([sorted(given[int(i)]) for i in indices], source, pivot)
         if self.idf is not None:
             own, of_pivot = self.idf[number]
             batch.source_idf = torch.from_numpy(own.weights(source_rows)).to(source.ids.device)
@@ -333,7 +333,11 @@ def _hooks(
         _record_failures(run, host.notify("otx_checkpoint_saved", folder=run.path, checkpoint=path))
 
     return FitHooks(
-        run.rewind, step_finished, checkpoint_saved, reporter.notice, lambda: signals.requested
+        lambda start, _: run.rewind(start),
+        step_finished,
+        checkpoint_saved,
+        reporter.notice,
+        lambda: signals.requested,
     )
 
 

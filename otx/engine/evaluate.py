@@ -212,13 +212,17 @@ def _fitted(bench: Bench, task: TransferTask, seed: int) -> Predictor:
     label = f"{task.info.name} head, seed {seed}, on {bench.run.name}"
     bench.reporter.stage(f"fitting the {label}")
     encoder = copy.deepcopy(bench.encoder)
-    steps = {"total": 0}
+    total = 0
+
+    def started(start: int, last: int) -> None:
+        nonlocal total
+        total = last
 
     def step_finished(row: dict[str, float]) -> None:
-        bench.reporter.progress(label, int(row["step"]), steps["total"], row)
+        bench.reporter.progress(label, int(row["step"]), total, row)
 
     hooks = FitHooks(
-        lambda step: None,
+        started,
         step_finished,
         lambda path: None,
         bench.reporter.notice,
@@ -286,9 +290,16 @@ def _write(
         contamination=_contamination(bench, language),
         seconds=time.perf_counter() - began,
         versions=versions(),
+        data=_data_name(bench),
     )
     write_unit(bench.run, unit, scores, predictions)
     return unit
+
+
+def _data_name(bench: Bench) -> str | None:
+    """The folder that the task's data came from, by its last name; None without one."""
+    folder = getattr(bench.task.options, "data", None)
+    return None if folder is None else Path(folder).resolve().name
 
 
 def _metrics(task: Task, scores: Sequence[Score]) -> dict[str, float]:

@@ -68,10 +68,10 @@ class FitSettings:
 
 @dataclass(frozen=True, slots=True)
 class FitHooks:
-    """What the loop tells and asks: the step it starts from, a metrics row after each step, a saved checkpoint, a
-    notice, whether to stop."""
+    """What the loop tells and asks: the step it starts from and the last, a metrics row after each, a saved
+    checkpoint, a notice, whether to stop."""
 
-    started: Callable[[int], None]
+    started: Callable[[int, int], None]
     step_finished: Callable[[dict[str, float]], None]
     checkpoint_saved: Callable[[Path], None]
     notice: Callable[[str], None]
@@ -87,7 +87,7 @@ def fit(job: Job, settings: FitSettings, folder: Path, hooks: FitHooks) -> int:
     """
     optimizer = make_optimizer(job.modules, settings)
     start = _resume(job, optimizer, folder, hooks)
-    hooks.started(start)
+    hooks.started(start, settings.steps)
     health = Health(hooks.notice)
     flat = 0
     for step in range(start, settings.steps):

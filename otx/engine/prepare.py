@@ -14,6 +14,7 @@ from otx.data.corpora import open_corpora
 from otx.data.filters import FilterSettings, filter_corpus
 from otx.data.idf import Idf
 from otx.data.split import split
+from otx.data.subset import each_pair
 from otx.data.tokenised import TokenisedPairs, tokenise
 from otx.engine.composite import Composite
 from otx.engine.report import Reporter
@@ -129,7 +130,10 @@ def count_idf(material: Material) -> list[tuple[Idf, Idf]]:
 
 
 def given_links(settings: Settings, material: Material) -> list[Sequence[Links] | None]:
-    """Word links by corpus: from ``align.links`` (``FILE`` for one language pair, ``xx:FILE,yy:FILE`` for several)."""
+    """Word links by corpus and pair, from ``align.links`` (``FILE`` for one language pair, ``xx:FILE,yy:FILE`` for several).
+
+    In the file as in the EncodedPair, the source language's word stands first and the pivot's second.
+    """
     text = settings.align.links
     if text is None:
         return [corpus.links() for corpus in material.train]
@@ -149,8 +153,20 @@ def given_links(settings: Settings, material: Material) -> list[Sequence[Links] 
                 f"corpus {corpus.name}: word links count the words of pre-tokenised text",
                 "add --set files.pretokenised=true",
             )
-        links.append(read_links(files[corpus.source_language]))
+        links.append(_by_pair(files[corpus.source_language], corpus))
     return links
+
+
+def _by_pair(path: Path, corpus: Corpus) -> list[Links]:
+    """The file's links in the order of the corpus's pairs: its lines are those of the corpus's files."""
+    by_line = read_links(path)
+    lines = [pair.line for pair in each_pair(corpus)]
+    if max(lines) > len(by_line):
+        raise DataError(
+            f"{path} has {len(by_line):,} lines, and corpus {corpus.name} a pair in line {max(lines):,}",
+            "links need one line a pair of the files, in their order",
+        )
+    return [by_line[line - 1] for line in lines]
 
 
 def trainable(encoder: Encoder) -> int:

@@ -95,6 +95,7 @@ class Resampling:
         with np.errstate(all="ignore"):
             computed = metric.compute({name: totals[..., i] for i, name in enumerate(names)})
         values = np.array(computed, dtype=np.float64)
+        values[~np.isfinite(values)] = np.nan
         if len(sums) == 1:
             values[1:] = np.nan
         return self._over_seeds(seeds, values)

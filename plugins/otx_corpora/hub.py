@@ -7,6 +7,7 @@ of a data set is ever run: ``datasets`` 4 and later have no loading scripts.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from huggingface_hub import HfApi, constants
 from otx.data.bitext import VERSION, Bitext, store_pairs
 from otx.data.cache import built, cache_folder, content_key, file_digest
 from otx.data.lines import Line, check_text
-from otx.errors import DataError, OTXError, UsageError
+from otx.errors import DataError, UsageError
 from otx.types import Corpus
 from otx_corpora.languages import looks_like_language, source_beside
 from otx_corpora.options import HubOptions
@@ -26,6 +27,7 @@ from otx_corpora.options import HubOptions
 TIMEOUT = 10.0
 """Seconds that the Hub has to answer what a revision's commit is."""
 
+_COMMIT = re.compile("[0-9a-f]{40}")
 _LANGUAGES = "languages.json"
 _BY_HAND = "or download its parquet files and give their folder: --corpus hub:FOLDER"
 
@@ -43,12 +45,12 @@ def open_corpora(spec: str, options: HubOptions, pivot: str) -> list[Corpus]:
     wanted = [options.config, options.split, options.columns, options.max_characters, pivot]
     if Path(spec).is_dir():
         return [_open(spec, None, options, pivot, content_key(_digests(Path(spec)), wanted))]
-    commit = _recorded(spec) if options.revision is None else None
-    if commit is None:
-        commit = _resolve(spec, options.revision)
+    commit = _known_commit(spec, options.revision) or _resolve(spec, options.revision)
     corpus = _open(spec, commit, options, pivot, content_key(spec, commit, wanted))
     if options.revision is None:
-        _record(spec).write_text(json.dumps({"revision": commit}))
+        fresh = _record(spec).with_suffix(".new")
+        fresh.write_text(json.dumps({"revision": commit}))
+        fresh.replace(_record(spec))
     return [corpus]
 
 
@@ -87,7 +89,10 @@ def _record(spec: str) -> Path:
     return cache_folder() / "hub" / f"{spec.replace('/', '--')}.json"
 
 
-def _recorded(spec: str) -> str | None:
+def _known_commit(spec: str, revision: str | None) -> str | None:
+    """The commit, where it can be told without the Hub."""
+    if revision is not None:
+        return revision if _COMMIT.fullmatch(revision) else None
     path = _record(spec)
     if not path.exists():
         return None
@@ -105,9 +110,8 @@ def _resolve(spec: str, revision: str | None) -> str:
         )
     try:
         commit = HfApi().dataset_info(spec, revision=revision, timeout=TIMEOUT).sha
-    except (
-        Exception
-    ) as error:  # the client's errors share no base class, and each means the same here
+    # The client's errors share no base class, and each means the same here.
+    except Exception as error:
         raise _unreachable(what, error) from error
     if commit is None:
         raise DataError(f"the Hub names no commit for data set {what}", "give hub.revision")
@@ -120,9 +124,7 @@ def _load(spec: str, commit: str | None, options: HubOptions) -> datasets.Datase
             return datasets.load_dataset(
                 spec, name=options.config, split=options.split, revision=commit
             )
-    except OTXError:
-        raise
-    except Exception as error:  # see above
+    except Exception as error:
         raise _unreachable(f"{spec} (config {options.config}, {options.split})", error) from error
 
 

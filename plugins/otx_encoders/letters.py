@@ -11,6 +11,8 @@ from otx.errors import DataError
 
 EVIDENCE = 0.01
 """Above this share of its vocabulary with capitals (accents), a checkpoint was trained on them."""
+FEW = 3
+"""Of fewer letters whose plain form is known nothing is concluded."""
 
 
 def _without_marks(text: str) -> str:
@@ -37,13 +39,13 @@ class Habit:
     plain: Callable[[str], str]
     has: Callable[[str], bool]
 
-    def lost(self, tokenizer: Any) -> list[str]:
-        """The letters that become the same known sub-words as their plain form."""
+    def read(self, tokenizer: Any) -> dict[str, tuple[list[int], list[int]]]:
+        """Sub-words of each letter and of its plain form, where the tokenizer knows the latter."""
         texts = [*self.letters, *map(self.plain, self.letters)]
         ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
         count, unknown = len(self.letters), tokenizer.unk_token_id
         pairs = zip(self.letters, ids[:count], ids[count:], strict=True)
-        return [letter for letter, a, b in pairs if a == b and a and unknown not in a]
+        return {letter: (own, plain) for letter, own, plain in pairs if unknown not in plain}
 
     def share(self, tokenizer: Any) -> float:
         """Share of the vocabulary, special tokens left out, that has such letters."""
@@ -77,11 +79,20 @@ def check_letters(tokenizer: Any, reference: str) -> list[str]:
 
     Raises DataError if its vocabulary shows that the checkpoint was trained on capitals (accents):
     then the tokenizer is wrongly configured and misreads every text that has them, as one did that
-    halved mBERT's XQuAD in Vietnamese and Thai (google-research/xtreme#8).
+    halved mBERT's XQuAD in Vietnamese and Thai (google-research/xtreme#8). Raises it as well if the
+    vocabulary has none of them and yet they are kept, so that each becomes an unknown sub-word.
     """
     notes = []
     for habit in HABITS:
-        lost = habit.lost(tokenizer)
+        letters = habit.read(tokenizer)
+        lost = [letter for letter, (own, plain) in letters.items() if own == plain]
+        unread = [letter for letter, (own, _) in letters.items() if tokenizer.unk_token_id in own]
+        if len(unread) == len(letters) >= FEW and habit.share(tokenizer) <= EVIDENCE:
+            raise DataError(
+                f"{reference}: the tokenizer knows no {habit.loses} ({unread[0]} is unknown, "
+                f"{habit.plain(unread[0])} is not), but keeps them",
+                f"set {habit.setting} to true in tokenizer_config.json and tokenizer.json",
+            )
         if not lost:
             continue
         share, example = habit.share(tokenizer), f"{lost[0]} becomes {habit.plain(lost[0])}"

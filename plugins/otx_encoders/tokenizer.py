@@ -25,6 +25,9 @@ def load_tokenizer(folder: Path, reference: str) -> Any:
         raise DataError(
             f"{reference}: no usable tokenizer: {error}", "put tokenizer.json beside the weights"
         ) from error
+    # A folder without one gets an empty tokenizer of the architecture's kind.
+    if not tokenizer.get_vocab().keys() - set(tokenizer.all_special_tokens):
+        raise DataError(f"{reference}: no tokenizer", "put tokenizer.json beside the weights")
     if not tokenizer.is_fast:
         raise UsageError(
             f"{reference}: {type(tokenizer).__name__} is slow and gives no character offsets",

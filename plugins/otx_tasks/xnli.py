@@ -53,6 +53,7 @@ class XnliTask:
 
     info = infos.XNLI
     head_kind = "sequence-classification"
+    floor_names = ("majority",)
     labels = LABELS
 
     def __init__(self, options: XnliOptions) -> None:

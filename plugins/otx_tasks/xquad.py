@@ -46,6 +46,7 @@ class XquadTask:
 
     info = infos.XQUAD
     head_kind = "question-answering"
+    floor_names = ("n-gram",)
 
     def __init__(self, options: XquadOptions) -> None:
         self.options = options

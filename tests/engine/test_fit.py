@@ -47,7 +47,7 @@ class Toy:
 
 def hooks(rows: list[dict[str, float]], stop_at: int | None = None) -> FitHooks:
     return FitHooks(
-        started=lambda step: rows.__delitem__(slice(step, None)),
+        started=lambda step, _: rows.__delitem__(slice(step, None)),
         step_finished=rows.append,
         checkpoint_saved=lambda path: None,
         notice=lambda text: None,

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from otx.errors import DataError, UsageError
-from otx.options import SettingError
 from otx_corpora.files import open_corpora
 from otx_corpora.options import FilesOptions
 
@@ -101,8 +100,6 @@ def test_options_reach_the_reader() -> None:
     (corpus,) = open_corpora("en-de", FilesOptions(pretokenised=True, max_characters=5), "en")
     assert corpus.pretokenised
     assert [problem.kind for problem in corpus.problems()] == ["overlong"]
-    with pytest.raises(SettingError, match="must be 1 or more"):
-        FilesOptions(max_characters=0)
 
 
 def test_names_with_pattern_characters(here: Path) -> None:

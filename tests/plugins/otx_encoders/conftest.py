@@ -218,6 +218,12 @@ def misread() -> Any:
 
 
 @pytest.fixture(scope="session")
+def blind() -> Any:
+    """A WordPiece tokenizer that keeps capitals and accents although its vocabulary has none."""
+    return word_pieces(lower=False, trained_lower=True)
+
+
+@pytest.fixture(scope="session")
 def unigram() -> Any:
     """A SentencePiece-like tokenizer."""
     return sentence_pieces()

@@ -87,7 +87,7 @@ def test_a_missing_pooler_is_left_out(copied: Any) -> None:
 
 def test_what_transformers_cannot_load_is_named(copied: Any) -> None:
     folder = copied("BertModel", {"model_type": "unheard-of"})
-    with pytest.raises(DataError, match="it: cannot be loaded: .*unheard-of"):
+    with pytest.raises(DataError, match=r"it: cannot be loaded: .*unheard-of"):
         load_model(folder, "it")
 
 
@@ -129,7 +129,7 @@ def test_frozen_layers_get_no_gradient_and_the_others_do(
 
 
 def test_more_frozen_layers_than_there_are_is_refused(checkpoint: Any) -> None:
-    with pytest.raises(UsageError, match="frozen_layers is 4, but .* has 3 layers"):
+    with pytest.raises(UsageError, match=r"frozen_layers is 4, but .* has 3 layers"):
         HuggingFaceEncoder(str(checkpoint("BertModel")), EncoderOptions(frozen_layers=4))
 
 

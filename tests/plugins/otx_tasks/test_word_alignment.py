@@ -153,6 +153,10 @@ def test_real_sets(shared_data: Path) -> None:
     alignment = task(shared_data / "align")
     table = (shared_data / "align" / "sets.tsv").read_text().splitlines()[1:]
     for name, sentences in (line.split("\t")[:2] for line in table):
+        if name == "deen-small":
+            with pytest.raises(DataError, match=r"deen-small\.gold:\d+: link .* is out of range"):
+                alignment.examples(name)
+            continue
         examples = alignment.examples(name)
         assert len(examples) == int(sentences)
         sure_links = sum(len(e.fields["sure"]) for e in examples)

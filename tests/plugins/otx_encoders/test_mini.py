@@ -1,0 +1,62 @@
+"""``mini`` is the encoder in our package's own folder, stored in half precision."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+
+from otx.errors import DataError
+from otx_encoders import mini
+from otx_encoders.mini import MiniEncoder
+from otx_encoders.options import EncoderOptions
+
+
+@pytest.fixture
+def stored(unigram: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder like the one that scripts/pretrain_mini.py exports, smaller, in the package's stead."""
+    torch.manual_seed(0)
+    config = transformers.XLMRobertaConfig(
+        vocab_size=400,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=24,
+        max_position_embeddings=386,
+        type_vocab_size=1,
+        bos_token_id=0,
+        pad_token_id=1,
+        eos_token_id=2,
+    )
+    transformers.XLMRobertaForMaskedLM(config).half().save_pretrained(tmp_path)
+    unigram.model_max_length = 384
+    unigram.save_pretrained(tmp_path)
+    unigram.model_max_length = 64
+    monkeypatch.setattr(mini, "FOLDER", tmp_path)
+    return tmp_path
+
+
+def test_mini_is_single_precision_with_a_masked_lm_head(stored: Path, text: list[str]) -> None:
+    encoder = MiniEncoder("mini", EncoderOptions())
+    assert (encoder.reference, encoder.dimension, encoder.layers) == ("mini", 16, 2)
+    assert encoder.max_length == 384 and encoder.notes == []
+    assert {p.dtype for p in encoder.module.parameters()} == {torch.float32}
+    kept = {value.dtype for value in load_file(stored / "model.safetensors").values()}
+    assert kept == {torch.float16}
+    batch = encoder.collate(encoder.tokenise([*text, "fox " * 500]))
+    assert 380 < batch.ids.shape[1] <= 384
+    assert encoder.masked_logits(batch, batch.word_index == 0).shape[1] == 400
+
+
+def test_options_hold_for_mini(stored: Path) -> None:
+    encoder = MiniEncoder("mini", EncoderOptions(max_length=9, frozen_layers=1))
+    assert encoder.max_length == 9
+    assert any(not parameter.requires_grad for parameter in encoder.module.parameters())
+
+
+def test_a_missing_folder_is_said_plainly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(mini, "FOLDER", tmp_path / "mini")
+    with pytest.raises(DataError, match="mini: no such folder"):
+        MiniEncoder("mini", EncoderOptions())

@@ -1,0 +1,101 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from otx.runs.folder import RunFolder
+from otx.runs.notes import table_notes
+from otx.runs.selection import Match
+from otx.runs.systems import System
+from otx.types import Score, TaskInfo
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def systems(make_run: Make, make_untouched: Make) -> list[System]:
+    return [
+        System("untouched", (make_untouched(),)),
+        System("sinkhorn", (make_run("a"),), "untouched"),
+    ]
+
+
+@pytest.fixture
+def match(systems: list[System], add_unit: Make, tasks: dict[str, TaskInfo]) -> Match:
+    """Two alignment seeds, one head, German and English; no contamination."""
+    found = Match("nli", None, {})
+    for system, seeds in zip(systems, ([None], [1, 2]), strict=True):
+        for language in ("de", "en"):
+            found.results.setdefault(system.label, {})[language] = {
+                (seed, 1): (
+                    system.runs[0],
+                    add_unit(
+                        system.runs[0],
+                        tasks["nli"],
+                        language,
+                        [Score("e", "c", {"hit": 1.0, "n": 1.0})],
+                        1,
+                        alignment_seed=seed,
+                        contamination={"hits": 0, "size": 1000},
+                    ),
+                )
+                for seed in seeds
+            }
+    return found
+
+
+def notes(match: Match, systems: list[System], clusters: int = 100) -> list[str]:
+    return list(table_notes(match, systems, {"de": clusters, "en": 100}))
+
+
+CLEAN = "in the bitext of sinkhorn: none of the tested texts"
+
+
+def test_where_all_is_well_contamination_alone_is_reported(
+    match: Match, systems: list[System]
+) -> None:
+    assert notes(match, systems) == [CLEAN]
+
+
+def test_missing_cells_are_said(match: Match, systems: list[System]) -> None:
+    del match.results["sinkhorn"]["en"]
+    assert notes(match, systems)[0] == ("sinkhorn has no result in en: '-' there and in its means")
+    del match.results["sinkhorn"]
+    assert notes(match, systems) == ["no results at all: sinkhorn"]
+
+
+def test_a_missing_baseline_is_said(match: Match, systems: list[System]) -> None:
+    del match.results["untouched"]
+    assert any("otx eval nli" in note for note in notes(match, systems))
+
+
+def test_a_single_alignment_is_said(match: Match, systems: list[System]) -> None:
+    for seeds in match.results["sinkhorn"].values():
+        del seeds[2, 1]
+    assert any("one alignment seed only: sinkhorn" in note for note in notes(match, systems))
+
+
+def test_unequal_seeds_are_said(match: Match, systems: list[System]) -> None:
+    del match.results["sinkhorn"]["de"][2, 1]
+    assert "sinkhorn does not have all of its 2 seeds in de" in notes(match, systems)
+
+
+def test_few_clusters_are_said(match: Match, systems: list[System]) -> None:
+    assert notes(match, systems, 30) == [CLEAN]
+    assert any("de (29)" in note for note in notes(match, systems, 29))
+
+
+def test_results_left_out_are_said(match: Match, systems: list[System]) -> None:
+    match.left_out = 3
+    assert any(note.startswith("left out: 3 results") for note in notes(match, systems))
+
+
+def test_contamination_is_counted_by_language(
+    match: Match, systems: list[System], make_run: Make, add_unit: Make, tasks: dict[str, TaskInfo]
+) -> None:
+    run: RunFolder = make_run("l", "l2")
+    score = [Score("e", "c", {"hit": 1.0, "n": 1.0})]
+    unit = add_unit(run, tasks["nli"], "de", score, contamination={"hits": 1200, "size": 5010})
+    match.results["l2"] = {"de": {(1, None): (run, unit)}}
+    said = notes(match, [*systems, System("l2", (run,), "untouched")])
+    assert said[-2:] == [CLEAN, "in the bitext of l2: tested texts, 1,200 of 5,010 in de"]
