@@ -75,7 +75,7 @@ class TokenBatch:
 
 @dataclass(slots=True)
 class Encoded:
-    """What the encoder says of one side: hidden states ``tokens[layer] [B, T, D]`` (layer -1 = last, 0 = embeddings)."""
+    """What the encoder says of one side: states ``tokens[layer] [B, T, D]`` (layer -1 = last, 0 = embeddings)."""
 
     tokens: dict[int, Tensor]
     mask: Tensor
@@ -336,6 +336,10 @@ class Task(Protocol):
         """A hash of what is tested on in this language."""
         ...
 
+    def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
+        """What should be known of these scores: cut sentences, chance level, an index base that was guessed."""
+        ...
+
 
 class ProbeTask(Task, Protocol):
     """A task that reads the encoder only."""
@@ -350,6 +354,10 @@ class TransferTask(Task, Protocol):
 
     head_kind: str
     floor_names: tuple[str, ...]
+
+    def carried(self, head: nn.Module) -> nn.Module | None:
+        """A head that the checkpoint brought, its outputs in the task's own order; None if it does not fit."""
+        ...
 
     def training(self, seed: int) -> tuple[list[Example], list[Example]]:
         """Training and development examples of the source language, disjoint from every test set."""

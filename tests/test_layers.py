@@ -33,6 +33,7 @@ FLOORS: dict[str, tuple[int, str]] = {
     "engine": (5, "engine"),
     "testing": (5, "testing"),
     "cli": (6, "cli"),
+    "__main__": (7, "door"),
 }
 
 

@@ -32,7 +32,8 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code: see ``otx.errors`` for what each means."""
     try:
-        application()(_globals_first(arguments), prog_name="otx")
+        ordered = _globals_first(arguments)
+        application(_asked_for(ordered))(ordered, prog_name="otx")
     except SystemExit as end:
         return _finish(end.code if isinstance(end.code, int) else int(bool(end.code)))
     except KeyboardInterrupt:
@@ -44,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
     return _finish(0)
 
 
-def application() -> typer.Typer:
+def application(commands: Sequence[str] = COMMANDS) -> typer.Typer:
     """The typer application. Its help is plain text: rich would double the time to show it."""
     app = typer.Typer(
         no_args_is_help=True,
@@ -53,7 +54,7 @@ def application() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(begin)
-    for name in COMMANDS:
+    for name in commands:
         import_module(f"otx.cli.{name}").register(app)
     return app
 
@@ -82,6 +83,12 @@ def begin(
     if no_plugins:
         # In the environment, so that it holds in processes that this one starts.
         os.environ[ONLY] = ""
+
+
+def _asked_for(arguments: Sequence[str]) -> Sequence[str]:
+    """The one command that is named, so that a quick one need not wait for the others; else all."""
+    first = next((one for one in arguments if one not in ANYWHERE), "")
+    return (first,) if first in COMMANDS else COMMANDS
 
 
 def _globals_first(arguments: Sequence[str]) -> list[str]:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from otx.cli.output import columns, screen
-from otx.cli.project import open_project
+from otx.cli.project import open_host
+from otx.config import load_settings
 from otx.errors import UsageError
 from otx.options import field_docs
 from otx.registry import KINDS, PLURALS, Entry
@@ -39,8 +40,7 @@ def list_names(
     wanted = next((one for one in KINDS if PLURALS[one] == kind), None)
     if wanted is None:
         raise UsageError(f"there is no list of '{kind}'", remedy(kind, PLURALS.values()))
-    _, plugins = open_project()
-    entries = plugins.registry.entries(wanted)
+    entries = open_host(load_settings()).registry.entries(wanted)
     if json:
         screen.json([_described(entry) for entry in entries])
     elif entries:

@@ -17,6 +17,7 @@ SECONDS_BETWEEN_LINES = 10.0
 OURS = ("step", "loss", "pairs", "tokens", "seconds", "lr", "grad_norm")
 """Columns of a metrics row that are the loop's own; what else has no dot is a term of the loss."""
 
+
 def describe(fields: Mapping[str, float]) -> str:
     """The newest step's numbers in one line: the loss and its terms, transport health, speed."""
     shown = [f"loss {fields['loss']:.3g}"]

@@ -1,4 +1,4 @@
-"""What every command that does work begins with: settings, plugins, and a word about plugins that failed."""
+"""What every command that does work begins with: settings, plugins, and every name checked before anything loads."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from otx.cli.output import screen
-from otx.config import Settings, load_settings
+from otx.config import Settings, load_settings, parse_objective
 from otx.plugins import PluginHost, host
+from otx.registry import KINDS, Registry
 
 
 def open_project(
@@ -15,13 +16,17 @@ def open_project(
     sets: Sequence[str] = (),
     recipe: str | None = None,
 ) -> tuple[Settings, PluginHost]:
-    """Settings (otx.toml, then the recipe of that name, then flags by dotted key and ``--set`` texts) and plugins."""
+    """Settings (otx.toml, then the recipe of that name, then flags by dotted key and ``--set`` texts) and plugins.
+
+    Raises UsageError for an objective, a recipe, a table or an option that nobody knows.
+    """
     settings = load_settings(flags=flags, sets=sets)
     plugins = open_host(settings)
     if recipe is not None:
         path = plugins.registry.find("recipe", recipe).path
         settings = load_settings(flags=flags, sets=sets, recipe=path)
         plugins.check_tables(settings)
+    _check_names(settings, plugins.registry)
     return settings, plugins
 
 
@@ -34,3 +39,14 @@ def open_host(settings: Settings) -> PluginHost:
             "see otx doctor"
         )
     return plugins
+
+
+def _check_names(settings: Settings, registry: Registry) -> None:
+    for text in settings.align.objective:
+        registry.find("objective", parse_objective(text)[1])
+    for kind in KINDS:
+        names = [entry.name for entry in registry.entries(kind) if entry.name in settings.options]
+        for name in names:
+            # Of a contested name it is not known here who is meant.
+            if kind != "recipe" and names.count(name) == 1:
+                settings.options_for(registry.find(kind, name))

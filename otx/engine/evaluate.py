@@ -23,7 +23,7 @@ from otx.engine.runtime import StopSignals, choose_autocast, choose_device, vers
 from otx.errors import Interrupted, UsageError
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder
-from otx.runs.results import EvalUnit, content_key, find_unit, write_unit
+from otx.runs.results import EvalUnit, content_key, find_unit, read_unit, write_unit
 from otx.types import Encoder, ProbeTask, Score, Task, TransferTask
 
 UNIT_SCHEMA = 1
@@ -165,7 +165,8 @@ def _transfer(bench: Bench) -> list[EvalUnit]:
     task = cast(TransferTask, bench.task)
     languages = _languages(bench)
     units = _floors(bench, task, languages)
-    carried = bench.encoder.carried_head(task.head_kind)
+    brought = bench.encoder.carried_head(task.head_kind)
+    carried = None if brought is None else task.carried(brought)
     seeds: Iterable[int | None] = [None] if carried is not None else bench.settings.eval.seeds
     for seed in seeds:
         keys = {language: bench.key(language, seed) for language in languages}
@@ -272,6 +273,8 @@ def _write(
     floor: str | None = None,
 ) -> EvalUnit:
     task = bench.task
+    for line in [] if floor else task.notes(language, scores):
+        bench.reporter.notice(f"{task.info.name} {language}: {line}")
     transfer = task.info.kind == "transfer"
     unit = EvalUnit(
         task=task.info.name,
@@ -292,8 +295,7 @@ def _write(
         versions=versions(),
         data=_data_name(bench),
     )
-    write_unit(bench.run, unit, scores, predictions)
-    return unit
+    return read_unit(write_unit(bench.run, unit, scores, predictions))
 
 
 def _data_name(bench: Bench) -> str | None:

@@ -130,7 +130,7 @@ def count_idf(material: Material) -> list[tuple[Idf, Idf]]:
 
 
 def given_links(settings: Settings, material: Material) -> list[Sequence[Links] | None]:
-    """Word links by corpus and pair, from ``align.links`` (``FILE`` for one language pair, ``xx:FILE,yy:FILE`` for several).
+    """Word links by corpus and pair, from ``align.links``: ``FILE``, or ``xx:FILE,yy:FILE`` for several language pairs.
 
     In the file as in the EncodedPair, the source language's word stands first and the pivot's second.
     """

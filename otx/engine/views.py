@@ -61,6 +61,8 @@ class Views:
         if layers:
             pair.source = self.encoder.encode(batch.source, layers)
             pair.pivot = self.encoder.encode(batch.pivot, layers)
+        if needs.links:
+            pair.links = batch.links
         if self.reference is not None:
             self._add_reference(pair, batch)
         if needs.idf:
@@ -74,15 +76,15 @@ class Views:
 
     def _add_reference(self, pair: EncodedPair, batch: PairBatch) -> None:
         assert self.reference is not None
-        own_links = self.needs.links and batch.links is None
-        layers = {*self.needs.layers, *([self.links_layer] if own_links else [])}
+        seek_links = self.needs.links and batch.links is None
+        layers = {*self.needs.layers, *([self.links_layer] if seek_links else [])}
         with torch.no_grad():
             source = self.reference.encode(batch.source, sorted(layers))
             pivot = self.reference.encode(batch.pivot, sorted(layers))
         if self.needs.reference:
             pair.reference_source, pair.reference_pivot = source, pivot
-        if self.needs.links:
-            pair.links = batch.links if not own_links else self._nearest(source, pivot)
+        if seek_links:
+            pair.links = self._nearest(source, pivot)
 
     def _nearest(self, source: Encoded, pivot: Encoded) -> Tensor:
         x, x_mask = source.words(self.links_layer, self.word_vector)

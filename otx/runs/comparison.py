@@ -187,10 +187,13 @@ def _replicated(
     """The replicated metric by system and language. Language by language, to draw but once."""
     numbers: dict[str, dict[str, Replicated]] = {label: {} for label in match.results}
     for language in match.languages:
-        for label, held in match.results.items():
-            if language in held:
-                scores = {seed: read_scores(*result) for seed, result in held[language].items()}
-                numbers[label][language] = draws.replicate(language, scores, metric)
+        scores = {
+            label: {seed: read_scores(*result) for seed, result in held[language].items()}
+            for label, held in match.results.items()
+            if language in held
+        }
+        for label, number in draws.replicate(language, scores, metric).items():
+            numbers[label][language] = number
     return numbers
 
 

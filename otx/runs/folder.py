@@ -26,6 +26,7 @@ from otx.types import Problem
 SCHEMA = 1
 RECORD, METRICS, PROBLEMS = "run.json", "metrics.jsonl", "problems.jsonl"
 LOCK, HOLDER = ".lock", ".lock.pid"
+UNTOUCHED = "untouched-"
 _BAD_NAME = re.compile(r"^[.\-]|[/\\\x00-\x1f]|^$")
 _NOT_IN_STEM = re.compile(r"[^\w.]+")
 
@@ -97,7 +98,7 @@ class RunFolder:
 
         Its record has ``model`` and ``model_digest``, which is the encoder's ``digest``.
         """
-        path = root / f"untouched-{_as_stem(Path(model).name or model)}-{digest[:8]}"
+        path = root / f"{UNTOUCHED}{_as_stem(Path(model).name or model)}-{digest[:8]}"
         if not (path / RECORD).exists():
             record = {
                 "schema": SCHEMA,
@@ -200,6 +201,12 @@ def run_names(root: Path) -> list[str]:
 def all_runs(root: Path) -> list[RunFolder]:
     """Every run in ``root``, by name."""
     return [RunFolder(root / name) for name in run_names(root)]
+
+
+def untouched_runs(root: Path) -> list[RunFolder]:
+    """The folders in ``root`` that ``RunFolder.untouched`` made; no other is read."""
+    runs = [RunFolder(root / name) for name in run_names(root) if name.startswith(UNTOUCHED)]
+    return [run for run in runs if run.record["kind"] == "untouched"]
 
 
 def _claim(root: Path, name: str) -> Path:

@@ -91,7 +91,7 @@ def write_unit(
 def find_unit(run: RunFolder, key: str) -> EvalUnit | None:
     """The unit with this content key, or None if it was not computed (or lost its scores)."""
     for path in _unit_files(run, f"*.{key[:_KEY_SHOWN]}.json"):
-        unit = _read(path)
+        unit = read_unit(path)
         if unit.key == key and _scores(path).exists():
             return unit
     return None
@@ -99,7 +99,7 @@ def find_unit(run: RunFolder, key: str) -> EvalUnit | None:
 
 def read_units(run: RunFolder) -> list[EvalUnit]:
     """Every unit of the run, by file name. Raises DataError for one that cannot be read."""
-    return [_read(path) for path in _unit_files(run, "*.json")]
+    return [read_unit(path) for path in _unit_files(run, "*.json")]
 
 
 def evaluated_tasks(run: RunFolder) -> set[str]:
@@ -149,7 +149,8 @@ def _packed(rows: Iterable[Mapping[str, Any]]) -> bytes:
     return gzip.compress(lines.encode(), compresslevel=6, mtime=0)
 
 
-def _read(path: Path) -> EvalUnit:
+def read_unit(path: Path) -> EvalUnit:
+    """The unit in this file. Raises DataError if it cannot be read."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         schema = record["schema"]

@@ -126,7 +126,7 @@ def _refuse_strangers(
         if base is None or not held[label] or not held[base]:
             continue
         if not any(label in group and base in group for group in groups):
-            raise _differ(label, base, task, held[label], held[base])
+            raise _differ(base, label, task, held[base], held[label])
 
 
 def _differ(

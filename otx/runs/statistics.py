@@ -83,49 +83,56 @@ class Resampling:
         self._together = _components(self.clusters)
         self._drawn: tuple[list[str], NDArray[np.int16]] = [], np.empty((0, 0), np.int16)
 
-    def replicate(self, language: str, measured: Measured, metric: Metric) -> Replicated:
-        """The metric of a system in a language, averaged over seeds.
+    def replicate(
+        self, language: str, systems: Mapping[str, Measured], metric: Metric
+    ) -> dict[str, Replicated]:
+        """The metric of every system in a language, averaged over seeds.
 
         Raises DataError if the examples are not those of the comparison. NaN where the metric is
         undefined, and in every sample if there is but one cluster.
         """
-        seeds = sorted(measured, key=_order)
-        names, sums = self._cluster_sums(language, [measured[seed] for seed in seeds])
-        totals = self._resampled(language, sums)
+        seeds = {label: sorted(measured, key=_order) for label, measured in systems.items()}
+        scores = [systems[label][seed] for label, own in seeds.items() for seed in own]
+        totals = self._resampled(language, scores, metric)
         with np.errstate(all="ignore"):
-            computed = metric.compute({name: totals[..., i] for i, name in enumerate(names)})
-        values = np.array(computed, dtype=np.float64)
+            values = np.array(metric.compute(totals), dtype=np.float64)
         values[~np.isfinite(values)] = np.nan
-        if len(sums) == 1:
+        if len(self.clusters[language]) == 1:
             values[1:] = np.nan
-        return self._over_seeds(seeds, values)
+        replicated, place = {}, 0
+        for label, own in seeds.items():
+            replicated[label] = self._over_seeds(own, values[:, place : place + len(own)])
+            place += len(own)
+        return replicated
 
-    def _cluster_sums(
-        self, language: str, runs: Sequence[Sequence[Score]]
-    ) -> tuple[list[str], NDArray[np.float64]]:
-        """The statistics' names, and their sums by cluster ``[clusters, seeds, statistics]``."""
-        place = {cluster: i for i, cluster in enumerate(self.clusters[language])}
-        names = sorted({name for scores in runs for name in scores[0].statistics})
-        column = {name: i for i, name in enumerate(names)}
-        sums = np.zeros((len(place), len(runs), len(names)))
-        for number, scores in enumerate(runs):
-            _refuse_other_examples(language, self.examples[language], clusters_of(scores))
-            for score in scores:
-                row = sums[place[score.cluster], number]
-                for name, value in score.statistics.items():
-                    row[column[name]] += value
-        return names, sums
+    def _resampled(
+        self, language: str, runs: Sequence[Sequence[Score]], metric: Metric
+    ) -> dict[str, NDArray[np.float64]]:
+        """The statistics that the metric reads, summed over the clusters drawn.
 
-    def _resampled(self, language: str, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``[1 + samples, seeds, statistics]``: the sums over the clusters drawn."""
+        Each is ``[1 + samples, runs]``.
+        """
+        names = _statistics_read(metric, summed(runs[0]))
+        sums = np.concatenate([self._cluster_sums(language, run, names) for run in runs])
         weights = self._weights(language)
-        flat = np.ascontiguousarray(sums.reshape(len(sums), -1).T)
-        totals = np.empty((len(weights), len(flat)))
+        totals = np.empty((len(weights), len(sums)))
         for start in range(0, len(weights), _CHUNK):
             drawn = weights[start : start + _CHUNK].astype(np.float64)
             # Not `@`: BLAS threads that wait for a busy core make it a hundred times slower.
-            np.einsum("bc,sc->bs", drawn, flat, out=totals[start : start + _CHUNK])
-        return totals.reshape(len(weights), *sums.shape[1:])
+            np.einsum("bc,sc->bs", drawn, sums, out=totals[start : start + _CHUNK])
+        return {name: totals[:, i :: len(names)] for i, name in enumerate(names)}
+
+    def _cluster_sums(
+        self, language: str, scores: Sequence[Score], names: Sequence[str]
+    ) -> NDArray[np.float64]:
+        """Statistics summed by cluster: ``[statistics, clusters]``."""
+        _refuse_other_examples(language, self.examples[language], clusters_of(scores))
+        place = {cluster: i for i, cluster in enumerate(self.clusters[language])}
+        places = [place[score.cluster] for score in scores]
+        sums = np.zeros((len(names), len(place)))
+        for row, name in zip(sums, names, strict=True):
+            np.add.at(row, places, [score.statistics.get(name, 0.0) for score in scores])
+        return sums
 
     def _weights(self, language: str) -> NDArray[np.int16]:
         """How often each of the language's clusters is drawn: ``[1 + samples, clusters]``."""
@@ -202,11 +209,11 @@ def paired_bootstrap(
         for language, measured in baseline.items()
     }
     draws = Resampling(examples, samples=samples, seed=seed)
-    differences = [
-        draws.replicate(language, other[language], metric)
-        - draws.replicate(language, baseline[language], metric)
-        for language in sorted(baseline)
-    ]
+    differences = []
+    for language in sorted(baseline):
+        pair = {"baseline": baseline[language], "other": other[language]}
+        replicated = draws.replicate(language, pair, metric)
+        differences.append(replicated["other"] - replicated["baseline"])
     return interval(np.mean(differences, axis=0))
 
 
@@ -234,6 +241,25 @@ def _draw(rng: np.random.Generator, count: int, samples: int) -> NDArray[np.int1
         counts = np.bincount(drawn.ravel(), minlength=rows * count)
         weights[1 + start : 1 + start + rows] = counts.reshape(rows, count)
     return weights
+
+
+class _Recorder(dict[str, float]):
+    """Sums that remember which of them were asked for."""
+
+    def __init__(self, sums: Mapping[str, float]) -> None:
+        super().__init__(sums)
+        self.read: list[str] = []
+
+    def __getitem__(self, name: str) -> np.float64:  # type: ignore[override]
+        self.read.append(name)
+        return np.float64(super().__getitem__(name))
+
+
+def _statistics_read(metric: Metric, sums: Mapping[str, float]) -> list[str]:
+    recorder = _Recorder(sums)
+    with np.errstate(all="ignore"):
+        metric.compute(recorder)
+    return sorted(set(recorder.read))
 
 
 def _components(clusters: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

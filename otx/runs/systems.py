@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from otx.errors import UsageError
-from otx.runs.folder import RunFolder, all_runs
+from otx.runs.folder import RunFolder, untouched_runs
 
 _OTHER_TABLES = ("align", "eval", "compare", "plugins", "runs")
 
@@ -48,8 +48,9 @@ def systems_of(
     """
     if not runs:
         raise UsageError("there are no runs to compare", "make results first: otx eval TASK")
-    roots = {run.path.parent for run in runs}
-    beside = [run for root in sorted(roots) for run in all_runs(root)]
+    beside = [
+        run for root in sorted({run.path.parent for run in runs}) for run in untouched_runs(root)
+    ]
     origins = [run for run in beside if any(_began_as(other, run) for other in runs)]
     added = [baseline] if baseline is not None else origins
     wanted = {run.path.resolve(): run for run in [*runs, *added]}

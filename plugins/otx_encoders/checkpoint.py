@@ -13,6 +13,7 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 _WANTED = ["*.json", "*.safetensors", "*.txt", "*.model"]
 _SUBFOLDERS = ["*/*"]
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_TOKENIZERS = ("tokenizer*", "vocab*", "*.model")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _CONVERT = (
     "otx reads safetensors only; where you trust the file, AutoModel.from_pretrained(FOLDER)"
@@ -45,16 +46,11 @@ def check_folder(folder: Path, reference: str) -> None:
                 f"{reference}: {name} asks to run code that comes with the model",
                 "otx never runs it; use a model whose architecture is part of transformers",
             )
-    if (folder / _WEIGHTS).is_file():
+    missing = _missing_weights(folder)
+    if not missing:
         return
     if (folder / _INDEX).is_file():
-        shards = sorted(set(read_json(folder / _INDEX).get("weight_map", {}).values()))
-        missing = [name for name in shards if not (folder / name).is_file()]
-        if missing or not shards:
-            raise DataError(
-                f"{reference}: {_INDEX} names {', '.join(missing) or 'no file'}, which is not there"
-            )
-        return
+        raise DataError(f"{reference}: {_INDEX} names {missing[0]}, which is not there")
     pickles = sorted(file.name for kind in _PICKLES for file in folder.glob(kind))
     if pickles:
         raise DataError(
@@ -76,6 +72,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def _missing_weights(folder: Path) -> list[str]:
+    """The weight files that the folder should have and has not."""
+    names = [_WEIGHTS]
+    if not (folder / _WEIGHTS).is_file() and (folder / _INDEX).is_file():
+        names = sorted(set(read_json(folder / _INDEX).get("weight_map", {}).values())) or names
+    return [name for name in names if not (folder / name).is_file()]
+
+
 def _snapshot(reference: str, path: Path) -> Path:
     if path.is_file():
         raise DataError(f"{reference}: a file", "give the folder it lies in")
@@ -94,8 +98,8 @@ def _cached(reference: str) -> Path | None:
         folder = Path(snapshot_download(reference, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError):
         return None
-    whole = (folder / _WEIGHTS).is_file() or (folder / _INDEX).is_file()
-    return folder if whole and any(folder.glob("tokenizer*")) else None
+    tokenizer = any(file for name in _TOKENIZERS for file in folder.glob(name))
+    return folder if tokenizer and not _missing_weights(folder) else None
 
 
 def _download(reference: str) -> Path:
@@ -114,11 +118,12 @@ def _download(reference: str) -> Path:
     except Exception as error:
         raise DataError(
             f"{reference}: not in the Hugging Face cache, and downloading it failed "
-            f"({_first_line(error)})",
+            f"({first_line(error)})",
             f"run `hf download {reference}` where there is a network, or give a local folder",
         ) from error
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says first, for a message of one line."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0]

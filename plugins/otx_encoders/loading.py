@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from otx.errors import DataError, UsageError
+from otx_encoders.checkpoint import first_line
 from otx_encoders.heads import head_of
 from otx_encoders.quiet import quiet
 
@@ -43,7 +44,7 @@ def load_model(folder: Path, reference: str) -> tuple[Any, str | None, list[str]
     # What transformers raises for a damaged or foreign folder is of a dozen kinds, all about this
     # folder.
     except Exception as error:
-        raise DataError(f"{reference}: cannot be loaded: {_first_line(error)}") from error
+        raise DataError(f"{reference}: cannot be loaded: {first_line(error)}") from error
     if config.is_encoder_decoder:
         raise UsageError(
             f"{reference}: {config.model_type} has a decoder",
@@ -99,8 +100,3 @@ def _check_missing(model: Any, kind: str | None, missing: Iterable[str], referen
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0]

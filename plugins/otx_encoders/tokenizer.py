@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from otx.errors import DataError, UsageError
+from otx_encoders.checkpoint import first_line
 from otx_encoders.quiet import quiet
 
 
@@ -23,7 +24,8 @@ def load_tokenizer(folder: Path, reference: str) -> Any:
             )
     except Exception as error:
         raise DataError(
-            f"{reference}: no usable tokenizer: {error}", "put tokenizer.json beside the weights"
+            f"{reference}: no usable tokenizer: {first_line(error)}",
+            "put tokenizer.json beside the weights",
         ) from error
     # A folder without one gets an empty tokenizer of the architecture's kind.
     if not tokenizer.get_vocab().keys() - set(tokenizer.all_special_tokens):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otx.errors import DataError, OTXError, UsageError
-from otx.runs.folder import RunFolder, all_runs, run_names
+from otx.runs.folder import RunFolder, all_runs, run_names, untouched_runs
 from otx.types import Problem
 
 HOLD = """
@@ -135,6 +135,14 @@ def test_the_untouched_encoder_has_one_folder_a_digest(tmp_path: Path) -> None:
     assert other.name != first.name
     assert again.record["model_digest"] == "0123456789abcdef"
     assert again.record["model"] == "org/xlm-r"
+
+
+def test_untouched_encoders_are_found_among_runs_that_cannot_be_read(tmp_path: Path) -> None:
+    made = RunFolder.untouched(tmp_path, "mini", "0123456789abcdef")
+    RunFolder.create(tmp_path, "untouched-by-name-only", kind="align", settings={})
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "run.json").write_text("{")
+    assert [run.name for run in untouched_runs(tmp_path)] == [made.name]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "\xff"])

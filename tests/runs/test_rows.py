@@ -134,7 +134,7 @@ def test_a_floor_has_values_only(make_run: Make, add_unit: Make, tasks: dict[str
 def test_holm_counts_every_tested_cell_of_the_table() -> None:
     ps = [[0.01, None, 0.04], [0.002, 0.5, None]]
     rows = [
-        Row("s", "system", "u", 1, 0, tuple(Cell(0.5, p=p) for p in line) + (None,)) for line in ps
+        Row("s", "system", "u", 1, 0, (*tuple(Cell(0.5, p=p) for p in line), None)) for line in ps
     ]
     found = [cell.p_holm for row in adjusted(rows) for cell in row.cells if cell is not None]
     expected = iter(holm([0.01, 0.04, 0.002, 0.5]))

@@ -110,7 +110,7 @@ def test_clusters_are_resampled_whole(accuracy: Metric, make_scores: Make) -> No
     rng = np.random.default_rng(5)
     hits = np.repeat(rng.random(50), 8)
     draws = Resampling({"de": clusters_of(make_scores(hits, size=8))}, samples=20_000)
-    drawn = draws.replicate("de", {(None, None): make_scores(hits, size=8)}, accuracy)
+    drawn = draws.replicate("de", one(make_scores(hits, size=8)), accuracy)["de"]
     # The standard deviation of a mean of 50 independent things, not of 400.
     assert drawn[1:].std() == pytest.approx(hits.std() / np.sqrt(50), rel=0.03)
     assert drawn[0] == pytest.approx(hits.mean())
@@ -197,7 +197,7 @@ def test_languages_that_share_some_clusters_are_drawn_together(accuracy: Metric)
     held = {"de": scores(range(0, 30)), "es": scores(range(20, 45)), "ru": scores(range(30, 60))}
     examples = {name: clusters_of(found) for name, found in held.items()}
     draws = Resampling(examples, samples=5_000)
-    drawn = {n: draws.replicate(n, {(None, None): s}, accuracy)[1:] for n, s in held.items()}
+    drawn = {n: draws.replicate(n, one(s), accuracy)["de"][1:] for n, s in held.items()}
     for one_name, other, overlap in (("de", "es", 10), ("es", "ru", 15), ("de", "ru", 0)):
         common = np.corrcoef(drawn[one_name], drawn[other])[0, 1]
         assert (common > 0.2) == (overlap > 0)
@@ -217,7 +217,7 @@ def test_two_alignments_are_resampled_as_two(accuracy: Metric, make_scores: Make
     base, low, high = (make_scores([value] * 20) for value in (0.5, 0.4, 0.6))
     seeds = {(1, 1): low, (1, 2): low, (1, 3): low, (2, 1): high}
     draws = Resampling({"de": clusters_of(base)}, samples=8_000)
-    drawn = draws.replicate("de", seeds, accuracy)
+    drawn = draws.replicate("de", {"s": seeds}, accuracy)["s"]
     assert drawn[0] == pytest.approx(0.5)
     values, counts = np.unique(drawn[1:].round(9), return_counts=True)
     assert values == pytest.approx([0.4, 0.5, 0.6])

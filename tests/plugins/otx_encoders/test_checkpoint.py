@@ -137,6 +137,9 @@ def test_a_cached_hub_model_needs_no_network(
         == HuggingFaceEncoder(str(checkpoint("BertModel")), EncoderOptions()).digest()
     )
     assert encoder.reference == "some-org/some-model" and not opened
-    (snapshot / "model.safetensors").unlink()
+    # Half a download is no model: it is fetched again, which here fails.
+    (snapshot / "model.safetensors").rename(snapshot / "part-1.safetensors")
+    shards = {"a": "part-1.safetensors", "b": "part-2.safetensors"}
+    (snapshot / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
     with pytest.raises(DataError, match="not in the Hugging Face cache"):
         locate("some-org/some-model")

@@ -1,0 +1,5 @@
+"""`python -m otx`."""
+
+from otx.cli import main
+
+main()

@@ -1,0 +1,59 @@
+"""A tiny encoder and a little bitext that the engine's tests run whole alignments on."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from otx.cli import run as otx
+
+TRAIN = 40
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One layer of 32 dimensions with the embedded encoder's tokenizer, as a Hugging Face folder."""
+    from transformers import AutoTokenizer, XLMRobertaConfig, XLMRobertaForMaskedLM
+
+    mini = Path(__file__).parents[2] / "plugins/otx_encoders/mini"
+    folder = tmp_path_factory.mktemp("tiny")
+    tokenizer = AutoTokenizer.from_pretrained(mini)
+    torch.manual_seed(0)
+    config = XLMRobertaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=48,
+        max_position_embeddings=130,
+        type_vocab_size=1,
+        pad_token_id=1,
+    )
+    XLMRobertaForMaskedLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bitext(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A prefix of 40 line-aligned English and German sentences, taken from the embedded sample."""
+    sample = Path(__file__).parents[2] / "plugins/otx_corpora/sample"
+    prefix = tmp_path_factory.mktemp("bitext") / "en-de"
+    for language in ("en", "de"):
+        lines = (sample / f"train.{language}.txt").read_text(encoding="utf-8").split("\n")[:TRAIN]
+        prefix.with_name(f"en-de.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(prefix)
+
+
+@pytest.fixture
+def align(tiny_model: Path, bitext: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run `otx align` on the tiny encoder in an empty folder; returns the exit code."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OTX_CACHE", str(tmp_path / "cache"))
+
+    def run(*arguments: str, model: str = str(tiny_model)) -> int:
+        common = ["--model", model, "--corpus", bitext, "--batch-tokens", "300", "--quiet"]
+        return otx(["align", *common, *arguments])
+
+    return run

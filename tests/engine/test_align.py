@@ -1,0 +1,220 @@
+"""Whole alignments of a tiny encoder: what lies in the folder, exact resume, refusals, controls."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from otx.cli import run as otx
+from otx.engine.align import AlignJob
+
+ROOT = Path(__file__).parents[2]
+
+
+def record(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path("runs", name, "run.json").read_text())
+    return found
+
+
+def weights(name: str) -> dict[str, torch.Tensor]:
+    return load_file(Path("runs", name, "model", "model.safetensors"))
+
+
+def rows(name: str) -> list[dict[str, float]]:
+    lines = Path("runs", name, "metrics.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in lines]
+    return [{key: row[key] for key in row if key != "seconds"} for row in found]
+
+
+def equal(one: str, other: str) -> bool:
+    left, right = weights(one), weights(other)
+    return left.keys() == right.keys() and all(torch.equal(left[key], right[key]) for key in left)
+
+
+@pytest.mark.parametrize(
+    "objective", ["sinkhorn", "unbalanced", "l2", "contrastive", "mlm", "annealed-divergence"]
+)
+def test_every_objective_trains_and_leaves_a_whole_folder(align: Any, objective: str) -> None:
+    assert align("--objective", objective, "--steps", "3", "--run", "r") == 0
+    found = record("r")
+    assert (
+        found["status"] == "finished"
+        and found["guards"]["before"].keys() == found["guards"]["after"].keys()
+    )
+    assert [row["step"] for row in rows("r")] == [1, 2, 3]
+    from transformers import AutoModel
+
+    model, report = AutoModel.from_pretrained("runs/r/model", output_loading_info=True)
+    assert model.config.hidden_size == 32
+    assert not [key for key in report["missing_keys"] if "pooler" not in key]
+
+
+def test_the_same_seed_twice_is_bit_equal_and_another_is_not(align: Any) -> None:
+    for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        assert align("--steps", "4", "--run", name, "--seed", seed) == 0
+    assert equal("a", "b") and rows("a") == rows("b")
+    assert not equal("a", "c")
+
+
+@pytest.mark.parametrize("objective", ["sinkhorn", "contrastive"])
+def test_resumed_twice_is_bit_equal_to_never_stopped(
+    align: Any, objective: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    projector = ["--set", "contrastive.projector=16"] if objective == "contrastive" else []
+    wanted = ["--objective", objective, "--steps", "9", *projector]
+    assert align(*wanted, "--run", "whole") == 0
+    stop_at(monkeypatch, {2, 6})
+    assert align(*wanted, "--run", "parts") == 5
+    assert record("parts")["status"] == "interrupted"
+    assert otx(["align", "--resume", "parts", "--quiet"]) == 5
+    assert otx(["align", "--resume", "parts", "--quiet"]) == 0
+    assert equal("whole", "parts") and rows("whole") == rows("parts")
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
+    """Send ourselves SIGTERM in the middle of each of these steps, once."""
+    loss = AlignJob.loss
+    left, seen = set(steps), [0]
+
+    def stopping(self: AlignJob, batch: Any) -> Any:
+        seen[0] += 1
+        if seen[0] in left:
+            left.discard(seen[0])
+            os.kill(os.getpid(), signal.SIGTERM)
+        return loss(self, batch)
+
+    monkeypatch.setattr(AlignJob, "loss", stopping)
+
+
+def test_a_second_run_of_the_name_and_a_changed_flag_are_refused(
+    align: Any, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_at(monkeypatch, {1})
+    assert align("--steps", "4", "--run", "r") == 5
+    assert align("--steps", "4", "--run", "r") == 2
+    assert "--resume r" in capfd.readouterr().err
+    assert otx(["align", "--resume", "r", "--lr", "1", "--quiet"]) == 2
+    assert "--lr" in capfd.readouterr().err
+
+
+def test_another_model_or_text_is_refused_on_resume(
+    align: Any,
+    tiny_model: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stop_at(monkeypatch, {1})
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_model, copy)
+    assert align("--steps", "4", "--run", "r", model=str(copy)) == 5
+    tensors = load_file(copy / "model.safetensors")
+    from safetensors.torch import save_file
+
+    first = sorted(tensors)[0]
+    tensors[first] = tensors[first] + 1
+    save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
+    assert otx(["align", "--resume", "r", "--quiet"]) == 3
+    assert "the model changed" in capfd.readouterr().err
+
+
+def test_a_locked_run_says_by_whom(
+    align: Any, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from otx.runs.folder import RunFolder
+
+    stop_at(monkeypatch, {1})
+    assert align("--steps", "4", "--run", "r") == 5
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, "runs"], stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
+    )
+    assert holder.stdout is not None and holder.stdout.readline().strip() == "held"
+    assert otx(["align", "--resume", "r", "--quiet"]) == 1
+    assert f"locked by pid {holder.pid}" in capfd.readouterr().err
+    holder.kill()
+    holder.wait()
+    assert otx(["align", "--resume", "r", "--quiet"]) == 0
+    assert RunFolder(Path("runs/r")).record["status"] == "finished"
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from otx.runs.folder import RunFolder
+with RunFolder.open(Path(sys.argv[1]), "r").lock():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_sigterm_from_outside_saves_and_exits_5(
+    tiny_model: Path, bitext: str, tmp_path: Path
+) -> None:
+    command = [
+        sys.executable, "-m", "otx", "align", "--model", str(tiny_model), "--corpus", bitext,
+        "--steps", "100000", "--run", "r",
+    ]  # fmt: skip
+    environment = {**os.environ, "OTX_CACHE": str(tmp_path / "cache")}
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    metrics = tmp_path / "runs/r/metrics.jsonl"
+    limit = time.monotonic() + 120
+    while time.monotonic() < limit and not (metrics.exists() and metrics.stat().st_size):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 5 and time.monotonic() - began < 20
+    assert "otx align --resume r" in said and "Traceback" not in said
+
+
+def test_dry_run_counts_and_writes_no_run(align: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    assert align("--dry-run", "--json") == 0
+    outline = json.loads(capfd.readouterr().out)
+    assert outline["corpora"][0]["pairs"] + outline["corpora"][0]["held_out"] == 40
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--objective", "sinkhron"], 2, "sinkhorn"),
+        (["--objective", "-1*sinkhorn"], 2, "weight"),
+        (["--set", "sinkhorn.epsilonn=1"], 2, "epsilon"),
+        (["--set", "sinkhorn.cost=manhattan"], 2, "cosine"),
+        (["--device", "cuda"], 2, "GPU"),
+        (["--corpus", "nowhere/en-de"], 3, "nowhere"),
+        (["--recipe", "wordott"], 2, "wordot"),
+    ],
+)
+def test_bad_input_gets_one_line_and_its_exit_code(
+    align: Any, capfd: pytest.CaptureFixture[str], arguments: list[str], code: int, said: str
+) -> None:
+    assert align(*arguments) == code
+    captured = capfd.readouterr()
+    assert said in captured.err and "Traceback" not in captured.err and captured.out == ""
+
+
+def test_given_links_are_used(
+    align: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "links").write_text("0-0\n" * 40)
+    wanted = ["--objective", "l2", "--steps", "5", "--set", "align.keep_close=0"]
+    assert align(*wanted, "--set", f"align.links={tmp_path / 'links'}") == 2
+    assert "pre-tokenised" in capfd.readouterr().err
+    both = ["--set", f"align.links={tmp_path / 'links'}", "--set", "files.pretokenised=true"]
+    assert align(*wanted, *both, "--run", "given") == 0
+    (tmp_path / "links").write_text("\n" * 40)
+    assert align(*wanted, *both, "--run", "none") == 1
+    assert "gradient was exactly zero" in capfd.readouterr().err
+    assert record("none")["status"] == "failed"

@@ -1,0 +1,129 @@
+"""Evaluation of runs: cached by content, resumable, and never another model's numbers."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from otx.cli import run as otx
+from otx.engine import finetune
+
+EVALUATE = ["eval", "retrieval", "--quiet", "--languages", "de,fr", "--json"]
+LABELS = ("entailment", "neutral", "contradiction")
+
+
+def units(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(capfd.readouterr().out)
+    return found
+
+
+@pytest.fixture
+def aligned(align: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    assert align("--steps", "2", "--run", "r") == 0
+    capfd.readouterr()
+
+
+@pytest.mark.usefixtures("aligned")
+def test_a_run_is_evaluated_behind_its_untouched_encoder_and_only_once(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert otx(EVALUATE) == 0
+    first = units(capfd)
+    assert [(unit["run"].split("-")[0], unit["language"]) for unit in first] == [
+        ("untouched", "de"), ("untouched", "fr"), ("r", "de"), ("r", "fr"),
+    ]  # fmt: skip
+    assert all(unit["count"] == 100 and unit["contamination"]["hits"] == 0 for unit in first)
+    assert otx(EVALUATE) == 0
+    assert [unit["written"] for unit in units(capfd)] == [unit["written"] for unit in first]
+
+
+@pytest.mark.usefixtures("aligned")
+def test_other_weights_under_the_same_name_are_computed_anew(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert otx(EVALUATE) == 0
+    before = {(unit["run"], unit["language"]): unit for unit in units(capfd)}
+    path = Path("runs/r/model/model.safetensors")
+    torch.manual_seed(0)
+    tensors = {name: torch.randn_like(value) for name, value in load_file(path).items()}
+    save_file(tensors, path, metadata={"format": "pt"})
+    assert otx(EVALUATE) == 0
+    after = {(unit["run"], unit["language"]): unit for unit in units(capfd)}
+    assert before["r", "de"]["key"] != after["r", "de"]["key"]
+    untouched = next(name for name, _ in before if name.startswith("untouched"))
+    assert before[untouched, "de"] == after[untouched, "de"]
+
+
+@pytest.fixture
+def nli(tmp_path: Path) -> Path:
+    """A made XNLI in XTREME's layout: the label is told by the hypothesis's last word."""
+    folder = tmp_path / "nli"
+    folder.mkdir()
+    rows = [
+        (f"premise number {i // 3} is here", f"so it is {LABELS[i % 3]}", LABELS[i % 3])
+        for i in range(240)
+    ]
+    text = ["\t".join(row) for row in rows]
+    (folder / "train-en.tsv").write_text("\n".join(text[:180]) + "\n")
+    for language in ("en", "de"):
+        (folder / f"test-{language}.tsv").write_text("\n".join(text[180:]) + "\n")
+    return folder
+
+
+def evaluate_nli(folder: Path, *more: str) -> int:
+    sets = {"epochs": "1", "lr": "1e-3", "batch": "16"}
+    options = [word for key, value in sets.items() for word in ("--set", f"xnli.{key}={value}")]
+    common = ["eval", "xnli", "--quiet", "--json", "--data", str(folder), "--model"]
+    return otx([*common, *more, *options])
+
+
+def test_a_killed_head_goes_on_and_ends_as_if_never_killed(
+    tiny_model: Path,
+    nli: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert evaluate_nli(nli, str(tiny_model), "--set", "runs.folder=whole", "--seeds", "1,2") == 0
+    whole = units(capfd)
+    assert {(u["language"], u["head_seed"]) for u in whole if u["floor"] is None} == {
+        ("en", 1), ("en", 2), ("de", 1), ("de", 2),
+    }  # fmt: skip
+    assert all(u["metrics"]["accuracy"] == pytest.approx(1 / 3) for u in whole if u["floor"])
+    loss, seen = finetune.HeadJob.loss, [0]
+
+    def stopping(self: finetune.HeadJob, batch: Any) -> Any:
+        seen[0] += 1
+        if seen[0] in (4, 15):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return loss(self, batch)
+
+    monkeypatch.setattr(finetune.HeadJob, "loss", stopping)
+    codes = []
+    while not codes or codes[-1] == 5:
+        capfd.readouterr()
+        codes.append(
+            evaluate_nli(nli, str(tiny_model), "--set", "runs.folder=parts", "--seeds", "1,2")
+        )
+    assert codes == [5, 5, 0]
+    parts = units(capfd)
+    assert [u["metrics"] for u in parts] == [u["metrics"] for u in whole]
+    assert [u["key"] for u in parts] == [u["key"] for u in whole]
+
+
+@pytest.mark.usefixtures("aligned")
+def test_unknown_languages_tasks_and_runs_are_refused_before_work(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert otx(["eval", "retrieval", "--languages", "xx", "--quiet"]) == 2
+    assert "xx" in capfd.readouterr().err
+    assert otx(["eval", "retrival", "--quiet"]) == 2
+    assert "retrieval" in capfd.readouterr().err
+    assert otx(["eval", "retrieval", "--run", "q", "--quiet"]) == 2
+    assert "no run 'q'" in capfd.readouterr().err
