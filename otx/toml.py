@@ -85,9 +85,7 @@ def edit_list(table: str, key: str, values: Sequence[str]) -> Path:
     document = (
         tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
     )
-    if table not in document:
-        document[table] = tomlkit.table()
-    document[table][key] = list(values)  # type: ignore[index]
+    document.setdefault(table, tomlkit.table())[key] = list(values)
     write_file(path, tomlkit.dumps(document))
     return path
 

@@ -5,10 +5,9 @@ Och & Ney 2003, "A systematic comparison of various statistical alignment models
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from otx.links.pharaoh import GoldLinks
 from otx.types import Links, Metric
@@ -29,7 +28,7 @@ def aer_statistics(links: Links, gold: GoldLinks) -> dict[str, float]:
 
 
 def _error_rate(sums: Mapping[str, Any]) -> Any:
-    return 1 - _share(sums["a_s"] + sums["a_p"], sums["a"] + sums["s"], np.nan)
+    return 1 - _share(sums["a_s"] + sums["a_p"], sums["a"] + sums["s"], math.nan)
 
 
 def _precision(sums: Mapping[str, Any]) -> Any:
@@ -37,7 +36,7 @@ def _precision(sums: Mapping[str, Any]) -> Any:
 
 
 def _recall(sums: Mapping[str, Any]) -> Any:
-    return _share(sums["a_s"], sums["s"], np.nan)
+    return _share(sums["a_s"], sums["s"], math.nan)
 
 
 def _f1(sums: Mapping[str, Any]) -> Any:
@@ -47,6 +46,9 @@ def _f1(sums: Mapping[str, Any]) -> Any:
 
 def _share(part: Any, whole: Any, empty: float) -> Any:
     """``part / whole`` elementwise, ``empty`` where the whole is 0; nan stays nan."""
+    # Here, because tables of tasks are shown by commands that must start at once.
+    import numpy as np
+
     part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
     return np.divide(part, whole, out=np.full(whole.shape, empty), where=whole != 0)[()]
 

@@ -15,7 +15,7 @@ alignments among themselves. Two systems with the same seeds draw the same ones.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -243,23 +243,30 @@ def _draw(rng: np.random.Generator, count: int, samples: int) -> NDArray[np.int1
     return weights
 
 
-class _Recorder(dict[str, float]):
-    """Sums that remember which of them were asked for."""
+class _Recorder(Mapping[str, np.float64]):
+    """Sums that remember which of them were asked for, in whatever way."""
 
     def __init__(self, sums: Mapping[str, float]) -> None:
-        super().__init__(sums)
-        self.read: list[str] = []
+        self.sums = sums
+        self.read: set[str] = set()
 
-    def __getitem__(self, name: str) -> np.float64:  # type: ignore[override]
-        self.read.append(name)
-        return np.float64(super().__getitem__(name))
+    def __getitem__(self, name: str) -> np.float64:
+        value = np.float64(self.sums[name])
+        self.read.add(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.sums)
+
+    def __len__(self) -> int:
+        return len(self.sums)
 
 
 def _statistics_read(metric: Metric, sums: Mapping[str, float]) -> list[str]:
     recorder = _Recorder(sums)
     with np.errstate(all="ignore"):
         metric.compute(recorder)
-    return sorted(set(recorder.read))
+    return sorted(recorder.read)
 
 
 def _components(clusters: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "transformers", "datasets", "ot", "pyarrow", "pandas", "scipy")
+HEAVY = ("torch", "transformers", "datasets", "ot", "numpy", "pyarrow", "pandas", "scipy")
 
 SCRIPT = """
 import sys

@@ -226,6 +226,16 @@ def test_two_alignments_are_resampled_as_two(accuracy: Metric, make_scores: Make
     assert (found.low, found.high) == pytest.approx((-0.1, 0.1))
 
 
+def test_a_metric_may_read_its_sums_in_any_way(accuracy: Metric, make_scores: Make) -> None:
+    ways = [
+        lambda s: s.get("hit", 0) / s.get("n", 1),
+        lambda s: dict(s)["hit"] / dict(s)["n"],
+    ]
+    pair = one(make_scores([1, 0, 1, 0] * 9)), one(make_scores([1, 1, 1, 0] * 9))
+    expected = paired_bootstrap(*pair, accuracy)
+    assert all(paired_bootstrap(*pair, Metric("way", way)) == expected for way in ways)
+
+
 def test_p_inverts_the_interval() -> None:
     rng = np.random.default_rng(9)
     drawn = np.concatenate([[0.3], rng.normal(0.3, 0.2, 1_999)])

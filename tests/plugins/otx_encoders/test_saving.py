@@ -94,8 +94,10 @@ def test_sentence_transformers_finds_its_files(checkpoint: Any, tmp_path: Path) 
 
 
 def test_nothing_is_written_to_the_screen(checkpoint: Any, tmp_path: Path, capfd: Any) -> None:
+    folder = checkpoint("BertForTokenClassification")
+    capfd.readouterr()
     bars = transformers.logging.is_progress_bar_enabled()
-    opened(checkpoint("BertForTokenClassification")).save(tmp_path)
+    opened(folder).save(tmp_path)
     assert capfd.readouterr() == ("", "")
     assert transformers.logging.is_progress_bar_enabled() == bars
 
