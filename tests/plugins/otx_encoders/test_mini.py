@@ -60,3 +60,28 @@ def test_a_missing_folder_is_said_plainly(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr(mini, "FOLDER", tmp_path / "mini")
     with pytest.raises(DataError, match="mini: no such folder"):
         MiniEncoder("mini", EncoderOptions())
+
+
+def test_the_embedded_encoder_is_whole_small_and_reads_its_languages() -> None:
+    encoder = MiniEncoder("mini", EncoderOptions())
+    assert sum(parameter.numel() for parameter in encoder.module.parameters()) <= 7_500_000
+    assert sum(file.stat().st_size for file in mini.FOLDER.iterdir()) <= 16 * 2**20
+    assert encoder.max_length == 384 and encoder.notes == []
+    rows = encoder.tokenise(
+        [
+            "The river is wide.",
+            "Über die Brücke fährt ein Zug.",
+            "El niño comió mañana.",
+            "L'été dernier, ça m'a plu.",
+            "Ещё один ёж нашёл чай.",
+            "河边有一只狐狸。",
+            "ذهب الولد إلى المدرسة",
+            "İstanbul'da güneş ışığı çok.",
+        ]
+    )
+    assert encoder.unknown_rate(rows) == 0
+    with torch.no_grad():
+        batch = encoder.collate(rows)
+        guesses = encoder.masked_logits(batch, batch.word_index >= 0).argmax(-1)
+    # A trained masked-LM head mostly repeats what it is shown; a random one never does.
+    assert float((guesses == batch.ids[batch.word_index >= 0]).float().mean()) > 0.5
