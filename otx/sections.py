@@ -38,10 +38,11 @@ class AlignSettings:
     checkpoint_every: steps between checkpoints.
     keep_checkpoints: checkpoints that are kept.
     max_length: sub-words of a sentence; longer ones are cut, never inside a word, and counted.
-    word_vector: which sub-words make a word's vector in the guards: ``last``, ``first`` or ``mean``.
+    word_vector: which sub-words make a word's vector, in the guards and where training links are sought: ``last``,
+        ``first`` or ``mean``.
     layer: hidden layer that the guards measure (-1 = last).
-    links: Pharaoh file of word links (``xx:FILE,yy:FILE`` for several language pairs); without it, mutual nearest
-        neighbours of the untouched encoder.
+    links: Pharaoh file of word links, the pivot's word second (``xx:FILE,yy:FILE`` for several); without it, mutual
+        nearest neighbours of the untouched encoder.
     links_layer: hidden layer in which neighbours are sought.
     max_bad: share of refused lines at which a corpus is refused.
     drop_duplicates: leave out a pair that came before.
@@ -50,7 +51,7 @@ class AlignSettings:
     gold: file of gold word links for the guards, its sentences beside it in ``.src-tgt``.
     index_base: what the gold links count from, 0 or 1.
     device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
-    dtype: what the encoder computes in: ``fp32``, ``bf16``, or ``auto`` (bf16 where the device has it).
+    dtype: what the encoder computes in: ``fp32``, ``bf16``, or ``auto`` (bf16 on a GPU, fp32 on a CPU).
     """
 
     objective: tuple[str, ...] = ("sinkhorn",)

@@ -336,6 +336,10 @@ class Task(Protocol):
         """A hash of what is tested on in this language."""
         ...
 
+    def sentences(self, language: str) -> list[str]:
+        """The tested sentences, as they might occur in a bitext."""
+        ...
+
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
         """What should be known of these scores: cut sentences, chance level, an index base that was guessed."""
         ...
@@ -355,6 +359,10 @@ class TransferTask(Task, Protocol):
     head_kind: str
     floor_names: tuple[str, ...]
 
+    def problems(self) -> list[Problem]:
+        """Every refused row or answer of the files read so far."""
+        ...
+
     def carried(self, head: nn.Module) -> nn.Module | None:
         """A head that the checkpoint brought, its outputs in the task's own order; None if it does not fit."""
         ...
@@ -372,7 +380,10 @@ class TransferTask(Task, Protocol):
         ...
 
     def features(self, encoder: Encoder, examples: Sequence[Example]) -> list[Any]:
-        """What goes through the encoder; one example may give several (windows). Each has ``length`` (sub-words)."""
+        """What goes through the encoder; one example may give several (windows).
+
+        Each has ``length`` (sub-words) and ``label`` (None: nothing can be learnt from it).
+        """
         ...
 
     def collate(self, encoder: Encoder, features: Sequence[Any]) -> tuple[TokenBatch, Any]:

@@ -1,4 +1,4 @@
-"""Draw pairs from a two-column TSV by a fixed shuffle and write them as a line-aligned prefix.
+"""Draw pairs from a two-column TSV in a fixed order and write them as a line-aligned prefix.
 
     python scripts/draw_lines.py all.tsv 30000 out/en-de en de [--skip 30000] [--wrong]
 
@@ -9,25 +9,22 @@ Pairs that share their first side are drawn once.
 from __future__ import annotations
 
 import argparse
-import random
+import hashlib
 from pathlib import Path
-
-SEED = 20_211
 
 
 def draw(lines: list[str], skip: int, count: int) -> list[tuple[str, str]]:
-    """``count`` pairs of a fixed shuffle after the first ``skip``, each first side once."""
-    pairs = [tuple(line.split("\t")) for line in lines]
-    random.Random(SEED).shuffle(pairs)
-    seen: set[str] = set()
-    drawn: list[tuple[str, str]] = []
-    for first, second in (pair for pair in pairs if len(pair) == 2):
-        if first and second and first not in seen:
-            seen.add(first)
-            drawn.append((first, second))
-        if len(drawn) == skip + count:
-            break
-    return drawn[skip:]
+    """``count`` pairs after the first ``skip``, each first side once, in the order of the first side's hash.
+
+    So what is skipped and what is drawn never share a first side, whatever else the table holds.
+    """
+    pairs: dict[str, str] = {}
+    for line in lines:
+        first, tab, second = line.partition("\t")
+        if first and second and tab:
+            pairs.setdefault(first, second)
+    order = sorted(pairs, key=lambda first: hashlib.sha256(first.encode()).digest())
+    return [(first, pairs[first]) for first in order[skip : skip + count]]
 
 
 def main() -> None:

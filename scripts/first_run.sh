@@ -4,7 +4,7 @@
 #
 #     scripts/first_run.sh ../shared/data runs/first
 #
-# The first argument is a folder of real data (bitext/, retrieval/, align/, nli/, qa/), the second where runs go.
+# `otx` and its `python` are to be on PATH. The first argument is a folder of real data (bitext/, retrieval/, align/, nli/, qa/), the second where runs go.
 set -eu
 data=$1
 runs=$2
@@ -34,29 +34,29 @@ done
 align() {
     name=$1
     shift
-    if [ -f "$runs/$name/model/model.safetensors" ]; then return; fi
+    if grep -qs '"status": "finished"' "$runs/$name/run.json"; then return; fi
     if [ -d "$runs/$name" ]; then
         otx align --resume "$name" $folder
     else
-        otx align --run "$name" --gold "$data/align/xlwa-enes.gold" "$@" $folder
+        otx align --run "$name" --gold "$data/align/enfr.gold" --set align.index_base=1 "$@" $folder
     fi
 }
 
 names=""
 for seed in 1 2; do
     for objective in sinkhorn unbalanced l2 contrastive mlm; do
-        align "$objective-$seed" --objective "$objective" $(cat "scripts/first_run/$objective.flags") --seed $seed $corpora
+        align "$objective-$seed" --objective "$objective" --seed $seed $corpora
         names="$names --run $objective-$seed"
     done
-    align "shuffled-$seed" --objective sinkhorn $(cat scripts/first_run/sinkhorn.flags) --seed $seed $shuffled
+    align "shuffled-$seed" --objective sinkhorn --seed $seed $shuffled
     names="$names --run shuffled-$seed"
 done
 
 otx eval retrieval $names --data "$data/retrieval/tatoeba" --languages de,es,fr,ru,zh,ar,tr $folder
 otx eval retrieval $names --data "$data/retrieval/ntrex" --languages de,es,fr,ru,zh,ar,tr $folder
 otx eval word-alignment $names --data "$data/align" --languages enes,xlwa-enes,xlwa-enru,zhen $folder
-otx eval xnli $names --data "$data/nli/xnli" --train-limit 40000 --train "$data/nli/english-train" \
-    --languages en,de,es,fr,ru,zh,ar,tr $folder --set xnli.epochs=1
-otx eval xquad $names --data "$data/qa/xquad" --train "$data/qa/squad-v1.1/train-v1.1.json.gz" \
-    --train-limit 10000 $folder --set xquad.epochs=1
+otx eval xnli $names --data "$data/nli" --train-limit 40000 --languages en,de,es,fr,ru,zh,ar,tr $folder \
+    --set xnli.epochs=1 --set xnli.lr=2e-4 --set xnli.warmup=0.1
+otx eval xquad $names --data "$data/qa" --train-limit 10000 $folder \
+    --set xquad.epochs=1 --set xquad.lr=2e-4 --set xquad.warmup=0.1
 otx compare $folder

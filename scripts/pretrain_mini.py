@@ -4,7 +4,7 @@
     python scripts/pretrain_mini.py train  --work runs/mini --steps 6000            # again = go on from the last save
     python scripts/pretrain_mini.py export --work runs/mini --to plugins/otx_encoders/mini
 
-Text: only sources that are public domain, CC0, CC BY, CC BY-SA or MIT (SOURCES below; docs/mini.md lists the
+Text: only sources that are public domain, CC0, CC BY, CC BY-SA or MIT (docs/mini.md lists them with their
 licences); no evaluation set and no SQuAD dev. A sequence is one language's text from one source, so that no
 sequence ever holds a sentence and its translation.
 """

@@ -19,6 +19,7 @@ from pathlib import Path
 LANGUAGES = ("de", "es", "fr", "ru", "zh")
 SKIPPED = 30_000
 GRID = {
+    "cost": ("cosine", "euclidean"),
     "epsilon": ("0.05", "0.1"),
     "debias": ("true", "false"),
     "scope": ("sentence", "batch"),
@@ -48,7 +49,7 @@ def bitext(data: Path, work: Path, pairs: int) -> list[str]:
                 ]
         table.write_text("\n".join(rows))
         draw = [sys.executable, "scripts/draw_lines.py", table, str(pairs), prefix, "en", language]
-        subprocess.run([*draw, "--skip", str(min(SKIPPED, len(rows) // 2))], check=True)
+        subprocess.run([*draw, "--skip", str(SKIPPED)], check=True)
         table.unlink()
     return specs
 
@@ -58,18 +59,23 @@ def align(
 ) -> dict[str, float]:
     """One alignment; returns its guards before and after as ``before.x`` and ``after.x``."""
     record = runs / name / "run.json"
-    if not record.exists() or json.loads(record.read_text())["status"] != "finished":
+    status = json.loads(record.read_text())["status"] if record.exists() else "absent"
+    folder = ["--set", f"runs.folder={runs}"]
+    if status not in ("absent", "finished"):
+        subprocess.run(["otx", "align", "--resume", name, *folder], check=True)
+    elif status == "absent":
         flags = [flag for spec in specs for flag in ("--corpus", spec)]
         sets = {
+            "sinkhorn.cost": settings["cost"],
             "sinkhorn.epsilon": settings["epsilon"],
             "sinkhorn.debias": settings["debias"],
             "sinkhorn.scope": settings["scope"],
             "align.keep_close": settings["keep_close"],
             "align.lr": settings["lr"],
             "align.index_base": "1",
-            "runs.folder": str(runs),
         }
         flags += [flag for key, value in sets.items() for flag in ("--set", f"{key}={value}")]
+        flags += folder
         gold = ["--gold", str(data / "align/enfr.gold")]
         subprocess.run(["otx", "align", "--run", name, *flags, *gold], check=True)
     guards = json.loads(record.read_text())["guards"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -84,9 +85,17 @@ def align(
         "align.dtype": dtype,
     }
     if resume is not None:
+        if dry_run:
+            raise UsageError("--resume and --dry-run exclude one another", "leave one out")
         finished = _resumed(resume, flags, sets or [], [recipe, run])
     else:
+        if steps is not None and epochs is not None:
+            raise UsageError("--steps and --epochs exclude one another", "give one of them")
         settings, host = open_project(flags, sets or [], recipe)
+        if epochs is not None:
+            # A recipe's or otx.toml's steps would go before them.
+            whole = dataclasses.replace(settings.align, steps=None)
+            settings = dataclasses.replace(settings, align=whole)
         from otx.engine import align as engine
 
         with reporter() as report:
@@ -109,7 +118,9 @@ def _resumed(
     from otx.runs.folder import RunFolder
 
     given = [
-        f"--{key.partition('.')[2].replace('_', '-')}" for key, value in flags.items() if value
+        f"--{key.partition('.')[2].replace('_', '-')}"
+        for key, value in flags.items()
+        if value not in (None, [])
     ]
     changed = [text for text in sets if not text.startswith("runs.folder=")]
     if given or changed or any(others):
@@ -132,8 +143,6 @@ def _resumed(
 
 
 def _show_outline(outline: Outline, json: bool) -> None:
-    import dataclasses
-
     if json:
         return screen.json(dataclasses.asdict(outline))
     for corpus in outline.corpora:
@@ -153,8 +162,8 @@ def _show_run(run: RunFolder, json: bool) -> None:
         return screen.json(run.record)
     from otx.cli.guards import guard_lines
 
-    rows = run.metrics()
-    screen.result(f"loss {rows[0]['loss']:.4g} -> {rows[-1]['loss']:.4g} in {len(rows):,} steps")
+    loss, steps = run.record["loss"], run.record["steps"]
+    screen.result(f"loss {loss['first']:.4g} -> {loss['last']:.4g} in {steps:,} steps")
     for line in guard_lines(run.record["guards"]):
         screen.result(line)
     for line in run.record["verdict"]:

@@ -86,13 +86,9 @@ def _numbers(text: str) -> list[int]:
 
 
 def _table(found: list[tuple[RunFolder, EvalUnit]]) -> str:
-    """A row a result; a floor stands once, whatever the run."""
+    """A row a result; floors stand in brackets."""
     rows = [("TASK", "LANGUAGE", "RUN", "SEED", "N", "METRICS")]
-    floors: set[str] = set()
     for run, unit in found:
-        if unit.floor is not None and unit.key in floors:
-            continue
-        floors.add(unit.key)
         numbers = "  ".join(f"{name} {100 * value:.1f}" for name, value in unit.metrics.items())
         hits, size = unit.contamination["hits"], unit.contamination["size"]
         warned = f"  ! {hits} of {size} texts are in the bitext" if hits else ""

@@ -26,6 +26,7 @@ from otx.engine.prepare import (
     make_objective,
     open_encoder,
     trainable,
+    weighted_names,
 )
 from otx.engine.report import Reporter
 from otx.engine.runtime import (
@@ -36,7 +37,7 @@ from otx.engine.runtime import (
     versions,
 )
 from otx.engine.views import PairBatch, Views, link_rows
-from otx.errors import CheckpointError, Interrupted, OTXError
+from otx.errors import CheckpointError, Interrupted
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder
 from otx.types import Encoder, Loss
@@ -138,7 +139,8 @@ def align(
         with run.lock():
             if resume is not None:
                 _refuse_changes(run, digest, material)
-            host.notify("otx_run_started", folder=run.path, settings=settings.as_dict())
+            started = host.notify("otx_run_started", folder=run.path, settings=settings.as_dict())
+            _record_failures(run, started)
             try:
                 _train(
                     settings, host, reporter, run, encoder, objective, material, outline, signals
@@ -146,8 +148,8 @@ def align(
             except Interrupted:
                 _end(run, host, "interrupted")
                 raise
-            except OTXError as error:
-                run.update(error=str(error))
+            except Exception as error:
+                run.update(error=f"{type(error).__name__}: {error}")
                 _end(run, host, "failed")
                 raise
             _end(run, host, "finished")
@@ -225,6 +227,7 @@ def _new_run(
         model=settings.align.model,
         model_digest_before=digest,
         objectives=list(settings.align.objective),
+        terms={name: weight for weight, name in weighted_names(settings)},
         alignment_seed=settings.align.seed,
         origins=settings.origins(),
         corpora=outline.corpora,
@@ -242,6 +245,11 @@ def _new_run(
 
 
 def _refuse_changes(run: RunFolder, digest: str, material: Material) -> None:
+    if "model_digest_before" not in run.record:
+        raise CheckpointError(
+            f"run {run.name} was stopped before it had begun",
+            f"remove {run.path} and start it again",
+        )
     before = {"the model": run.record["model_digest_before"]}
     before |= {
         f"corpus {c['name']} ({c['source']})": c["fingerprint"] for c in run.record["corpora"]
@@ -275,10 +283,13 @@ def _train(
             encoder, material.report, material.gold, wanted.layer, wanted.word_vector
         )
 
+    run.update(status="running", error=None)
     if "guards" not in run.record:
         reporter.stage("measuring the untouched encoder on held-out pairs")
-        run.update(guards={"before": measured()}, status="running")
+        run.update(guards={"before": measured()})
     job = AlignJob(settings, encoder, objective, material)
+    # Dropout as the checkpoint has it, as the published recipes and every fine-tuning do; the reference has none.
+    encoder.module.train()
     reporter.stage(f"aligning with {', '.join(wanted.objective)}: {outline.steps} steps")
     reached = fit(
         job,
@@ -291,14 +302,19 @@ def _train(
             f"interrupted at step {reached} of {outline.steps}; everything is saved in {run.path}",
             f"go on with: otx align --resume {run.name}",
         )
+    encoder.module.eval()
     encoder.save(run.model)
     run.update(model_digest=encoder.digest())
     reporter.stage("measuring the aligned encoder on the same held-out pairs")
     after = measured()
     before = run.record["guards"]["before"]
-    rows = run.metrics()
-    verdict = guards.verdict(rows[0]["loss"], rows[-1]["loss"], before, after)
-    run.update(guards={"before": before, "after": after}, verdict=verdict)
+    first, last = guards.loss_ends([row["loss"] for row in run.metrics()])
+    verdict = guards.verdict(first, last, before, after)
+    run.update(
+        guards={"before": before, "after": after},
+        loss={"first": first, "last": last},
+        verdict=verdict,
+    )
     for line in verdict:
         reporter.notice(line)
 

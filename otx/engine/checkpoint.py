@@ -71,15 +71,24 @@ def save(
     return target
 
 
-def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint that verifies, and one line for each damaged one that was passed over."""
-    damaged: list[str] = []
+def newest(folder: Path) -> tuple[Checkpoint | None, list[CheckpointError]]:
+    """The newest checkpoint that verifies, and what is wrong with each later one that does not."""
+    damaged: list[CheckpointError] = []
     for path in sorted(folder.glob("step-*"), reverse=True):
         try:
             return _verified(path), damaged
         except CheckpointError as error:
-            damaged.append(str(error))
+            damaged.append(error)
     return None, damaged
+
+
+def set_aside(folder: Path, step: int) -> None:
+    """Rename every checkpoint later than ``step`` to ``damaged-...``: it is neither used again nor counted."""
+    for path in folder.glob("step-*"):
+        if int(path.name.removeprefix("step-")) > step:
+            aside = folder / f"damaged-{path.name}"
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
 
 
 def load(

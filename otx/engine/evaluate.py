@@ -5,28 +5,31 @@ from __future__ import annotations
 import copy
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 
 from otx.config import Settings
 from otx.data.overlap import count_hits
 from otx.engine.align import HASHES
 from otx.engine.finetune import Predictor, predictor, train_head
 from otx.engine.fit import FitHooks
-from otx.engine.prepare import open_encoder
+from otx.engine.prepare import open_encoder, plugin_of
 from otx.engine.report import Reporter
 from otx.engine.runtime import StopSignals, choose_autocast, choose_device, versions
-from otx.errors import Interrupted, UsageError
+from otx.errors import DataError, Interrupted, UsageError
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder
 from otx.runs.results import EvalUnit, content_key, find_unit, read_unit, write_unit
 from otx.types import Encoder, ProbeTask, Score, Task, TransferTask
 
 UNIT_SCHEMA = 1
+CARRIED = "carried"
 
 
 @dataclass(slots=True)
@@ -38,22 +41,35 @@ class Bench:
     run: RunFolder
     encoder: Encoder
     model_digest: str
+    encoder_options: dict[str, Any]
+    autocast: torch.dtype | None
     settings: Settings
     reporter: Reporter
     signals: StopSignals
+    _training: str | None = None
+
+    def training(self, head_seed: int | None) -> str | None:
+        """What a head was trained on: None for a probe, "carried" for a head that the checkpoint brought."""
+        if self.task.info.kind == "probe":
+            return None
+        if head_seed is None:
+            return CARRIED
+        if self._training is None:
+            self._training = cast(TransferTask, self.task).training_fingerprint()
+        return self._training
 
     def key(self, language: str, head_seed: int | None, floor: str | None = None) -> str:
         """The content key of one unit: equal keys mean equal numbers."""
-        transfer = self.task.info.kind == "transfer"
-        training = cast(TransferTask, self.task).training_fingerprint() if transfer else None
         return content_key(
             schema=UNIT_SCHEMA,
             task=self.task.info.name,
             version=self.task.info.version,
             language=language,
             data=self.task.fingerprint(language),
-            training=None if floor else training,
+            training=None if floor else self.training(head_seed),
             model=None if floor else self.model_digest,
+            encoder=None if floor else self.encoder_options,
+            autocast=None if floor else str(self.autocast),
             options=self.options,
             head_seed=head_seed,
             floor=floor,
@@ -76,25 +92,33 @@ def evaluate(
     made: list[Task] = [
         entry.load()(option) for entry, option in zip(entries, options, strict=True)
     ]
+    for task in made:
+        languages_of(task, settings)
     device = choose_device(settings.align.device)
     found: list[tuple[RunFolder, EvalUnit]] = []
     with StopSignals() as signals:
         for run in targets:
+            encoder, encoder_options = _encoder_of(run, host, settings)
+            encoder.module.to(device).eval()
+            digest, autocast = encoder.digest(), choose_autocast(settings.align.dtype, device)
             for task, option in zip(made, options, strict=True):
-                encoder = _encoder_of(run, host, settings)
-                encoder.module.to(device).eval()
                 bench = Bench(
                     task,
                     _plain(option),
                     run,
                     encoder,
-                    encoder.digest(),
+                    digest,
+                    encoder_options,
+                    autocast,
                     settings,
                     reporter,
                     signals,
                 )
                 with run.lock():
                     units = _probe(bench) if task.info.kind == "probe" else _transfer(bench)
+                    if run is targets[0] and task.info.kind == "transfer":
+                        # A floor knows no encoder: it is measured once, beside the first.
+                        units = [*_floors(bench), *units]
                     found += [(run, unit) for unit in units]
     return found
 
@@ -116,6 +140,11 @@ def targets_of(
                     f"finish it with: otx align --resume {run.name}",
                 )
             before = _untouched(root, run.record["model"], host, settings)
+            if before.record["model_digest"] != run.record["model_digest_before"]:
+                raise DataError(
+                    f"{run.record['model']} is no longer the encoder that run {run.name} began with",
+                    f"put it back, or evaluate what was made of it alone: --model {run.model}",
+                )
             targets[before.name] = before
     return [*targets.values(), *(run for run in runs if run.name not in targets)]
 
@@ -125,21 +154,25 @@ def _untouched(root: Path, model: str, host: PluginHost, settings: Settings) -> 
     return RunFolder.untouched(root, model, digest)
 
 
-def _encoder_of(run: RunFolder, host: PluginHost, settings: Settings) -> Encoder:
-    reference = run.record["model"]
+def _encoder_of(
+    run: RunFolder, host: PluginHost, settings: Settings
+) -> tuple[Encoder, dict[str, Any]]:
+    """The run's encoder, through the plugin that it was aligned with, and that plugin's options."""
+    name, reference = plugin_of(run.record["model"], host.registry)
     if run.record["kind"] == "align":
-        plugin, colon, _ = reference.partition(":")
-        reference = f"{plugin}:{run.model}" if colon else str(run.model)
-    return open_encoder(reference, host.registry, settings)
+        reference = str(run.model)
+    options = settings.options_for(host.registry.find("encoder", name))
+    return open_encoder(f"{name}:{reference}", host.registry, settings), _plain(options)
 
 
-def _languages(bench: Bench) -> list[str]:
-    there = bench.task.languages()
-    wanted = list(bench.settings.eval.languages) or there
+def languages_of(task: Task, settings: Settings) -> list[str]:
+    """The languages asked for, or all. Raises UsageError naming those that the task has no data for."""
+    there = task.languages()
+    wanted = list(settings.eval.languages) or there
     missing = [language for language in wanted if language not in there]
     if missing:
         raise UsageError(
-            f"{bench.task.info.name} has no data for {', '.join(missing)}",
+            f"{task.info.name} has no data for {', '.join(missing)}",
             f"it has: {', '.join(there)}",
         )
     return wanted
@@ -148,7 +181,7 @@ def _languages(bench: Bench) -> list[str]:
 def _probe(bench: Bench) -> list[EvalUnit]:
     task = cast(ProbeTask, bench.task)
     units = []
-    for language in _languages(bench):
+    for language in languages_of(task, bench.settings):
         key = bench.key(language, None)
         unit = find_unit(bench.run, key)
         if unit is None:
@@ -163,8 +196,8 @@ def _probe(bench: Bench) -> list[EvalUnit]:
 
 def _transfer(bench: Bench) -> list[EvalUnit]:
     task = cast(TransferTask, bench.task)
-    languages = _languages(bench)
-    units = _floors(bench, task, languages)
+    languages = languages_of(task, bench.settings)
+    units: list[EvalUnit] = []
     brought = bench.encoder.carried_head(task.head_kind)
     carried = None if brought is None else task.carried(brought)
     seeds: Iterable[int | None] = [None] if carried is not None else bench.settings.eval.seeds
@@ -201,9 +234,13 @@ def _predicted(
 
 
 def _head_folder(bench: Bench, seed: int | None) -> Path:
-    training = cast(TransferTask, bench.task).training_fingerprint()
     key = content_key(
-        model=bench.model_digest, training=training, options=bench.options, head_seed=seed
+        model=bench.model_digest,
+        encoder=bench.encoder_options,
+        autocast=str(bench.autocast),
+        training=bench.training(seed),
+        options=bench.options,
+        head_seed=seed,
     )
     return bench.run.path / "eval" / bench.task.info.name / f".head-{key[:12]}"
 
@@ -229,15 +266,17 @@ def _fitted(bench: Bench, task: TransferTask, seed: int) -> Predictor:
         bench.reporter.notice,
         lambda: bench.signals.requested,
     )
-    autocast = choose_autocast(bench.settings.align.dtype, next(encoder.module.parameters()).device)
     predict, reached, development = train_head(
-        task, encoder, seed, _head_folder(bench, seed), hooks, autocast, task.options
+        task, encoder, seed, _head_folder(bench, seed), hooks, bench.autocast, task.options
     )
     if predict is None:
         raise Interrupted(
             f"interrupted at step {reached} of the {label}; everything is saved",
             "the same command goes on from there",
         )
+    kinds = Counter(problem.kind for problem in task.problems())
+    for kind, count in kinds.items():
+        bench.reporter.notice(f"{task.info.name}: {count:,} refused in its files ({kind})")
     predictions = predict(development)
     numbers = _metrics(
         task, [task.score(predictions[example.id], example) for example in development]
@@ -247,9 +286,10 @@ def _fitted(bench: Bench, task: TransferTask, seed: int) -> Predictor:
     return predict
 
 
-def _floors(bench: Bench, task: TransferTask, languages: Sequence[str]) -> list[EvalUnit]:
+def _floors(bench: Bench) -> list[EvalUnit]:
+    task = cast(TransferTask, bench.task)
     units = []
-    for language in languages:
+    for language in languages_of(task, bench.settings):
         scores: dict[str, list[Score]] | None = None
         for name in task.floor_names:
             key = bench.key(language, None, name)
@@ -275,7 +315,6 @@ def _write(
     task = bench.task
     for line in [] if floor else task.notes(language, scores):
         bench.reporter.notice(f"{task.info.name} {language}: {line}")
-    transfer = task.info.kind == "transfer"
     unit = EvalUnit(
         task=task.info.name,
         task_version=task.info.version,
@@ -286,7 +325,7 @@ def _write(
         key=key,
         data_digest=task.fingerprint(language),
         model_digest=bench.model_digest,
-        training_digest=cast(TransferTask, task).training_fingerprint() if transfer else None,
+        training_digest=None if floor else bench.training(seed),
         count=len(scores),
         floor=floor,
         options=bench.options,
@@ -311,16 +350,17 @@ def _metrics(task: Task, scores: Sequence[Score]) -> dict[str, float]:
 
 
 def _contamination(bench: Bench, language: str) -> dict[str, int]:
-    """How many of the tested texts occur, normalised, in the run's bitext."""
+    """How many of the tested sentences occur, normalised, in the run's bitext."""
+    texts = bench.task.sentences(language)
+    if bench.run.record["kind"] != "align":
+        return {"hits": 0, "size": len(texts)}
     path = bench.run.path / HASHES
-    texts = [
-        text
-        for example in bench.task.examples(language)
-        for text in example.fields.values()
-        if isinstance(text, str)
-    ]
-    hits = count_hits(texts, np.load(path)) if path.exists() else 0
-    return {"hits": hits, "size": len(texts)}
+    if not path.exists():
+        raise DataError(
+            f"{path} is gone, so what the bitext shares with {bench.task.info.name} cannot be counted",
+            "align again",
+        )
+    return {"hits": count_hits(texts, np.load(path)), "size": len(texts)}
 
 
 def _stop_if_asked(bench: Bench) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from otx.engine.fit import FitHooks, FitSettings, fit
 from otx.engine.runtime import seed_step
+from otx.errors import DataError
 from otx.types import Encoder, Example, Loss, TransferTask
 
 PREDICT_BATCH = 32
@@ -88,7 +89,11 @@ def train_head(
     training, development = task.training(seed)
     seed_step(seed, -1)
     head = task.head(encoder.dimension).to(next(encoder.module.parameters()).device)
-    features = task.features(encoder, training)
+    features = [f for f in task.features(encoder, training) if f.label is not None]
+    if not features:
+        raise DataError(
+            f"{task.info.name}: nothing is left to train on", "look at its training file and limits"
+        )
     job = HeadJob(task, encoder, head, features, optimisation.batch, seed)
     steps = max(1, round(optimisation.epochs * job.steps_per_epoch))
     encoder.module.train()

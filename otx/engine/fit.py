@@ -89,13 +89,14 @@ def fit(job: Job, settings: FitSettings, folder: Path, hooks: FitHooks) -> int:
     start = _resume(job, optimizer, folder, hooks)
     hooks.started(start, settings.steps)
     health = Health(hooks.notice)
+    device = next(p for m in job.modules.values() for p in m.parameters()).device.type
     flat = 0
     for step in range(start, settings.steps):
         began = time.perf_counter()
         seed_step(settings.seed, step)
         for group in optimizer.param_groups:
             group["lr"] = settings.lr * schedule(step, settings)
-        row = _accumulate(job, step, settings)
+        row = _accumulate(job, step, device, settings.autocast)
         health.check(row, step)
         row["grad_norm"] = _clip(job.modules, settings.clip, step, row)
         flat = flat + 1 if row["grad_norm"] == 0.0 else 0
@@ -177,22 +178,23 @@ class Health:
 
 def _resume(job: Job, optimizer: torch.optim.Optimizer, folder: Path, hooks: FitHooks) -> int:
     found, damaged = checkpoint.newest(folder)
-    for line in damaged:
-        hooks.notice(f"{line}; the one before it is used")
+    start = 0 if found is None else found.step
+    for error in damaged:
+        hooks.notice(f"{error.message}; going on from step {start}")
+    checkpoint.set_aside(folder, start)
     if found is None:
         return 0
     checkpoint.load(found, job.modules, optimizer)
     return found.step
 
 
-def _accumulate(job: Job, step: int, settings: FitSettings) -> dict[str, float]:
+def _accumulate(job: Job, step: int, device: str, autocast: torch.dtype | None) -> dict[str, float]:
     """Backward through the step's micro-batches, their losses averaged; returns the step's numbers."""
     batches = job.micro_batches(step)
     sums: dict[str, list[float]] = {}
     pairs = tokens = 0
     for batch in batches:
-        device = next(iter(next(iter(job.modules.values())).parameters())).device.type
-        with torch.autocast(device, settings.autocast, enabled=settings.autocast is not None):
+        with torch.autocast(device, autocast, enabled=autocast is not None):
             loss = job.loss(batch)
         numbers = {"loss": loss.value, **loss.terms, **loss.health}
         scalars = {name: float(value.detach()) for name, value in numbers.items()}

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from otx.data.subset import each_pair
 from otx.links.aer import METRICS, aer_statistics
-from otx.links.extract import argmax
+from otx.links.extract import mutual_nearest
 from otx.links.pharaoh import GoldPair
 from otx.types import Corpus, Encoder, TokenRow, WordVector
 
@@ -42,17 +43,20 @@ def measure(
 
 
 def _retrieval(encoder: Encoder, corpora: Sequence[Corpus], layer: int) -> dict[str, float]:
+    sides: dict[str, list[tuple[Tensor, Tensor]]] = {}
+    for corpus in corpora:
+        pairs = list(each_pair(corpus))
+        if pairs:
+            kept = corpus.pretokenised
+            source = sentence_vectors(encoder, [p.source for p in pairs], layer, kept)
+            pivot = sentence_vectors(encoder, [p.pivot for p in pairs], layer, kept)
+            sides.setdefault(corpus.source_language, []).append((source, pivot))
     numbers: dict[str, float] = {}
     everything = []
-    for corpus in corpora:
-        if len(corpus) == 0:
-            continue
-        pairs = [corpus[i] for i in range(len(corpus))]
-        kept = corpus.pretokenised
-        source = sentence_vectors(encoder, [p.source for p in pairs], layer, kept)
-        pivot = sentence_vectors(encoder, [p.pivot for p in pairs], layer, kept)
-        numbers[f"retrieval.{corpus.source_language}"] = nearest_accuracy(source, pivot)
-        everything += [source, pivot]
+    for language, parts in sides.items():
+        x, y = (torch.cat(side) for side in zip(*parts, strict=True))
+        numbers[f"retrieval.{language}"] = nearest_accuracy(x, y)
+        everything += [x, y]
     if everything:
         numbers["retrieval"] = sum(numbers.values()) / len(numbers)
         vectors = torch.cat(everything)
@@ -115,27 +119,25 @@ def alignment_error(
     pivot = encoder.tokenise([" ".join(pair.target) for pair in gold], pretokenised=True)
     sums: dict[str, float] = {}
     for indices in by_length(source):
-        x, x_mask = encoder.encode(encoder.collate([source[i] for i in indices]), (layer,)).words(
-            layer, word_vector
-        )
-        y, y_mask = encoder.encode(encoder.collate([pivot[i] for i in indices]), (layer,)).words(
-            layer, word_vector
-        )
-        similarity = functional.normalize(x.float(), dim=-1) @ functional.normalize(
-            y.float(), dim=-1
-        ).transpose(1, 2)
-        real = x_mask.unsqueeze(2) & y_mask.unsqueeze(1)
-        similarity = similarity.masked_fill(~real, -2.0).cpu()
-        for row, index in enumerate(indices):
-            rows, columns = (
-                int(x_mask[row].nonzero().max()) + 1,
-                int(y_mask[row].nonzero().max()) + 1,
-            )
-            links = argmax(similarity[row, :rows, :columns])
-            for name, value in aer_statistics(links, gold[index].links).items():
+        sides = []
+        for rows in (source, pivot):
+            batch = encoder.collate([rows[i] for i in indices])
+            vectors, mask = encoder.encode(batch, (layer,)).words(layer, word_vector)
+            sides += [vectors.float(), mask]
+        found: list[set[tuple[int, int]]] = [set() for _ in indices]
+        for row, i, j in mutual_nearest(*sides).tolist():
+            found[row].add((i, j))
+        for links, index in zip(found, indices, strict=True):
+            for name, value in aer_statistics(frozenset(links), gold[index].links).items():
                 sums[name] = sums.get(name, 0.0) + value
     error = next(metric for metric in METRICS if metric.name == "aer")
     return float(error.compute(sums))
+
+
+def loss_ends(losses: Sequence[float]) -> tuple[float, float]:
+    """Mean loss of the first and of the last tenth of the steps, a single step's being mostly noise."""
+    few = max(1, len(losses) // 10)
+    return sum(losses[:few]) / few, sum(losses[-few:]) / few
 
 
 def verdict(

@@ -25,6 +25,8 @@ from otx.types import Corpus, Encoder, Links
 
 DEFAULT_ENCODER = "huggingface"
 KEEP_CLOSE = "keep-close"
+SPLIT_SEED = 0
+"""One for all runs: what is held out, and so what guards measure, does not depend on the run's seed."""
 
 
 @dataclass(slots=True)
@@ -42,13 +44,18 @@ class Material:
 
 def open_encoder(reference: str, registry: Registry, settings: Settings) -> Encoder:
     """``mini`` or another registered name, ``name:reference`` for a plugin, else a Hugging Face folder or Hub id."""
-    name, _, rest = reference.partition(":")
-    known = {entry.name for entry in registry.entries("encoder")}
-    if name not in known:
-        name, rest = DEFAULT_ENCODER, reference
+    name, rest = plugin_of(reference, registry)
     entry = registry.find("encoder", name)
-    encoder: Encoder = entry.load()(rest or name, settings.options_for(entry))
+    encoder: Encoder = entry.load()(rest, settings.options_for(entry))
     return encoder
+
+
+def plugin_of(reference: str, registry: Registry) -> tuple[str, str]:
+    """The encoder plugin that a model reference goes to, and what of it is for the plugin to read."""
+    name, _, rest = reference.partition(":")
+    if name in {entry.name for entry in registry.entries("encoder")}:
+        return name, rest or name
+    return DEFAULT_ENCODER, reference
 
 
 def frozen_copy(encoder: Encoder) -> Encoder:
@@ -96,7 +103,7 @@ def gather(
             )
         kept.append(filtered)
         counts.append(count)
-    parts = split(kept, align.heldout, align.seed)
+    parts = split(kept, align.heldout, SPLIT_SEED)
     train, select, report = (list(part) for part in zip(*parts, strict=True))
     reporter.stage("cutting the text into sub-words")
     tokenised = [tokenise(corpus, encoder, cache_folder()) for corpus in train]
@@ -166,7 +173,19 @@ def _by_pair(path: Path, corpus: Corpus) -> list[Links]:
             f"{path} has {len(by_line):,} lines, and corpus {corpus.name} a pair in line {max(lines):,}",
             "links need one line a pair of the files, in their order",
         )
-    return [by_line[line - 1] for line in lines]
+    found = []
+    for pair in each_pair(corpus):
+        links = by_line[pair.line - 1]
+        sizes = len(pair.source.split()), len(pair.pivot.split())
+        for i, j in links:
+            if i >= sizes[0] or j >= sizes[1]:
+                raise DataError(
+                    f"{path}:{pair.line}: link {i}-{j} is outside its pair of {sizes[0]} and {sizes[1]} words",
+                    f"the {corpus.source_language} word stands first, the {corpus.pivot_language} word second, "
+                    "both counted from 0",
+                )
+        found.append(links)
+    return found
 
 
 def trainable(encoder: Encoder) -> int:

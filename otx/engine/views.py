@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from otx.errors import UsageError
 from otx.links.extract import mutual_nearest
 from otx.types import Encoded, EncodedPair, Encoder, Masked, Needs, TokenBatch, WordVector
 
@@ -49,6 +50,11 @@ class Views:
         self.reference = reference
         self.links_layer = links_layer
         self.word_vector = word_vector
+        if needs.masked and encoder.tokenizer.mask_token_id is None:
+            raise UsageError(
+                f"the tokenizer of {encoder.reference} has no mask token",
+                "leave out the masked-LM objective, or take another encoder",
+            )
         self._initial: list[Tensor] = []
         if needs.parameters:
             self._initial = [p.detach().clone() for p in encoder.module.parameters()]

@@ -77,6 +77,10 @@ class RetrievalTask:
             for i, e in enumerate(examples)
         ]
 
+    def sentences(self, language: str) -> list[str]:
+        """Both sides of every pair."""
+        return [e.fields[side] for e in self.examples(language) for side in ("source", "pivot")]
+
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
         """What a reader of the scores should know: sentences that were cut."""
         cut = sum(score.statistics["cut"] > 0 for score in scores)

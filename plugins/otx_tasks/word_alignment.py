@@ -102,6 +102,11 @@ class WordAlignmentTask:
             for example, links, lost in zip(examples, found, cut, strict=True)
         ]
 
+    def sentences(self, language: str) -> list[str]:
+        """Both sides of every pair, their words joined."""
+        sides = ("source", "target")
+        return [" ".join(e.fields[side]) for e in self.examples(language) for side in sides]
+
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
         """What a reader of the scores should know: where the index base comes from, pairs that were cut."""
         gold = self._sets[language]

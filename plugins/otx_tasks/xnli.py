@@ -97,6 +97,11 @@ class XnliTask:
         """Every training row that was refused, once training examples were asked for."""
         return list(self._refused)
 
+    def sentences(self, language: str) -> list[str]:
+        """Every different premise and hypothesis."""
+        sides = ("premise", "hypothesis")
+        return sorted({e.fields[side] for e in self.examples(language) for side in sides})
+
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
         """What a reader of the scores should know: an accuracy no better than chance."""
         accuracy = sum(score.statistics["correct"] for score in scores) / max(1, len(scores))

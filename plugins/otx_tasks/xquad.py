@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,7 @@ from otx_tasks.windows import Lengths, Window, windows
 
 HUB_LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
 HUB_TEST, HUB_TRAIN = "google/xquad", "rajpurkar/squad"
+SENTENCE_END = re.compile(r"(?<=[.!?\u3002\uff01\uff1f\u061f])\s*")
 TRAIN_FOLDERS = ("", "squad-v1.1", "squad")
 TEST_FOLDERS = ("", "xquad")
 WANTED_TEST = "give the folder of xquad.XX.json (or .json.gz) with --data"
@@ -80,6 +82,13 @@ class XquadTask:
         """Every refused answer in the files read so far."""
         read = [*self._tests.values(), *([self._train] if "_train" in self.__dict__ else [])]
         return [problem for questions in read for problem in questions.problems]
+
+    def sentences(self, language: str) -> list[str]:
+        """Every different question and sentence of a context."""
+        examples = self.examples(language)
+        contexts = {example.fields["context"] for example in examples}
+        found = {part for context in contexts for part in SENTENCE_END.split(context) if part}
+        return sorted(found | {example.fields["question"] for example in examples})
 
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
         """What a reader of the scores should know: answers whose offsets do not fit."""

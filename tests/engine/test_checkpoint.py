@@ -79,7 +79,13 @@ def test_a_damaged_newest_is_named_and_the_one_before_used(
         hurt.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
     found, damaged = checkpoint.newest(tmp_path)
     assert found is not None and found.step == 1
-    assert len(damaged) == 1 and "step-00000002" in damaged[0]
+    assert len(damaged) == 1 and "step-00000002" in str(damaged[0])
+    checkpoint.set_aside(tmp_path, found.step)
+    assert checkpoint.newest(tmp_path)[1] == []
+    checkpoint.save(tmp_path, 2, modules, optimizer, {})
+    checkpoint.prune(tmp_path, 1)
+    found, damaged = checkpoint.newest(tmp_path)
+    assert found is not None and found.step == 2 and not damaged
 
 
 def test_other_shapes_are_refused(tmp_path: Path) -> None:

@@ -95,7 +95,9 @@ def test_a_killed_head_goes_on_and_ends_as_if_never_killed(
     assert {(u["language"], u["head_seed"]) for u in whole if u["floor"] is None} == {
         ("en", 1), ("en", 2), ("de", 1), ("de", 2),
     }  # fmt: skip
-    assert all(u["metrics"]["accuracy"] == pytest.approx(1 / 3) for u in whole if u["floor"])
+    floors = [u for u in whole if u["floor"]]
+    assert [u["language"] for u in floors] == ["en", "de"]
+    assert all(u["metrics"]["accuracy"] == pytest.approx(1 / 3) for u in floors)
     loss, seen = finetune.HeadJob.loss, [0]
 
     def stopping(self: finetune.HeadJob, batch: Any) -> Any:
@@ -115,6 +117,37 @@ def test_a_killed_head_goes_on_and_ends_as_if_never_killed(
     parts = units(capfd)
     assert [u["metrics"] for u in parts] == [u["metrics"] for u in whole]
     assert [u["key"] for u in parts] == [u["key"] for u in whole]
+
+
+def test_two_seeds_of_one_setting_are_one_system(
+    align: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for seed in ("1", "2"):
+        assert align("--steps", "2", "--run", f"r{seed}", "--seed", seed) == 0
+    assert otx(["eval", "retrieval", "--quiet", "--run", "r1", "--run", "r2"]) == 0
+    capfd.readouterr()
+    assert otx(["compare", "--format", "json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["systems"]["sinkhorn"] == ["r1", "r2"]
+
+
+@pytest.mark.usefixtures("aligned")
+def test_what_the_bitext_shares_with_the_test_is_counted(
+    align: Any, bitext: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Half of the tested pairs are lines of the bitext, in other case and punctuation."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    for language in ("en", "de"):
+        lines = Path(f"{bitext}.{language}").read_text(encoding="utf-8").splitlines()[:10]
+        own = [f"{'neun' if language == 'de' else 'nine'} {i} xyz" for i in range(10)]
+        text = "\n".join([line.upper() + " !!" for line in lines] + own) + "\n"
+        (folder / f"test.en-de.{language}").write_text(text, encoding="utf-8")
+    assert otx(["eval", "retrieval", "--quiet", "--json", "--data", str(folder)]) == 0
+    untouched, aligned = units(capfd)
+    assert untouched["contamination"] == {"hits": 0, "size": 40}
+    # Of the ten pairs some are held out, and so not in the bitext that was trained on.
+    assert 0 < aligned["contamination"]["hits"] <= 20
 
 
 @pytest.mark.usefixtures("aligned")
