@@ -52,9 +52,13 @@ def open_encoder(reference: str, registry: Registry, settings: Settings) -> Enco
 
 def plugin_of(reference: str, registry: Registry) -> tuple[str, str]:
     """The encoder plugin that a model reference goes to, and what of it is for the plugin to read."""
-    name, _, rest = reference.partition(":")
-    if name in {entry.name for entry in registry.entries("encoder")}:
-        return name, rest or name
+    entries = registry.entries("encoder")
+    owner, name, rest = "", *reference.partition(":")[::2]
+    if name in {entry.distribution for entry in entries}:
+        # DIST:NAME settles a clash.
+        owner, (name, _, rest) = f"{name}:", rest.partition(":")
+    if name in {entry.name for entry in entries}:
+        return owner + name, rest or name
     return DEFAULT_ENCODER, reference
 
 
