@@ -312,18 +312,17 @@ def train(work: Path, steps: int, batch: int, rate: float, device: str) -> None:
             (work / "next.pt").replace(last)
 
 
-def held_out_perplexity(work: Path, device: str) -> dict[str, float]:
-    """exp of the masked-LM loss on each language's held-out sequences (at most 200, fixed masks)."""
+def held_out_perplexity(work: Path, length: int, device: str) -> dict[str, float]:
+    """exp of the masked-LM loss on each language's held-out text (at most 100 sequences of 384, cut to `length`)."""
     model = make_model().to(device).eval()
-    model.load_state_dict(
-        torch.load(work / "last.pt", map_location=device, weights_only=True)["model"]
-    )
+    state = torch.load(work / "last.pt", map_location=device, weights_only=True)
+    model.load_state_dict(state["model"])
     result = {}
     for language in LANGUAGES:
-        rows = np.load(work / f"{language}.held.npy")[:200].astype(np.int64)
+        rows = np.load(work / f"{language}.held.npy")[:100].astype(np.int64)
         total = count = 0.0
         for i in range(0, len(rows), 16):
-            ids = torch.from_numpy(rows[i : i + 16])
+            ids = torch.from_numpy(rows[i : i + 16]).reshape(-1, length)
             masked, picked = mask_tokens(ids, torch.Generator().manual_seed(i))
             with torch.no_grad():
                 loss = masked_loss(model, masked.to(device), picked.to(device), ids.to(device))
@@ -345,8 +344,9 @@ def export(work: Path, target: Path) -> None:
     print("step", state["step"], "parameters", sum(p.numel() for p in model.parameters()))
     model.half().save_pretrained(target, safe_serialization=True)
     AutoTokenizer.from_pretrained(work / "tokenizer").save_pretrained(target)
-    (work / "perplexity.json").write_text(json.dumps(held_out_perplexity(work, "cpu"), indent=1))
-    print((work / "perplexity.json").read_text())
+    found = {str(length): held_out_perplexity(work, length, "cpu") for length in (128, LENGTH)}
+    (work / "perplexity.json").write_text(json.dumps(found, indent=1))
+    print(json.dumps(found, indent=1))
 
 
 def main() -> None:
