@@ -18,12 +18,12 @@ from pathlib import Path
 LANGUAGES = ("de", "es", "fr", "ru", "zh")
 SKIPPED = 30_000
 FACTORS = {
-    "cost": ("cosine", "euclidean"),
-    "epsilon": ("0.1", "0.05", "0.2"),
-    "debias": ("true", "false"),
-    "scope": ("sentence", "batch"),
-    "keep_close": ("0.1", "1.0", "0.01"),
     "lr": ("2e-4", "5e-4", "1e-4"),
+    "keep_close": ("0.1", "0.01", "1.0"),
+    "debias": ("true", "false"),
+    "epsilon": ("0.1", "0.05", "0.2"),
+    "scope": ("sentence", "batch"),
+    "cost": ("cosine", "euclidean"),
 }
 """The first of each is where the search starts; every other is tried alone, the rest as at the start."""
 

@@ -288,8 +288,7 @@ def _train(
         reporter.stage("measuring the untouched encoder on held-out pairs")
         run.update(guards={"before": measured()})
     job = AlignJob(settings, encoder, objective, material)
-    # Dropout as the checkpoint has it, as the published recipes and every fine-tuning do; the reference has none.
-    encoder.module.train()
+    encoder.module.train(wanted.dropout)
     reporter.stage(f"aligning with {', '.join(wanted.objective)}: {outline.steps} steps")
     reached = fit(
         job,
