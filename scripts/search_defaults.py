@@ -19,7 +19,8 @@ LANGUAGES = ("de", "es", "fr", "ru", "zh")
 SKIPPED = 30_000
 FACTORS = {
     "lr": ("2e-4", "5e-4", "1e-4"),
-    "keep_close": ("0.1", "0.01", "1.0"),
+    "dropout": ("true", "false"),
+    "keep_close": ("1.0", "0.1", "0.01"),
     "debias": ("true", "false"),
     "epsilon": ("0.1", "0.05", "0.2"),
     "scope": ("sentence", "batch"),
@@ -78,6 +79,7 @@ def align(
             "sinkhorn.debias": settings["debias"],
             "sinkhorn.scope": settings["scope"],
             "align.keep_close": settings["keep_close"],
+            "align.dropout": settings["dropout"],
             "align.lr": settings["lr"],
             "align.index_base": "1",
         }

@@ -52,7 +52,7 @@ class SinkhornOptions(MeasureOptions):
     """
 
     cost: Literal["cosine", "euclidean", "half-squared-euclidean"] = "cosine"
-    epsilon: float = 0.05
+    epsilon: float = 0.1
     debias: bool = True
     tolerance: float = 1e-6
     max_iterations: int = 200
