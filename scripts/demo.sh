@@ -6,7 +6,7 @@ rm -rf demo
 runs="--set runs.folder=demo"
 for objective in sinkhorn contrastive; do
     # shellcheck disable=SC2086  # $runs is two words on purpose
-    otx align --run "$objective" --objective "$objective" --epochs 3 --quiet $runs
+    otx align --run "$objective" --objective "$objective" --epochs 2 --quiet $runs
 done
 otx eval retrieval word-alignment --run sinkhorn --run contrastive $runs > /dev/null
 otx compare sinkhorn contrastive $runs
