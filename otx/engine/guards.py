@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from otx.data.reading import by_length, reading
 from otx.data.subset import each_pair
 from otx.links.aer import METRICS, aer_statistics
 from otx.links.extract import mutual_nearest
 from otx.links.pharaoh import GoldPair
-from otx.types import Corpus, Encoder, TokenRow, WordVector
+from otx.types import Corpus, Encoder, WordVector
 
 BATCH = 64
 COLLAPSE_PAIRS = 4_000
@@ -32,13 +33,10 @@ def measure(
     any; ``random_cosine``: mean cosine of random pairs of held-out sentence vectors (1 = collapsed);
     ``effective_rank``: exp of the entropy of the singular values of the centred sentence vectors (Roy & Vetterli 2007).
     """
-    was_training = encoder.module.training
-    encoder.module.eval()
-    with torch.no_grad():
+    with reading(encoder):
         numbers = _retrieval(encoder, corpora, layer)
         if gold:
             numbers["aer"] = alignment_error(encoder, gold, layer, word_vector)
-    encoder.module.train(was_training)
     return numbers
 
 
@@ -71,19 +69,12 @@ def sentence_vectors(
     """Mean-pooled sentence vectors ``[N, D]`` (float32, CPU), in the order of the texts."""
     rows = encoder.tokenise(texts, pretokenised=pretokenised)
     found: list[Tensor] = [torch.empty(0)] * len(rows)
-    for indices in by_length(rows):
+    for indices in by_length(rows, BATCH):
         batch = encoder.collate([rows[i] for i in indices])
         vectors = encoder.encode(batch, (layer,)).sentences(layer).float().cpu()
         for index, vector in zip(indices, vectors, strict=True):
             found[index] = vector
     return torch.stack(found)
-
-
-def by_length(rows: Sequence[TokenRow]) -> Iterator[list[int]]:
-    """Indices of the rows in batches of similar length."""
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
-    for start in range(0, len(order), BATCH):
-        yield order[start : start + BATCH]
 
 
 def nearest_accuracy(x: Tensor, y: Tensor) -> float:
@@ -118,7 +109,7 @@ def alignment_error(
     source = encoder.tokenise([" ".join(pair.source) for pair in gold], pretokenised=True)
     pivot = encoder.tokenise([" ".join(pair.target) for pair in gold], pretokenised=True)
     sums: dict[str, float] = {}
-    for indices in by_length(source):
+    for indices in by_length(source, BATCH):
         sides = []
         for rows in (source, pivot):
             batch = encoder.collate([rows[i] for i in indices])

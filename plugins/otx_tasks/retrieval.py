@@ -8,11 +8,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from otx.data.reading import by_length, reading
 from otx.errors import DataError
 from otx.types import Encoder, Example, Score
 from otx_tasks import infos
 from otx_tasks.embedded import HELD_OUT, sample_folder
-from otx_tasks.encoding import by_length, reading
 from otx_tasks.files import digest, folder_of
 from otx_tasks.nearest import cosine_similarity, csls, hits
 from otx_tasks.options import RetrievalOptions

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from torch import Tensor
 
+from otx.data.reading import by_length, reading
 from otx.errors import DataError
 from otx.links.aer import aer_statistics
 from otx.links.pharaoh import GoldLinks, read_gold
 from otx.types import Encoder, Example, Links, Score
 from otx_tasks import infos
 from otx_tasks.embedded import sample_folder
-from otx_tasks.encoding import by_length, reading
 from otx_tasks.extraction import EXTRACTIONS
 from otx_tasks.files import digest
 from otx_tasks.gold_sets import GoldSet, find_gold_sets
