@@ -1,9 +1,9 @@
 """Draw pairs from a two-column TSV in a fixed order and write them as a line-aligned prefix.
 
-    python scripts/draw_lines.py all.tsv 30000 out/en-de en de [--skip 30000] [--wrong]
+    python scripts/draw_lines.py all.tsv 30000 out/en-de en de [--skip 30000] [--max-words 15] [--wrong]
 
 `--wrong` pairs each first side with another line's second side: the control in which nothing is a translation.
-Pairs that share their first side are drawn once.
+Pairs that share their first side are drawn once. `--max-words` leaves out pairs whose first side has more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 from pathlib import Path
 
 
-def draw(lines: list[str], skip: int, count: int) -> list[tuple[str, str]]:
+def draw(lines: list[str], skip: int, count: int, max_words: int | None = None) -> list[tuple[str, str]]:
     """``count`` pairs after the first ``skip``, each first side once, in the order of the first side's hash.
 
     So what is skipped and what is drawn never share a first side, whatever else the table holds.
@@ -21,7 +21,7 @@ def draw(lines: list[str], skip: int, count: int) -> list[tuple[str, str]]:
     pairs: dict[str, str] = {}
     for line in lines:
         first, tab, second = line.partition("\t")
-        if first and second and tab:
+        if first and second and tab and (max_words is None or len(first.split()) <= max_words):
             pairs.setdefault(first, second)
     order = sorted(pairs, key=lambda first: hashlib.sha256(first.encode()).digest())
     return [(first, pairs[first]) for first in order[skip : skip + count]]
@@ -35,9 +35,10 @@ def main() -> None:
     parser.add_argument("prefix", type=Path)
     parser.add_argument("sides", nargs=2)
     parser.add_argument("--skip", type=int, default=0)
+    parser.add_argument("--max-words", type=int)
     parser.add_argument("--wrong", action="store_true")
     args = parser.parse_args()
-    drawn = draw(args.table.read_text(encoding="utf-8").split("\n"), args.skip, args.count)
+    drawn = draw(args.table.read_text(encoding="utf-8").split("\n"), args.skip, args.count, args.max_words)
     firsts = [pair[0] for pair in drawn]
     seconds = [pair[1] for pair in drawn]
     if args.wrong:
