@@ -13,7 +13,9 @@ import hashlib
 from pathlib import Path
 
 
-def draw(lines: list[str], skip: int, count: int, max_words: int | None = None) -> list[tuple[str, str]]:
+def draw(
+    lines: list[str], skip: int, count: int, max_words: int | None = None
+) -> list[tuple[str, str]]:
     """``count`` pairs after the first ``skip``, each first side once, in the order of the first side's hash.
 
     So what is skipped and what is drawn never share a first side, whatever else the table holds.
@@ -38,7 +40,9 @@ def main() -> None:
     parser.add_argument("--max-words", type=int)
     parser.add_argument("--wrong", action="store_true")
     args = parser.parse_args()
-    drawn = draw(args.table.read_text(encoding="utf-8").split("\n"), args.skip, args.count, args.max_words)
+    drawn = draw(
+        args.table.read_text(encoding="utf-8").split("\n"), args.skip, args.count, args.max_words
+    )
     firsts = [pair[0] for pair in drawn]
     seconds = [pair[1] for pair in drawn]
     if args.wrong:

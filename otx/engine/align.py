@@ -129,13 +129,12 @@ def align(
     """
     root = Path(settings.runs.folder)
     device = choose_device(settings.align.device)
-    with StopSignals() as signals:
+    with StopSignals("start it again: nothing was lost") as signals:
         encoder, objective, material = _prepare(settings, host, reporter, device)
         outline = make_outline(settings, encoder, material)
-        remedy = "start it again: nothing was lost"
-        signals.raise_if_requested("the preparation of the data", remedy)
         digest = encoder.digest()
         run = resume or _new_run(root, name, settings, encoder, digest, material, outline)
+        signals.remedy = f"go on with: otx align --resume {run.name}"
         with run.lock():
             if resume is not None:
                 _refuse_changes(run, digest, material)
@@ -145,7 +144,7 @@ def align(
                 _train(
                     settings, host, reporter, run, encoder, objective, material, outline, signals
                 )
-            except Interrupted:
+            except (Interrupted, KeyboardInterrupt):
                 _end(run, host, "interrupted")
                 raise
             except Exception as error:
@@ -290,17 +289,18 @@ def _train(
     job = AlignJob(settings, encoder, objective, material)
     encoder.module.train(wanted.dropout)
     reporter.stage(f"aligning with {', '.join(wanted.objective)}: {outline.steps} steps")
-    reached = fit(
-        job,
-        _fit_settings(settings, outline.steps),
-        run.checkpoints,
-        _hooks(run, host, reporter, outline.steps, signals),
-    )
-    if reached < outline.steps:
-        raise Interrupted(
-            f"interrupted at step {reached} of {outline.steps}; everything is saved in {run.path}",
-            f"go on with: otx align --resume {run.name}",
+    with signals.deferred():
+        reached = fit(
+            job,
+            _fit_settings(settings, outline.steps),
+            run.checkpoints,
+            _hooks(run, host, reporter, outline.steps, signals),
         )
+        if signals.requested:
+            raise Interrupted(
+                f"interrupted at step {reached} of {outline.steps}; everything is saved in {run.path}",
+                signals.remedy,
+            )
     encoder.module.eval()
     encoder.save(run.model)
     run.update(model_digest=encoder.digest())

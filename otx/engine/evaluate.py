@@ -22,7 +22,7 @@ from otx.engine.fit import FitHooks
 from otx.engine.prepare import open_encoder, plugin_of
 from otx.engine.report import Reporter
 from otx.engine.runtime import StopSignals, choose_autocast, choose_device, versions
-from otx.errors import DataError, Interrupted, UsageError
+from otx.errors import DataError, UsageError
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder
 from otx.runs.results import EvalUnit, content_key, find_unit, read_unit, write_unit
@@ -96,7 +96,7 @@ def evaluate(
         languages_of(task, settings)
     device = choose_device(settings.align.device)
     found: list[tuple[RunFolder, EvalUnit]] = []
-    with StopSignals() as signals:
+    with StopSignals("finished units are kept; the same command goes on") as signals:
         for run in targets:
             encoder, encoder_options = _encoder_of(run, host, settings)
             encoder.module.to(device).eval()
@@ -185,7 +185,6 @@ def _probe(bench: Bench) -> list[EvalUnit]:
         key = bench.key(language, None)
         unit = find_unit(bench.run, key)
         if unit is None:
-            _stop_if_asked(bench)
             bench.reporter.stage(f"{task.info.name} {language} on {bench.run.name}")
             began = time.perf_counter()
             scores = task.probe(bench.encoder, language)
@@ -215,7 +214,6 @@ def _transfer(bench: Bench) -> list[EvalUnit]:
         for language in languages:
             unit = known[language]
             if unit is None:
-                _stop_if_asked(bench)
                 unit = _predicted(bench, task, predict, language, keys[language], seed)
             units.append(unit)
         shutil.rmtree(_head_folder(bench, seed), ignore_errors=True)
@@ -266,14 +264,16 @@ def _fitted(bench: Bench, task: TransferTask, seed: int) -> Predictor:
         bench.reporter.notice,
         lambda: bench.signals.requested,
     )
-    predict, reached, development = train_head(
-        task, encoder, seed, _head_folder(bench, seed), hooks, bench.autocast, task.options
+    predict, development = train_head(
+        task,
+        encoder,
+        seed,
+        _head_folder(bench, seed),
+        hooks,
+        bench.autocast,
+        task.options,
+        bench.signals,
     )
-    if predict is None:
-        raise Interrupted(
-            f"interrupted at step {reached} of the {label}; everything is saved",
-            "the same command goes on from there",
-        )
     kinds = Counter(problem.kind for problem in task.problems())
     for kind, count in kinds.items():
         bench.reporter.notice(f"{task.info.name}: {count:,} refused in its files ({kind})")
@@ -361,12 +361,6 @@ def _contamination(bench: Bench, language: str) -> dict[str, int]:
             "align again",
         )
     return {"hits": count_hits(texts, np.load(path)), "size": len(texts)}
-
-
-def _stop_if_asked(bench: Bench) -> None:
-    bench.signals.raise_if_requested(
-        f"the evaluation of {bench.run.name}", "finished units are kept; the same command goes on"
-    )
 
 
 def _plain(options: Any) -> dict[str, Any]:

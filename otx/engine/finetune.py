@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from otx.engine.fit import FitHooks, FitSettings, fit
-from otx.engine.runtime import seed_step
-from otx.errors import DataError
+from otx.engine.runtime import StopSignals, seed_step
+from otx.errors import DataError, Interrupted
 from otx.types import Encoder, Example, Loss, TransferTask
 
 PREDICT_BATCH = 32
@@ -80,11 +80,12 @@ def train_head(
     hooks: FitHooks,
     autocast: torch.dtype | None,
     optimisation: Any,
-) -> tuple[Predictor | None, int, list[Example]]:
-    """Fit a fresh head (and the encoder, in place). Returns the predictor, steps reached, development examples.
+    signals: StopSignals,
+) -> tuple[Predictor, list[Example]]:
+    """Fit a fresh head (and the encoder, in place). Returns the predictor and the development examples.
 
-    The predictor is None where a stop was requested first. ``optimisation`` has ``epochs, lr, batch, warmup,
-    weight_decay``.
+    ``optimisation`` has ``epochs, lr, batch, warmup, weight_decay``. Raises Interrupted, the step saved, after a
+    signal.
     """
     training, development = task.training(seed)
     seed_step(seed, -1)
@@ -107,14 +108,16 @@ def train_head(
         autocast=autocast,
         keep_checkpoints=1,
     )
-    reached = fit(job, settings, folder, hooks)
-    if reached < steps:
-        return None, reached, development
-    return (
-        predictor(task, encoder, lambda batch: head(encoder.encode(batch, (-1,))), head),
-        reached,
-        development,
-    )
+    with signals.deferred():
+        reached = fit(job, settings, folder, hooks)
+        if signals.requested:
+            raise Interrupted(
+                f"interrupted at step {reached} of {steps} of a {task.info.name} head; everything is saved",
+                signals.remedy,
+            )
+    return predictor(
+        task, encoder, lambda batch: head(encoder.encode(batch, (-1,))), head
+    ), development
 
 
 def predictor(

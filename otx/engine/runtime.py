@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from types import FrameType, TracebackType
 
@@ -54,13 +55,16 @@ def versions() -> dict[str, str]:
 
 
 class StopSignals:
-    """Catches SIGINT and SIGTERM while in use: the first asks the work to stop at a safe point, the second exits.
+    """Turns SIGINT and SIGTERM into an orderly end: the first stops the work, a second exits at once.
 
-    ``requested`` is polled by loops; ``raise_if_requested`` is for work that keeps nothing between two items.
+    What keeps nothing half done is interrupted where it stands, and Interrupted (exit 5) with ``remedy`` leaves the
+    block. Within ``deferred()`` the signal only sets ``requested``, for a loop that finishes and saves its step.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, remedy: str) -> None:
+        self.remedy = remedy
         self.requested = False
+        self._deferred = False
         self._previous: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> StopSignals:
@@ -76,13 +80,22 @@ class StopSignals:
     ) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+        if self.requested and kind is KeyboardInterrupt:
+            raise Interrupted("interrupted", self.remedy) from error
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Within, a signal interrupts nothing; ``requested`` says that it came."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             os._exit(128 + number)
         self.requested = True
-
-    def raise_if_requested(self, what: str, remedy: str) -> None:
-        """Raise Interrupted (exit 5) if a signal has come."""
-        if self.requested:
-            raise Interrupted(f"interrupted during {what}", remedy)
+        if not self._deferred:
+            # No Exception, so that nothing on the way, a plugin's guard least of all, takes it for a failure.
+            raise KeyboardInterrupt

@@ -95,6 +95,36 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
     monkeypatch.setattr(AlignJob, "loss", stopping)
 
 
+@pytest.mark.parametrize("place", ["tokenise", "guards.measure"])
+def test_a_signal_outside_the_loop_interrupts_at_once(
+    align: Any, place: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is running then: the reading of the text, or the measuring around the training."""
+    assert align("--steps", "3", "--run", "whole") == 0
+    module, _, name = f"otx.engine.{'prepare.' if place == 'tokenise' else ''}{place}".rpartition(
+        "."
+    )
+    after = []
+
+    def killed(*arguments: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        after.append("went on")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"{module}.{name}", killed)
+        patched.setenv("OTX_CACHE", str(Path("other-cache")))
+        assert align("--steps", "3", "--run", "parts") == 5
+    assert not after
+    said = capfd.readouterr().err
+    if place == "tokenise":
+        assert "nothing was lost" in said and not Path("runs/parts").exists()
+        assert align("--steps", "3", "--run", "parts") == 0
+    else:
+        assert "otx align --resume parts" in said and record("parts")["status"] == "interrupted"
+        assert otx(["align", "--resume", "parts", "--quiet"]) == 0
+    assert equal("whole", "parts") and rows("whole") == rows("parts")
+
+
 def test_a_second_run_of_the_name_and_a_changed_flag_are_refused(
     align: Any, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

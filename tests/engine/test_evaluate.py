@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from otx.cli import run as otx
 from otx.engine import finetune
+from otx_tasks.xnli import XnliTask
 
 EVALUATE = ["eval", "retrieval", "--quiet", "--languages", "de,fr", "--json"]
 LABELS = ("entailment", "neutral", "contradiction")
@@ -117,6 +118,30 @@ def test_a_killed_head_goes_on_and_ends_as_if_never_killed(
     parts = units(capfd)
     assert [u["metrics"] for u in parts] == [u["metrics"] for u in whole]
     assert [u["key"] for u in parts] == [u["key"] for u in whole]
+
+
+def test_a_signal_while_predicting_keeps_what_is_done(
+    tiny_model: Path,
+    nli: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    features, seen = XnliTask.features, [0]
+
+    def stopping(self: XnliTask, *arguments: Any) -> Any:
+        seen[0] += 1
+        if seen[0] == 4:  # training, development, English, and now German
+            os.kill(os.getpid(), signal.SIGINT)
+        return features(self, *arguments)
+
+    monkeypatch.setattr(XnliTask, "features", stopping)
+    assert evaluate_nli(nli, str(tiny_model)) == 5
+    assert "the same command goes on" in capfd.readouterr().err
+    assert len(list(tmp_path.glob("runs/**/*.predictions.jsonl.gz"))) == 1
+    assert evaluate_nli(nli, str(tiny_model)) == 0
+    assert len([u for u in units(capfd) if u["floor"] is None]) == 2
 
 
 def test_two_seeds_of_one_setting_are_one_system(
