@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from otx.config import Settings
+from otx.data.cache import file_digest
 from otx.data.overlap import sentence_hashes
 from otx.engine import guards
 from otx.engine.composite import Composite
@@ -23,6 +24,7 @@ from otx.engine.prepare import (
     frozen_copy,
     gather,
     given_links,
+    link_files,
     make_objective,
     open_encoder,
     trainable,
@@ -137,7 +139,7 @@ def align(
         signals.remedy = f"go on with: otx align --resume {run.name}"
         with run.lock():
             if resume is not None:
-                _refuse_changes(run, digest, material)
+                _refuse_changes(run, settings, digest, material)
             started = host.notify("otx_run_started", folder=run.path, settings=settings.as_dict())
             _record_failures(run, started)
             try:
@@ -230,6 +232,7 @@ def _new_run(
         alignment_seed=settings.align.seed,
         origins=settings.origins(),
         corpora=outline.corpora,
+        files=_file_digests(settings),
         steps=outline.steps,
         trainable_parameters=outline.parameters,
         encoder_notes=list(getattr(encoder, "notes", [])),
@@ -243,7 +246,13 @@ def _new_run(
     return run
 
 
-def _refuse_changes(run: RunFolder, digest: str, material: Material) -> None:
+def _file_digests(settings: Settings) -> dict[str, str]:
+    """What a run reads beside its corpora, by path."""
+    gold = [] if settings.align.gold is None else [Path(settings.align.gold)]
+    return {str(path): file_digest(path) for path in [*link_files(settings).values(), *gold]}
+
+
+def _refuse_changes(run: RunFolder, settings: Settings, digest: str, material: Material) -> None:
     if "model_digest_before" not in run.record:
         raise CheckpointError(
             f"run {run.name} was stopped before it had begun",
@@ -253,7 +262,8 @@ def _refuse_changes(run: RunFolder, digest: str, material: Material) -> None:
     before |= {
         f"corpus {c['name']} ({c['source']})": c["fingerprint"] for c in run.record["corpora"]
     }
-    now = {"the model": digest}
+    before |= run.record["files"]
+    now = {"the model": digest} | _file_digests(settings)
     now |= {f"corpus {c.name} ({c.source_language})": c.fingerprint() for c in material.train}
     for what in sorted({*before, *now}):
         if before.get(what) != now.get(what):
@@ -285,7 +295,13 @@ def _train(
     run.update(status="running", error=None)
     if "guards" not in run.record:
         reporter.stage("measuring the untouched encoder on held-out pairs")
-        run.update(guards={"before": measured()})
+        before = measured()
+        run.update(guards={"before": before})
+        if "retrieval" not in before:
+            reporter.notice(
+                "no pair is held out (align.heldout of so few pairs is none), "
+                "so neither retrieval nor collapse is measured"
+            )
     job = AlignJob(settings, encoder, objective, material)
     encoder.module.train(wanted.dropout)
     reporter.stage(f"aligning with {', '.join(wanted.objective)}: {outline.steps} steps")

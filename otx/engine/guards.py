@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from otx.data.reading import by_length, reading
+from otx.data.reading import by_length, reading, sentence_vectors
 from otx.data.subset import each_pair
 from otx.links.aer import METRICS, aer_statistics
 from otx.links.extract import mutual_nearest
+from otx.links.nearest import cosine_similarity, hits
 from otx.links.pharaoh import GoldPair
 from otx.types import Corpus, Encoder, WordVector
 
@@ -45,9 +46,9 @@ def _retrieval(encoder: Encoder, corpora: Sequence[Corpus], layer: int) -> dict[
     for corpus in corpora:
         pairs = list(each_pair(corpus))
         if pairs:
-            kept = corpus.pretokenised
-            source = sentence_vectors(encoder, [p.source for p in pairs], layer, kept)
-            pivot = sentence_vectors(encoder, [p.pivot for p in pairs], layer, kept)
+            texts = [p.source for p in pairs], [p.pivot for p in pairs]
+            cut = (encoder.tokenise(side, pretokenised=corpus.pretokenised) for side in texts)
+            source, pivot = (sentence_vectors(encoder, rows, layer, BATCH) for rows in cut)
             sides.setdefault(corpus.source_language, []).append((source, pivot))
     numbers: dict[str, float] = {}
     everything = []
@@ -63,27 +64,11 @@ def _retrieval(encoder: Encoder, corpora: Sequence[Corpus], layer: int) -> dict[
     return numbers
 
 
-def sentence_vectors(
-    encoder: Encoder, texts: Sequence[str], layer: int, pretokenised: bool = False
-) -> Tensor:
-    """Mean-pooled sentence vectors ``[N, D]`` (float32, CPU), in the order of the texts."""
-    rows = encoder.tokenise(texts, pretokenised=pretokenised)
-    found: list[Tensor] = [torch.empty(0)] * len(rows)
-    for indices in by_length(rows, BATCH):
-        batch = encoder.collate([rows[i] for i in indices])
-        vectors = encoder.encode(batch, (layer,)).sentences(layer).float().cpu()
-        for index, vector in zip(indices, vectors, strict=True):
-            found[index] = vector
-    return torch.stack(found)
-
-
 def nearest_accuracy(x: Tensor, y: Tensor) -> float:
     """Share of rows of ``x [N, D]`` whose nearest row of ``y`` by cosine is their own, averaged with the way back."""
-    similarity = functional.normalize(x, dim=1) @ functional.normalize(y, dim=1).T
-    truth = torch.arange(len(x))
-    forward = (similarity.argmax(1) == truth).float().mean()
-    backward = (similarity.argmax(0) == truth).float().mean()
-    return float((forward + backward) / 2)
+    similarity = cosine_similarity(x, y)
+    both = torch.stack([hits(similarity), hits(similarity.mT)])
+    return float(both.double().mean())
 
 
 def random_cosine(vectors: Tensor) -> float:
@@ -148,4 +133,7 @@ def verdict(
     if after.get("effective_rank", 0) < 0.5 * before.get("effective_rank", 0):
         ranks = f"{before['effective_rank']:.0f} to {after['effective_rank']:.0f}"
         lines.append(f"{fell}the sentence vectors are collapsing: effective rank {ranks}")
+    if 1 - after.get("random_cosine", 0) < 0.5 * (1 - before.get("random_cosine", 0)):
+        cosines = f"{before['random_cosine']:.3f} to {after['random_cosine']:.3f}"
+        lines.append(f"{fell}the sentence vectors are collapsing: cosine of random pairs {cosines}")
     return lines

@@ -141,22 +141,22 @@ def count_idf(material: Material) -> list[tuple[Idf, Idf]]:
 
 
 def given_links(settings: Settings, material: Material) -> list[Sequence[Links] | None]:
-    """Word links by corpus and pair, from ``align.links``: ``FILE``, or ``xx:FILE,yy:FILE`` for several language pairs.
+    """Word links by corpus and pair, from ``align.links``: ``FILE``, or ``xx:FILE,yy:FILE`` for several corpora, by
+    their source language or name.
 
     In the file as in the EncodedPair, the source language's word stands first and the pivot's second.
     """
-    text = settings.align.links
-    if text is None:
+    if settings.align.links is None:
         return [corpus.links() for corpus in material.train]
-    files = {}
-    for item in text.split(","):
-        language, _, path = item.rpartition(":")
-        files[language or material.train[0].source_language] = Path(path)
+    files = link_files(settings)
     links: list[Sequence[Links] | None] = []
     for corpus in material.train:
-        if corpus.source_language not in files:
+        alone = "" if len(material.train) == 1 else corpus.name
+        names = (corpus.name, corpus.source_language, alone)
+        file = next((files[name] for name in names if name in files), None)
+        if file is None:
             raise UsageError(
-                f"align.links names no file for {corpus.source_language}",
+                f"align.links names no file for {corpus.name} ({corpus.source_language})",
                 "write xx:FILE,yy:FILE, one file a language pair",
             )
         if not corpus.pretokenised:
@@ -164,8 +164,15 @@ def given_links(settings: Settings, material: Material) -> list[Sequence[Links] 
                 f"corpus {corpus.name}: word links count the words of pre-tokenised text",
                 "add --set files.pretokenised=true",
             )
-        links.append(_by_pair(files[corpus.source_language], corpus))
+        links.append(_by_pair(file, corpus))
     return links
+
+
+def link_files(settings: Settings) -> dict[str, Path]:
+    """The files of ``align.links`` by what stands before them, "" for one that stands alone."""
+    items = (settings.align.links or "").split(",")
+    parts = (item.rpartition(":") for item in items if item)
+    return {name: Path(path) for name, _, path in parts}
 
 
 def _by_pair(path: Path, corpus: Corpus) -> list[Links]:

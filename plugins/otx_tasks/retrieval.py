@@ -8,13 +8,13 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from otx.data.reading import by_length, reading
+from otx.data.reading import reading, sentence_vectors
 from otx.errors import DataError
+from otx.links.nearest import cosine_similarity, csls, hits
 from otx.types import Encoder, Example, Score
 from otx_tasks import infos
 from otx_tasks.embedded import HELD_OUT, sample_folder
 from otx_tasks.files import digest, folder_of
-from otx_tasks.nearest import cosine_similarity, csls, hits
 from otx_tasks.options import RetrievalOptions
 from otx_tasks.parallel import ParallelFiles, find_parallel, read_parallel
 
@@ -59,8 +59,8 @@ class RetrievalTask:
         """Hits of every sentence in both directions, and ``cut``: words lost to the encoder's length limit."""
         examples = self.examples(language)
         with reading(encoder):
-            source, source_cut = self._vectors(encoder, [e.fields["source"] for e in examples])
-            pivot, pivot_cut = self._vectors(encoder, [e.fields["pivot"] for e in examples])
+            source, source_cut = self._side(encoder, examples, "source")
+            pivot, pivot_cut = self._side(encoder, examples, "pivot")
         cosine = cosine_similarity(source, pivot)
         scaled = csls(cosine, self.options.neighbours)
         table = {
@@ -68,7 +68,7 @@ class RetrievalTask:
             "from_pivot": hits(cosine.mT),
             "csls_to_pivot": hits(scaled),
             "csls_from_pivot": hits(scaled.mT),
-            "cut": torch.tensor(source_cut) + torch.tensor(pivot_cut),
+            "cut": source_cut + pivot_cut,
             "n": torch.ones(len(examples)),
         }
         columns = {name: values.double().tolist() for name, values in table.items()}
@@ -86,14 +86,10 @@ class RetrievalTask:
         cut = sum(score.statistics["cut"] > 0 for score in scores)
         return [f"{cut} sentence pairs were cut at the encoder's length limit"] if cut else []
 
-    def _vectors(self, encoder: Encoder, texts: Sequence[str]) -> tuple[Tensor, list[int]]:
-        """Sentence vectors ``[N, D]`` (float32, CPU) and the words cut from each sentence."""
-        layer = self.options.layer
-        rows = encoder.tokenise(texts)
-        vectors: list[Tensor] = [torch.empty(0)] * len(rows)
-        for indices in by_length(rows, self.options.batch):
-            batch = encoder.collate([rows[index] for index in indices])
-            found = encoder.encode(batch, (layer,)).sentences(layer).float().cpu()
-            for index, vector in zip(indices, found, strict=True):
-                vectors[index] = vector
-        return torch.stack(vectors), [row.cut for row in rows]
+    def _side(
+        self, encoder: Encoder, examples: Sequence[Example], side: str
+    ) -> tuple[Tensor, Tensor]:
+        """Sentence vectors ``[N, D]`` of one side, and the words cut from each sentence ``[N]``."""
+        rows = encoder.tokenise([example.fields[side] for example in examples])
+        vectors = sentence_vectors(encoder, rows, self.options.layer, self.options.batch)
+        return vectors, torch.tensor([row.cut for row in rows])

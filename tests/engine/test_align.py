@@ -248,3 +248,21 @@ def test_given_links_are_used(
     assert align(*wanted, *both, "--run", "none") == 1
     assert "gradient was exactly zero" in capfd.readouterr().err
     assert record("none")["status"] == "failed"
+
+
+def test_changed_links_are_refused_on_resume(
+    align: Any,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    links = tmp_path / "links"
+    links.write_text("0-0\n" * 40)
+    stop_at(monkeypatch, {1})
+    sets = ["--set", f"align.links=de:{links}", "--set", "files.pretokenised=true"]
+    assert align("--objective", "l2", "--steps", "3", "--run", "r", *sets) == 5
+    links.write_text("0-1\n" * 40)
+    assert otx(["align", "--resume", "r", "--quiet"]) == 3
+    assert f"{links} changed" in capfd.readouterr().err
+    links.write_text("0-0\n" * 40)
+    assert otx(["align", "--resume", "r", "--quiet"]) == 0

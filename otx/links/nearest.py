@@ -1,4 +1,4 @@
-"""Who is whose nearest neighbour: cosine, CSLS, and hits."""
+"""Sentence links: who is whose nearest neighbour, by cosine or CSLS, and whether it is the right one."""
 
 from __future__ import annotations
 

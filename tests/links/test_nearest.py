@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otx_tasks.nearest import cosine_similarity, csls, hits
+from otx.links.nearest import cosine_similarity, csls, hits
 
 
 @given(st.integers(0, 2**31), st.integers(1, 25), st.integers(1, 12))
