@@ -20,8 +20,9 @@ class OutOfPatience(BaseException):
 
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
-    """Send what is printed to stderr, and interrupt after ``PATIENCE`` seconds.
+    """Send what is printed to stderr, and interrupt after ``PATIENCE`` seconds without progress.
 
+    Progress is a module imported: a plugin may import torch from a cold disk, and that takes as long as it takes.
     The clock is SIGALRM, which needs the main thread of a POSIX process and reaches Python code, sleeping and most
     waiting for input or output, but not a loop in C; anywhere else there is no clock. A thread could not be stopped,
     and one left behind in an import would hold that import's lock.
@@ -37,7 +38,14 @@ def _clock(seconds: float) -> Iterator[None]:
         yield
         return
 
+    modules = len(sys.modules)
+
     def ring(number: int, frame: FrameType | None) -> None:
+        nonlocal modules
+        if len(sys.modules) > modules:
+            modules = len(sys.modules)
+            signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+            return
         raise OutOfPatience(f"it did not come back within {seconds:g} seconds")
 
     handler = signal.signal(signal.SIGALRM, ring)

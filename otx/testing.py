@@ -1,6 +1,6 @@
 """Checks that an objective's author runs: ``check_objective(lambda: Mine(...), dimension=16)``.
 
-Each is a line of the contract in ``otx.types``. What breaks it raises PluginError, naming the line.
+Each is a line of the contract in ``otx.contracts``. What breaks it raises PluginError, naming the line.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from otx.contracts import Objective
 from otx.errors import PluginError
-from otx.types import Encoded, EncodedPair, Loss, Masked, Needs, Objective
+from otx.types import Encoded, EncodedPair, Loss, Masked, Needs
 
 HEALTH = frozenset({"mass", "expected_mass", "converged", "marginal_error", "iterations"})
 """The names under which an objective may report on its solver."""
@@ -251,4 +252,4 @@ def _same(circumstance: str, value: Tensor, expected: Tensor) -> None:
 
 def _require(holds: bool, complaint: str) -> None:
     if not holds:
-        raise PluginError(f"the objective breaks its contract: {complaint}", "see otx.types")
+        raise PluginError(f"the objective breaks its contract: {complaint}", "see otx.contracts")

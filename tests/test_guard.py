@@ -32,6 +32,17 @@ def test_what_takes_too_long_is_interrupted() -> None:
 
 
 @pytest.mark.usefixtures("hasty")
+def test_what_goes_on_importing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with guarded():
+        for number in range(8):
+            monkeypatch.setitem(sys.modules, f"slowly_imported_{number}", sys)
+            time.sleep(0.05)
+    with pytest.raises(OutOfPatience), guarded():
+        monkeypatch.setitem(sys.modules, "the_last", sys)
+        time.sleep(30)
+
+
+@pytest.mark.usefixtures("hasty")
 def test_what_swallows_the_first_interruption_meets_a_second() -> None:
     def stubborn() -> None:
         try:

@@ -17,6 +17,7 @@ FLOORS: dict[str, tuple[int, str]] = {
     "otx": (0, "nouns"),
     "errors": (0, "nouns"),
     "types": (0, "nouns"),
+    "contracts": (0, "nouns"),
     "suggest": (0, "nouns"),
     "guard": (0, "nouns"),
     "hookspecs": (0, "nouns"),

@@ -8,9 +8,10 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from otx.contracts import Corpus
 from otx.data.lines import REPAIRED
 from otx.errors import DataError, UsageError
-from otx.types import Corpus, Problem
+from otx.types import Problem
 
 FILES = "files"
 """The corpus plugin for everything that is no registered name."""

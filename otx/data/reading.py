@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from otx.types import Encoder, TokenRow
+from otx.contracts import Encoder
+from otx.types import TokenRow
 
 
 @contextmanager

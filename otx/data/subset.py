@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from otx.contracts import Corpus
 from otx.data.arrow import BLOCK
 from otx.data.bitext import Bitext
 from otx.data.cache import content_key
-from otx.types import Corpus, Links, Pair, Problem
+from otx.types import Links, Pair, Problem
 
 
 class Subset:

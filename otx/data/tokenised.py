@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from otx.contracts import Corpus, Encoder
 from otx.data.arrow import open_arrow, write_arrow
 from otx.data.cache import built, content_key
 from otx.data.subset import blocks
 from otx.errors import UsageError
-from otx.types import Corpus, Encoder, Problem, TokenRow
+from otx.types import Problem, TokenRow
 
 VERSION = 1
 """Changes whenever the same text would be cut or stored differently."""

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from otx.config import Settings
+from otx.contracts import Encoder
 from otx.data.cache import file_digest
 from otx.data.overlap import sentence_hashes
 from otx.engine import guards
@@ -42,7 +43,7 @@ from otx.engine.views import PairBatch, Views, link_rows
 from otx.errors import CheckpointError, Interrupted
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder
-from otx.types import Encoder, Loss
+from otx.types import Loss
 
 HASHES = "bitext-hashes.npy"
 DESCRIBED_LINES = 8

@@ -7,7 +7,8 @@ from functools import reduce
 
 from torch import Tensor, nn
 
-from otx.types import EncodedPair, Loss, Needs, Objective
+from otx.contracts import Objective
+from otx.types import EncodedPair, Loss, Needs
 
 
 class Composite(nn.Module):

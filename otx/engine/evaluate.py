@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from otx.config import Settings
+from otx.contracts import Encoder, ProbeTask, Task, TransferTask
 from otx.data.overlap import count_hits
 from otx.engine.align import HASHES
 from otx.engine.finetune import Predictor, predictor, train_head
@@ -26,7 +27,7 @@ from otx.errors import DataError, UsageError
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder
 from otx.runs.results import EvalUnit, content_key, find_unit, read_unit, write_unit
-from otx.types import Encoder, ProbeTask, Score, Task, TransferTask
+from otx.types import Score
 
 UNIT_SCHEMA = 1
 CARRIED = "carried"

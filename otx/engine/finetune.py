@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from otx.contracts import Encoder, TransferTask
 from otx.engine.fit import FitHooks, FitSettings, fit
 from otx.engine.runtime import StopSignals, seed_step
 from otx.errors import DataError, Interrupted
-from otx.types import Encoder, Example, Loss, TransferTask
+from otx.types import Example, Loss
 
 PREDICT_BATCH = 32
 SORTED_BATCHES = 50

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from otx.contracts import Corpus, Encoder
 from otx.data.reading import by_length, reading, sentence_vectors
 from otx.data.subset import each_pair
 from otx.links.aer import METRICS, aer_statistics
 from otx.links.extract import mutual_nearest
 from otx.links.nearest import cosine_similarity, hits
 from otx.links.pharaoh import GoldPair
-from otx.types import Corpus, Encoder, WordVector
+from otx.types import WordVector
 
 BATCH = 64
 COLLAPSE_PAIRS = 4_000

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otx.config import Settings, parse_objective
+from otx.contracts import Corpus, Encoder
 from otx.data.batches import BatchPlan
 from otx.data.cache import cache_folder
 from otx.data.corpora import open_corpora
@@ -21,7 +22,7 @@ from otx.engine.report import Reporter
 from otx.errors import DataError, UsageError
 from otx.links.pharaoh import GoldPair, read_gold, read_links
 from otx.registry import Registry
-from otx.types import Corpus, Encoder, Links
+from otx.types import Links
 
 DEFAULT_ENCODER = "huggingface"
 KEEP_CLOSE = "keep-close"

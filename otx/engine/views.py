@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from otx.contracts import Encoder
 from otx.errors import UsageError
 from otx.links.extract import mutual_nearest
-from otx.types import Encoded, EncodedPair, Encoder, Masked, Needs, TokenBatch, WordVector
+from otx.types import Encoded, EncodedPair, Masked, Needs, TokenBatch, WordVector
 
 MASKED_SHARE = 0.15
 MASK_TOKEN_SHARE, KEPT_SHARE = 0.8, 0.1

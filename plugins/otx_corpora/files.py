@@ -13,9 +13,9 @@ from __future__ import annotations
 import glob
 from pathlib import Path
 
+from otx.contracts import Corpus
 from otx.data.bitext import read_bitext
 from otx.errors import DataError, UsageError
-from otx.types import Corpus
 from otx_corpora.languages import looks_like_language, source_beside
 from otx_corpora.options import FilesOptions
 

@@ -16,11 +16,11 @@ from typing import Any
 import datasets
 from huggingface_hub import HfApi, constants
 
+from otx.contracts import Corpus
 from otx.data.bitext import VERSION, Bitext, store_pairs
 from otx.data.cache import built, cache_folder, content_key, file_digest
 from otx.data.lines import Line, check_text
 from otx.errors import DataError, UsageError
-from otx.types import Corpus
 from otx_corpora.languages import looks_like_language, source_beside
 from otx_corpora.options import HubOptions
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from otx.types import Encoder, TokenBatch, TokenRow
+from otx.contracts import Encoder
+from otx.types import TokenBatch, TokenRow
 
 Sequences = Sequence[tuple[NDArray[np.int32], NDArray[np.int8], NDArray[np.bool_]]]
 """Of each sequence ids, type ids and where special tokens are, all ``[T]``."""

@@ -8,10 +8,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from otx.contracts import Encoder
 from otx.data.reading import reading, sentence_vectors
 from otx.errors import DataError
 from otx.links.nearest import cosine_similarity, csls, hits
-from otx.types import Encoder, Example, Score
+from otx.types import Example, Score
 from otx_tasks import infos
 from otx_tasks.embedded import HELD_OUT, sample_folder
 from otx_tasks.files import digest, folder_of

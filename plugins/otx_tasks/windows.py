@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from otx.contracts import Encoder
 from otx.errors import UsageError
-from otx.types import Encoder, Example
+from otx.types import Example
 from otx_tasks.squad import UNLOCATED
 
 TEXTS_AT_ONCE = 512

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from torch import Tensor
 
+from otx.contracts import Encoder
 from otx.data.reading import by_length, reading
 from otx.errors import DataError
 from otx.links.aer import aer_statistics
 from otx.links.pharaoh import GoldLinks, read_gold
-from otx.types import Encoder, Example, Links, Score
+from otx.types import Example, Links, Score
 from otx_tasks import infos
 from otx_tasks.embedded import sample_folder
 from otx_tasks.extraction import EXTRACTIONS

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from otx.contracts import Encoder
 from otx.errors import DataError
-from otx.types import Encoder, Example, Loss, Problem, Score, TokenBatch
+from otx.types import Example, Loss, Problem, Score, TokenBatch
 from otx_tasks import infos
 from otx_tasks.carve import carve
 from otx_tasks.files import digest, plain_name, refuse_duplicates

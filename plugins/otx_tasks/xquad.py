@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from otx.contracts import Encoder
 from otx.errors import DataError
-from otx.types import Encoder, Example, Loss, Problem, Score, TokenBatch
+from otx.types import Example, Loss, Problem, Score, TokenBatch
 from otx_tasks import infos
 from otx_tasks.carve import carve
 from otx_tasks.files import digest, existing, folder_of, plain_name
