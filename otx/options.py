@@ -74,11 +74,15 @@ def field_types(kind: type[Any]) -> dict[str, Any]:
 
 
 def field_docs(kind: type[Any]) -> dict[str, str]:
-    """What the docstring says of each field: lines ``name: text``, indented lines going on with it."""
-    text = inspect.cleandoc(kind.__doc__ or "")
-    names = {field.name for field in dataclasses.fields(kind)}
-    found = {name: " ".join(doc.split()) for name, doc in _FIELD_DOC.findall(text)}
-    return {name: doc for name, doc in found.items() if name in names}
+    """What the docstrings say of each field: lines ``name: text``, indented lines going on with it.
+
+    A field that a base class documents need not be documented again.
+    """
+    found: dict[str, str] = {}
+    for owner in reversed(kind.__mro__):
+        text = inspect.cleandoc(owner.__doc__ or "")
+        found |= {name: " ".join(doc.split()) for name, doc in _FIELD_DOC.findall(text)}
+    return {f.name: found[f.name] for f in dataclasses.fields(kind) if f.name in found}
 
 
 def _convert(value: Any, wanted: Any) -> Any:

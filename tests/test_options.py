@@ -122,3 +122,16 @@ def test_what_the_options_themselves_refuse_names_key_and_place() -> None:
 def test_a_docstring_says_what_each_field_is() -> None:
     assert field_docs(Base) == {"layer": "hidden layer, counted from the end."}
     assert field_docs(Options) == {"layer": "hidden layer (-1 = last).", "rate": "how fast."}
+
+
+def test_a_field_keeps_what_its_own_class_says_of_it() -> None:
+    @dataclass(frozen=True)
+    class Heir(Options):
+        """Says nothing of what it inherits.
+
+        pace: steps a second.
+        """
+
+        pace: int = 1
+
+    assert field_docs(Heir) == {**field_docs(Options), "pace": "steps a second."}

@@ -37,12 +37,6 @@ class MeasureOptions:
 class SinkhornOptions(MeasureOptions):
     """Options of ``sinkhorn``.
 
-    marginals: what a word's mass is in proportion to: ``uniform``; ``norm`` of its vector; ``idf``
-        counted on the bitext (words only).
-    scope: ``sentence``, every pair a problem of its own; ``batch``, all words of a side pooled.
-    unit: ``words`` or ``subwords``.
-    layer: hidden layer of the vectors (-1 = last).
-    word_vector: which sub-words make a word's vector: ``last``, ``first`` or ``mean``.
     cost: ``cosine`` (1 - cos), ``euclidean`` or ``half-squared-euclidean`` distance; the last two
         are sums over dimensions, so they grow with the encoder's width and scale.
     epsilon: entropic regularisation, in the cost's units.
@@ -68,18 +62,6 @@ class SinkhornOptions(MeasureOptions):
 class UnbalancedOptions(SinkhornOptions):
     """Options of ``unbalanced``: those of ``sinkhorn``, and ``tau``.
 
-    marginals: what a word's mass is in proportion to: ``uniform``; ``norm`` of its vector; ``idf``
-        counted on the bitext (words only).
-    scope: ``sentence``, every pair a problem of its own; ``batch``, all words of a side pooled.
-    unit: ``words`` or ``subwords``.
-    layer: hidden layer of the vectors (-1 = last).
-    word_vector: which sub-words make a word's vector: ``last``, ``first`` or ``mean``.
-    cost: ``cosine`` (1 - cos), ``euclidean`` or ``half-squared-euclidean`` distance; the last two
-        are sums over dimensions, so they grow with the encoder's width and scale.
-    epsilon: entropic regularisation, in the cost's units.
-    debias: take the divergence, which subtracts half of each side's transport to itself.
-    tolerance: error of the marginals, in mass, within which a problem counts as converged.
-    max_iterations: iterations after which a problem is left as it is.
     tau: price of mass without a partner, in the cost's units: a word at cost c from all others
         keeps about exp(-c / (2 tau)) of its mass.
     """
@@ -96,12 +78,6 @@ class UnbalancedOptions(SinkhornOptions):
 class AnnealedOptions(MeasureOptions):
     """Options of ``annealed-divergence``.
 
-    marginals: what a word's mass is in proportion to: ``uniform``; ``norm`` of its vector; ``idf``
-        counted on the bitext (words only).
-    scope: ``sentence``, every pair a problem of its own; ``batch``, all words of a side pooled.
-    unit: ``words`` or ``subwords``.
-    layer: hidden layer of the vectors (-1 = last).
-    word_vector: which sub-words make a word's vector: ``last``, ``first`` or ``mean``.
     blur: square root of the last epsilon, in the vectors' units.
     scaling: factor between two blurs of the schedule, below 1; nearer to 1 is slower and closer.
     """
