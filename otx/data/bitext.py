@@ -168,6 +168,6 @@ def _rest(lines: Iterator[Line]) -> int:
 
 def _unequal(source: Path, source_lines: int, pivot: Path, pivot_lines: int) -> DataError:
     return DataError(
-        f"{source} has {source_lines:,} lines but {pivot} has {pivot_lines:,}",
+        f"unequal line counts: {source_lines:,} in {source}, {pivot_lines:,} in {pivot}",
         "line i of one file must translate line i of the other",
     )

@@ -42,7 +42,7 @@ from otx.engine.runtime import (
 from otx.engine.views import PairBatch, Views, link_rows
 from otx.errors import CheckpointError, Interrupted
 from otx.plugins import PluginHost
-from otx.runs.folder import RunFolder
+from otx.runs.folder import RunFolder, check_name
 from otx.types import Loss
 
 HASHES = "bitext-hashes.npy"
@@ -127,13 +127,17 @@ def align(
 ) -> RunFolder:
     """Run an alignment to its end and return its folder; with ``resume``, go on with that run.
 
-    Raises Interrupted (exit 5) after SIGINT or SIGTERM, everything saved; TrainingError when the loop stops itself;
-    CheckpointError when a resumed run's model, tokenizer or text is not what it was started with.
+    Raises UsageError for a name that is taken; Interrupted (exit 5) after SIGINT or SIGTERM, everything saved;
+    TrainingError when the loop stops itself; CheckpointError when a resumed run's model, tokenizer, text or links are
+    not what it was started with.
     """
     root = Path(settings.runs.folder)
+    if resume is None and name is not None:
+        check_name(root, name)
     device = choose_device(settings.align.device)
     with StopSignals("start it again: nothing was lost") as signals:
         encoder, objective, material = _prepare(settings, host, reporter, device)
+        job = AlignJob(settings, encoder, objective, material)
         outline = make_outline(settings, encoder, material)
         digest = encoder.digest()
         run = resume or _new_run(root, name, settings, encoder, digest, material, outline)
@@ -144,9 +148,7 @@ def align(
             started = host.notify("otx_run_started", folder=run.path, settings=settings.as_dict())
             _record_failures(run, started)
             try:
-                _train(
-                    settings, host, reporter, run, encoder, objective, material, outline, signals
-                )
+                _train(settings, host, reporter, run, job, outline.steps, signals)
             except (Interrupted, KeyboardInterrupt):
                 _end(run, host, "interrupted")
                 raise
@@ -280,13 +282,11 @@ def _train(
     host: PluginHost,
     reporter: Reporter,
     run: RunFolder,
-    encoder: Encoder,
-    objective: Composite,
-    material: Material,
-    outline: Outline,
+    job: AlignJob,
+    steps: int,
     signals: StopSignals,
 ) -> None:
-    wanted = settings.align
+    wanted, encoder, material = settings.align, job.encoder, job.material
 
     def measured() -> dict[str, float]:
         return guards.measure(
@@ -300,22 +300,21 @@ def _train(
         run.update(guards={"before": before})
         if "retrieval" not in before:
             reporter.notice(
-                "no pair is held out (align.heldout of so few pairs is none), "
-                "so neither retrieval nor collapse is measured"
+                "no pair is held out, so neither retrieval nor collapse is measured: "
+                "align.heldout is 0, or there are too few pairs"
             )
-    job = AlignJob(settings, encoder, objective, material)
     encoder.module.train(wanted.dropout)
-    reporter.stage(f"aligning with {', '.join(wanted.objective)}: {outline.steps} steps")
+    reporter.stage(f"aligning with {', '.join(wanted.objective)}: {steps} steps")
     with signals.deferred():
         reached = fit(
             job,
-            _fit_settings(settings, outline.steps),
+            _fit_settings(settings, steps),
             run.checkpoints,
-            _hooks(run, host, reporter, outline.steps, signals),
+            _hooks(run, host, reporter, steps, signals),
         )
         if signals.requested:
             raise Interrupted(
-                f"interrupted at step {reached} of {outline.steps}; everything is saved in {run.path}",
+                f"interrupted at step {reached} of {steps}; everything is saved in {run.path}",
                 signals.remedy,
             )
     encoder.module.eval()

@@ -84,7 +84,7 @@ def read_gold(gold: Path, sentences: Path | None = None, index_base: int = 0) ->
     unreadable line, a link to a word that is not there, and files of unequal length.
     """
     sentences = _beside(gold) if sentences is None else sentences
-    texts, rows = _lines(sentences), _lines(gold)
+    rows, texts = _lines(gold), _lines(sentences)
     if len(texts) != len(rows):
         raise DataError(f"{sentences} has {len(texts)} lines but {gold} has {len(rows)}")
     pairs = []

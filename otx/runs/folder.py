@@ -209,16 +209,27 @@ def untouched_runs(root: Path) -> list[RunFolder]:
     return [run for run in runs if run.record["kind"] == "untouched"]
 
 
-def _claim(root: Path, name: str) -> Path:
+def check_name(root: Path, name: str) -> None:
+    """Raise UsageError if the name is taken in ``root`` or cannot be a folder's: before anything long begins."""
     if _BAD_NAME.search(name):
         raise UsageError(
             f"'{name}' cannot be the name of a run", "a name has no slash and begins with a letter"
         )
+    if (root / name).exists():
+        raise _taken(root, name)
+
+
+def _taken(root: Path, name: str) -> UsageError:
+    return UsageError(
+        f"{root / name} is there already",
+        f"choose another name, or go on with it: otx align --resume {name}",
+    )
+
+
+def _claim(root: Path, name: str) -> Path:
+    check_name(root, name)
     if not _make(root / name):
-        raise UsageError(
-            f"{root / name} is there already",
-            f"choose another name, or go on with it: otx align --resume {name}",
-        )
+        raise _taken(root, name)
     return root / name
 
 

@@ -175,7 +175,10 @@ class XnliTask:
         refuse_duplicates(examples, "xnli training")
         missing = {*LABELS} - {example.fields["label"] for example in examples}
         if missing:
-            raise DataError(f"no training pair has the label {', '.join(sorted(missing))}")
+            raise DataError(
+                f"xnli: no training pair has the label {', '.join(sorted(missing))}",
+                f"labels are {', '.join(LABELS)}; look at the training file and --train-limit",
+            )
         self._refuse_leak(examples)
         return carve(examples, lambda example: example.cluster, self.options.train_limit)
 

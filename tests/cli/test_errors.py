@@ -103,25 +103,58 @@ def test_debug_shows_the_traceback_wherever_it_stands(
         (["lst"], "Did you mean 'list'?"),
         (["list", "objectives", "--jsn"], "--json"),
         (["list"], "Missing argument"),
-        (["list", "objectivs"], "did you mean 'objectives'?"),
-        (["align", "--objective", "sinkhron"], "did you mean 'sinkhorn'?"),
-        (["align", "--recipe", "word0t"], "did you mean 'wordot'?"),
-        (["align", "--set", "align.lrr=1"], "did you mean 'align.lr'?"),
-        (["align", "--set", "sinkhron.epsilon=1"], "did you mean 'sinkhorn'?"),
-        (["align", "--set", "sinkhorn.epsilonn=1"], "did you mean 'sinkhorn.epsilon'?"),
         (["align", "--steps", "many"], "'--steps'"),
-        (["eval", "xqad"], "did you mean 'xquad'?"),
-        (["plugins", "disable", "nowhere"], "no plugin 'nowhere' is installed"),
-        (["plugins", "disable", "otx_tasks"], "comes with otx"),
-        (["plugins", "enable", "nowhere"], "is not disabled"),
     ],
 )
-def test_a_slip_is_answered_with_exit_2_and_a_way_out(
+def test_a_slip_of_the_fingers_is_answered_with_exit_2_and_a_way_out(
     otx: Run, arguments: list[str], part: str
 ) -> None:
     done = otx(*arguments)
     assert done.returncode == 2 and done.stdout == ""
     assert part in done.stderr and "Traceback" not in done.stderr
+
+
+ERRORS = Path(__file__).parents[1] / "golden/errors.txt"
+FILES = {
+    "unequal.en": "one\ntwo\n",
+    "unequal.de": "eins\n",
+    "small.en": "one two\nthree four\n",
+    "small.de": "eins zwei\ndrei vier\n",
+    "gold/ende.gold": "1 1 1\n2 3 1 S\n",
+    "gold/ende.src-tgt": "one two ||| eins zwei\nthree four ||| drei vier\n",
+    "links": "0-0\n1-7\n",
+    "nli/train-en.tsv": "a\tb\tentailment\n" * 4,
+    "nli/test-en.tsv": "a\tb\tcontradictory\n",
+    "bad/otx.toml": "[align]\nlr = 1\nlrr = 1\n",
+    "broken/otx.toml": "[align\nlr = 1\n",
+}
+
+
+def blocks() -> list[tuple[str, str]]:
+    """The commands of the golden file (``$ [cd FOLDER && ]otx ...``) and what each prints, exit code last."""
+    return [
+        (command, said) for block in ERRORS.read_text(encoding="utf-8").split("\n$ ")
+        for command, _, said in [block.removeprefix("$ ").rstrip("\n").partition("\n")]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "said"), blocks(), ids=[command for command, _ in blocks()])
+def test_errors_are_as_in_the_golden_file(
+    command: str,
+    said: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    place, _, line = command.rpartition(" && ")
+    monkeypatch.chdir(tmp_path / place.removeprefix("cd "))
+    monkeypatch.setenv("OTX_CACHE", str(tmp_path / "cache"))
+    code = otx.cli.run(["--quiet", *line.split()[1:]])
+    out, err = capfd.readouterr()
+    assert out == "" and f"{err}exit {code}" == said
 
 
 def test_an_interrupt_is_130(tmp_path: Path) -> None:
