@@ -8,6 +8,7 @@ from torch import Tensor
 
 from otx.ot.costs import CostFunction
 from otx.ot.precision import raised
+from otx.ot.problem import BALANCED
 from otx.ot.solve import solve
 from otx.ot.sweeps import alternate, average
 from otx.ot.transport import Transport
@@ -58,7 +59,7 @@ def divergence(
             p,
             q,
             epsilon=epsilon,
-            tau=tau,
+            tau=BALANCED if tau is None else (tau, tau),
             sweep=average if itself else alternate,
             tolerance=tolerance,
             max_iterations=max_iterations,

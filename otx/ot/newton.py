@@ -1,10 +1,11 @@
 """Newton's steps on the semi-dual, for problems on which Sinkhorn's sweeps would crawl.
 
-Given v, the best u is one row update away, so the dual is a concave function of v alone. With k the
-relaxation and t the column target its gradient is ``t - P^T 1`` and its Hessian ``-H``, where
-``H = diag(P^T 1 + k t) - P^T diag(1 / ((1 + k) P 1)) P``. A step solves ``(H + m diag(t)) d =
-gradient``: m = 0 is Newton's step; a large m is a short step of Sinkhorn's kind. m falls with the
-error, and a step that does not raise the dual is replaced by a Sinkhorn update, which always does.
+Given v, the best u is one row update away, so the dual is a concave function of v alone. With j and
+k how loose rows and columns are (epsilon over tau) and t the column target, its gradient is
+``t - P^T 1`` and its Hessian ``-H``, ``H = diag(P^T 1 + k t) - P^T diag(1 / ((1 + j) P 1)) P``. A
+step solves ``(H + m diag(t)) d = gradient``: m = 0 is Newton's step; a large m is a short step of
+Sinkhorn's kind. m falls with the error, and a step that does not raise the dual is replaced by a
+Sinkhorn update, which always does.
 (Brauer, Clason, Lorenz, Wirth, "A Sinkhorn-Newton method for entropic optimal transport", 2017.)
 """
 
@@ -94,12 +95,11 @@ class _Climb:
         return _Climb(self.problem, u, v, dual, damping)
 
     def _direction(self, plan: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        relaxation = self.problem.relaxation
         target = self.problem.column_target(self.v)
-        rows = (1 + relaxation) * self.problem.row_target(self.u)
+        rows = (1 + self.problem.loose_rows) * self.problem.row_target(self.u)
         coupling = plan.mT @ (plan / rows.masked_fill(rows == 0, 1)[:, :, None])
         damping = (self.damping * gradient.abs().sum(1).clamp_max(1)).clamp_min(1e-10)
-        diagonal = plan.sum(1) + (relaxation + damping[:, None]) * target
+        diagonal = plan.sum(1) + (self.problem.loose_columns + damping[:, None]) * target
         diagonal = diagonal.masked_fill(target == 0, 1)
         factor, failure = torch.linalg.cholesky_ex(torch.diag_embed(diagonal) - coupling)
         return torch.cholesky_solve(gradient[:, :, None], factor)[:, :, 0], failure == 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -10,15 +11,19 @@ from torch import Tensor
 from otx.errors import ProblemError
 from otx.ot.precision import working
 
+Taus = tuple[float, float]
+"""How dear it is to miss the first and the second marginal, in the cost's units; infinite: not allowed."""
+BALANCED: Taus = (math.inf, math.inf)
+
 
 @dataclass(frozen=True, eq=False)
 class EntropicProblem:
-    """Problems ``min <P, C> + eps KL(P | a b^T) + tau KL(P 1 | a) + tau KL(P^T 1 | b)``, a batch.
+    """Problems ``min <P, C> + eps KL(P | a b^T) + tau_a KL(P 1 | a) + tau_b KL(P^T 1 | b)``, a batch.
 
-    Everything is divided by epsilon: ``exponent [B, N, M]`` is C / eps, ``relaxation [B, 1]`` is
-    eps / tau (0: the marginals are constraints), and the dual potentials are ``u [B, N]`` = f / eps
-    and ``v [B, M]`` = g / eps. Entries without mass have an exponent of 0 and a log mass of -inf,
-    so that they weigh exactly 0 in every sum.
+    Everything is divided by epsilon: ``exponent [B, N, M]`` is C / eps, ``loose_rows [B, 1]`` and
+    ``loose_columns [B, 1]`` are eps / tau_a and eps / tau_b (0: that marginal is a constraint), and
+    the dual potentials are ``u [B, N]`` = f / eps and ``v [B, M]`` = g / eps. Entries without mass
+    have an exponent of 0 and a log mass of -inf, so that they weigh exactly 0 in every sum.
     """
 
     exponent: Tensor
@@ -26,17 +31,18 @@ class EntropicProblem:
     b: Tensor
     log_a: Tensor
     log_b: Tensor
-    relaxation: Tensor
+    loose_rows: Tensor
+    loose_columns: Tensor
 
     def rows(self, v: Tensor) -> Tensor:
         """The u ``[B, N]`` that maximises the dual given v: Sinkhorn's first half-iteration."""
         exponent = (self.log_b + v)[:, None, :] - self.exponent
-        return -_logsumexp(exponent, 2) / (1 + self.relaxation)
+        return -_logsumexp(exponent, 2) / (1 + self.loose_rows)
 
     def columns(self, u: Tensor) -> Tensor:
         """The v ``[B, M]`` that maximises the dual given u: Sinkhorn's second half-iteration."""
         exponent = (self.log_a + u)[:, :, None] - self.exponent
-        return -_logsumexp(exponent, 1) / (1 + self.relaxation)
+        return -_logsumexp(exponent, 1) / (1 + self.loose_columns)
 
     def plan(self, u: Tensor, v: Tensor) -> Tensor:
         """The plan ``[B, N, M]`` of a pair of potentials."""
@@ -44,22 +50,24 @@ class EntropicProblem:
         return exponent.add_((self.log_a + u)[:, :, None]).exp_()
 
     def row_target(self, u: Tensor) -> Tensor:
-        """The plan's row sums ``[B, N]`` at the optimum: a itself when balanced."""
-        return self.a * torch.exp(-self.relaxation * u)
+        """The plan's row sums ``[B, N]`` at the optimum: a itself where they are constrained."""
+        return self.a * torch.exp(-self.loose_rows * u)
 
     def column_target(self, v: Tensor) -> Tensor:
-        """The plan's column sums ``[B, M]`` at the optimum: b itself when balanced."""
-        return self.b * torch.exp(-self.relaxation * v)
+        """The plan's column sums ``[B, M]`` at the optimum: b itself where they are constrained."""
+        return self.b * torch.exp(-self.loose_columns * v)
 
     def dual(self, u: Tensor, v: Tensor, mass: Tensor) -> Tensor:
         """The dual ``[B]``, over epsilon, at potentials whose plan has that ``mass [B]``."""
-        linear = (self.a * self._gain(u)).sum(1) + (self.b * self._gain(v)).sum(1)
+        linear = (self.a * _gain(self.loose_rows, u)).sum(1)
+        linear = linear + (self.b * _gain(self.loose_columns, v)).sum(1)
         return linear - mass + self.a.sum(1) * self.b.sum(1)
 
     def slopes(self, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Derivatives of the optimal value, over epsilon, by ``a [B, N]`` and ``b [B, M]``."""
-        to_a = self._gain(u) - torch.exp(-self.relaxation * u) + self.b.sum(1, keepdim=True)
-        to_b = self._gain(v) - torch.exp(-self.relaxation * v) + self.a.sum(1, keepdim=True)
+        of_a, of_b = self.a.sum(1, keepdim=True), self.b.sum(1, keepdim=True)
+        to_a = _gain(self.loose_rows, u) - torch.exp(-self.loose_rows * u) + of_b
+        to_b = _gain(self.loose_columns, v) - torch.exp(-self.loose_columns * v) + of_a
         return to_a.masked_fill(self.a == 0, 0), to_b.masked_fill(self.b == 0, 0)
 
     def cost_range(self) -> Tensor:
@@ -70,41 +78,34 @@ class EntropicProblem:
 
     def heated(self, temperature: Tensor) -> EntropicProblem:
         """The same problem with epsilon multiplied by ``temperature [B, 1]``."""
-        exponent = self.exponent / temperature[:, :, None]
-        relaxation = self.relaxation * temperature
-        return EntropicProblem(exponent, self.a, self.b, self.log_a, self.log_b, relaxation)
+        return replace(
+            self,
+            exponent=self.exponent / temperature[:, :, None],
+            loose_rows=self.loose_rows * temperature,
+            loose_columns=self.loose_columns * temperature,
+        )
 
     def select(self, chosen: Tensor) -> EntropicProblem:
         """The problems of the batch that ``chosen [B]`` (bool) marks."""
-        return EntropicProblem(
-            self.exponent[chosen],
-            self.a[chosen],
-            self.b[chosen],
-            self.log_a[chosen],
-            self.log_b[chosen],
-            self.relaxation[chosen],
-        )
-
-    def _gain(self, potential: Tensor) -> Tensor:
-        """``(1 - exp(-k p)) / k``, which is p in the balanced limit k = 0."""
-        relaxed = -torch.expm1(-self.relaxation * potential) / self.relaxation
-        return torch.where(self.relaxation > 0, relaxed, potential)
+        return EntropicProblem(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
 def pose(
-    cost: Tensor, a: Tensor, b: Tensor, epsilon: float, tau: float | None = None
+    cost: Tensor, a: Tensor, b: Tensor, epsilon: float, tau: Taus = BALANCED
 ) -> EntropicProblem:
-    """The problem of ``cost [B, N, M]``, ``a [B, N]`` and ``b [B, M]``; ``tau`` None is balanced.
+    """The problem of ``cost [B, N, M]``, ``a [B, N]`` and ``b [B, M]``; ``tau`` is (tau_a, tau_b).
 
     Raises ProblemError, naming the problem's index, for a mass that is negative or not finite, a
     side without mass, a non-finite cost between entries with mass, and, if balanced, for two sides
     whose masses differ by more than rounding.
     """
-    for name, strength in (("epsilon", epsilon), ("tau", tau)):
-        if strength is not None and not 0 < strength < float("inf"):
-            raise ProblemError(f"{name} is {strength:g}", "it must be positive and finite")
+    if not 0 < epsilon < math.inf:
+        raise ProblemError(f"epsilon is {epsilon:g}", "it must be positive and finite")
+    for strength in tau:
+        if not strength > 0:
+            raise ProblemError(f"tau is {strength:g}", "it must be positive")
     a, b = _checked(a, "first"), _checked(b, "second")
-    if tau is None:
+    if tau == BALANCED:
         a, b = _balanced(a, b)
     massless = (a == 0)[:, :, None] | (b == 0)[:, None, :]
     exponent = working(cost).masked_fill(massless, 0) / epsilon
@@ -113,8 +114,8 @@ def pose(
         "a cost between two real words is not finite",
         "look for NaN or infinity in the vectors that the cost was computed from",
     )
-    relaxation = torch.full_like(a[:, :1], 0.0 if tau is None else epsilon / tau)
-    return EntropicProblem(exponent, a, b, a.log(), b.log(), relaxation)
+    loose = (torch.full_like(a[:, :1], epsilon / strength) for strength in tau)
+    return EntropicProblem(exponent, a, b, a.log(), b.log(), *loose)
 
 
 def _checked(masses: Tensor, side: str) -> Tensor:
@@ -143,6 +144,12 @@ def _balanced(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 def _refuse(bad: Tensor, cause: str, remedy: str) -> None:
     if bool(bad.any()):
         raise ProblemError(f"problem {int(bad.nonzero()[0, 0])}: {cause}", remedy)
+
+
+def _gain(loose: Tensor, potential: Tensor) -> Tensor:
+    """``(1 - exp(-k p)) / k`` of ``loose [B, 1]`` = k, which is p in the constrained limit k = 0."""
+    relaxed = -torch.expm1(-loose * potential) / loose
+    return torch.where(loose > 0, relaxed, potential)
 
 
 def _logsumexp(exponent: Tensor, dim: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from otx.ot.problem import BALANCED
 from otx.ot.solve import solve
 from otx.ot.sweeps import alternate
 from otx.ot.transport import Transport
@@ -39,7 +40,7 @@ def sinkhorn(
         a,
         b,
         epsilon=epsilon,
-        tau=None,
+        tau=BALANCED,
         sweep=alternate,
         tolerance=tolerance,
         max_iterations=max_iterations,

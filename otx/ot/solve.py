@@ -7,7 +7,7 @@ from torch import Tensor
 
 from otx.ot.newton import ascend
 from otx.ot.precision import full_precision, raised
-from otx.ot.problem import EntropicProblem, pose
+from otx.ot.problem import EntropicProblem, Taus, pose
 from otx.ot.sweeps import Sweep
 from otx.ot.transport import Transport, envelope
 
@@ -21,13 +21,13 @@ def solve(
     b: Tensor,
     *,
     epsilon: float,
-    tau: float | None,
+    tau: Taus,
     sweep: Sweep,
     tolerance: float,
     max_iterations: int,
     initial: Tensor | None = None,
 ) -> Transport:
-    """Solve ``cost [B, N, M]`` between ``a [B, N]`` and ``b [B, M]``; ``tau`` None is balanced.
+    """Solve ``cost [B, N, M]`` between ``a [B, N]`` and ``b [B, M]``.
 
     The start is ``initial``, potentials g ``[B, M]``, or else what ``sweep`` makes of zero. All is
     computed in float64 (see precision) and returned in the cost's dtype, float32 at least.
@@ -61,6 +61,7 @@ def solve(
 def _centred(problem: EntropicProblem, v: Tensor) -> tuple[Tensor, Tensor]:
     """Both potentials; if balanced, the constant that they share is such that <a, u> = <b, v>."""
     u = problem.rows(v)
+    constrained = (problem.loose_rows == 0) & (problem.loose_columns == 0)
     half = ((problem.b * v).sum(1) - (problem.a * u).sum(1)) / problem.a.sum(1) / 2
-    shift = half[:, None].masked_fill(problem.relaxation > 0, 0)
+    shift = half[:, None].masked_fill(~constrained, 0)
     return u + shift, v - shift

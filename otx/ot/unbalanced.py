@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from otx.errors import ProblemError
+from otx.ot.problem import BALANCED
 from otx.ot.solve import solve
 from otx.ot.sweeps import alternate
 from otx.ot.transport import Transport
@@ -15,19 +17,22 @@ def unbalanced(
     b: Tensor,
     *,
     epsilon: float,
-    tau: float,
+    tau: float | tuple[float, float],
     tolerance: float = 1e-6,
     max_iterations: int = 200,
     initial: Tensor | None = None,
 ) -> Transport:
-    """``min <P, C> + epsilon KL(P | a b^T) + tau KL(P 1 | a) + tau KL(P^T 1 | b)`` over P >= 0.
+    """``min <P, C> + epsilon KL(P | a b^T) + tau_a KL(P 1 | a) + tau_b KL(P^T 1 | b)`` over P >= 0.
+
+    ``tau`` is one number for both sides or a pair (tau_a, tau_b), of which one may be infinite:
+    that marginal is then a constraint, and the problem is called semi-relaxed.
 
     KL is the generalised one, ``KL(p | q) = sum p log(p / q) - p + q``, in all three places
     (Chizat et al. 2018; Sejourne et al. 2019). ``cost [B, N, M]``; ``a [B, N]`` and ``b [B, M]``
     are non-negative, of any total, 0 at padding; ``epsilon`` and ``tau`` are in the cost's units:
     words whose costs are well above 2 tau are left without a partner.
 
-    The optimum satisfies P 1 = a exp(-f / tau) and P^T 1 = b exp(-g / tau). The first holds to
+    The optimum satisfies P 1 = a exp(-f / tau_a) and P^T 1 = b exp(-g / tau_b). The first holds to
     rounding, and ``marginal_error`` is the L1 distance, in mass, between the sides of the second.
     ``initial [B, M]`` are potentials g to start from.
 
@@ -38,12 +43,15 @@ def unbalanced(
 
     Raises ProblemError, naming the problem, as ``otx.ot.problem.pose`` says.
     """
+    taus = tau if isinstance(tau, tuple) else (tau, tau)
+    if taus == BALANCED:
+        raise ProblemError("tau is inf on both sides", "use sinkhorn, which is that problem")
     return solve(
         cost,
         a,
         b,
         epsilon=epsilon,
-        tau=tau,
+        tau=taus,
         sweep=alternate,
         tolerance=tolerance,
         max_iterations=max_iterations,

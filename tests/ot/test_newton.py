@@ -1,20 +1,24 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from otx.ot.newton import ascend
-from otx.ot.problem import pose
+from otx.ot.problem import BALANCED, pose
 from otx.ot.sweeps import alternate
 
 
-def _posed(make_case, *shape, tau=None, **kind):
+def _posed(make_case, *shape, tau=BALANCED, **kind):
     case = make_case(*shape, **kind)
     return pose(*case.tensors(torch.float64), case.epsilon, tau)
 
 
 @pytest.mark.parametrize("kind", ["uniform", "line", "clusters", "copies"])
-@pytest.mark.parametrize("tau", [None, 0.1, 100.0])
+@pytest.mark.parametrize(
+    "tau", [BALANCED, (0.1, 0.1), (100.0, 100.0), (0.1, math.inf), (math.inf, 0.1)]
+)
 def test_it_ends_where_a_thousand_sweeps_have_not(make_case, kind, tau):
     problem = _posed(make_case, 0, 20, 20, 200.0, kind=kind, tau=tau)
     start = alternate(problem, torch.zeros(1, 20).double(), 12)

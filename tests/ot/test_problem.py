@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from otx.errors import ProblemError
-from otx.ot.problem import pose
+from otx.ot.problem import BALANCED, pose
 
 MASS = torch.full((2, 2), 0.5)
 
@@ -13,7 +15,7 @@ MASS = torch.full((2, 2), 0.5)
 def test_half_iterations_maximise_the_dual(make_case):
     case = make_case(0, 4, 5, 10.0)
     rng = np.random.default_rng(0)
-    for tau in (None, 0.3):
+    for tau in (BALANCED, (0.3, 0.3), (0.3, math.inf), (math.inf, 0.3)):
         problem = pose(*case.tensors(torch.float64), case.epsilon, tau)
         v = torch.tensor(rng.normal(size=(1, 5)))
         u = problem.rows(v)
@@ -32,7 +34,7 @@ def test_half_iterations_maximise_the_dual(make_case):
 def test_the_dual_is_below_the_objective_of_any_plan(make_case, objective):
     case = make_case(1, 4, 5, 10.0)
     rng = np.random.default_rng(0)
-    problem = pose(*case.tensors(torch.float64), case.epsilon, 0.3)
+    problem = pose(*case.tensors(torch.float64), case.epsilon, (0.3, 0.3))
     for _ in range(20):
         u, v = (torch.tensor(rng.normal(size=(1, k))) for k in (4, 5))
         dual = case.epsilon * problem.dual(u, v, problem.plan(u, v).sum((1, 2))).item()
@@ -41,7 +43,7 @@ def test_the_dual_is_below_the_objective_of_any_plan(make_case, objective):
 
 def test_row_updates_make_the_rows_exact(make_case):
     cost, a, b = make_case(0, 4, 5, 10.0).tensors(torch.float64)
-    for tau in (None, 0.3):
+    for tau in (BALANCED, (0.3, 0.3), (0.3, math.inf), (math.inf, 0.3)):
         problem = pose(cost, a, b, 0.1, tau)
         v = torch.linspace(-1, 1, 5, dtype=torch.float64)[None]
         u = problem.rows(v)
@@ -58,8 +60,8 @@ def test_the_range_is_between_words_with_mass():
 
 def test_heat_multiplies_epsilon(make_case):
     cost, a, b = make_case(0, 4, 5, 10.0).tensors(torch.float64)
-    heated = pose(cost, a, b, 0.1, 0.3).heated(torch.tensor([[4.0]]))
-    warm = pose(cost, a, b, 0.4, 0.3)
+    heated = pose(cost, a, b, 0.1, (0.3, 0.3)).heated(torch.tensor([[4.0]]))
+    warm = pose(cost, a, b, 0.4, (0.3, 0.3))
     v = torch.linspace(-1, 1, 5, dtype=torch.float64)[None]
     assert torch.allclose(heated.rows(v), warm.rows(v))
     assert torch.allclose(heated.columns(heated.rows(v)), warm.columns(warm.rows(v)))
@@ -93,5 +95,5 @@ def test_an_impossible_epsilon_is_refused(epsilon):
 
 
 def test_unequal_masses_are_fine_when_relaxed():
-    problem = pose(torch.zeros(2, 2, 2), MASS, 3 * MASS, 1.0, 1.0)
+    problem = pose(torch.zeros(2, 2, 2), MASS, 3 * MASS, 1.0, (1.0, 1.0))
     assert torch.allclose(problem.b.sum(1), torch.tensor(3.0).double())

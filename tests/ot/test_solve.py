@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from otx.ot.problem import BALANCED
 from otx.ot.sinkhorn import sinkhorn
 from otx.ot.solve import solve
 from otx.ot.sweeps import alternate, average
@@ -31,7 +32,7 @@ def test_both_ways_of_sweeping_solve_a_symmetric_problem(make_case):
     mass = torch.full((1, 10), 0.1, dtype=torch.float64)
     values = [
         solve(
-            cost, mass, mass, epsilon=0.2, tau=None, sweep=sweep, tolerance=1e-10,
+            cost, mass, mass, epsilon=0.2, tau=BALANCED, sweep=sweep, tolerance=1e-10,
             max_iterations=100,
         ).value.item()
         for sweep in (alternate, average)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
-from otx.ot.problem import pose
+from otx.ot.problem import BALANCED, pose
 from otx.ot.sweeps import alternate, average
 
 
@@ -23,7 +25,7 @@ def test_alternate_sweeps_are_sinkhorns(make_case, pot_plan):
     assert torch.allclose(v[0], b.log())
 
 
-@pytest.mark.parametrize("tau", [None, 0.2])
+@pytest.mark.parametrize("tau", [BALANCED, (0.2, 0.2), (0.2, math.inf)])
 def test_sweeps_converge(make_case, tau):
     case = make_case(0, 6, 9, 8.0)
     problem = pose(*case.tensors(torch.float64), case.epsilon, tau)

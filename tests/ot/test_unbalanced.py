@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import ot
 import pytest
@@ -58,6 +60,47 @@ def test_the_fixed_point_holds_in_float32(make_case, seed, n, m, spread, ratio, 
     assert result.marginal_error.item() <= 1e-6
     np.testing.assert_allclose(plan.sum(1), case.a * np.exp(-f / tau), atol=1e-5)
     np.testing.assert_allclose(plan.sum(0), case.b * np.exp(-g / tau), atol=1e-5)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    SEEDS, LENGTHS, LENGTHS, st.floats(0.5, 100), RATIOS, st.sampled_from([0.3, 1.0, 10.0, None]), KINDS
+)  # fmt: skip
+def test_each_side_has_a_tau_of_its_own(make_case, seed, n, m, spread, ratio, other, kind):
+    """None stands for infinite: the semi-relaxed problem, whose other marginal is exact."""
+    case = make_case(seed, n, m, spread, kind=kind)
+    tau = ratio * case.epsilon, math.inf if other is None else other * case.epsilon
+    inputs = case.tensors(torch.float64)
+    result = unbalanced(*inputs, epsilon=case.epsilon, tau=tau)
+    plan = _pot(case, tau)
+    assert bool(result.converged)
+    np.testing.assert_allclose(result.plan[0].numpy(), plan, atol=1e-6)
+    turned = unbalanced(
+        inputs[0].mT, inputs[2], inputs[1], epsilon=case.epsilon, tau=(tau[1], tau[0])
+    )
+    assert turned.value.item() == pytest.approx(result.value.item(), abs=1e-6)
+    if other is None:
+        np.testing.assert_allclose(result.plan[0].sum(0).numpy(), case.b, atol=1e-6)
+
+
+def test_the_semi_relaxed_value_and_its_gradient_are_those_of_the_objective(make_case, objective):
+    case = make_case(3, 5, 7, 12.0)
+    cost, a, b = case.tensors(torch.float64)
+    tau = (0.4, math.inf)
+
+    def value(*inputs):
+        return unbalanced(*inputs, epsilon=case.epsilon, tau=tau, tolerance=1e-12).value
+
+    plan = _pot(case, tau)
+    relaxed = 0.4 * _kl(plan.sum(1), case.a)
+    wanted = objective(plan, case) + relaxed
+    assert value(cost, a, b).item() == pytest.approx(wanted, abs=1e-8)
+    inputs = [tensor.requires_grad_() for tensor in (cost, a, b)]
+    assert torch.autograd.gradcheck(value, inputs, atol=1e-6)
+
+
+def _kl(p, q):
+    return float((p * np.log(p / q) - p + q).sum())
 
 
 def test_an_immense_tau_is_the_balanced_problem(make_case):
