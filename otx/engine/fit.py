@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from otx.engine import checkpoint
 from otx.engine.runtime import seed_step
-from otx.errors import TrainingError
+from otx.errors import ProblemError, TrainingError
 from otx.types import Loss
 
 DEAD_MASS = 1e-3
@@ -86,11 +86,10 @@ def fit(job: Job, settings: FitSettings, folder: Path, hooks: FitHooks) -> int:
     for a dead transport, and for one that no longer converges.
     """
     optimizer = make_optimizer(job.modules, settings)
-    start = _resume(job, optimizer, folder, hooks)
-    hooks.started(start, settings.steps)
     health = Health(hooks.notice)
+    start = _resume(job, optimizer, health, folder, hooks)
+    hooks.started(start, settings.steps)
     device = next(p for m in job.modules.values() for p in m.parameters()).device.type
-    flat = 0
     for step in range(start, settings.steps):
         began = time.perf_counter()
         seed_step(settings.seed, step)
@@ -98,20 +97,15 @@ def fit(job: Job, settings: FitSettings, folder: Path, hooks: FitHooks) -> int:
             group["lr"] = settings.lr * schedule(step, settings)
         row = _accumulate(job, step, device, settings.autocast)
         health.check(row, step)
-        row["grad_norm"] = _clip(job.modules, settings.clip, step, row)
-        flat = flat + 1 if row["grad_norm"] == 0.0 else 0
-        if flat == FLAT_STEPS:
-            raise TrainingError(
-                f"the gradient was exactly zero for {FLAT_STEPS} steps (up to step {step})",
-                "the objective does not reach the encoder: check its scale (epsilon), layer and links",
-            )
+        row["grad_norm"] = _clip(job, settings.clip, step, row)
+        health.check_gradient(row["grad_norm"], step)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         row |= {"lr": optimizer.param_groups[0]["lr"], "seconds": time.perf_counter() - began}
         hooks.step_finished({"step": step + 1, **row})
         stop = hooks.stop_requested()
         if stop or (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
-            saved = checkpoint.save(folder, step + 1, job.modules, optimizer, {})
+            saved = checkpoint.save(folder, step + 1, job.modules, optimizer, health.state())
             checkpoint.prune(folder, settings.keep_checkpoints)
             hooks.checkpoint_saved(saved)
         if stop:
@@ -140,12 +134,38 @@ def schedule(step: int, settings: FitSettings) -> float:
 
 
 class Health:
-    """Acts on what solvers report: stops a dead transport, warns of and stops an unconverged one."""
+    """Acts on what solvers report: stops a dead transport, warns of and stops an unconverged one.
+
+    ``state`` and ``restore`` carry what it remembers over a resume, so that a resumed run stops where an unbroken one
+    does.
+    """
 
     def __init__(self, notice: Callable[[str], None]) -> None:
         self._notice = notice
         self._recent: dict[str, deque[float]] = {}
         self._warned: set[str] = set()
+        self._flat = 0
+
+    def state(self) -> dict[str, Any]:
+        """What it remembers, as JSON can hold it."""
+        recent = {name: list(shares) for name, shares in self._recent.items()}
+        return {"converged": recent, "warned": sorted(self._warned), "flat": self._flat}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Remember what ``state`` gave."""
+        self._recent = {
+            name: deque(shares, maxlen=HEALTH_WINDOW) for name, shares in state["converged"].items()
+        }
+        self._warned, self._flat = set(state["warned"]), state["flat"]
+
+    def check_gradient(self, norm: float, step: int) -> None:
+        """Raise TrainingError where nothing has reached the parameters for ``FLAT_STEPS`` steps."""
+        self._flat = self._flat + 1 if norm == 0.0 else 0
+        if self._flat == FLAT_STEPS:
+            raise TrainingError(
+                f"the gradient was exactly zero for {FLAT_STEPS} steps (up to step {step})",
+                "the objective does not reach the encoder: check its scale (epsilon), layer and links",
+            )
 
     def check(self, row: Mapping[str, float], step: int) -> None:
         """Look at one step's row. Raises TrainingError with the cause."""
@@ -176,7 +196,9 @@ class Health:
             self._notice(f"{prefix}: {mean:.0%} of the transport problems converged at step {step}")
 
 
-def _resume(job: Job, optimizer: torch.optim.Optimizer, folder: Path, hooks: FitHooks) -> int:
+def _resume(
+    job: Job, optimizer: torch.optim.Optimizer, health: Health, folder: Path, hooks: FitHooks
+) -> int:
     found, damaged = checkpoint.newest(folder)
     start = 0 if found is None else found.step
     for error in damaged:
@@ -185,6 +207,7 @@ def _resume(job: Job, optimizer: torch.optim.Optimizer, folder: Path, hooks: Fit
     if found is None:
         return 0
     checkpoint.load(found, job.modules, optimizer)
+    health.restore(found.state)
     return found.step
 
 
@@ -195,7 +218,7 @@ def _accumulate(job: Job, step: int, device: str, autocast: torch.dtype | None) 
     pairs = tokens = 0
     for batch in batches:
         with torch.autocast(device, autocast, enabled=autocast is not None):
-            loss = job.loss(batch)
+            loss = _loss(job, batch, step)
         numbers = {"loss": loss.value, **loss.terms, **loss.health}
         scalars = {name: float(value.detach()) for name, value in numbers.items()}
         _refuse_nonfinite(scalars, job.describe(batch), step)
@@ -208,6 +231,16 @@ def _accumulate(job: Job, step: int, device: str, autocast: torch.dtype | None) 
     return {**means, "pairs": pairs, "tokens": tokens}
 
 
+def _loss(job: Job, batch: Any, step: int) -> Loss:
+    try:
+        return job.loss(batch)
+    except ProblemError as error:
+        raise TrainingError(
+            f"{error.message} at step {step} in {job.describe(batch)}",
+            f"the weights are untouched by this step; {error.remedy or 'look at these pairs'}",
+        ) from error
+
+
 def _refuse_nonfinite(scalars: Mapping[str, float], batch: str, step: int) -> None:
     bad = [f"{name} = {value}" for name, value in scalars.items() if not math.isfinite(value)]
     if bad:
@@ -217,15 +250,14 @@ def _refuse_nonfinite(scalars: Mapping[str, float], batch: str, step: int) -> No
         )
 
 
-def _clip(
-    modules: Mapping[str, nn.Module], limit: float, step: int, row: Mapping[str, float]
-) -> float:
-    parameters = [p for m in modules.values() for p in m.parameters() if p.grad is not None]
+def _clip(job: Job, limit: float, step: int, row: Mapping[str, float]) -> float:
+    parameters = [p for m in job.modules.values() for p in m.parameters() if p.grad is not None]
     norm: Tensor = nn.utils.clip_grad_norm_(parameters, limit)
     value = float(norm)
     if not math.isfinite(value):
+        described = " and ".join(job.describe(batch) for batch in job.micro_batches(step))
         raise TrainingError(
-            f"non-finite gradient (norm {value}) at step {step}; loss {row['loss']:.6g}",
-            "the weights are untouched by this step; lower the learning rate",
+            f"non-finite gradient (norm {value}) at step {step} in {described}; loss {row['loss']:.6g}",
+            "the weights are untouched by this step; lower the learning rate or look at these pairs",
         )
     return value

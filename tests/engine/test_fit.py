@@ -1,5 +1,6 @@
 """The loop on a toy job: exact resume at every step, and refusal of what must not be trained on."""
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from otx.engine.fit import FitHooks, FitSettings, Health, fit, schedule
-from otx.errors import TrainingError
+from otx.errors import ProblemError, TrainingError
 from otx.types import Loss
 
 
@@ -126,9 +127,46 @@ class BadGradient(torch.autograd.Function):
 def test_a_nonfinite_gradient_stops_before_the_step(tmp_path: Path) -> None:
     toy = Toy()
     toy.spoil = lambda step, loss: BadGradient.apply(loss) if step == 2 else loss
-    with pytest.raises(TrainingError, match=r"non-finite gradient .* at step 2"):
+    with pytest.raises(TrainingError, match=r"non-finite gradient .* at step 2 in the pairs of"):
         fit(toy, SETTINGS, tmp_path, hooks([]))
     assert all(bool(w.isfinite().all()) for w in weights(toy))
+
+
+def test_an_impossible_problem_is_named_with_its_step_and_pairs(tmp_path: Path) -> None:
+    toy = Toy()
+
+    def impossible(step: int, loss: Tensor) -> Tensor:
+        raise ProblemError("problem 1: a cost between two real words is not finite", "look")
+
+    toy.spoil = impossible
+    with pytest.raises(TrainingError, match=r"problem 1: .* at step 0 in the pairs of lines"):
+        fit(toy, SETTINGS, tmp_path, hooks([]))
+
+
+def test_a_resumed_run_remembers_how_long_the_gradient_was_flat(tmp_path: Path) -> None:
+    for stop in (1, 2):
+        toy = Toy()
+        toy.spoil = lambda step, loss: loss * 0.0
+        assert fit(toy, SETTINGS, tmp_path, hooks([], stop)) == stop
+    toy = Toy()
+    toy.spoil = lambda step, loss: loss * 0.0
+    with pytest.raises(TrainingError, match=r"exactly zero .* up to step 2"):
+        fit(toy, SETTINGS, tmp_path, hooks([]))
+
+
+def test_a_resumed_run_remembers_what_converged() -> None:
+    told: list[str] = []
+    whole, first = Health(told.append), Health(told.append)
+    for step in range(8):
+        whole.check({"s.converged": 0.4}, step)
+        first.check({"s.converged": 0.4}, step)
+    again = Health(told.append)
+    again.restore(json.loads(json.dumps(first.state())))
+    for health in (whole, again):
+        health.check({"s.converged": 0.4}, 8)
+        with pytest.raises(TrainingError, match="only 40%"):
+            health.check({"s.converged": 0.4}, 9)
+    assert len(told) == 2
 
 
 def test_a_flat_gradient_stops(tmp_path: Path) -> None:
