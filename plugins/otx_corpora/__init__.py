@@ -29,6 +29,6 @@ def otx_register(registry: Registry) -> None:
     registry.corpus(
         "hub",
         "otx_corpora.hub:open_corpora",
-        "a parquet data set of the Hub, hub:org/name, or a folder of parquet files",
+        "a parquet data set of the Hub, hub:org/name or hub:org/name#CONFIG, or a folder of parquet files",
         options.HubOptions,
     )

@@ -1,7 +1,8 @@
 """``hub``: a data set of the Hugging Face Hub, or a folder of such files, through ``datasets``.
 
-``hub:org/name`` (with ``--set hub.config=de-en`` and the like) or ``hub:path/to/folder``. No code
-of a data set is ever run: ``datasets`` 4 and later have no loading scripts.
+``hub:org/name``, ``hub:org/name#de-en`` for one of its configurations (``hub.config`` is that of every
+data set without ``#``), or ``hub:path/to/folder``. No code of a data set is ever run: ``datasets`` 4
+and later have no loading scripts.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +40,12 @@ def open_corpora(spec: str, options: HubOptions, pivot: str) -> list[Corpus]:
     Without ``revision`` it is the commit recorded at the first download of this data set, so that
     later runs read the same text; the commit is part of the corpus's name. Raises DataError, after
     one attempt, when the Hub cannot be reached or ``HF_HUB_OFFLINE`` forbids it; UsageError when
-    the columns of two languages cannot be told.
+    the spec names no data set or nothing after ``#``, or the columns of two languages cannot be told.
     """
     if not spec:
         raise UsageError("the corpus hub needs a data set", "write hub:org/name or hub:FOLDER")
+    spec, config = _split(spec)
+    options = replace(options, config=config or options.config)
     wanted = [options.config, options.split, options.columns, options.max_characters, pivot]
     if Path(spec).is_dir():
         return [_open(spec, None, options, pivot, content_key(_digests(Path(spec)), wanted))]
@@ -54,8 +58,21 @@ def open_corpora(spec: str, options: HubOptions, pivot: str) -> list[Corpus]:
     return [corpus]
 
 
+def _split(spec: str) -> tuple[str, str | None]:
+    """The data set and the configuration after ``#``; a folder's own name may have a ``#``."""
+    name, mark, config = spec.rpartition("#")
+    if not mark or Path(spec).is_dir():
+        return spec, None
+    if not name or not config:
+        raise UsageError(
+            f"data set {spec} has nothing before or after its #", "write hub:org/name#CONFIG"
+        )
+    return name, config
+
+
 def _open(spec: str, commit: str | None, options: HubOptions, pivot: str, key: str) -> Corpus:
-    name = spec if commit is None else f"{spec}@{commit}"
+    subset = spec if options.config is None else f"{spec}#{options.config}"
+    name = subset if commit is None else f"{subset}@{commit}"
 
     def build(folder: Path) -> None:
         if commit is not None:
@@ -131,7 +148,8 @@ def _load(spec: str, commit: str | None, options: HubOptions) -> datasets.Datase
 def _unreachable(what: str, error: Exception) -> DataError:
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     return DataError(
-        f"data set {what} cannot be had: {reason}", f"mend the name or the network, {_BY_HAND}"
+        f"data set {what} cannot be had: {reason}",
+        f"mend the name, its #CONFIG or the network, {_BY_HAND}",
     )
 
 

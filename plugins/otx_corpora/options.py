@@ -38,7 +38,7 @@ class HubOptions:
 
     revision: commit, branch or tag; by default the commit that was newest at the first download,
         which is recorded.
-    config: the data set's configuration (subset), if it has several.
+    config: the configuration (subset) of every data set that is not given as ``hub:org/name#CONFIG``.
     split: which split is read.
     columns: where the two sides are, as ``en:COLUMN`` and ``de:COLUMN`` (``en:translation.en`` for
         a column of columns); by default a ``translation`` column, or two columns named by their

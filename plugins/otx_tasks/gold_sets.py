@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otx.errors import DataError
-from otx_tasks.files import read_lines
+from otx_tasks.files import existing, plain_name, read_lines
 
 SENTENCES, GOLD = ".src-tgt", ".gold"
-NAMES = f"name{SENTENCES} (source ||| target) and name{GOLD} (i-j sure, ipj possible)"
+NAMES = f"name{SENTENCES} (source ||| target) and name{GOLD} (i-j sure, ipj possible), plain or gz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +30,14 @@ def find_gold_sets(data: Path, index_base: int | None) -> dict[str, GoldSet]:
     Raises DataError if there is no set or half of one.
     """
     if data.is_dir():
-        golds = sorted(data.glob(f"*{GOLD}"))
+        folder = data
+        halves = [path for path in data.iterdir() if plain_name(path).endswith((SENTENCES, GOLD))]
     else:
-        prefix = data.name.removesuffix(GOLD).removesuffix(SENTENCES)
-        golds = [data.with_name(prefix + GOLD)]
-    bases = {} if index_base is not None else _bases(golds[0].parent / "sets.tsv") if golds else {}
+        folder, halves = data.parent, [data]
+    bases = _bases(folder / "sets.tsv") if index_base is None else {}
     found: dict[str, GoldSet] = {}
-    for gold in golds:
-        name = gold.name.removesuffix(GOLD)
-        sentences = gold.with_name(name + SENTENCES)
-        for path in (gold, sentences):
-            if not path.is_file():
-                raise DataError(f"{path}: no such file", f"a set is {NAMES}")
+    for name in sorted({_set_name(path) for path in halves}):
+        gold, sentences = _half(folder, name + GOLD), _half(folder, name + SENTENCES)
         if index_base is not None:
             found[name] = GoldSet(name, sentences, gold, index_base, "index_base")
         elif name in bases:
@@ -51,6 +47,17 @@ def find_gold_sets(data: Path, index_base: int | None) -> dict[str, GoldSet]:
     if not found:
         raise DataError(f"{data}: no gold word alignments", f"a set is {NAMES}")
     return found
+
+
+def _set_name(path: Path) -> str:
+    return plain_name(path).removesuffix(GOLD).removesuffix(SENTENCES)
+
+
+def _half(folder: Path, name: str) -> Path:
+    there = existing(folder / name)
+    if there is None:
+        raise DataError(f"{folder / name}: no such file", f"a set is {NAMES}")
+    return there
 
 
 def _bases(table: Path) -> dict[str, int]:

@@ -18,7 +18,7 @@ _TWO_LETTERS = dict(pair.split() for pair in _PAIRS.replace("\n", " ").split(","
 
 
 def two_letters(code: str) -> str:
-    """``deu`` -> ``de``, ``zho-CN`` -> ``zh``, ``spa-MX`` -> ``es-MX``; a code without a two-letter form stays."""
-    base, dash, region = code.partition("-")
+    """``deu`` -> ``de``, ``zho-CN`` -> ``zh``, ``spa_MX`` -> ``es-MX``; a code without a two-letter form stays."""
+    base, dash, region = code.replace("_", "-").partition("-")
     short = _TWO_LETTERS.get(base.lower(), base.lower())
     return short if (short, region) == ("zh", "CN") else f"{short}{dash}{region}"

@@ -31,7 +31,8 @@ class RetrievalOptions:
 class WordAlignmentOptions:
     """Options of ``word-alignment``.
 
-    data: folder of ``.src-tgt`` and ``.gold`` files, or one of them; without it, the embedded sample's held-out part.
+    data: folder of ``.src-tgt`` and ``.gold`` files, plain or gz, or one of them; without it, the embedded sample's
+        held-out part.
     index_base: what the gold indices count from, 0 or 1; by default what the folder's ``sets.tsv`` says, else 0.
     extraction: ``argmax`` (mutual), ``itermax``, ``softmax`` (both ways above ``threshold``) or ``plan`` (mutual
         argmax of the transport plan).

@@ -12,12 +12,15 @@ from otx_tasks.files import existing, plain_name, read_lines
 from otx_tasks.languages import two_letters
 
 PIVOT = "en"
-NAMES = "name.XXX-eng.{XXX,eng}, name.en-XX.{en,XX}, newstest2019-{src.eng,ref.XXX}.txt or name.{en,XX}.txt"
-_TWO_WAY = re.compile(
-    r"^(?P<head>(?:.*\.)?(?P<a>[A-Za-z]{2,3})-(?P<b>[A-Za-z]{2,3})\.)(?P<side>(?P=a)|(?P=b))$"
+NAMES = (
+    "name.XXX-eng.{XXX,eng}, name.en-XX.{en,XX}, newstest2019-{src.eng,ref.XXX}.txt or name.{en,XX}.txt, "
+    "with codes such as de, deu, zh-CN, zh_CN or deu_Latn"
 )
-_NTREX = re.compile(r"^(?P<head>.+)-ref\.(?P<code>[A-Za-z]{2,3}(?:-\w+)?)\.txt$")
-_MANY_WAY = re.compile(r"^(?P<head>.+)\.(?P<code>[A-Za-z]{2,3})\.txt$")
+_CODE = "[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]+)*"
+# A code may hold the hyphen that parts two of them; the side that ends the name says where: en-zh-CN.en.
+_TWO_WAY = re.compile(rf"^(?P<head>(?:.*\.)?(?P<a>{_CODE})-(?P<b>{_CODE})\.)(?:(?P=a)|(?P=b))$")
+_NTREX = re.compile(rf"^(?P<head>.+)-ref\.(?P<code>{_CODE})\.txt$")
+_MANY_WAY = re.compile(rf"^(?P<head>.+)\.(?P<code>{_CODE})\.txt$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,8 @@ class ParallelFiles:
 def find_parallel(folder: Path, pattern: str = "*") -> dict[str, ParallelFiles]:
     """The pairs of files of every language in the folder, by two-letter code where there is one.
 
-    Of the files, those whose names match the glob ``pattern``. Raises DataError if there are none, or two for one
-    language.
+    Of the files, those whose names match the glob ``pattern``. Raises DataError if there are none, two for one
+    language, or one side of a pair without the other.
     """
     found: dict[str, ParallelFiles] = {}
     for path in sorted(folder.glob(pattern)):
@@ -55,29 +58,32 @@ def find_parallel(folder: Path, pattern: str = "*") -> dict[str, ParallelFiles]:
 def _pair(path: Path) -> ParallelFiles | None:
     name = plain_name(path)
     if match := _TWO_WAY.match(name):
-        codes = {two_letters(match[key]): match[key] for key in ("a", "b")}
-        side = two_letters(match["side"])
-        if PIVOT not in codes or side == PIVOT:
+        codes = {_is_pivot(match[key]): match[key] for key in ("a", "b")}
+        if len(codes) < 2:
             return None
-        return _checked(path, side, path.with_name(match["head"] + codes[PIVOT]), many_way=False)
+        source, pivot = (
+            _other_side(path, match["head"] + codes[english]) for english in (False, True)
+        )
+        return ParallelFiles(two_letters(codes[False]), source, pivot, many_way=False)
     if match := _NTREX.match(name):
-        pivot = path.with_name(f"{match['head']}-src.eng.txt")
-        return _checked(path, two_letters(match["code"]), pivot, many_way=True)
+        pivot = _other_side(path, f"{match['head']}-src.eng.txt")
+        return ParallelFiles(two_letters(match["code"]), path, pivot, many_way=True)
     if match := _MANY_WAY.match(name):
-        language = two_letters(match["code"])
-        pivot = path.with_name(f"{match['head']}.en.txt")
-        if language != PIVOT and existing(pivot) is not None:
-            return _checked(path, language, pivot, many_way=True)
+        beside = existing(path.with_name(f"{match['head']}.en.txt"))
+        if beside is not None and not _is_pivot(match["code"]):
+            return ParallelFiles(two_letters(match["code"]), path, beside, many_way=True)
     return None
 
 
-def _checked(source: Path, language: str, pivot: Path, *, many_way: bool) -> ParallelFiles:
-    there = existing(pivot)
+def _is_pivot(code: str) -> bool:
+    return two_letters(code).partition("-")[0] == PIVOT
+
+
+def _other_side(path: Path, name: str) -> Path:
+    there = existing(path.with_name(name))
     if there is None:
-        raise DataError(
-            f"{source}: its English side is missing", f"add {pivot.name} (or .gz) beside it"
-        )
-    return ParallelFiles(language, source, there, many_way)
+        raise DataError(f"{path}: its other side is missing", f"add {name} (or .gz) beside it")
+    return there
 
 
 def read_parallel(files: ParallelFiles) -> list[Example]:

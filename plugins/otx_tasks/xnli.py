@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -61,6 +62,8 @@ class XnliTask:
         self.options = options
         self._examples: dict[str, list[Example]] = {}
         self._refused: list[Problem] = []
+        # Weak, because a note must not outlive its encoder: one without any head is never brought to ``carried``.
+        self._unused: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 
     def languages(self) -> list[str]:
         """The languages of the folder's files (or XNLI's 15 on the Hub), English first."""
@@ -104,15 +107,20 @@ class XnliTask:
         return sorted({e.fields[side] for e in self.examples(language) for side in sides})
 
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
-        """What a reader of the scores should know: an accuracy no better than chance."""
+        """What a reader of the scores should know: an accuracy no better than chance.
+
+        And, once after each ``carried``, why the checkpoint's own head was not used.
+        """
+        lines = [*self._unused.values()]
+        self._unused.clear()
         accuracy = sum(score.statistics["correct"] for score in scores) / max(1, len(scores))
         majority = max(Counter(e.fields["label"] for e in self.examples(language)).values())
         chance = majority / len(self.examples(language))
         if accuracy <= chance + CHANCE_DEVIATIONS * math.sqrt(
             chance * (1 - chance) / max(1, len(scores))
         ):
-            return [f"{accuracy:.1%} is no better than the majority class ({chance:.1%})"]
-        return []
+            lines.append(f"{accuracy:.1%} is no better than the majority class ({chance:.1%})")
+        return lines
 
     def head(self, dimension: int) -> nn.Module:
         """RoBERTa's classification head on the first token, three classes."""
@@ -121,10 +129,16 @@ class XnliTask:
     def carried(self, head: nn.Module) -> nn.Module | None:
         """A checkpoint's own classification head with its classes in the order of LABELS.
 
-        None if its ``labels`` are not called so: which of its logits means what cannot be known then.
+        None if its ``labels`` are not called so: what its logits mean cannot be known then, and ``notes`` tells so.
         """
-        names = [str(name).lower() for name in getattr(head, "labels", ())]
+        self._unused.clear()
+        labels = [str(name) for name in getattr(head, "labels", ())]
+        names = [label.lower() for label in labels]
         if sorted(names) != sorted(LABELS):
+            self._unused[head] = (
+                f"the checkpoint's own head was not used: its labels are {', '.join(labels) or 'unnamed'}, "
+                f"and {', '.join(LABELS)} are wanted (id2label in config.json)"
+            )
             return None
         return ReorderedHead(head, [names.index(label) for label in LABELS])
 

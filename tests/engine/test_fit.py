@@ -144,14 +144,15 @@ def test_an_impossible_problem_is_named_with_its_step_and_pairs(tmp_path: Path) 
 
 
 def test_a_resumed_run_remembers_how_long_the_gradient_was_flat(tmp_path: Path) -> None:
+    rows: list[dict[str, float]] = []
     for stop in (1, 2):
         toy = Toy()
         toy.spoil = lambda step, loss: loss * 0.0
-        assert fit(toy, SETTINGS, tmp_path, hooks([], stop)) == stop
+        assert fit(toy, SETTINGS, tmp_path, hooks(rows, stop)) == stop
     toy = Toy()
     toy.spoil = lambda step, loss: loss * 0.0
-    with pytest.raises(TrainingError, match=r"exactly zero .* up to step 2"):
-        fit(toy, SETTINGS, tmp_path, hooks([]))
+    with pytest.raises(TrainingError, match=r"exactly zero .*up to step 2"):
+        fit(toy, SETTINGS, tmp_path, hooks(rows))
 
 
 def test_a_resumed_run_remembers_what_converged() -> None:

@@ -47,6 +47,7 @@ class FakeHub:
         self.folder, self.commit = folder, commit
         self.asked: list[str | None] = []
         self.loaded: list[str] = []
+        self.configs: list[str | None] = []
 
     def dataset_info(self, spec: str, *, revision: str | None, timeout: float) -> SimpleNamespace:
         self.asked.append(revision)
@@ -54,7 +55,8 @@ class FakeHub:
 
     def load(self, spec: str, *, name: str | None, split: str, revision: str | None):
         self.loaded.append(revision)
-        return load(self.folder, split=split)
+        self.configs.append(name)
+        return load(self.folder if name is None else f"{self.folder}-{name}", split=split)
 
 
 load = datasets.load_dataset
@@ -100,6 +102,35 @@ def test_the_commit_of_the_first_download_is_recorded_and_kept(fake: FakeHub, ca
     assert pairs(again) == pairs(corpus)
     assert fake.asked == []
     assert fake.loaded == [COMMIT]
+
+
+def test_two_configurations_of_one_data_set(fake: FakeHub, cache: Path) -> None:
+    for config, language in (("de-en", "de"), ("en-fr", "fr")):
+        rows = [{"translation": {language: f"{language} one", "en": "one"}}]
+        parquet(Path(f"{fake.folder}-{config}"), datasets.Dataset.from_list(rows))
+    german, french = (
+        open_corpora(f"org/name#{config}", HubOptions(config="never"), "en")[0]
+        for config in ("de-en", "en-fr")
+    )
+    assert pairs(german) == [("de one", "one", 1)]
+    assert pairs(french) == [("fr one", "one", 1)]
+    assert (german.name, french.name) == (f"org/name#de-en@{COMMIT}", f"org/name#en-fr@{COMMIT}")
+    assert fake.configs == ["de-en", "en-fr"]
+    assert json.loads((cache / "hub" / "org--name.json").read_text()) == {"revision": COMMIT}
+    (again,) = open_corpora("org/name", HubOptions(config="de-en"), "en")
+    assert (again.name, again.fingerprint()) == (german.name, german.fingerprint())
+
+
+def test_a_mark_in_a_folders_name_is_no_configuration(tmp_path: Path) -> None:
+    folder = parquet(tmp_path / "c#1", translations())
+    (corpus,) = open_corpora(folder, HubOptions(), "en")
+    assert (corpus.name, len(corpus)) == (folder, 2)
+
+
+@pytest.mark.parametrize("spec", ["org/name#", "#de-en"])
+def test_a_mark_stands_between_a_data_set_and_its_configuration(spec: str) -> None:
+    with pytest.raises(UsageError, match=r"has nothing before or after its #.*hub:org/name#CONFIG"):
+        open_corpora(spec, HubOptions(), "en")
 
 
 def test_a_given_revision_is_resolved_to_its_commit(fake: FakeHub, cache: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from otx.errors import DataError
+from otx.links.pharaoh import read_gold
 from otx_tasks.gold_sets import find_gold_sets
 
 Write = Callable[[str, str], Path]
@@ -26,6 +27,22 @@ def test_who_says_what_indices_count_from(write: Write, tmp_path: Path) -> None:
     assert {s.index_base for s in find_gold_sets(tmp_path, 0).values()} == {0}
 
 
+def test_packed_sets_are_found_and_read(write: Write, tmp_path: Path) -> None:
+    put(write, "enfr")
+    for half in ("ende.src-tgt.gz", "ende.gold.gz", "enro.src-tgt", "enro.gold.gz"):
+        write(half, "0-0\n" if ".gold" in half else "a ||| b\n")
+    found = find_gold_sets(tmp_path, None)
+    assert {n: (s.sentences.name, s.gold.name) for n, s in found.items()} == {
+        "ende": ("ende.src-tgt.gz", "ende.gold.gz"),
+        "enfr": ("enfr.src-tgt", "enfr.gold"),
+        "enro": ("enro.src-tgt", "enro.gold.gz"),
+    }
+    for name in ("ende", "ende.gold.gz", "ende.src-tgt.gz", "ende.gold"):
+        (only,) = find_gold_sets(tmp_path / name, None).values()
+        ((source, target, links),) = read_gold(only.gold, only.sentences, only.index_base)
+        assert (source, target, links.sure) == (["a"], ["b"], {(0, 0)})
+
+
 @pytest.mark.parametrize("name", ["enfr", "enfr.gold", "enfr.src-tgt"])
 def test_one_set_by_any_of_its_names(write: Write, tmp_path: Path, name: str) -> None:
     put(write, "enfr", "enes")
@@ -37,9 +54,14 @@ def test_what_is_missing_is_named(write: Write, tmp_path: Path) -> None:
         find_gold_sets(tmp_path, None)
     with pytest.raises(DataError, match=r"none\.gold: no such file"):
         find_gold_sets(tmp_path / "none", None)
-    write("enfr.gold", "0-0\n")
-    with pytest.raises(DataError, match=r"enfr\.src-tgt: no such file"):
-        find_gold_sets(tmp_path, None)
+    for there, content, missing in (
+        (".gold", "0-0\n", "src-tgt"),
+        (".src-tgt", "a ||| b\n", "gold"),
+    ):
+        path = write(f"enfr{there}", content)
+        with pytest.raises(DataError, match=rf"enfr\.{missing}: no such file"):
+            find_gold_sets(tmp_path, None)
+        path.unlink()
 
 
 @pytest.mark.parametrize(

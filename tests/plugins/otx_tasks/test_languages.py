@@ -8,6 +8,7 @@ from otx_tasks.languages import two_letters
     [
         ("deu", "de"), ("cmn", "zh"), ("zho-CN", "zh"), ("zho-TW", "zh-TW"), ("arb", "ar"), ("swh", "sw"),
         ("swa", "sw"), ("pes", "fa"), ("ell", "el"), ("srp-Latn", "sr-Latn"), ("de", "de"), ("ceb", "ceb"),
+        ("zh_CN", "zh"), ("deu_Latn", "de-Latn"),
     ],
 )  # fmt: skip
 def test_codes(code: str, short: str) -> None:

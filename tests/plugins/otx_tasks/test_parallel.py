@@ -30,6 +30,39 @@ def test_the_names_that_data_sets_use(write: Write, tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("head", "foreign", "english", "language"),
+    [
+        ("x.en-zh-CN", "zh-CN", "en", "zh"),
+        ("x.zh-CN-en", "zh-CN", "en", "zh"),
+        ("x.en-zh_TW", "zh_TW", "en", "zh-TW"),
+        ("pt_BR-en", "pt_BR", "en", "pt-BR"),
+        ("x.en-GB-pt-BR", "pt-BR", "en-GB", "pt-BR"),
+        ("flores_dev.eng_Latn-deu_Latn", "deu_Latn", "eng_Latn", "de-Latn"),
+        ("zho_Hans-eng_Latn", "zho_Hans", "eng_Latn", "zh-Hans"),
+        ("x.en-sr-Latn-RS", "sr-Latn-RS", "en", "sr-Latn-RS"),
+        ("tatoeba.ceb-eng", "ceb", "eng", "ceb"),
+    ],
+)
+def test_codes_with_regions_and_scripts(
+    write: Write, tmp_path: Path, head: str, foreign: str, english: str, language: str
+) -> None:
+    for side in (foreign, english):
+        write(f"{head}.{side}", "line\n")
+    found = find_parallel(tmp_path)
+    assert {k: (v.source.name, v.pivot.name) for k, v in found.items()} == {
+        language: (f"{head}.{foreign}", f"{head}.{english}")
+    }
+
+
+def test_regions_of_one_language_are_languages_of_their_own(write: Write, tmp_path: Path) -> None:
+    for code in ("en", "en-GB", "pt-BR", "pt-PT", "zh_CN", "zh_TW"):
+        write(f"held.{code}.txt", "line\n")
+    for code in ("en", "fr-CA"):
+        write(f"x.en-fr-CA.{code}", "line\n")
+    assert sorted(find_parallel(tmp_path)) == ["fr-CA", "pt-BR", "pt-PT", "zh", "zh-TW"]
+
+
 def test_plain_and_packed_are_one_set(write: Write, tmp_path: Path) -> None:
     for name in ("en-de.en", "en-de.de", "en-de.de.gz"):
         write(name, "line\n")
@@ -39,9 +72,13 @@ def test_plain_and_packed_are_one_set(write: Write, tmp_path: Path) -> None:
 def test_what_is_missing_or_ambiguous_is_named(write: Write, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no line-aligned files"):
         find_parallel(tmp_path)
+    for there, missing in (("de", "en"), ("en", "de")):
+        path = write(f"a.en-de.{there}", "x\n")
+        wanted = rf"a\.en-de\.{there}: its other side is missing.*a\.en-de\.{missing}"
+        with pytest.raises(DataError, match=wanted):
+            find_parallel(tmp_path)
+        path.unlink()
     write("a.en-de.de", "x\n")
-    with pytest.raises(DataError, match=r"English side is missing.*a\.en-de\.en"):
-        find_parallel(tmp_path)
     for name in ("a.en-de.en", "b.en-de.de", "b.en-de.en"):
         write(name, "x\n")
     with pytest.raises(DataError, match=r"two sets for de: a\.en-de\.de and b\.en-de\.de"):

@@ -195,3 +195,26 @@ def test_a_carried_head_is_used_if_its_classes_have_names(folder: Path) -> None:
     assert ours(None).tolist() == [pytest.approx([0.7, 0.2, 0.1])]
     head.labels = ("LABEL_0", "LABEL_1", "LABEL_2")
     assert task(folder).carried(head) is None
+
+
+def test_a_carried_head_that_is_not_used_is_told_once(folder: Path) -> None:
+    class Carried(torch.nn.Module):
+        def __init__(self, *labels: str) -> None:
+            super().__init__()
+            self.labels = labels
+
+    xnli = task(folder)
+    perfect = [xnli.score(e.fields["label"], e) for e in xnli.examples("de")]
+    unnamed, fitting = Carried("LABEL_0", "LABEL_1", "LABEL_2"), Carried(*LABELS)
+    xnli.carried(unnamed)
+    assert xnli.notes("de", perfect) == [
+        "the checkpoint's own head was not used: its labels are LABEL_0, LABEL_1, LABEL_2, "
+        "and entailment, neutral, contradiction are wanted (id2label in config.json)"
+    ]
+    assert xnli.notes("en", perfect) == []
+    xnli.carried(unnamed)
+    xnli.carried(fitting)
+    assert xnli.notes("de", perfect) == [], "the next encoder's own head is used"
+    xnli.carried(unnamed)
+    del unnamed
+    assert xnli.notes("de", perfect) == [], "the next encoder brought no head at all"
