@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ from otx.engine.prepare import (
     link_files,
     make_objective,
     open_encoder,
+    options_in_force,
     trainable,
     weighted_names,
 )
@@ -36,11 +39,13 @@ from otx.engine.runtime import (
     StopSignals,
     choose_autocast,
     choose_device,
+    precision_name,
     seed_step,
     versions,
 )
 from otx.engine.views import PairBatch, Views, link_rows
 from otx.errors import CheckpointError, Interrupted
+from otx.links.pharaoh import sentences_of
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder, check_name
 from otx.types import Loss
@@ -140,11 +145,12 @@ def align(
         job = AlignJob(settings, encoder, objective, material)
         outline = make_outline(settings, encoder, material)
         digest = encoder.digest()
-        run = resume or _new_run(root, name, settings, encoder, digest, material, outline)
+        options = options_in_force(settings, host.registry)
+        run = resume or _new_run(root, name, settings, encoder, digest, material, outline, options)
         signals.remedy = f"go on with: otx align --resume {run.name}"
         with run.lock():
             if resume is not None:
-                _refuse_changes(run, settings, digest, material)
+                _refuse_changes(run, settings, digest, material, options)
             started = host.notify("otx_run_started", folder=run.path, settings=settings.as_dict())
             _record_failures(run, started)
             try:
@@ -219,6 +225,7 @@ def _new_run(
     digest: str,
     material: Material,
     outline: Outline,
+    options: Mapping[str, Any],
 ) -> RunFolder:
     stem = "-".join(
         [
@@ -236,6 +243,8 @@ def _new_run(
         origins=settings.origins(),
         corpora=outline.corpora,
         files=_file_digests(settings),
+        options=options,
+        precision=_precision(settings),
         steps=outline.steps,
         trainable_parameters=outline.parameters,
         encoder_notes=list(getattr(encoder, "notes", [])),
@@ -250,12 +259,22 @@ def _new_run(
 
 
 def _file_digests(settings: Settings) -> dict[str, str]:
-    """What a run reads beside its corpora, by path."""
-    gold = [] if settings.align.gold is None else [Path(settings.align.gold)]
-    return {str(path): file_digest(path) for path in [*link_files(settings).values(), *gold]}
+    """What a run reads beside its corpora: ``links`` of each, and ``gold`` with its sentences."""
+    files = {f"links {name}".strip(): path for name, path in link_files(settings).items()}
+    if settings.align.gold is not None:
+        gold = Path(settings.align.gold)
+        files |= {"gold": gold, "gold sentences": sentences_of(gold)}
+    return {what: file_digest(path) for what, path in files.items()}
 
 
-def _refuse_changes(run: RunFolder, settings: Settings, digest: str, material: Material) -> None:
+def _precision(settings: Settings) -> str:
+    device = choose_device(settings.align.device)
+    return precision_name(choose_autocast(settings.align.dtype, device))
+
+
+def _refuse_changes(
+    run: RunFolder, settings: Settings, digest: str, material: Material, options: Mapping[str, Any]
+) -> None:
     if "model_digest_before" not in run.record:
         raise CheckpointError(
             f"run {run.name} was stopped before it had begun",
@@ -265,16 +284,24 @@ def _refuse_changes(run: RunFolder, settings: Settings, digest: str, material: M
     before |= {
         f"corpus {c['name']} ({c['source']})": c["fingerprint"] for c in run.record["corpora"]
     }
-    before |= run.record["files"]
-    now = {"the model": digest} | _file_digests(settings)
+    before |= run.record["files"] | {"the precision": run.record["precision"]}
+    before |= {f"[{name}]": json.dumps(table) for name, table in run.record["options"].items()}
+    now = {"the model": digest} | _file_digests(settings) | {"the precision": _precision(settings)}
+    now |= {f"[{name}]": json.dumps(table) for name, table in options.items()}
     now |= {f"corpus {c.name} ({c.source_language})": c.fingerprint() for c in material.train}
     for what in sorted({*before, *now}):
         if before.get(what) != now.get(what):
             raise CheckpointError(
                 f"run {run.name} cannot be resumed: {what} changed "
-                f"({str(before.get(what))[:12]} then, {str(now.get(what))[:12]} now)",
+                f"({_short(before.get(what))} then, {_short(now.get(what))} now)",
                 "put it back as it was, or start a new run",
             )
+
+
+def _short(value: str | None) -> str:
+    """A digest by its beginning, anything else whole."""
+    text = str(value)
+    return text[:12] if re.fullmatch("[0-9a-f]{32,}", text) else text
 
 
 def _train(

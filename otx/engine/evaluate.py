@@ -7,7 +7,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,9 +20,9 @@ from otx.data.overlap import count_hits
 from otx.engine.align import HASHES
 from otx.engine.finetune import Predictor, predictor, train_head
 from otx.engine.fit import FitHooks
-from otx.engine.prepare import open_encoder, plugin_of
+from otx.engine.prepare import open_encoder, plain_options, plugin_of
 from otx.engine.report import Reporter
-from otx.engine.runtime import StopSignals, choose_autocast, choose_device, versions
+from otx.engine.runtime import StopSignals, choose_autocast, choose_device, precision_name, versions
 from otx.errors import DataError, UsageError
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder
@@ -101,11 +101,12 @@ def evaluate(
         for run in targets:
             encoder, encoder_options = _encoder_of(run, host, settings)
             encoder.module.to(device).eval()
+            _refuse_another(run, encoder)
             digest, autocast = encoder.digest(), choose_autocast(settings.align.dtype, device)
             for task, option in zip(made, options, strict=True):
                 bench = Bench(
                     task,
-                    _plain(option),
+                    plain_options(option),
                     run,
                     encoder,
                     digest,
@@ -117,8 +118,8 @@ def evaluate(
                 )
                 with run.lock():
                     units = _probe(bench) if task.info.kind == "probe" else _transfer(bench)
-                    if run is targets[0] and task.info.kind == "transfer":
-                        # A floor knows no encoder: it is measured once, beside the first.
+                    if run.record["kind"] == "untouched" and task.info.kind == "transfer":
+                        # A floor knows no encoder, and stands beside what knows no alignment.
                         units = [*_floors(bench), *units]
                     found += [(run, unit) for unit in units]
     return found
@@ -163,7 +164,16 @@ def _encoder_of(
     if run.record["kind"] == "align":
         reference = str(run.model)
     options = settings.options_for(host.registry.find("encoder", name))
-    return open_encoder(f"{name}:{reference}", host.registry, settings), _plain(options)
+    return open_encoder(f"{name}:{reference}", host.registry, settings), plain_options(options)
+
+
+def _refuse_another(run: RunFolder, encoder: Encoder) -> None:
+    """What stands for an encoder as it came must be that encoder; an alignment's own weights may have been changed."""
+    if run.record["kind"] == "untouched" and encoder.digest() != run.record["model_digest"]:
+        raise DataError(
+            f"{run.record['model']} is no longer the encoder whose results lie in {run.path}",
+            "put it back, or evaluate what it is now: --model " + str(run.record["model"]),
+        )
 
 
 def languages_of(task: Task, settings: Settings) -> list[str]:
@@ -334,6 +344,8 @@ def _write(
         seconds=time.perf_counter() - began,
         versions=versions(),
         data=_data_name(bench),
+        precision=None if floor else precision_name(bench.autocast),
+        encoder_options={} if floor else bench.encoder_options,
     )
     return read_unit(write_unit(bench.run, unit, scores, predictions))
 
@@ -362,9 +374,3 @@ def _contamination(bench: Bench, language: str) -> dict[str, int]:
             "align again",
         )
     return {"hits": count_hits(texts, np.load(path)), "size": len(texts)}
-
-
-def _plain(options: Any) -> dict[str, Any]:
-    """Options as JSON values, without where the data lies: that is in the data's digest."""
-    values = asdict(options) if is_dataclass(options) and not isinstance(options, type) else {}
-    return {name: value for name, value in values.items() if name not in ("data", "train")}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
+from typing import Any
 
 from otx.config import Settings, parse_objective
 from otx.contracts import Corpus, Encoder
@@ -73,7 +75,9 @@ def frozen_copy(encoder: Encoder) -> Encoder:
 def weighted_names(settings: Settings) -> list[tuple[float, str]]:
     """Weight and name of every term: those asked for, and ``keep-close`` unless it is among them or weighs nothing."""
     wanted = [parse_objective(text) for text in settings.align.objective]
-    if settings.align.keep_close > 0 and all(name != KEEP_CLOSE for _, name in wanted):
+    if settings.align.keep_close > 0 and all(
+        name.rpartition(":")[2] != KEEP_CLOSE for _, name in wanted
+    ):
         wanted.append((settings.align.keep_close, KEEP_CLOSE))
     return wanted
 
@@ -89,6 +93,22 @@ def make_objective(settings: Settings, registry: Registry, dimension: int) -> Co
             "no objective is given", "name one with --objective; see otx list objectives"
         )
     return Composite(parts)
+
+
+def options_in_force(settings: Settings, registry: Registry) -> dict[str, Any]:
+    """The options, defaults included, of the encoder and of every objective that is trained with."""
+    encoder = registry.find("encoder", plugin_of(settings.align.model, registry)[0])
+    objectives = [registry.find("objective", name) for _, name in weighted_names(settings)]
+    return {
+        entry.name: plain_options(settings.options_for(entry)) for entry in [encoder, *objectives]
+    }
+
+
+def plain_options(options: Any) -> dict[str, Any]:
+    """Options as JSON values, without where data lies: that is in the data's digest."""
+    values = asdict(options) if is_dataclass(options) and not isinstance(options, type) else {}
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return {name: value for name, value in plain.items() if name not in ("data", "train")}
 
 
 def gather(

@@ -38,6 +38,11 @@ def choose_autocast(name: str, device: torch.device) -> torch.dtype | None:
     return None
 
 
+def precision_name(autocast: torch.dtype | None) -> str:
+    """``float32``, or the type that autocast makes of it: ``bfloat16``."""
+    return str(autocast or torch.float32).removeprefix("torch.")
+
+
 def seed_step(seed: int, step: int) -> None:
     """Set torch's random state as a pure function of (seed, step): a resumed run draws what an unbroken one draws."""
     torch.manual_seed((seed * 1_000_003 + step * 7_919 + 12_345) % _SEED_SPACE)

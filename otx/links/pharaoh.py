@@ -83,7 +83,7 @@ def read_gold(gold: Path, sentences: Path | None = None, index_base: int = 0) ->
     either of them gzip or plain. Raises DataError, naming file and line, for a missing file, an
     unreadable line, a link to a word that is not there, and files of unequal length.
     """
-    sentences = _beside(gold) if sentences is None else sentences
+    sentences = sentences_of(gold) if sentences is None else sentences
     rows, texts = _lines(gold), _lines(sentences)
     if len(texts) != len(rows):
         raise DataError(f"{sentences} has {len(texts)} lines but {gold} has {len(rows)}")
@@ -125,7 +125,8 @@ def write_links(path: Path, links: Iterable[Links], *, index_base: int = 0) -> N
     path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
 
-def _beside(gold: Path) -> Path:
+def sentences_of(gold: Path) -> Path:
+    """The file of sentences that belongs to a file of gold links."""
     stem = gold.name.removesuffix(".gz").removesuffix(".gold")
     plain, packed = gold.with_name(f"{stem}.src-tgt"), gold.with_name(f"{stem}.src-tgt.gz")
     return packed if packed.exists() and not plain.exists() else plain

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from otx.errors import DataError, UsageError
-from otx.runs.folder import RunFolder, all_runs
+from otx.runs.folder import RunFolder, all_runs, untouched_runs
 from otx.runs.notes import table_notes
-from otx.runs.results import evaluated_tasks, read_scores, read_units
+from otx.runs.results import EvalUnit, evaluated_tasks, read_scores, read_units
 from otx.runs.rows import adjusted, floor_row, system_row
 from otx.runs.selection import Match, Result, matches
 from otx.runs.statistics import CONFIDENCE, Replicated, Resampling, clusters_of
@@ -57,7 +57,9 @@ def compare(
     infos = [tasks[name] for name in sorted(wanted) if name in tasks]
     _refuse_unknown(metrics, infos)
     tables = [
-        table for info in infos for table in _tables(held, systems, info, metrics, samples, seed)
+        table
+        for info in infos
+        for table in _tables(held, _floors(runs), systems, info, metrics, samples, seed)
     ]
     return Comparison(
         {system.label: tuple(run.name for run in system.runs) for system in systems},
@@ -69,6 +71,12 @@ def compare(
         ),
         CONFIDENCE,
     )
+
+
+def _floors(runs: Sequence[RunFolder]) -> list[EvalUnit]:
+    """What was measured without an encoder: it lies with the untouched encoders beside the runs."""
+    beside = [r for root in sorted({run.path.parent for run in runs}) for r in untouched_runs(root)]
+    return [unit for run in beside for unit in read_units(run) if unit.floor]
 
 
 def runs_to_compare(root: Path, names: Sequence[str]) -> list[RunFolder]:
@@ -94,13 +102,14 @@ def _refuse_unknown(metrics: Sequence[str], infos: Sequence[TaskInfo]) -> None:
 
 def _tables(
     held: Mapping[str, Sequence[Result]],
+    floors: Sequence[EvalUnit],
     systems: Sequence[System],
     info: TaskInfo,
     metrics: Sequence[str],
     samples: int,
     seed: int,
 ) -> list[Table]:
-    found = [match for match in matches(systems, held, info) if match.results]
+    found = [match for match in matches(systems, held, floors, info) if match.results]
     options = [match.options for match in found]
     telling = [
         name

@@ -96,7 +96,8 @@ class RunFolder:
     def untouched(cls, root: Path, model: str, digest: str) -> RunFolder:
         """The folder for results of an encoder as it came, opened or made.
 
-        Its record has ``model`` and ``model_digest``, which is the encoder's ``digest``.
+        Its record has ``model``, where the encoder was last found, and ``model_digest``, which is
+        the encoder's ``digest``.
         """
         path = root / f"{UNTOUCHED}{_as_stem(Path(model).name or model)}-{digest[:8]}"
         if not (path / RECORD).exists():
@@ -112,7 +113,10 @@ class RunFolder:
                 "model_digest": digest,
             }
             _write_record(path, record)
-        return cls(path)
+        run = cls(path)
+        if run.record["model"] != model:
+            run.update(model=model)
+        return run
 
     @property
     def name(self) -> str:

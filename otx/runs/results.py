@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,11 @@ class EvalUnit:
 
     ``metrics``: fractions by name. ``key``: hash of everything that the numbers depend on.
     ``training_digest``: None for a probe. ``floor``: name of a baseline without an encoder, or
-    None. ``options``: the task's, without places. ``contamination``: ``hits`` of the ``size``
-    tested texts that occur in the run's bitext. ``seconds``: wall time. ``data``: where the tested
-    data lay, for people. ``written``: UTC time, set by ``write_unit``.
+    None. ``options``: the task's, without places. ``precision``: what the encoder ran in
+    ("float32", or what autocast made of it), None for a floor. ``encoder_options``: the encoder
+    plugin's. ``contamination``: ``hits`` of the ``size`` tested texts that occur in the run's
+    bitext. ``seconds``: wall time. ``data``: where the tested data lay, for people. ``written``:
+    UTC time, set by ``write_unit``.
     """
 
     task: str
@@ -55,6 +57,8 @@ class EvalUnit:
     seconds: float
     versions: Mapping[str, str]
     data: str | None = None
+    precision: str | None = None
+    encoder_options: Mapping[str, Any] = field(default_factory=dict)
     written: str = ""
     schema: int = SCHEMA
 

@@ -16,8 +16,8 @@ from otx.runs.systems import System
 from otx.types import TaskInfo
 
 Result = tuple[RunFolder, EvalUnit]
-Variant = tuple[str, str, str | None]
-"""(task version, digest of the data, digest of the training): what must be equal in a column."""
+Variant = tuple[str, str, str | None, str | None, str]
+"""(task version, digest of the data, of the training, precision, encoder options): equal in a column."""
 DataNames = dict[tuple[str, str], str | None]
 """(language, digest of the data) -> what people call the data."""
 
@@ -44,36 +44,49 @@ class Match:
 
 
 def matches(
-    systems: Sequence[System], results: Mapping[str, Sequence[Result]], task: TaskInfo
+    systems: Sequence[System],
+    results: Mapping[str, Sequence[Result]],
+    floors: Sequence[EvalUnit],
+    task: TaskInfo,
 ) -> list[Match]:
     """The results of one task, by data and options, each matched over systems.
 
-    ``results``: those of every system by its label, of any task.
+    ``results``: those of every system by its label, of any task; ``floors``: those without an
+    encoder, of any task, which stand beside the results of the same data and options.
 
     Raises DataError naming what differs where a system's results cannot be compared with its
     baseline's, or with those of another system in the same language.
     """
     held = {
-        label: [(run, unit) for run, unit in found if unit.task == task.name]
+        label: [(run, unit) for run, unit in found if unit.task == task.name and not unit.floor]
         for label, found in results.items()
     }
     names = _data_names(held)
+    known = [unit for unit in floors if (unit.language, unit.data_digest) in names]
     grouped: dict[str, dict[str, list[Result]]] = {}
     for label, found in held.items():
         for run, unit in found:
             setting = _setting(unit, names)
             grouped.setdefault(setting, {}).setdefault(label, []).append((run, unit))
     _refuse_strangers(systems, held, list(grouped.values()), task.name)
-    return [_matched(grouped[setting], names, task) for setting in sorted(grouped)]
+    return [
+        _matched(grouped[setting], [u for u in known if _setting(u, names) == setting], names, task)
+        for setting in sorted(grouped)
+    ]
 
 
-def _matched(held: Mapping[str, Sequence[Result]], names: DataNames, task: TaskInfo) -> Match:
+def _matched(
+    held: Mapping[str, Sequence[Result]],
+    floors: Sequence[EvalUnit],
+    names: DataNames,
+    task: TaskInfo,
+) -> Match:
     everything = [result for results in held.values() for result in results]
     first = everything[0][1]
     match = Match(task.name, names[first.language, first.data_digest], first.options)
-    for language in sorted({unit.language for _, unit in everything if unit.floor is None}):
+    for language in sorted({unit.language for _, unit in everything}):
         here = {
-            label: [r for r in results if r[1].language == language and r[1].floor is None]
+            label: [r for r in results if r[1].language == language]
             for label, results in held.items()
         }
         here = {label: results for label, results in here.items() if results}
@@ -85,7 +98,7 @@ def _matched(held: Mapping[str, Sequence[Result]], names: DataNames, task: TaskI
                     seeds[unit.alignment_seed, unit.head_seed] = run, unit
                 else:
                     match.left_out += 1
-        for _, unit in everything:
+        for unit in floors:
             if unit.floor and unit.language == language and _variant(unit)[:2] == variant[:2]:
                 match.floors.setdefault(unit.floor, {})[language] = unit
     return match
@@ -137,6 +150,8 @@ def _differ(
         "task version": (a.task_version, b.task_version),
         "data": (f"{a.data or ''} {a.data_digest[:8]}", f"{b.data or ''} {b.data_digest[:8]}"),
         "training": (str(a.training_digest)[:8], str(b.training_digest)[:8]),
+        "precision": (a.precision, b.precision),
+        "encoder options": (dict(a.encoder_options), dict(b.encoder_options)),
         **{k: (a.options.get(k), b.options.get(k)) for k in {*a.options, *b.options}},
     }
     said = [
@@ -151,7 +166,8 @@ def _differ(
 
 
 def _variant(unit: EvalUnit) -> Variant:
-    return unit.task_version, unit.data_digest, unit.training_digest
+    options = json.dumps(unit.encoder_options, sort_keys=True)
+    return unit.task_version, unit.data_digest, unit.training_digest, unit.precision, options
 
 
 def _setting(unit: EvalUnit, names: DataNames) -> str:

@@ -11,6 +11,10 @@ from otx.errors import UsageError
 from otx.runs.folder import RunFolder, untouched_runs
 
 _OTHER_TABLES = ("align", "eval", "compare", "plugins", "runs")
+_NOT_THE_ALIGNMENT = (
+    "seed", "corpus", "links", "gold", "index_base", "device", "dtype", "checkpoint_every", "keep_checkpoints",
+)  # fmt: skip
+"""Settings of an alignment that change no weight, or that digests say better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +99,14 @@ def _essence(run: RunFolder, tasks: Collection[str]) -> str:
     if record["kind"] != "align":
         return run.name
     settings = record["settings"]
-    align = {name: value for name, value in settings.get("align", {}).items() if name != "seed"}
+    align = {k: v for k, v in settings.get("align", {}).items() if k not in _NOT_THE_ALIGNMENT}
     others = {*_OTHER_TABLES, *tasks}
-    options = {name: table for name, table in settings.items() if name not in others}
+    given = {name: table for name, table in settings.items() if name not in others}
+    options = record.get("options", given), record.get("precision")
+    links = {k: v for k, v in record.get("files", {}).items() if k.startswith("links")}
     texts = [(c["source"], c["pivot"], c.get("fingerprint")) for c in record.get("corpora", [])]
     before = record.get("model_digest_before")
-    return json.dumps([align, options, texts, before], sort_keys=True)
+    return json.dumps([align, options, links, texts, before], sort_keys=True)
 
 
 def _labelled(groups: Sequence[tuple[RunFolder, ...]]) -> list[System]:

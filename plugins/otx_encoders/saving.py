@@ -11,6 +11,9 @@ import torch
 
 from otx_encoders.quiet import quiet
 
+_PROVENANCE = {"_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"}
+"""What a configuration says of its past; weights are float32 here whatever they were stored in."""
+
 
 def save(model: Any, tokenizer: Any, folder: Path, dimension: int, max_length: int) -> None:
     """Write weights, configuration, tokenizer, and what Sentence Transformers wants besides.
@@ -41,7 +44,11 @@ def save(model: Any, tokenizer: Any, folder: Path, dimension: int, max_length: i
 
 
 def digest(model: Any, tokenizer: Any) -> str:
-    """A hash of every weight's name, type, shape and values, and of the tokenizer's rules."""
+    """A hash of all that an encoder's numbers depend on: weights, configuration and tokenizer.
+
+    Every weight's name, type, shape and values; the configuration without what only says where it
+    came from; the tokenizer's rules and length limit.
+    """
     content = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         content.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
@@ -49,5 +56,8 @@ def digest(model: Any, tokenizer: Any) -> str:
         content.update(plain.view(torch.uint8).numpy())
     # The truncation and padding that a tokenizer was last asked for are no part of it.
     rules = json.loads(tokenizer.backend_tokenizer.to_str()) | {"truncation": None, "padding": None}
-    content.update(json.dumps(rules, sort_keys=True).encode())
+    configuration = model.config.to_dict()
+    behaviour = {key: configuration[key] for key in configuration.keys() - _PROVENANCE}
+    parts = [rules, tokenizer.model_max_length, behaviour]
+    content.update(json.dumps(parts, sort_keys=True, default=str).encode())
     return content.hexdigest()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,33 @@ def test_a_run_is_evaluated_behind_its_untouched_encoder_and_only_once(
     assert all(unit["count"] == 100 and unit["contamination"]["hits"] == 0 for unit in first)
     assert otx(EVALUATE) == 0
     assert [unit["written"] for unit in units(capfd)] == [unit["written"] for unit in first]
+
+
+def test_an_encoder_that_moved_is_found_and_its_place_is_not_taken_by_another(
+    tiny_model: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    one = ["eval", "retrieval", "--quiet", "--languages", "de", "--json", "--model"]
+    shutil.copytree(tiny_model, "ckpt")
+    assert otx([*one, "ckpt"]) == 0
+    first = units(capfd)[0]
+    shutil.move("ckpt", "old/ckpt")
+    shutil.copytree("old/ckpt", "ckpt")
+    tensors = load_file("ckpt/model.safetensors")
+    tensors = {name: torch.randn_like(tensor) for name, tensor in tensors.items()}
+    save_file(tensors, "ckpt/model.safetensors", metadata={"format": "pt"})
+    assert otx([*one, "ckpt"]) == 0
+    other = units(capfd)[0]
+    assert otx([*one, "old/ckpt", "--set", "retrieval.neighbours=3"]) == 0
+    again = units(capfd)[0]
+    assert again["run"] == first["run"] != other["run"]
+    assert again["model_digest"] == first["model_digest"] != other["model_digest"]
+    assert again["metrics"]["accuracy"] == first["metrics"]["accuracy"]
+    record = json.loads(Path("runs", first["run"], "run.json").read_text())
+    assert record["model"] == "old/ckpt"
 
 
 @pytest.mark.usefixtures("aligned")

@@ -179,6 +179,8 @@ def test_floors_stand_last_and_are_not_tested(
     assert floor["mean"] == Cell(pytest.approx(1 / 3))
     assert floor["gap"] == Cell(pytest.approx(0))
     assert floor["en change"] is None
+    compared = compare([world["s1"]], world["s2"], tasks=tasks)
+    assert [row.system for row in compared.tables[0].rows] == ["sinkhorn", "majority"]
 
 
 def test_what_was_not_evaluated_is_said(

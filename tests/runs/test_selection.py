@@ -18,7 +18,8 @@ def matched(tasks: dict[str, TaskInfo]) -> Callable[..., list[Match]]:
     def match(*runs: RunFolder, task: TaskInfo = tasks["nli"]) -> list[Match]:
         systems = systems_of(runs, None, tasks)
         results = {s.label: [(r, u) for r in s.runs for u in read_units(r)] for s in systems}
-        return matches(systems, results, task)
+        floors = [unit for run in runs for unit in read_units(run) if unit.floor]
+        return matches(systems, results, floors, task)
 
     return match
 
@@ -55,6 +56,8 @@ def test_results_of_equal_things_meet(matched: Make, pair: Any, add: Make) -> No
     [
         ({"data_digest": "new"}, r"nli in de: .*they differ in data \(nli-de and new\)"),
         ({"task_version": "2"}, r"task version \(1 and 2\)"),
+        ({"precision": "bfloat16"}, r"precision \(None and bfloat16\)"),
+        ({"encoder_options": {"layer": 3}}, r"encoder options \(\{\} and \{'layer': 3\}\)"),
         ({"training_digest": "more"}, r"training \(trained and more\)"),
         ({"options": {"batch": 8}}, r"batch \(None and 8\)"),
     ],

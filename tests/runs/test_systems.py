@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -73,6 +74,36 @@ def test_a_tasks_options_say_nothing_about_alignment(
     for number, run in enumerate(runs):
         run.update(settings={**run.record["settings"], table: {"epsilon": number}})
     assert (len(systems_of(runs, None, {"nli"})) == 1) == one_system
+
+
+def test_what_changes_no_weight_makes_no_other_system(make_run: Make) -> None:
+    runs = [make_run("a"), make_run("b", seed=2), make_run("c", seed=3)]
+    runs[1].record["settings"]["align"]["device"] = "cpu"
+    runs[2].record["settings"]["align"] |= {"corpus": ["./elsewhere"], "checkpoint_every": 7}
+    (system,) = systems_of(runs, None, {})
+    assert len(system.runs) == 3
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"files": {"links de": "other"}},
+        {"options": {"sinkhorn": {"epsilon": 0.2}}},
+        {"precision": "bfloat16"},
+    ],
+)
+def test_what_digests_and_options_tell_apart_are_two_systems(
+    make_run: Make, fields: dict[str, Any]
+) -> None:
+    same = {
+        "files": {"links de": "one", "gold": "g"},
+        "options": {"sinkhorn": {"epsilon": 0.1}},
+        "precision": "float32",
+    }
+    runs = [make_run("a", **same), make_run("b", seed=2, **{**same, **fields})]
+    assert len(systems_of(runs, None, {})) == 2
+    again = make_run("c", seed=3, **{**same, "files": {"links de": "one", "gold": "h"}})
+    assert len(systems_of([runs[0], again], None, {})) == 1
 
 
 def test_the_same_seed_again_is_no_further_seed(make_run: Make) -> None:

@@ -102,6 +102,27 @@ def test_nothing_is_written_to_the_screen(checkpoint: Any, tmp_path: Path, capfd
     assert transformers.logging.is_progress_bar_enabled() == bars
 
 
+@pytest.mark.parametrize(
+    ("file", "key", "value"),
+    [
+        ("config.json", "hidden_act", "relu"),
+        ("config.json", "attention_probs_dropout_prob", 0.4),
+        ("config.json", "id2label", {"0": "neutral", "1": "entailment"}),
+        ("tokenizer_config.json", "model_max_length", 17),
+    ],
+)
+def test_the_digest_tells_what_the_weights_do_not(
+    copied: Any, file: str, key: str, value: Any
+) -> None:
+    folder = copied("BertModel")
+    before = opened(folder).digest()
+    content = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps({**content, "_name_or_path": "elsewhere"}))
+    assert opened(folder).digest() == before
+    (folder / file).write_text(json.dumps({**content, key: value}))
+    assert opened(folder).digest() != before
+
+
 def test_the_digest_tells_weights_and_tokenizers_apart(checkpoint: Any, copied: Any) -> None:
     encoder = opened(checkpoint("BertModel"))
     before = encoder.digest()
