@@ -1,12 +1,14 @@
 """Settings: defaults, then otx.toml, then a recipe, then flags; typed, each value with its origin.
 
-Paths in settings count from the folder where the command is run.
+Paths in settings count from the folder where the command is run, but for ``runs.folder`` where otx.toml or nobody sets
+it: a project has one folder of runs, beside its otx.toml, wherever in it one works.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,21 +98,24 @@ def load_settings(
     gathered = _Gathered()
     file = find_file(start or Path.cwd())
     if file is not None:
-        for dotted, value, origin in read_file(file):
-            gathered.put(dotted, value, origin)
+        gathered.layer(read_file(file))
     if recipe is not None:
-        for dotted, value, _ in read_file(recipe):
-            if not dotted.startswith("recipe."):
-                gathered.put(dotted, value, f"recipe {recipe.stem}")
-    for dotted, value in (flags or {}).items():
-        if value is not None and value != () and value != []:
-            gathered.put(dotted, value, f"--{dotted.rpartition('.')[2].replace('_', '-')}")
+        whence = f"recipe {recipe.stem}"
+        named = (entry[:2] for entry in read_file(recipe) if not entry[0].startswith("recipe."))
+        gathered.layer([(dotted, value, whence) for dotted, value in named])
+    gathered.layer(
+        [
+            (dotted, value, f"--{dotted.rpartition('.')[2].replace('_', '-')}")
+            for dotted, value in (flags or {}).items()
+            if value is not None and value != () and value != []
+        ]
+    )
     for text in sets:
         dotted, equals, value = text.partition("=")
         if not equals:
             raise UsageError(f"--set '{text}' sets nothing", "write --set table.key=value")
-        gathered.put(dotted.strip(), parse_value(value.strip()), "--set")
-    return gathered.settings(file)
+        gathered.layer([(dotted.strip(), parse_value(value.strip()), "--set")])
+    return _anchored(gathered.settings(file))
 
 
 def settings_from(record: Mapping[str, Mapping[str, Any]], origin: str) -> Settings:
@@ -122,12 +127,35 @@ def settings_from(record: Mapping[str, Mapping[str, Any]], origin: str) -> Setti
     return gathered.settings(None)
 
 
+def _anchored(settings: Settings) -> Settings:
+    origin = settings.origin("runs.folder")
+    if settings.file is None or origin in ("--folder", "--set") or origin.startswith("recipe"):
+        return settings
+    folder = Path(os.path.relpath(settings.file.parent / settings.runs.folder))
+    return dataclasses.replace(
+        settings, runs=dataclasses.replace(settings.runs, folder=str(folder))
+    )
+
+
 class _Gathered:
     """Values by table and key, later ones over earlier ones, with their origins."""
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[str, Any]] = {}
         self.given: dict[str, str] = {}
+
+    def layer(self, entries: Iterable[tuple[str, Any, str]]) -> None:
+        """Set what one place gives: dotted keys, values and origins.
+
+        Epochs that are given over steps of a place before, a recipe say, take them back.
+        """
+        entries = list(entries)
+        given = {dotted for dotted, _, _ in entries}
+        if "align.epochs" in given and "align.steps" not in given:
+            self.tables.get("align", {}).pop("steps", None)
+            self.given.pop("align.steps", None)
+        for entry in entries:
+            self.put(*entry)
 
     def put(self, dotted: str, value: Any, origin: str) -> None:
         """Set one key; a third part of ``dotted`` is a key in a value that is itself a table."""

@@ -36,15 +36,16 @@ class AlignSettings:
         noise, and the aligned words come out better (docs/results/defaults.md).
     sampling: language pairs drawn in ``proportional`` or ``equal`` shares.
     every_pair: every optimiser step draws one micro-batch from every language pair.
-    heldout: pivot sentences of each language pair that are held out for the guards, at most.
+    heldout: pivot sentences of each language pair that are held out, at most: the guards report on one half, the other
+        is kept for choosing by.
     checkpoint_every: steps between checkpoints.
     keep_checkpoints: checkpoints that are kept.
     max_length: sub-words of a sentence; longer ones are cut, never inside a word, and counted.
     word_vector: which sub-words make a word's vector, in the guards and where training links are sought: ``last``,
         ``first`` or ``mean``.
     layer: hidden layer that the guards measure (-1 = last).
-    links: Pharaoh file of word links, the pivot's word second (``xx:FILE,yy:FILE`` for several); without it, mutual
-        nearest neighbours of the untouched encoder.
+    links: Pharaoh file of word links, the pivot's word second (``xx:FILE,yy:FILE`` for several corpora, by source
+        language or name); without it, mutual nearest neighbours of the untouched encoder.
     links_layer: hidden layer in which neighbours are sought.
     max_bad: share of refused lines at which a corpus is refused.
     drop_duplicates: leave out a pair that came before.

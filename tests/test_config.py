@@ -101,9 +101,26 @@ def test_the_file_is_sought_upwards(folder: Path, monkeypatch: pytest.MonkeyPatc
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
     settings = load_settings()
-    assert settings.runs.folder == "elsewhere"
+    assert settings.runs.folder == "../../elsewhere"
     assert settings.origin("runs.folder") == "../../otx.toml:2"
-    assert load_settings(start=folder).runs.folder == "elsewhere"
+    assert load_settings(sets=["runs.folder=here"]).runs.folder == "here"
+    write(folder / "otx.toml", "[align]\nlr = 1\n")
+    assert load_settings().runs.folder == "../../runs"
+    monkeypatch.chdir(folder)
+    assert load_settings().runs.folder == "runs"
+
+
+def test_epochs_take_back_the_steps_of_a_layer_below(folder: Path) -> None:
+    recipe = write(folder / "long.toml", "[align]\nsteps = 100\n")
+    assert load_settings(recipe=recipe).align.steps == 100
+    for layer in ({"flags": {"align.epochs": 2.0}}, {"sets": ["align.epochs=2"]}):
+        settings = load_settings(recipe=recipe, **layer)
+        assert (settings.align.steps, settings.align.epochs) == (None, 2.0)
+        again = settings_from(settings.as_dict(), "the record")
+        assert again.align == settings.align
+    both = load_settings(recipe=recipe, sets=["align.epochs=2", "align.steps=7"]).align
+    assert (both.steps, both.epochs) == (7, 2.0)
+    assert settings_from(load_settings(recipe=recipe).as_dict(), "it").align.steps == 100
 
 
 def test_lines_are_found_in_every_way_to_write_a_key(folder: Path) -> None:

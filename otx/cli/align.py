@@ -92,10 +92,6 @@ def align(
         if steps is not None and epochs is not None:
             raise UsageError("--steps and --epochs exclude one another", "give one of them")
         settings, host = open_project(flags, sets or [], recipe)
-        if epochs is not None:
-            # A recipe's or otx.toml's steps would go before them.
-            whole = dataclasses.replace(settings.align, steps=None)
-            settings = dataclasses.replace(settings, align=whole)
         from otx.engine import align as engine
 
         with reporter() as report:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,9 +12,12 @@ from otx.cli.complete import runs, tasks
 from otx.cli.output import columns, screen
 from otx.cli.progress import reporter
 from otx.cli.project import open_project
+from otx.config import load_settings
 from otx.errors import UsageError
+from otx.options import field_types
 
 if TYPE_CHECKING:
+    from otx.registry import Entry
     from otx.runs.folder import RunFolder
     from otx.runs.results import EvalUnit
 
@@ -45,6 +49,9 @@ def evaluate(
         int | None, typer.Option(help="Train on this many examples only.")
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds of the task heads: 1,2,3.")] = None,
+    index_base: Annotated[
+        int | None, typer.Option(help="What gold word links count from: 0 or 1.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1.")] = None,
     sets: Annotated[
         list[str] | None, typer.Option("--set", help="Any key of otx.toml: table.key=value.")
@@ -61,12 +68,24 @@ def evaluate(
         "eval.seeds": _numbers(seeds) if seeds else None,
         "align.device": device,
     }
-    for name in task:
-        flags |= {f"{name}.data": data, f"{name}.train": train, f"{name}.train_limit": train_limit}
+    wanted = {
+        "data": data,
+        "train": train,
+        "train_limit": train_limit,
+        "index_base": index_base,
+    }
     settings, host = open_project(flags, sets or [])
-    for name in task:
-        entry = host.registry.find("task", name)
+    entries = [host.registry.find("task", name) for name in task]
+    settings = load_settings(flags=flags | _options_of(entries, wanted), sets=sets or [])
+    for entry in entries:
         settings.options_for(entry)
+    from pathlib import Path
+
+    from otx.runs.folder import RunFolder
+
+    root = Path(settings.runs.folder)
+    for name in run or []:
+        RunFolder.open(root, name)
     from otx.engine.evaluate import evaluate as run_tasks
     from otx.engine.evaluate import targets_of
 
@@ -76,6 +95,23 @@ def evaluate(
     if json:
         return screen.json([{"run": at.name, **dataclasses.asdict(unit)} for at, unit in found])
     screen.result(_table(found))
+
+
+def _options_of(entries: Sequence[Entry], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Each flag that was given, as the option of every task that has it. Raises UsageError if none has."""
+    found: dict[str, Any] = {}
+    for key, value in wanted.items():
+        if value is None:
+            continue
+        having = [e for e in entries if e.options is not None and key in field_types(e.options)]
+        if not having:
+            names = " or ".join(entry.name for entry in entries)
+            raise UsageError(
+                f"--{key.replace('_', '-')} means nothing to {names}",
+                "leave it out; see otx list tasks --json",
+            )
+        found |= {f"{entry.name}.{key}": value for entry in having}
+    return found
 
 
 def _numbers(text: str) -> list[int]:

@@ -103,11 +103,23 @@ class TokenisedPairs:
         return _side(found, "source"), _side(found, "pivot"), found["line"]
 
     def problems(self) -> list[Problem]:
-        """The pairs that are never drawn."""
-        empty = np.flatnonzero((self.lengths == 0).any(axis=1))
-        lines = self._rows[empty]["line"] if len(empty) else []
-        reason = "a side has no word that the tokenizer and the length limit leave"
-        return [Problem(self._name, line, "wordless", reason) for line in lines]
+        """The pairs that are never drawn, and those of which words were cut off."""
+        empty = (self.lengths == 0).any(axis=1)
+        cut = self._column("source_cut") + self._column("pivot_cut")
+        reasons = {
+            "wordless": (empty, "a side has no word that the tokenizer and the length limit leave"),
+            "cut": (~empty & (cut > 0), "{} words are beyond the length limit (align.max_length)"),
+        }
+        lines = self._column("line")
+        return [
+            Problem(self._name, int(lines[row]), kind, reason.format(int(cut[row])))
+            for kind, (found, reason) in reasons.items()
+            for row in np.flatnonzero(found)
+        ]
+
+    def _column(self, name: str) -> np.ndarray:
+        column: np.ndarray = self._rows.data.column(name).to_numpy()
+        return column
 
 
 def tokenise(corpus: Corpus, encoder: Encoder, cache: Path) -> TokenisedPairs:

@@ -52,6 +52,8 @@ from otx.types import Loss
 
 HASHES = "bitext-hashes.npy"
 DESCRIBED_LINES = 8
+UNKNOWN_SHOWN = 0.01
+"""Share of unknown sub-words above which a language is named."""
 
 
 class AlignJob:
@@ -144,6 +146,8 @@ def align(
         encoder, objective, material = _prepare(settings, host, reporter, device)
         job = AlignJob(settings, encoder, objective, material)
         outline = make_outline(settings, encoder, material)
+        for line in what_is_unusual(encoder, outline):
+            reporter.notice(line)
         digest = encoder.digest()
         options = options_in_force(settings, host.registry)
         run = resume or _new_run(root, name, settings, encoder, digest, material, outline, options)
@@ -170,7 +174,10 @@ def plan(settings: Settings, host: PluginHost, reporter: Reporter) -> Outline:
     """What ``align`` would do, writing no run folder (``--dry-run``)."""
     device = choose_device(settings.align.device)
     encoder, _, material = _prepare(settings, host, reporter, device)
-    return make_outline(settings, encoder, material)
+    outline = make_outline(settings, encoder, material)
+    for line in what_is_unusual(encoder, outline):
+        reporter.notice(line)
+    return outline
 
 
 def _prepare(
@@ -215,6 +222,24 @@ def make_outline(settings: Settings, encoder: Encoder, material: Material) -> Ou
         )
     ]
     return Outline(corpora, steps, trainable(encoder), 3 * size / 1e6)
+
+
+def what_is_unusual(encoder: Encoder, outline: Outline) -> list[str]:
+    """The encoder's notes on its checkpoint, what was cut, and languages that its tokenizer hardly knows."""
+    lines = [str(note) for note in getattr(encoder, "notes", [])]
+    for corpus in outline.corpora:
+        for language, cut in corpus["cut_sides"].items():
+            if cut:
+                lines.append(
+                    f"{corpus['name']}: {cut:,} of {corpus['pairs']:,} {language} sentences are cut at "
+                    f"{encoder.max_length} sub-words (align.max_length)"
+                )
+        for language, share in corpus["unknown_rate"].items():
+            if share > UNKNOWN_SHOWN:
+                lines.append(
+                    f"{corpus['name']}: the tokenizer does not know {share:.1%} of the {language} sub-words"
+                )
+    return lines
 
 
 def _new_run(

@@ -102,6 +102,8 @@ def evaluate(
             encoder, encoder_options = _encoder_of(run, host, settings)
             encoder.module.to(device).eval()
             _refuse_another(run, encoder)
+            for note in getattr(encoder, "notes", []):
+                reporter.notice(str(note))
             digest, autocast = encoder.digest(), choose_autocast(settings.align.dtype, device)
             for task, option in zip(made, options, strict=True):
                 bench = Bench(

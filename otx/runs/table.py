@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from otx.data.languages import language_of
+
 SCHEMA = 1
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-\w+)?")
 
@@ -127,7 +129,8 @@ def columns_of(
     columns = [Column(language, "language", (language,), better) for language in languages]
     others = tuple(language for language in languages if language != source)
     coded = others if all(_LANGUAGE.fullmatch(language) for language in others) else ()
-    seen = tuple(language for language in coded if language.partition("-")[0] in bitext)
+    aligned = {language_of(code) for code in bitext}
+    seen = tuple(language for language in coded if language_of(language) in aligned)
     unseen = tuple(language for language in coded if language not in seen)
     means = {
         "mean": languages,

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from otx.data.languages import two_letters
 from otx.errors import DataError
 from otx.types import Example
 from otx_tasks.files import existing, plain_name, read_lines
-from otx_tasks.languages import two_letters
 
 PIVOT = "en"
 NAMES = (

@@ -27,8 +27,13 @@ def test_lengths_are_of_whole_rows_and_zero_where_no_word_is_left(
 ) -> None:
     pairs = tokenise(corpus(PAIRS), encoder(max_length=10), tmp_path)
     assert pairs.lengths.tolist() == [[6, 5], [4, 5], [6, 3], [0, 0]]
-    (problem,) = pairs.problems()
-    assert (problem.line, problem.kind) == (4, "wordless")
+    wordless, *cut = pairs.problems()
+    assert (wordless.line, wordless.kind) == (4, "wordless")
+    assert {problem.kind for problem in cut} <= {"cut"}
+    rows = [pairs.rows(np.array([row])) for row in range(3)]
+    lost = {line[0]: one[0].cut + other[0].cut for one, other, line in rows}
+    told = {problem.line: int(problem.reason.split()[0]) for problem in cut}
+    assert told == {line: words for line, words in lost.items() if words}
 
 
 def test_cuts_and_unknown_subwords_are_counted_by_language(corpus, encoder, tmp_path: Path) -> None:

@@ -12,6 +12,13 @@ def names(languages: list[str], bitext: set[str], better: bool = True) -> list[s
     return [column.name for column in columns]
 
 
+@pytest.mark.parametrize("code", ["zh", "zh-CN", "zho_Hant", "cmn"])
+def test_a_region_or_a_script_does_not_make_a_language_unseen(code: str) -> None:
+    columns = columns_of(("en", "de", "fr", "th", "zh"), "en", frozenset({code, "deu_Latn"}), True)
+    groups = {column.name: column.languages for column in columns}
+    assert groups["with bitext"] == ("de", "zh") and groups["without bitext"] == ("fr", "th")
+
+
 def test_languages_then_means_then_what_became_of_english() -> None:
     assert names(["en", "de", "es", "fr", "th"], {"de", "es"}) == [
         "en",

@@ -1,6 +1,6 @@
 import pytest
 
-from otx_tasks.languages import two_letters
+from otx.data.languages import two_letters
 
 
 @pytest.mark.parametrize(

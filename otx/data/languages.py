@@ -22,3 +22,8 @@ def two_letters(code: str) -> str:
     base, dash, region = code.replace("_", "-").partition("-")
     short = _TWO_LETTERS.get(base.lower(), base.lower())
     return short if (short, region) == ("zh", "CN") else f"{short}{dash}{region}"
+
+
+def language_of(code: str) -> str:
+    """The language alone, without script or region: ``zh-TW``, ``zho_Hant`` and ``cmn`` are all ``zh``."""
+    return two_letters(code).partition("-")[0]
