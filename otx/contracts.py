@@ -133,6 +133,10 @@ class Task(Protocol):
         """The tested sentences, as they might occur in a bitext."""
         ...
 
+    def score(self, prediction: Any, example: Example) -> Score:
+        """The sufficient statistics of one prediction."""
+        ...
+
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
         """What should be known of these scores: cut sentences, chance level, an index base that was guessed."""
         ...
@@ -141,8 +145,8 @@ class Task(Protocol):
 class ProbeTask(Task, Protocol):
     """A task that reads the encoder only."""
 
-    def probe(self, encoder: Encoder, language: str) -> list[Score]:
-        """One score an example."""
+    def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
+        """What the encoder makes of each example, by example id, as JSON can hold it."""
         ...
 
 
@@ -189,10 +193,6 @@ class TransferTask(Task, Protocol):
 
     def decode(self, features: Sequence[Any], logits: Sequence[Tensor]) -> dict[str, Any]:
         """Predictions by example id from every feature and its (unpadded) logits."""
-        ...
-
-    def score(self, prediction: Any, example: Example) -> Score:
-        """The sufficient statistics of one prediction."""
         ...
 
     def floors(self, language: str) -> dict[str, list[Score]]:

@@ -200,8 +200,9 @@ def _probe(bench: Bench) -> list[EvalUnit]:
         if unit is None:
             bench.reporter.stage(f"{task.info.name} {language} on {bench.run.name}")
             began = time.perf_counter()
-            scores = task.probe(bench.encoder, language)
-            unit = _write(bench, key, language, None, scores, None, began)
+            found = task.probe(bench.encoder, language)
+            scores = [task.score(found[example.id], example) for example in task.examples(language)]
+            unit = _write(bench, key, language, None, scores, found, began)
         units.append(unit)
     return units
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -22,12 +23,14 @@ def csls(cosine: Tensor, neighbours: int) -> Tensor:
     return 2 * cosine - rows[:, None] - columns[None, :]
 
 
-def hits(similarity: Tensor) -> Tensor:
-    """``[N]``: whether row i of ``similarity [N, N]`` has its maximum at column i.
+def nearest(similarity: Tensor) -> Tensor:
+    """``[N]``: the column of each row's maximum in ``similarity [N, M]``, -1 for a row that holds NaN.
 
-    Of equal maxima only the first column counts, so that a collapsed encoder scores chance; NaN never hits.
+    Of equal maxima the first counts, so that a collapsed encoder finds its own sentence once.
     """
-    own = similarity.diagonal()[:, None]
-    tied_before = (similarity == own).tril(-1).any(1)
-    best: Tensor = (own >= similarity).all(1) & ~tied_before
-    return best
+    return similarity.argmax(1).masked_fill(similarity.isnan().any(1), -1)
+
+
+def hits(similarity: Tensor) -> Tensor:
+    """``[N]``: whether row i of ``similarity [N, N]`` is nearest to column i."""
+    return nearest(similarity) == torch.arange(len(similarity), device=similarity.device)

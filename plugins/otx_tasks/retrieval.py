@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,13 +12,15 @@ from torch import Tensor
 from otx.contracts import Encoder
 from otx.data.reading import reading, sentence_vectors
 from otx.errors import DataError
-from otx.links.nearest import cosine_similarity, csls, hits
+from otx.links.nearest import cosine_similarity, csls, nearest
 from otx.types import Example, Score
 from otx_tasks import infos
 from otx_tasks.embedded import HELD_OUT, sample_folder
 from otx_tasks.files import digest, folder_of
 from otx_tasks.options import RetrievalOptions
 from otx_tasks.parallel import ParallelFiles, find_parallel, read_parallel
+
+WAYS = ("to_pivot", "from_pivot", "csls_to_pivot", "csls_from_pivot")
 
 
 class RetrievalTask:
@@ -56,27 +59,39 @@ class RetrievalTask:
         """A hash of the sentences."""
         return digest(self.examples(language))
 
-    def probe(self, encoder: Encoder, language: str) -> list[Score]:
-        """Hits of every sentence in both directions, and ``cut``: words lost to the encoder's length limit."""
+    def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
+        """Of every pair, which other side's sentence each of its sides is nearest to, by id (None: no number).
+
+        And ``cut``: words of both sides that were lost to the encoder's length limit.
+        """
         examples = self.examples(language)
         with reading(encoder):
             source, source_cut = self._side(encoder, examples, "source")
             pivot, pivot_cut = self._side(encoder, examples, "pivot")
         cosine = cosine_similarity(source, pivot)
         scaled = csls(cosine, self.options.neighbours)
-        table = {
-            "to_pivot": hits(cosine),
-            "from_pivot": hits(cosine.mT),
-            "csls_to_pivot": hits(scaled),
-            "csls_from_pivot": hits(scaled.mT),
-            "cut": source_cut + pivot_cut,
-            "n": torch.ones(len(examples)),
+        found = {
+            "to_pivot": nearest(cosine),
+            "from_pivot": nearest(cosine.mT),
+            "csls_to_pivot": nearest(scaled),
+            "csls_from_pivot": nearest(scaled.mT),
         }
-        columns = {name: values.double().tolist() for name, values in table.items()}
-        return [
-            Score(e.id, e.cluster, {name: values[i] for name, values in columns.items()})
-            for i, e in enumerate(examples)
-        ]
+        ids = [*(example.id for example in examples), None]  # -1, no number, is the last
+        table: dict[str, list[Any]] = {
+            way: [ids[place] for place in places.tolist()] for way, places in found.items()
+        }
+        table["cut"] = (source_cut + pivot_cut).tolist()
+        return {
+            example.id: {name: column[row] for name, column in table.items()}
+            for row, example in enumerate(examples)
+        }
+
+    def score(self, prediction: Any, example: Example) -> Score:
+        """Hits of the pair in both directions, and ``cut``."""
+        hit = {way: float(prediction[way] == example.id) for way in WAYS}
+        return Score(
+            example.id, example.cluster, {**hit, "cut": float(prediction["cut"]), "n": 1.0}
+        )
 
     def sentences(self, language: str) -> list[str]:
         """Both sides of every pair."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from otx.contracts import Encoder
 from otx.data.reading import by_length, reading
 from otx.errors import DataError
 from otx.links.aer import aer_statistics
-from otx.links.pharaoh import GoldLinks, read_gold
+from otx.links.pharaoh import GoldLinks, format_pharaoh, parse_pharaoh, read_gold
 from otx.types import Example, Links, Score
 from otx_tasks import infos
 from otx_tasks.embedded import sample_folder
@@ -70,8 +71,8 @@ class WordAlignmentTask:
         """A hash of words and links."""
         return digest(self.examples(language))
 
-    def probe(self, encoder: Encoder, language: str) -> list[Score]:
-        """The counts that AER sums, of every pair; ``cut`` counts the words that were lost to the length limit."""
+    def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
+        """The ``links`` of every pair, as Pharaoh writes them (from 0); ``cut``: words lost to the length limit."""
         examples = self.examples(language)
         found: list[Links] = [frozenset()] * len(examples)
         cut = [0] * len(examples)
@@ -94,14 +95,15 @@ class WordAlignmentTask:
                     (x, x_mask), (y, y_mask) = ((v[place], m[place]) for v, m in sides)
                     found[index] = _links(x, x_mask, y, y_mask, options)
                     cut[index] = sources[index].cut + targets[index].cut
-        return [
-            Score(
-                example.id,
-                example.cluster,
-                {**aer_statistics(links, _gold(example)), "cut": float(lost)},
-            )
+        return {
+            example.id: {"links": format_pharaoh(GoldLinks(links, links)), "cut": lost}
             for example, links, lost in zip(examples, found, cut, strict=True)
-        ]
+        }
+
+    def score(self, prediction: Any, example: Example) -> Score:
+        """The counts that AER sums, and ``cut``."""
+        counts = aer_statistics(parse_pharaoh(prediction["links"]).sure, _gold(example))
+        return Score(example.id, example.cluster, {**counts, "cut": float(prediction["cut"])})
 
     def sentences(self, language: str) -> list[str]:
         """Both sides of every pair, their words joined."""

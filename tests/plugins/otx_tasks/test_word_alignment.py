@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from otx.errors import DataError
+from otx.types import Score
 from otx_tasks import word_alignment
 from otx_tasks.options import WordAlignmentOptions
 from otx_tasks.word_alignment import WordAlignmentTask
@@ -30,6 +32,12 @@ def task(data: Path, **options: Any) -> WordAlignmentTask:
     return WordAlignmentTask(WordAlignmentOptions(data=str(data), **options))
 
 
+def probed(task: WordAlignmentTask, encoder: Any, language: str) -> list[Score]:
+    """Scores of what was predicted, after it went through a file of JSON."""
+    found = json.loads(json.dumps(task.probe(encoder, language)))
+    return [task.score(found[example.id], example) for example in task.examples(language)]
+
+
 def words(encoder: Any, text: str, layer: int) -> np.ndarray:
     """The last sub-word of each white-space token, the sentence encoded alone, of length 1."""
     encoding = encoder.tokenizer(text.split(), is_split_into_words=True)
@@ -44,7 +52,7 @@ def words(encoder: Any, text: str, layer: int) -> np.ndarray:
 @pytest.mark.parametrize("layer", [-1, 1])
 def test_against_brute_force(folder: Path, tiny: Callable[..., Any], layer: int) -> None:
     encoder = tiny()
-    scores = task(folder, layer=layer, batch=2).probe(encoder, "ende")
+    scores = probed(task(folder, layer=layer, batch=2), encoder, "ende")
     sums = np.zeros(4)
     for score, (source, target, gold) in zip(scores, PAIRS, strict=True):
         table = words(encoder, source, layer) @ words(encoder, target, layer).T
@@ -77,7 +85,7 @@ def test_a_sentence_with_itself_has_no_error(
     text = "the bridge over Lindau was opened"
     write("same.src-tgt", f"{text} ||| {text}\n")
     write("same.gold", " ".join(f"{i}-{i}" for i in range(6)) + "\n")
-    (score,) = task(tmp_path, extraction=extraction).probe(tiny(), "same")
+    (score,) = probed(task(tmp_path, extraction=extraction), tiny(), "same")
     assert {**score.statistics} == {"a": 6, "s": 6, "a_s": 6, "a_p": 6, "cut": 0}
 
 
@@ -91,7 +99,7 @@ def test_lost_words_have_no_links_and_shift_nothing(
     (row,) = encoder.tokenise([text])
     assert 0 < row.words < 12
     alignment = task(tmp_path)
-    (score,) = alignment.probe(encoder, "same")
+    (score,) = probed(alignment, encoder, "same")
     assert score.statistics["a"] == score.statistics["a_s"] <= row.words
     assert score.statistics["cut"] == 2 * row.cut
     assert "1 pairs were cut at the encoder's length limit" in alignment.notes("same", [score])
@@ -116,7 +124,7 @@ def test_a_word_without_sub_words_has_no_link(
         return rows
 
     encoder.tokenise = drop
-    (score,) = task(tmp_path).probe(encoder, "gap")
+    (score,) = probed(task(tmp_path), encoder, "gap")
     assert score.statistics["a"] == score.statistics["a_s"]
 
 
