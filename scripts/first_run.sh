@@ -4,7 +4,8 @@
 #
 #     scripts/first_run.sh ../shared/data runs/first
 #
-# `otx` and its `python` are to be on PATH. The first argument is a folder of real data (bitext/, retrieval/, align/, nli/, qa/), the second where runs go.
+# `otx` and its `python` are to be on PATH. The first argument is a folder of real data (bitext/, retrieval/, align/,
+# nli/, qa/), the second where runs go; no spaces in either.
 set -eu
 data=$1
 runs=$2

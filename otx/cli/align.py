@@ -11,6 +11,7 @@ from otx.cli.complete import objectives
 from otx.cli.output import screen
 from otx.cli.progress import reporter
 from otx.cli.project import open_host, open_project
+from otx.data.corpora import plugin_of
 from otx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def align(
         if steps is not None and epochs is not None:
             raise UsageError("--steps and --epochs exclude one another", "give one of them")
         settings, host = open_project(flags, sets or [], recipe)
+        for spec in settings.align.corpus:
+            plugin_of(spec, host.registry)
         from otx.engine import align as engine
 
         with reporter() as report:

@@ -58,7 +58,7 @@ def open_corpora(specs: Sequence[str], registry: _Registry, settings: _Settings)
         raise UsageError("no corpus is given", "name one with --corpus; see otx list corpora")
     found: list[Corpus] = []
     for spec in specs:
-        entry, rest = _plugin(spec, registry)
+        entry, rest = plugin_of(spec, registry)
         opened: list[Corpus] = entry.load()(rest, settings.options_for(entry), settings.align.pivot)
         found += opened
     for corpus in found:
@@ -66,8 +66,8 @@ def open_corpora(specs: Sequence[str], registry: _Registry, settings: _Settings)
     return found
 
 
-def _plugin(spec: str, registry: _Registry) -> tuple[_Entry, str]:
-    """The plugin for a spec, and what of the spec is for it to read."""
+def plugin_of(spec: str, registry: _Registry) -> tuple[_Entry, str]:
+    """The plugin for a spec, and what of the spec is for it to read; UsageError for a name that nobody has."""
     names = {entry.name for entry in registry.entries("corpus")}
     first, _, after_first = spec.partition(":")
     second, _, after_second = after_first.partition(":")

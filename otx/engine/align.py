@@ -17,7 +17,7 @@ from torch import nn
 from otx.config import Settings
 from otx.contracts import Encoder
 from otx.data.cache import file_digest
-from otx.data.overlap import sentence_hashes
+from otx.data.overlap import count_hits, sentence_hashes
 from otx.engine import guards
 from otx.engine.composite import Composite
 from otx.engine.fit import FitHooks, FitSettings, fit
@@ -346,6 +346,7 @@ def _train(
         )
 
     run.update(status="running", error=None)
+    _count_gold(run, material, reporter)
     if "guards" not in run.record:
         reporter.stage("measuring the untouched encoder on held-out pairs")
         before = measured()
@@ -384,6 +385,17 @@ def _train(
     )
     for line in verdict:
         reporter.notice(line)
+
+
+def _count_gold(run: RunFolder, material: Material, reporter: Reporter) -> None:
+    """How many sentences of the gold word links the bitext holds: their error is then no clean number."""
+    texts = [" ".join(side) for pair in material.gold for side in (pair.source, pair.target)]
+    hits = count_hits(texts, np.load(run.path / HASHES)) if texts else 0
+    run.update(gold_in_bitext={"hits": hits, "size": len(texts)})
+    if hits:
+        reporter.notice(
+            f"{hits:,} of the {len(texts):,} sentences of the gold word links are in the bitext"
+        )
 
 
 def _fit_settings(settings: Settings, steps: int) -> FitSettings:

@@ -24,6 +24,7 @@ from otx.engine.report import Reporter
 from otx.errors import DataError, UsageError
 from otx.links.pharaoh import GoldPair, read_gold, read_links
 from otx.registry import Registry
+from otx.suggest import nearest
 from otx.types import Links
 
 DEFAULT_ENCODER = "huggingface"
@@ -49,7 +50,13 @@ def open_encoder(reference: str, registry: Registry, settings: Settings) -> Enco
     """``mini`` or another registered name, ``name:reference`` for a plugin, else a Hugging Face folder or Hub id."""
     name, rest = plugin_of(reference, registry)
     entry = registry.find("encoder", name)
-    encoder: Encoder = entry.load()(rest, settings.options_for(entry))
+    try:
+        encoder: Encoder = entry.load()(rest, settings.options_for(entry))
+    except DataError as error:
+        meant = nearest(reference, [entry.name for entry in registry.entries("encoder")])
+        if meant is None or "/" in reference or Path(reference).exists():
+            raise
+        raise DataError(error.message, f"did you mean '{meant}'? (otx list encoders)") from error
     return encoder
 
 

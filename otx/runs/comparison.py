@@ -8,7 +8,7 @@ from pathlib import Path
 
 from otx.errors import DataError, UsageError
 from otx.runs.folder import RunFolder, all_runs, untouched_runs
-from otx.runs.notes import table_notes
+from otx.runs.notes import added_terms, table_notes
 from otx.runs.results import EvalUnit, evaluated_tasks, read_scores, read_units
 from otx.runs.rows import adjusted, floor_row, system_row
 from otx.runs.selection import Match, Result, matches
@@ -65,9 +65,12 @@ def compare(
         {system.label: tuple(run.name for run in system.runs) for system in systems},
         tuple(tables),
         tuple(guard for system in systems for guard in _guards(system)),
-        tuple(
-            f"results of {name} are left out: nothing that is installed registers this task"
-            for name in sorted(wanted - set(tasks))
+        (
+            *added_terms(systems),
+            *(
+                f"results of {name} are left out: nothing that is installed registers this task"
+                for name in sorted(wanted - set(tasks))
+            ),
         ),
         CONFIDENCE,
     )

@@ -10,6 +10,20 @@ from otx.runs.systems import System
 FEW_CLUSTERS = 30
 
 
+def added_terms(systems: Sequence[System]) -> tuple[str, ...]:
+    """What was trained with beside the objectives that a system is called by: no row may hide a term."""
+    beside: dict[str, list[str]] = {}
+    for system in systems:
+        record = system.runs[0].record
+        asked = {text.rpartition("*")[2] for text in record.get("objectives", [])}
+        for name, weight in record.get("terms", {}).items():
+            if name not in asked:
+                beside.setdefault(f"{weight:g}*{name}", []).append(system.label)
+    return tuple(
+        f"{term} was added to {_listed(labels)}" for term, labels in sorted(beside.items())
+    )
+
+
 def table_notes(
     match: Match, systems: Sequence[System], clusters: Mapping[str, int]
 ) -> tuple[str, ...]:

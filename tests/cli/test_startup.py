@@ -33,7 +33,9 @@ sys.exit(code)
         ("config", "show"),
         ("align", "--objective", "sinkhron"),
         ("align", "--set", "sinkhorn.epsilonn=1"),
+        ("align", "--corpus", "smaple"),
         ("eval", "xqad"),
+        ("eval", "retrieval", "--run", "nothing"),
     ],
 )
 def test_nothing_heavy_is_imported(arguments: tuple[str, ...], tmp_path: Path) -> None:

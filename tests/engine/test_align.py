@@ -251,6 +251,7 @@ def test_dry_run_counts_and_writes_no_run(align: Any, capfd: pytest.CaptureFixtu
         (["--set", "sinkhorn.cost=manhattan"], 2, "cosine"),
         (["--device", "cuda"], 2, "GPU"),
         (["--corpus", "nowhere/en-de"], 3, "nowhere"),
+        (["--model", "minni"], 3, "did you mean 'mini'?"),
         (["--recipe", "wordott"], 2, "wordot"),
     ],
 )
@@ -260,6 +261,31 @@ def test_bad_input_gets_one_line_and_its_exit_code(
     assert align(*arguments) == code
     captured = capfd.readouterr()
     assert said in captured.err and "Traceback" not in captured.err and captured.out == ""
+
+
+def test_gold_sentences_in_the_bitext_are_counted(
+    align: Any, bitext: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sides = [Path(f"{bitext}.{code}").read_text().splitlines()[:40] for code in ("de", "en")]
+    pairs = [*zip(*sides, strict=True), ("ganz neu", "all new")]
+    (tmp_path / "g.src-tgt").write_text("".join(f"{a} ||| {b}\n" for a, b in pairs))
+    (tmp_path / "g.gold").write_text("0-0\n" * 41)
+    assert align("--steps", "1", "--run", "r", "--gold", str(tmp_path / "g.gold")) == 0
+    found = record("r")["gold_in_bitext"]
+    trained = record("r")["corpora"][0]["pairs"]
+    assert found == {"hits": 2 * trained, "size": 82}
+    assert f"{2 * trained} of the 82 sentences" in capfd.readouterr().err
+
+
+def test_what_was_cut_is_said_and_written_down(
+    align: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert align("--steps", "1", "--run", "r", "--set", "align.max_length=6") == 0
+    said = capfd.readouterr().err
+    cut = record("r")["corpora"][0]["cut_sides"]
+    assert cut["de"] and f"{cut['de']} of" in said and "cut at 6 sub-words" in said
+    lines = Path("runs/r/problems.jsonl").read_text().splitlines()
+    assert sum(json.loads(line)["kind"] == "cut" for line in lines) >= max(cut.values())
 
 
 def test_given_links_are_used(

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from otx.runs.folder import RunFolder
-from otx.runs.notes import table_notes
+from otx.runs.notes import added_terms, table_notes
 from otx.runs.selection import Match
-from otx.runs.systems import System
+from otx.runs.systems import System, systems_of
 from otx.types import Score, TaskInfo
 
 Make = Callable[..., Any]
@@ -99,3 +99,16 @@ def test_contamination_is_counted_by_language(
     match.results["l2"] = {"de": {(1, None): (run, unit)}}
     said = notes(match, [*systems, System("l2", (run,), "untouched")])
     assert said[-2:] == [CLEAN, "in the bitext of l2: tested texts, 1,200 of 5,010 in de"]
+
+
+def test_a_term_that_no_label_names_is_named(make_run: Make) -> None:
+    plain = {"keep-close": 1.0}
+    runs = [
+        make_run("a", terms={"sinkhorn": 1.0, **plain}),
+        make_run("b", objective="0.5*l2", terms={"l2": 0.5, **plain}),
+        make_run("c", objective="keep-close", terms=plain),
+        make_run("d", objective="mlm", terms={"mlm": 1.0}),
+    ]
+    assert added_terms(systems_of(runs, None, {})) == (
+        "1*keep-close was added to sinkhorn, 0.5*l2",
+    )
