@@ -30,9 +30,20 @@ def euclidean(x: Tensor, y: Tensor) -> Tensor:
         return torch.cdist(raised(x), raised(y), compute_mode="donot_use_mm_for_euclid_dist")
 
 
+def squared_euclidean(x: Tensor, y: Tensor) -> Tensor:
+    """``||x_i - y_j||^2``."""
+    return euclidean(x, y).square()
+
+
 def half_squared_euclidean(x: Tensor, y: Tensor) -> Tensor:
     """``||x_i - y_j||^2 / 2``, the cost of GeomLoss with p = 2."""
     return euclidean(x, y).square() / 2
+
+
+def dot(x: Tensor, y: Tensor) -> Tensor:
+    """``-<x_i, y_j>``: half the squared distance without the squared norms, which balanced plans do not see."""
+    with full_precision(x):
+        return -raised(x) @ raised(y).mT
 
 
 def _direction(vectors: Tensor) -> Tensor:
@@ -43,5 +54,7 @@ def _direction(vectors: Tensor) -> Tensor:
 COSTS: dict[str, CostFunction] = {
     "cosine": cosine,
     "euclidean": euclidean,
+    "squared-euclidean": squared_euclidean,
     "half-squared-euclidean": half_squared_euclidean,
+    "dot": dot,
 }

@@ -37,15 +37,18 @@ class MeasureOptions:
 class SinkhornOptions(MeasureOptions):
     """Options of ``sinkhorn``.
 
-    cost: ``cosine`` (1 - cos), ``euclidean`` or ``half-squared-euclidean`` distance; the last two
-        are sums over dimensions, so they grow with the encoder's width and scale.
+    cost: ``cosine`` (1 - cos), ``euclidean``, ``squared-euclidean`` or ``half-squared-euclidean``
+        distance, or ``dot`` (minus the product); all but the first are sums over dimensions, so
+        they grow with the encoder's width and scale.
     epsilon: entropic regularisation, in the cost's units.
     debias: take the divergence, which subtracts half of each side's transport to itself.
     tolerance: error of the marginals, in mass, within which a problem counts as converged.
     max_iterations: iterations after which a problem is left as it is.
     """
 
-    cost: Literal["cosine", "euclidean", "half-squared-euclidean"] = "cosine"
+    cost: Literal["cosine", "euclidean", "squared-euclidean", "half-squared-euclidean", "dot"] = (
+        "cosine"
+    )
     epsilon: float = 0.1
     debias: bool = True
     tolerance: float = 1e-6

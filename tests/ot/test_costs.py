@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from otx.ot.costs import COSTS, cosine, euclidean, half_squared_euclidean
+from otx.ot.costs import COSTS, cosine, dot, euclidean, half_squared_euclidean, squared_euclidean
 
 
 def _vectors(dtype=torch.float64):
@@ -22,13 +22,17 @@ def test_costs_are_what_their_names_say():
         assert cosine(x, y)[i, j, k].item() == pytest.approx(1 - angle)
         assert euclidean(x, y)[i, j, k].item() == pytest.approx(distance)
         assert half_squared_euclidean(x, y)[i, j, k].item() == pytest.approx(distance**2 / 2)
+        assert squared_euclidean(x, y)[i, j, k].item() == pytest.approx(distance**2)
+        assert dot(x, y)[i, j, k].item() == pytest.approx(-(p @ q))
 
 
 def test_the_names_of_the_costs():
     assert {
         "cosine": cosine,
         "euclidean": euclidean,
+        "squared-euclidean": squared_euclidean,
         "half-squared-euclidean": half_squared_euclidean,
+        "dot": dot,
     } == COSTS
 
 
@@ -52,7 +56,7 @@ def test_gradients_are_finite_at_coincident_points_and_at_zero(name):
     assert y.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("name", ["euclidean", "half-squared-euclidean"])
+@pytest.mark.parametrize("name", ["euclidean", "squared-euclidean", "half-squared-euclidean"])
 def test_equal_words_are_at_zero_however_long_their_vectors(name):
     x = _vectors(torch.float32)[0] + 1000
     assert (COSTS[name](x, x).diagonal(dim1=1, dim2=2) == 0).all()
