@@ -85,6 +85,10 @@ class AlignJob:
         loss: Loss = self.objective(self.views(self._collate(*batch)))
         return loss
 
+    def gradients(self) -> dict[str, float]:
+        """Norms of what each objective sent into the encoder in this step."""
+        return self.objective.taps.norms()
+
     def describe(self, batch: tuple[int, np.ndarray]) -> str:
         """The corpus and the first lines of the batch."""
         number, indices = batch

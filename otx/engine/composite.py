@@ -8,6 +8,7 @@ from functools import reduce
 from torch import Tensor, nn
 
 from otx.contracts import Objective
+from otx.engine.taps import Taps
 from otx.types import EncodedPair, Loss, Needs
 
 
@@ -21,11 +22,15 @@ class Composite(nn.Module):
         self.parts = nn.ModuleList([part for _, _, part in parts])  # type: ignore[misc]
         self.needs = reduce(lambda a, b: a | b, (part.needs for _, _, part in parts), Needs())
         scopes = {part.scope for _, _, part in parts}
+        self.taps = Taps()
         self.scope = "batch" if "batch" in scopes else "sentence"
 
     def forward(self, pair: EncodedPair) -> Loss:
         """``value = sum_k weight_k * value_k``; ``terms[name]`` is the unweighted value of each part."""
-        losses = [part(pair) for part in self.parts]
+        losses = [
+            part(self.taps.through(name, pair))
+            for name, part in zip(self.names, self.parts, strict=True)
+        ]
         total = sum(weight * loss.value for weight, loss in zip(self.weights, losses, strict=True))
         terms: dict[str, Tensor] = {}
         health: dict[str, Tensor] = {}

@@ -64,6 +64,10 @@ class HeadJob:
         tokens, labels = self.task.collate(self.encoder, batch)
         return self.task.loss(self.head(self.encoder.encode(tokens, (-1,))), labels)
 
+    def gradients(self) -> dict[str, float]:
+        """A task's loss is one."""
+        return {}
+
     def describe(self, batch: Sequence[Any]) -> str:
         """How many features of which task."""
         return f"a batch of {len(batch)} features of {self.task.info.name}"

@@ -42,6 +42,10 @@ class Job(Protocol):
         """The loss of one micro-batch."""
         ...
 
+    def gradients(self) -> Mapping[str, float]:
+        """After a step's backward passes: the norm of what each part of the loss sent, where it has parts."""
+        ...
+
     def describe(self, batch: Any) -> str:
         """Which pairs or examples the batch holds, for error messages."""
         ...
@@ -98,7 +102,9 @@ def fit(job: Job, settings: FitSettings, folder: Path, hooks: FitHooks) -> int:
         row = _accumulate(job, step, device, settings.autocast)
         health.check(row, step)
         row["grad_norm"] = _clip(job, settings.clip, step, row)
-        health.check_gradient(row["grad_norm"], step)
+        sent = job.gradients()
+        row |= {f"{name}.gradient": norm for name, norm in sent.items()}
+        health.check_gradients({**sent, "the loss": row["grad_norm"]}, step)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         row |= {"lr": optimizer.param_groups[0]["lr"], "seconds": time.perf_counter() - began}
@@ -144,28 +150,29 @@ class Health:
         self._notice = notice
         self._recent: dict[str, deque[float]] = {}
         self._warned: set[str] = set()
-        self._flat = 0
+        self._flat: dict[str, int] = {}
 
     def state(self) -> dict[str, Any]:
         """What it remembers, as JSON can hold it."""
         recent = {name: list(shares) for name, shares in self._recent.items()}
-        return {"converged": recent, "warned": sorted(self._warned), "flat": self._flat}
+        return {"converged": recent, "warned": sorted(self._warned), "flat": dict(self._flat)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Remember what ``state`` gave."""
         self._recent = {
             name: deque(shares, maxlen=HEALTH_WINDOW) for name, shares in state["converged"].items()
         }
-        self._warned, self._flat = set(state["warned"]), state["flat"]
+        self._warned, self._flat = set(state["warned"]), dict(state["flat"])
 
-    def check_gradient(self, norm: float, step: int) -> None:
-        """Raise TrainingError where nothing has reached the parameters for ``FLAT_STEPS`` steps."""
-        self._flat = self._flat + 1 if norm == 0.0 else 0
-        if self._flat == FLAT_STEPS:
-            raise TrainingError(
-                f"the gradient was exactly zero for {FLAT_STEPS} steps (up to step {step})",
-                "the objective does not reach the encoder: check its scale (epsilon), layer and links",
-            )
+    def check_gradients(self, norms: Mapping[str, float], step: int) -> None:
+        """Raise TrainingError for a part of the loss that has sent nothing back for ``FLAT_STEPS`` steps."""
+        for name, norm in norms.items():
+            self._flat[name] = self._flat.get(name, 0) + 1 if norm == 0.0 else 0
+            if self._flat[name] == FLAT_STEPS:
+                raise TrainingError(
+                    f"{name}: the gradient was exactly zero for {FLAT_STEPS} steps (up to step {step})",
+                    "it does not reach the encoder: check its scale (epsilon), layer and links",
+                )
 
     def check(self, row: Mapping[str, float], step: int) -> None:
         """Look at one step's row. Raises TrainingError with the cause."""

@@ -25,6 +25,7 @@ class Toy:
         self.modules = {"encoder": self.body, "objective": self.own}
         self.spoil: Callable[[int, Tensor], Tensor] = lambda step, value: value
         self.health: dict[str, float] = {}
+        self.sent: dict[str, float] = {}
         self.step = 0
 
     def micro_batches(self, step: int) -> Sequence[Any]:
@@ -38,6 +39,9 @@ class Toy:
         value = self.spoil(self.step, value)
         health = {name: torch.tensor(number) for name, number in self.health.items()}
         return Loss(value, {"square": value.detach()}, health)
+
+    def gradients(self) -> dict[str, float]:
+        return self.sent
 
     def describe(self, batch: Tensor) -> str:
         return "the pairs of lines 5, 6"
@@ -130,6 +134,13 @@ def test_a_nonfinite_gradient_stops_before_the_step(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"non-finite gradient .* at step 2 in the pairs of"):
         fit(toy, SETTINGS, tmp_path, hooks([]))
     assert all(bool(w.isfinite().all()) for w in weights(toy))
+
+
+def test_a_part_that_sends_nothing_stops_beside_one_that_does(tmp_path: Path) -> None:
+    toy = Toy()
+    toy.sent = {"sinkhorn": 0.0, "keep-close": 3.0}
+    with pytest.raises(TrainingError, match=r"sinkhorn: the gradient was exactly zero .*step 2"):
+        fit(toy, SETTINGS, tmp_path, hooks([]))
 
 
 def test_an_impossible_problem_is_named_with_its_step_and_pairs(tmp_path: Path) -> None:
