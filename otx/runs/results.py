@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -167,7 +167,12 @@ def read_unit(path: Path) -> EvalUnit:
             f"{path} has schema {schema}, and this otx reads {SCHEMA}",
             "use the otx that wrote it, or remove it and evaluate again",
         )
+    # What came into the format later has a default.
+    later = {
+        f.name for f in fields(EvalUnit) if (f.default, f.default_factory) != (MISSING, MISSING)
+    }
+    wanted = [f.name for f in fields(EvalUnit) if f.name not in later or f.name in record]
     try:
-        return EvalUnit(**{field.name: record[field.name] for field in fields(EvalUnit)})
+        return EvalUnit(**{name: record[name] for name in wanted})
     except KeyError as error:
         raise DataError(f"{path} lacks {error}", "remove it and evaluate again") from error

@@ -159,8 +159,8 @@ def test_errors_are_as_in_the_golden_file(
 
 def test_an_interrupt_is_130(tmp_path: Path) -> None:
     code = (
-        "import os, signal, otx.cli.list as module\n"
-        "module.load_settings = lambda: os.kill(os.getpid(), signal.SIGINT)\n"
+        "import os, signal, time, otx.cli.list as module\n"
+        "module.load_settings = lambda: (os.kill(os.getpid(), signal.SIGINT), time.sleep(30))\n"
         "from otx.cli import main; main.__globals__['sys'].argv[1:] = ['list', 'objectives']; main()"
     )
     done = subprocess.run(
