@@ -149,9 +149,7 @@ def align(
     with StopSignals("start it again: nothing was lost") as signals:
         encoder, objective, material = _prepare(settings, host, reporter, device)
         job = AlignJob(settings, encoder, objective, material)
-        outline = make_outline(settings, encoder, material)
-        for line in what_is_unusual(encoder, outline):
-            reporter.notice(line)
+        outline = _outlined(settings, encoder, material, reporter)
         digest = encoder.digest()
         options = options_in_force(settings, host.registry)
         run = resume or _new_run(root, name, settings, encoder, digest, material, outline, options)
@@ -178,6 +176,13 @@ def plan(settings: Settings, host: PluginHost, reporter: Reporter) -> Outline:
     """What ``align`` would do, writing no run folder (``--dry-run``)."""
     device = choose_device(settings.align.device)
     encoder, _, material = _prepare(settings, host, reporter, device)
+    return _outlined(settings, encoder, material, reporter)
+
+
+def _outlined(
+    settings: Settings, encoder: Encoder, material: Material, reporter: Reporter
+) -> Outline:
+    """The outline, with a notice for each thing that is unusual about it."""
     outline = make_outline(settings, encoder, material)
     for line in what_is_unusual(encoder, outline):
         reporter.notice(line)
@@ -273,7 +278,7 @@ def _new_run(
         corpora=outline.corpora,
         files=_file_digests(settings),
         options=options,
-        precision=_precision(settings),
+        precision=precision_name(_autocast(settings)),
         steps=outline.steps,
         trainable_parameters=outline.parameters,
         encoder_notes=list(getattr(encoder, "notes", [])),
@@ -296,9 +301,8 @@ def _file_digests(settings: Settings) -> dict[str, str]:
     return {what: file_digest(path) for what, path in files.items()}
 
 
-def _precision(settings: Settings) -> str:
-    device = choose_device(settings.align.device)
-    return precision_name(choose_autocast(settings.align.dtype, device))
+def _autocast(settings: Settings) -> torch.dtype | None:
+    return choose_autocast(settings.align.dtype, choose_device(settings.align.device))
 
 
 def _refuse_changes(
@@ -315,7 +319,8 @@ def _refuse_changes(
     }
     before |= run.record["files"] | {"the precision": run.record["precision"]}
     before |= {f"[{name}]": json.dumps(table) for name, table in run.record["options"].items()}
-    now = {"the model": digest} | _file_digests(settings) | {"the precision": _precision(settings)}
+    now = {"the model": digest, "the precision": precision_name(_autocast(settings))}
+    now |= _file_digests(settings)
     now |= {f"[{name}]": json.dumps(table) for name, table in options.items()}
     now |= {f"corpus {c.name} ({c.source_language})": c.fingerprint() for c in material.train}
     for what in sorted({*before, *now}):
@@ -413,7 +418,7 @@ def _fit_settings(settings: Settings, steps: int) -> FitSettings:
         clip=wanted.clip,
         checkpoint_every=wanted.checkpoint_every,
         keep_checkpoints=wanted.keep_checkpoints,
-        autocast=choose_autocast(wanted.dtype, choose_device(wanted.device)),
+        autocast=_autocast(settings),
     )
 
 

@@ -101,10 +101,10 @@ def evaluate(
         for run in targets:
             encoder, encoder_options = _encoder_of(run, host, settings)
             encoder.module.to(device).eval()
-            _refuse_another(run, encoder)
             for note in getattr(encoder, "notes", []):
                 reporter.notice(str(note))
             digest, autocast = encoder.digest(), choose_autocast(settings.align.dtype, device)
+            _refuse_another(run, digest)
             for task, option in zip(made, options, strict=True):
                 bench = Bench(
                     task,
@@ -169,9 +169,9 @@ def _encoder_of(
     return open_encoder(f"{name}:{reference}", host.registry, settings), plain_options(options)
 
 
-def _refuse_another(run: RunFolder, encoder: Encoder) -> None:
+def _refuse_another(run: RunFolder, digest: str) -> None:
     """What stands for an encoder as it came must be that encoder; an alignment's own weights may have been changed."""
-    if run.record["kind"] == "untouched" and encoder.digest() != run.record["model_digest"]:
+    if run.record["kind"] == "untouched" and digest != run.record["model_digest"]:
         raise DataError(
             f"{run.record['model']} is no longer the encoder whose results lie in {run.path}",
             "put it back, or evaluate what it is now: --model " + str(run.record["model"]),
