@@ -30,13 +30,14 @@ LANGUAGES = ("en", "de", "es", "fr", "ru", "zh", "ar", "tr")
 FREE_L10N = {"python-docs", "gnome-help", "godot-editor"}
 VOCABULARY = 16_000
 LENGTH = 384
-CURRICULUM = ((0.25, 16), (0.5, 32), (0.7, 64), (0.88, 128), (1.0, LENGTH))
+CURRICULUM = ((0.03, 16), (0.08, 32), (0.2, 64), (0.5, 128), (1.0, LENGTH))
 """Length of the sequences until each share of the steps. On long ones attention is an average over many unrelated words
 and stays at the unigram loss for millions of tokens; on 16 it finds its neighbours at once."""
+SAVE_SECONDS = 60
 MASKED = 0.3
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
 HELD_OUT_SHARE = 0.01
-LANGUAGE_EXPONENT = 0.5
+LANGUAGE_EXPONENT = 0.6
 
 
 def read_lines(path: Path) -> list[str]:
@@ -201,8 +202,8 @@ def make_model() -> torch.nn.Module:
         eos_token_id=2,
         # 0.02 is made for 768 dimensions; at 256 attention would start all but flat and stay so for long.
         initializer_range=0.04,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
+        hidden_dropout_prob=0.1,
+        attention_probs_dropout_prob=0.1,
     )
     model = XLMRobertaForMaskedLM(config)
     with torch.no_grad():
@@ -226,10 +227,10 @@ def mask_tokens(ids: torch.Tensor, generator: torch.Generator) -> tuple[torch.Te
 
     Twice BERT's share: on so little text the more targets a token of context gives, the better (Wettig et al. 2023).
     """
-    draw = torch.rand(ids.shape, generator=generator)
-    picked = (draw < MASKED) & (ids > 3)
-    how = torch.rand(ids.shape, generator=generator)
-    noise = torch.randint(4, VOCABULARY - 1, ids.shape, generator=generator)
+    where = {"generator": generator, "device": ids.device}
+    picked = (torch.rand(ids.shape, **where) < MASKED) & (ids > 3)
+    how = torch.rand(ids.shape, **where)
+    noise = torch.randint(4, VOCABULARY - 1, ids.shape, **where)
     masked = torch.where(picked & (how < 0.8), VOCABULARY - 1, ids)
     return torch.where(picked & (how >= 0.9), noise, masked), picked
 
@@ -242,22 +243,41 @@ def masked_loss(
     return functional.cross_entropy(model.lm_head(hidden[picked]).float(), labels[picked])
 
 
-def train(work: Path, steps: int, batch: int, rate: float, device: str) -> None:
-    """Train until `steps`; saves every 200 steps and goes on from the last save."""
-    pools = {x: np.load(work / f"{x}.train.npy", mmap_mode="r") for x in LANGUAGES}
-    weights = np.array([len(pools[x]) ** LANGUAGE_EXPONENT for x in LANGUAGES])
-    weights /= weights.sum()
-    torch.manual_seed(0)
-    model = make_model().to(device)
+class Sequences:
+    """The packed text of every language on one device, drawn as a pure function of the step."""
+
+    def __init__(self, work: Path, device: str) -> None:
+        pools = [np.load(work / f"{language}.train.npy").astype(np.int16) for language in LANGUAGES]
+        self.sizes = np.array([len(pool) for pool in pools])
+        self.starts = np.cumsum(self.sizes) - self.sizes
+        self.weights = self.sizes**LANGUAGE_EXPONENT / (self.sizes**LANGUAGE_EXPONENT).sum()
+        self.rows = torch.from_numpy(np.concatenate(pools)).to(device)
+
+    def draw(self, step: int, batch: int, length: int) -> tuple[torch.Tensor, ...]:
+        """(masked ids, picks, ids), each ``[batch * 384 / length, length]``: of one step, the same on every run."""
+        rng = np.random.default_rng([0, step])
+        languages = rng.choice(len(LANGUAGES), size=batch, p=self.weights)
+        rows = torch.from_numpy(self.starts[languages] + rng.integers(self.sizes[languages]))
+        ids = self.rows[rows.to(self.rows.device)].long().reshape(-1, length)
+        ids[:, 0] = 0
+        generator = torch.Generator(self.rows.device).manual_seed(step)
+        return *mask_tokens(ids, generator), ids
+
+
+def make_optimizer(model: torch.nn.Module, rate: float) -> torch.optim.AdamW:
+    """AdamW that decays matrices only."""
     decayed = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}],
-        lr=rate,
-        betas=(0.9, 0.98),
-        eps=1e-6,
-        fused=True,
-    )
+    groups = [{"params": decayed, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), eps=1e-6, fused=True)
+
+
+def train(work: Path, steps: int, batch: int, rate: float, device: str) -> None:
+    """Train until `steps`; saves every minute and goes on from the last save."""
+    sequences = Sequences(work, device)
+    torch.manual_seed(0)
+    model = make_model().to(device)
+    optimizer = make_optimizer(model, rate)
     start = 0
     last = work / "last.pt"
     if last.exists():
@@ -267,27 +287,15 @@ def train(work: Path, steps: int, batch: int, rate: float, device: str) -> None:
         start = state["step"]
     log = (work / "loss.jsonl").open("a")
     warm = min(500, steps // 10)
-    began = time.time()
+    began = saved = time.time()
     for step in range(start, steps):
-        # A step's data is a pure function of its number, so that a resumed run sees what an unbroken one sees.
-        rng = np.random.default_rng([0, step])
-        generator = torch.Generator().manual_seed(step)
-        rows = []
-        for language in rng.choice(len(LANGUAGES), size=batch, p=weights):
-            pool = pools[LANGUAGES[language]]
-            rows.append(pool[rng.integers(len(pool))])
-        ids = torch.from_numpy(np.stack(rows).astype(np.int64))
         length = next(length for share, length in CURRICULUM if step < share * steps)
-        ids = ids.reshape(-1, length)
-        ids[:, 0] = 0
-        masked, picked = mask_tokens(ids, generator)
-        scale = min(1.0, (step + 1) / warm) * max(
-            0.02, (steps - step) / (steps - warm) if step > warm else 1.0
-        )
+        masked, picked, ids = sequences.draw(step, batch, length)
+        decay = (steps - step) / (steps - warm) if step > warm else 1.0
         for group in optimizer.param_groups:
-            group["lr"] = rate * min(1.0, scale)
+            group["lr"] = rate * min((step + 1) / warm, max(0.02, decay), 1.0)
         with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
-            loss = masked_loss(model, masked.to(device), picked.to(device), ids.to(device))
+            loss = masked_loss(model, masked, picked, ids)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0, error_if_nonfinite=True)
         optimizer.step()
@@ -302,7 +310,7 @@ def train(work: Path, steps: int, batch: int, rate: float, device: str) -> None:
             }
             log.write(json.dumps(row) + "\n")
             log.flush()
-        if (step + 1) % 200 == 0 or step + 1 == steps:
+        if time.time() - saved > SAVE_SECONDS or step + 1 == steps:
             state = {
                 "model": model.state_dict(),
                 "optimizer": optimizer.state_dict(),
@@ -310,6 +318,7 @@ def train(work: Path, steps: int, batch: int, rate: float, device: str) -> None:
             }
             torch.save(state, work / "next.pt")
             (work / "next.pt").replace(last)
+            saved = time.time()
 
 
 def held_out_perplexity(work: Path, length: int, device: str) -> dict[str, float]:
@@ -339,8 +348,6 @@ def export(work: Path, target: Path) -> None:
     model = make_model()
     state = torch.load(work / "last.pt", map_location="cpu", weights_only=True)
     model.load_state_dict(state["model"])
-    model.config.hidden_dropout_prob = 0.1
-    model.config.attention_probs_dropout_prob = 0.1
     print("step", state["step"], "parameters", sum(p.numel() for p in model.parameters()))
     model.half().save_pretrained(target, safe_serialization=True)
     AutoTokenizer.from_pretrained(work / "tokenizer").save_pretrained(target)
