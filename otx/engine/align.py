@@ -39,6 +39,7 @@ from otx.engine.runtime import (
     StopSignals,
     choose_autocast,
     choose_device,
+    open_device,
     precision_name,
     seed_step,
     versions,
@@ -145,7 +146,7 @@ def align(
     root = Path(settings.runs.folder)
     if resume is None and name is not None:
         check_name(root, name)
-    device = choose_device(settings.align.device)
+    device = open_device(settings.align.device)
     with StopSignals("start it again: nothing was lost") as signals:
         encoder, objective, material = _prepare(settings, host, reporter, device)
         job = AlignJob(settings, encoder, objective, material)
@@ -174,7 +175,7 @@ def align(
 
 def plan(settings: Settings, host: PluginHost, reporter: Reporter) -> Outline:
     """What ``align`` would do, writing no run folder (``--dry-run``)."""
-    device = choose_device(settings.align.device)
+    device = open_device(settings.align.device)
     encoder, _, material = _prepare(settings, host, reporter, device)
     return _outlined(settings, encoder, material, reporter)
 

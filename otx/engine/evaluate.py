@@ -22,7 +22,7 @@ from otx.engine.finetune import Predictor, predictor, train_head
 from otx.engine.fit import FitHooks
 from otx.engine.prepare import open_encoder, plain_options, plugin_of
 from otx.engine.report import Reporter
-from otx.engine.runtime import StopSignals, choose_autocast, choose_device, precision_name, versions
+from otx.engine.runtime import StopSignals, choose_autocast, open_device, precision_name, versions
 from otx.errors import DataError, UsageError
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder
@@ -95,7 +95,7 @@ def evaluate(
     ]
     for task in made:
         languages_of(task, settings)
-    device = choose_device(settings.align.device)
+    device = open_device(settings.align.device)
     found: list[tuple[RunFolder, EvalUnit]] = []
     with StopSignals("finished units are kept; the same command goes on") as signals:
         for run in targets:

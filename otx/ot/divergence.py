@@ -9,8 +9,7 @@ from torch import Tensor
 from otx.ot.costs import CostFunction
 from otx.ot.precision import raised
 from otx.ot.problem import BALANCED
-from otx.ot.solve import solve
-from otx.ot.sweeps import alternate, average
+from otx.ot.solve import ALTERNATING, AVERAGING, solve
 from otx.ot.transport import Transport
 
 
@@ -60,7 +59,7 @@ def divergence(
             q,
             epsilon=epsilon,
             tau=BALANCED if tau is None else (tau, tau),
-            sweep=average if itself else alternate,
+            scheme=AVERAGING if itself else ALTERNATING,
             tolerance=tolerance,
             max_iterations=max_iterations,
         )

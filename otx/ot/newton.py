@@ -31,30 +31,39 @@ class Ascent:
     steps: Tensor
     error: Tensor
 
+    @classmethod
+    def at(cls, v: Tensor, steps: int) -> Ascent:
+        """At ``v [B, M]`` after so many steps, how far from the end is not known."""
+        taken = torch.full_like(v[:, 0], steps, dtype=torch.long)
+        return cls(v.clone(), taken, torch.full_like(v[:, 0], torch.inf))
+
+    def put(self, chosen: Tensor, part: Ascent) -> None:
+        """Where the problems that ``chosen [B]`` (bool) marks have come since."""
+        self.v[chosen], self.steps[chosen], self.error[chosen] = part.v, part.steps, part.error
+
 
 def ascend(problem: EntropicProblem, v: Tensor, tolerance: float, limit: int) -> Ascent:
     """Climb from ``v [B, M]`` until the error is at most ``tolerance``, ``limit`` steps at most.
 
     A problem leaves the batch's work as soon as it has converged.
     """
-    reached, steps = v.clone(), torch.full_like(v[:, 0], limit, dtype=torch.long)
-    errors = torch.full_like(v[:, 0], torch.inf)
+    found = Ascent.at(v, limit)
     index = torch.arange(len(v), device=v.device)
     climb = _Climb.start(problem, v)
     for step in range(limit + 1):
         plan = climb.problem.plan(climb.u, climb.v)
         gradient = climb.problem.column_target(climb.v) - plan.sum(1)
         error = gradient.abs().sum(1)
-        reached[index], errors[index] = climb.v, error
+        found.v[index], found.error[index] = climb.v, error
         going = ~(error <= tolerance)
-        steps[index[~going]] = step
+        found.steps[index[~going]] = step
         if step == limit or not bool(going.any()):
             break
         if not bool(going.all()):
             index, climb = index[going], climb.select(going)
             plan, gradient = plan[going], gradient[going]
         climb = climb.step(plan, gradient)
-    return Ascent(reached, steps, errors)
+    return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -91,25 +91,32 @@ class EntropicProblem:
 
 
 def pose(
-    cost: Tensor, a: Tensor, b: Tensor, epsilon: float, tau: Taus = BALANCED
+    cost: Tensor,
+    a: Tensor,
+    b: Tensor,
+    epsilon: float,
+    tau: Taus = BALANCED,
+    index: Tensor | None = None,
 ) -> EntropicProblem:
     """The problem of ``cost [B, N, M]``, ``a [B, N]`` and ``b [B, M]``; ``tau`` is (tau_a, tau_b).
 
-    Raises ProblemError, naming the problem's index, for a mass that is negative or not finite, a
-    side without mass, a non-finite cost between entries with mass, and, if balanced, for two sides
-    whose masses differ by more than rounding.
+    Raises ProblemError, naming the problem by its place (of a part of a batch, ``index [B]`` are the
+    places), for a mass that is negative or not finite, a side without mass, a non-finite cost between
+    entries with mass, and, if balanced, for two sides whose masses differ by more than rounding.
     """
     if not 0 < epsilon < math.inf:
         raise ProblemError(f"epsilon is {epsilon:g}", "it must be positive and finite")
     for strength in tau:
         if not strength > 0:
             raise ProblemError(f"tau is {strength:g}", "it must be positive")
-    a, b = _checked(a, "first"), _checked(b, "second")
+    index = torch.arange(len(a), device=a.device) if index is None else index
+    a, b = _checked(a, "first", index), _checked(b, "second", index)
     if tau == BALANCED:
-        a, b = _balanced(a, b)
+        a, b = _balanced(a, b, index)
     massless = (a == 0)[:, :, None] | (b == 0)[:, None, :]
     exponent = working(cost).masked_fill(massless, 0) / epsilon
     _refuse(
+        index,
         ~exponent.isfinite().all(2).all(1),
         "a cost between two real words is not finite",
         "look for NaN or infinity in the vectors that the cost was computed from",
@@ -118,22 +125,24 @@ def pose(
     return EntropicProblem(exponent, a, b, a.log(), b.log(), *loose)
 
 
-def _checked(masses: Tensor, side: str) -> Tensor:
+def _checked(masses: Tensor, side: str, index: Tensor) -> Tensor:
     masses = working(masses)
     _refuse(
+        index,
         ~((masses >= 0) & masses.isfinite()).all(1),
         f"a mass of the {side} side is negative or not finite",
         "masses must be finite and at least 0",
     )
-    _refuse(masses.sum(1) == 0, f"the {side} side has no mass", "leave empty sentences out")
+    _refuse(index, masses.sum(1) == 0, f"the {side} side has no mass", "leave empty sentences out")
     return masses
 
 
-def _balanced(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+def _balanced(a: Tensor, b: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
     """Both sides brought to one total: between float32 sums there is always a rounding error."""
     of_a, of_b = a.sum(1, keepdim=True), b.sum(1, keepdim=True)
     total = (of_a + of_b) / 2
     _refuse(
+        index,
         ((of_a - of_b).abs() > 1e-3 * total)[:, 0],
         "the two sides have different masses",
         "normalise both in float32, or relax the marginals (unbalanced)",
@@ -141,9 +150,9 @@ def _balanced(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return a * (total / of_a), b * (total / of_b)
 
 
-def _refuse(bad: Tensor, cause: str, remedy: str) -> None:
+def _refuse(index: Tensor, bad: Tensor, cause: str, remedy: str) -> None:
     if bool(bad.any()):
-        raise ProblemError(f"problem {int(bad.nonzero()[0, 0])}: {cause}", remedy)
+        raise ProblemError(f"problem {int(index[bad].min())}: {cause}", remedy)
 
 
 def _gain(loose: Tensor, potential: Tensor) -> Tensor:

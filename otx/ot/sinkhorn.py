@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from otx.ot.problem import BALANCED
-from otx.ot.solve import solve
-from otx.ot.sweeps import alternate
+from otx.ot.solve import ALTERNATING, solve
 from otx.ot.transport import Transport
 
 
@@ -41,7 +40,7 @@ def sinkhorn(
         b,
         epsilon=epsilon,
         tau=BALANCED,
-        sweep=alternate,
+        scheme=ALTERNATING,
         tolerance=tolerance,
         max_iterations=max_iterations,
         initial=initial,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -33,10 +35,26 @@ class Transport:
 def envelope(value: Tensor, *slopes: tuple[Tensor, Tensor]) -> Tensor:
     """``value [B]`` made differentiable: each pair is a tensor ``[B, ...]`` and the slope by it.
 
-    Where a slope is 0 its tensor may hold anything, and gets a gradient of exactly 0.
+    The gradient is the slope's multiple and nothing else: where a slope is 0 its tensor may hold
+    anything, and gets a gradient of exactly 0.
     """
-    for tensor, slope in slopes:
-        known = tensor.masked_fill(slope == 0, 0)
-        linear = (slope * known).flatten(1).sum(1)
-        value = value + (linear - linear.detach())
-    return value
+    tensors, by = zip(*slopes, strict=True)
+    made: Tensor = _Envelope.apply(value, len(slopes), *by, *tensors)  # type: ignore[no-untyped-call]
+    return made
+
+
+class _Envelope(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, count: int, *slopes_and_tensors: Tensor) -> Tensor:
+        ctx.save_for_backward(*slopes_and_tensors[:count])
+        return value.detach().clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        slopes, wanted = ctx.saved_tensors, ctx.needs_input_grad[2 + len(ctx.saved_tensors) :]
+        pulls = (
+            slope * gradients[0].to(slope).reshape(-1, *[1] * (slope.ndim - 1)) if need else None
+            for slope, need in zip(slopes, wanted, strict=True)
+        )
+        return None, None, *(None for _ in slopes), *pulls

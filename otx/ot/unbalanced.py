@@ -6,8 +6,7 @@ from torch import Tensor
 
 from otx.errors import ProblemError
 from otx.ot.problem import BALANCED
-from otx.ot.solve import solve
-from otx.ot.sweeps import alternate
+from otx.ot.solve import ALTERNATING, solve
 from otx.ot.transport import Transport
 
 
@@ -52,7 +51,7 @@ def unbalanced(
         b,
         epsilon=epsilon,
         tau=taus,
-        sweep=alternate,
+        scheme=ALTERNATING,
         tolerance=tolerance,
         max_iterations=max_iterations,
         initial=initial,

@@ -6,8 +6,7 @@ import torch
 
 from otx.ot.problem import BALANCED
 from otx.ot.sinkhorn import sinkhorn
-from otx.ot.solve import solve
-from otx.ot.sweeps import alternate, average
+from otx.ot.solve import ALTERNATING, AVERAGING, solve
 
 
 def test_a_warm_start_from_the_answer_takes_no_iterations(make_case):
@@ -32,10 +31,10 @@ def test_both_ways_of_sweeping_solve_a_symmetric_problem(make_case):
     mass = torch.full((1, 10), 0.1, dtype=torch.float64)
     values = [
         solve(
-            cost, mass, mass, epsilon=0.2, tau=BALANCED, sweep=sweep, tolerance=1e-10,
+            cost, mass, mass, epsilon=0.2, tau=BALANCED, scheme=scheme, tolerance=1e-10,
             max_iterations=100,
         ).value.item()
-        for sweep in (alternate, average)
+        for scheme in (ALTERNATING, AVERAGING)
     ]  # fmt: skip
     assert values[0] == pytest.approx(values[1], abs=1e-10)
 

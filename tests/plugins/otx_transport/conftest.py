@@ -99,7 +99,7 @@ def _entropic(cost: Array, a: Array, b: Array, epsilon: float, tau: float | None
     reference = np.outer(a, b)
     if tau is None:
         plan, log = ot.bregman.sinkhorn_knopp(
-            a, b, cost, epsilon, numItermax=10000, stopThr=1e-8, warn=False, log=True
+            a, b, cost, epsilon, numItermax=200_000, stopThr=1e-8, warn=False, log=True
         )
         assert log["err"][-1] < 1e-5
         return float((plan * cost).sum()) + epsilon * _kl(plan, reference)
