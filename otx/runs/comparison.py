@@ -18,8 +18,8 @@ from otx.runs.table import Column, Comparison, Guard, Table, columns_of
 from otx.suggest import remedy
 from otx.types import Metric, Score, TaskInfo
 
-SAMPLES_PER_TEST = 50
-"""With 50 samples a test, Holm's adjustment of the smallest p that can be stays below .05."""
+SAMPLES_PER_TEST = 200
+"""With 200 samples a test, the smallest p that can be is .01 after Holm's adjustment."""
 
 
 def compare(

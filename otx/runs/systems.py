@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from otx.errors import UsageError
@@ -111,27 +112,31 @@ def _essence(run: RunFolder, tasks: Collection[str]) -> str:
 
 def _labelled(groups: Sequence[tuple[RunFolder, ...]]) -> list[System]:
     """Each group under the shortest of its names that no other group has."""
-    namings: list[Callable[[RunFolder], str]] = [_objectives, _objectives_and_model]
-    counts = [Counter(naming(group[0]) for group in groups) for naming in namings]
+    namings = (_objectives, _objectives_and_model, _stem)
+    counts = [Counter(naming(group) for group in groups) for naming in namings]
     systems = []
     for group in groups:
-        names = [
-            naming(group[0])
-            for naming, count in zip(namings, counts, strict=True)
-            if count[naming(group[0])] == 1
-        ]
-        systems.append(System(names[0] if names else group[0].name, group))
+        names = (naming(group) for naming in namings)
+        alone = (n for n, count in zip(names, counts, strict=True) if count[n] == 1)
+        systems.append(System(next(alone, group[0].name), group))
     return systems
 
 
-def _objectives(run: RunFolder) -> str:
+def _objectives(group: Sequence[RunFolder]) -> str:
+    run = group[0]
     if run.record["kind"] == "untouched":
         return "untouched"
     return " + ".join(run.record.get("objectives", [])) or run.name
 
 
-def _objectives_and_model(run: RunFolder) -> str:
-    return f"{_objectives(run)} ({run.record.get('model', run.name)})"
+def _objectives_and_model(group: Sequence[RunFolder]) -> str:
+    return f"{_objectives(group)} ({group[0].record.get('model', group[0].name)})"
+
+
+def _stem(group: Sequence[RunFolder]) -> str:
+    """What the names of the runs begin with: ``shuffled`` of shuffled-1 and shuffled-2."""
+    shared = os.path.commonprefix([run.name for run in group])  # noqa: RUF071 (names, not paths)
+    return shared.rstrip("-_.") or group[0].name
 
 
 def _ordered(systems: Sequence[System]) -> list[System]:

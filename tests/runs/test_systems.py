@@ -61,6 +61,12 @@ def test_other_settings_are_another_system_named_by_its_run(make_run: Make) -> N
     ]
 
 
+def test_seeds_of_one_system_are_called_by_what_their_names_share(make_run: Make) -> None:
+    runs = [make_run(f"true-{seed}", seed=seed) for seed in (1, 2)]
+    runs += [make_run(f"shuffled-{seed}", seed=seed, bitext=["de", "es"]) for seed in (1, 2)]
+    assert [label for label, _, _ in shown(systems_of(runs, None, ()))] == ["true", "shuffled"]
+
+
 def test_other_text_is_another_system(make_run: Make) -> None:
     runs = [make_run("a", bitext=["de"]), make_run("b", bitext=["de", "es"], seed=2)]
     assert [names for _, names, _ in shown(systems_of(runs, None, ()))] == [["a"], ["b"]]

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from otx.engine.runtime import choose_device, open_device, seed_step
+from otx.errors import UsageError
+
+
+def test_a_gpu_is_opened_without_the_attention_that_plans_anew_for_every_shape(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    try:
+        assert open_device("auto") == torch.device("cuda")
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
+
+
+def test_opening_the_cpu_changes_nothing():
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    assert open_device("cpu") == torch.device("cpu")
+    assert torch.backends.cuda.cudnn_sdp_enabled() == before
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:0"])
+def test_a_device_that_is_not_there_is_refused(name, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UsageError):
+        choose_device(name)
+
+
+def test_random_numbers_of_a_step_depend_on_seed_and_step_alone():
+    seed_step(1, 5)
+    first = torch.rand(3)
+    torch.rand(7)
+    seed_step(1, 5)
+    assert torch.equal(torch.rand(3), first)
+    seed_step(2, 5)
+    assert not torch.equal(torch.rand(3), first)
