@@ -16,7 +16,7 @@ from otx.sections import SECTIONS
 from otx.toml import NAME, write_file
 
 COMMON = (
-    ("align", ("objective", "model", "corpus", "pivot", "seed", "epochs", "batch_tokens", "lr")),
+    ("align", ("objective", "model", "corpus", "pivot", "seed", "epochs", "batch_tokens")),
     ("eval", ("languages", "seeds")),
     ("runs", ("folder",)),
 )

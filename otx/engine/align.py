@@ -27,6 +27,7 @@ from otx.engine.prepare import (
     frozen_copy,
     gather,
     given_links,
+    learning_rate,
     link_files,
     make_objective,
     open_encoder,
@@ -281,6 +282,7 @@ def _new_run(
         options=options,
         precision=precision_name(_autocast(settings)),
         steps=outline.steps,
+        lr=learning_rate(settings, encoder),
         trainable_parameters=outline.parameters,
         encoder_notes=list(getattr(encoder, "notes", [])),
         versions=versions(),
@@ -371,7 +373,7 @@ def _train(
     with signals.deferred():
         reached = fit(
             job,
-            _fit_settings(settings, steps),
+            _fit_settings(settings, encoder, steps),
             run.checkpoints,
             _hooks(run, host, reporter, steps, signals),
         )
@@ -408,11 +410,11 @@ def _count_gold(run: RunFolder, material: Material, reporter: Reporter) -> None:
         )
 
 
-def _fit_settings(settings: Settings, steps: int) -> FitSettings:
+def _fit_settings(settings: Settings, encoder: Encoder, steps: int) -> FitSettings:
     wanted = settings.align
     return FitSettings(
         steps=steps,
-        lr=wanted.lr,
+        lr=learning_rate(settings, encoder),
         seed=wanted.seed,
         warmup=wanted.warmup,
         weight_decay=wanted.weight_decay,

@@ -29,6 +29,8 @@ from otx.types import Links
 
 DEFAULT_ENCODER = "huggingface"
 KEEP_CLOSE = "keep-close"
+PAPER_RATE = 5e-5
+"""Alqahtani et al.'s, for mBERT and XLM-R base."""
 SPLIT_SEED = 0
 """One for all runs: what is held out, and so what guards measure, does not depend on the run's seed."""
 
@@ -225,6 +227,11 @@ def _by_pair(path: Path, corpus: Corpus) -> list[Links]:
                 )
         found.append(links)
     return found
+
+
+def learning_rate(settings: Settings, encoder: Encoder) -> float:
+    """The peak learning rate: ``align.lr``, else the encoder's own, else the paper's."""
+    return settings.align.lr or float(getattr(encoder, "learning_rate", PAPER_RATE))
 
 
 def trainable(encoder: Encoder) -> int:

@@ -22,6 +22,8 @@ SAFE_EXPONENT = 150.0
 and float64 holds exp(700)."""
 CHECK_EVERY = 6
 OMEGA, OMEGA_MOST = 1.5, 1.8
+NO_MASS = -1e6
+"""Log of a mass of 0: its exponential is 0, and unlike -inf it can be relaxed."""
 GROWTH = 2.0
 """By what factor the error may grow between two checks before a problem is iterated plainly."""
 
@@ -41,16 +43,17 @@ def alternate(problem: EntropicProblem, v: Tensor, tolerance: float, limit: int)
     for iteration in range(limit + 1):
         checked = iteration % CHECK_EVERY == 0 or iteration == limit
         exact = work.row_update()
-        work.u = exact if checked else work.u.lerp_(exact, work.omega)
-        sums = work.column_sums()
+        work.log_p = exact if checked else work.log_p.lerp_(exact, work.omega)
+        flow = work.column_flow()
         if checked:
-            going = work.settle(sums, iteration, tolerance)
+            going = work.settle(flow, iteration, tolerance)
             if not bool(going.any()):
                 break
-            work, sums = work.thinned(going, sums)
+            work, flow = work.thinned(going, flow)
             work.adapt()
+        exact = work.column_update(flow)
         # At the start there is nothing to relax from.
-        work.v = work.v.lerp(work.column_update(sums), work.omega if iteration else 1.0)
+        work.log_q = work.log_q.lerp_(exact, work.omega) if iteration else exact
     return work.found
 
 
@@ -58,31 +61,36 @@ def average(problem: EntropicProblem, v: Tensor, tolerance: float, limit: int) -
     """``v <- (v + rows(v)) / 2`` for sides against themselves, as in ``otx.ot.sweeps.average``."""
     work = _Work.start(problem, v)
     for iteration in range(limit + 1):
-        work.u = work.row_update()
+        work.log_p = work.row_update()
         if iteration % CHECK_EVERY == 0 or iteration == limit:
-            sums = work.column_sums()
-            going = work.settle(sums, iteration, tolerance)
+            flow = work.column_flow()
+            going = work.settle(flow, iteration, tolerance)
             if not bool(going.any()):
                 break
-            work, _ = work.thinned(going, sums)
-        work.v = (work.v + work.u) / 2
+            work, _ = work.thinned(going, flow)
+        work.log_q = torch.lerp(work.log_q, work.log_p, 0.5)
     return work.found
 
 
 @dataclass(eq=False)
 class _Work:
-    """The problems still at work: masses, kernel, potentials, relaxation ``omega [b, 1]``, last error."""
+    """The problems still at work.
+
+    ``log_p [b, N, 1]`` is u + log a and ``log_q [b, M, 1]`` is v + log b, so that the plan is
+    ``exp(log_p) K exp(log_q)^T``; ``stiff_rows`` and ``stiff_columns [b, 1, 1]`` are -1 / (1 + how
+    loose they are); ``omega`` is the relaxation, ``error`` and ``before`` those of the last checks.
+    """
 
     found: Ascent
     index: Tensor
     kernel: Tensor
     transposed: Tensor
-    a: Tensor
-    b: Tensor
-    loose_rows: Tensor
-    loose_columns: Tensor
-    u: Tensor
-    v: Tensor
+    log_a: Tensor
+    log_b: Tensor
+    stiff_rows: Tensor
+    stiff_columns: Tensor
+    log_p: Tensor
+    log_q: Tensor
     omega: Tensor
     error: Tensor
     before: Tensor
@@ -90,54 +98,59 @@ class _Work:
     @classmethod
     def start(cls, problem: EntropicProblem, v: Tensor) -> _Work:
         kernel = torch.exp(-problem.exponent)
-        unknown = torch.full_like(problem.loose_rows, torch.inf)
+        log_a, log_b = (
+            log.clamp_min(NO_MASS)[:, :, None] for log in (problem.log_a, problem.log_b)
+        )
+        loose = problem.loose_rows[:, :, None], problem.loose_columns[:, :, None]
+        unknown = torch.full_like(loose[0], torch.inf)
         return cls(
             Ascent.at(v, 0),
             torch.arange(len(v), device=v.device),
             kernel,
             kernel.mT.contiguous(),
-            problem.a,
-            problem.b,
-            problem.loose_rows,
-            problem.loose_columns,
-            torch.zeros_like(problem.a),
-            v,
-            torch.full_like(problem.loose_rows, OMEGA),
+            log_a,
+            log_b,
+            *(-1 / (1 + side) for side in loose),
+            log_a,
+            log_b + v[:, :, None],
+            torch.full_like(unknown, OMEGA),
             unknown,
             unknown,
         )
 
     def row_update(self) -> Tensor:
-        """``EntropicProblem.rows`` at v."""
-        sums = torch.bmm(self.kernel, (self.b * torch.exp(self.v))[:, :, None])[:, :, 0]
-        return sums.log_().neg_().div_(1 + self.loose_rows)
+        """``log_p`` as it is best at ``log_q``."""
+        flow = torch.bmm(self.kernel, torch.exp(self.log_q))
+        return torch.addcmul(self.log_a, flow.log_(), self.stiff_rows)
 
-    def column_sums(self) -> Tensor:
-        """The plan's column sums at u, over ``b exp(v)``."""
-        return torch.bmm(self.transposed, (self.a * torch.exp(self.u))[:, :, None])[:, :, 0]
+    def column_flow(self) -> Tensor:
+        """The plan's column sums at ``log_p``, over ``exp(log_q)``: ``[b, M, 1]``."""
+        return torch.bmm(self.transposed, torch.exp(self.log_p))
 
-    def column_update(self, sums: Tensor) -> Tensor:
-        """``EntropicProblem.columns`` from ``column_sums``."""
-        return sums.log().neg_().div_(1 + self.loose_columns)
+    def column_update(self, flow: Tensor) -> Tensor:
+        """``log_q`` as it is best at the ``log_p`` of ``flow``, which is overwritten."""
+        return torch.addcmul(self.log_b, flow.log_(), self.stiff_columns)
 
-    def settle(self, sums: Tensor, iteration: int, tolerance: float) -> Tensor:
+    def settle(self, flow: Tensor, iteration: int, tolerance: float) -> Tensor:
         """Note where every problem is; returns which of them go on ``[b]``."""
-        target = torch.exp(-self.loose_columns * self.v)
-        gap = self.b * (torch.exp(self.v) * sums - target)
+        v = self.log_q - self.log_b
+        target = torch.exp(self.log_b + (1 + 1 / self.stiff_columns) * v)
+        gap = torch.exp(self.log_q).mul_(flow).sub_(target)
         self.before, self.error = self.error, gap.abs_().sum(1, keepdim=True)
+        error = self.error[:, 0, 0]
         going = ~(self.found.error[self.index] <= tolerance)
-        sound = self.index[going & self.error[:, 0].isfinite()]
-        self.found.v[sound] = self.v[going & self.error[:, 0].isfinite()]
-        self.found.error[self.index[going]] = self.error[going, 0]
+        sound = going & error.isfinite()
+        self.found.v[self.index[sound]] = v[sound, :, 0]
+        self.found.error[self.index[going]] = error[going]
         self.found.steps[self.index[going]] = iteration
-        return going & ~(self.error[:, 0] <= tolerance)
+        return going & ~(error <= tolerance)
 
-    def thinned(self, going: Tensor, sums: Tensor) -> tuple[_Work, Tensor]:
+    def thinned(self, going: Tensor, flow: Tensor) -> tuple[_Work, Tensor]:
         """Without the problems that are done, once they are the half: copying kernels has its price."""
         if 2 * int(going.sum()) > len(going):
-            return self, sums
+            return self, flow
         parts = (getattr(self, field.name) for field in fields(self)[1:])
-        return _Work(self.found, *(part[going] for part in parts)), sums[going]
+        return _Work(self.found, *(part[going] for part in parts)), flow[going]
 
     def adapt(self) -> None:
         """The relaxation that fits the error's fall since the last check (Young's formula for SOR)."""

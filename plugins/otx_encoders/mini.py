@@ -17,6 +17,9 @@ class MiniEncoder(HuggingFaceEncoder):
     ``reference`` is ``mini``, or a folder with one that was aligned.
     """
 
+    learning_rate = 1e-3
+    """The best of those tried in docs/results/defaults.md."""
+
     def __init__(self, reference: str, options: EncoderOptions) -> None:
         super().__init__(str(FOLDER) if reference == NAME else reference, options)
         self.reference = reference
