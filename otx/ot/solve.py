@@ -1,10 +1,12 @@
-"""From a problem to its Transport: sweeps while it is warm, then Newton's steps to the end."""
+"""From a problem to its Transport: a start by sweeps or on chip, then Newton's steps to the end."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from otx.ot.kernels import available, fits
+from otx.ot.kernels.on_chip import solve_on_chip
 from otx.ot.newton import ascend
 from otx.ot.precision import full_precision, raised
 from otx.ot.problem import EntropicProblem, Taus, pose
@@ -29,18 +31,22 @@ def solve(
 ) -> Transport:
     """Solve ``cost [B, N, M]`` between ``a [B, N]`` and ``b [B, M]``.
 
-    The start is ``initial``, potentials g ``[B, M]``, or else what ``sweep`` makes of zero. All is
-    computed in float64 (see precision) and returned in the cost's dtype, float32 at least.
+    The start is ``initial``, potentials g ``[B, M]``, or else what the kernel finds in float32
+    where there is one (see kernels), or else what ``sweep`` makes of zero. All but the kernel
+    computes in float64 (see precision); results are in the cost's dtype, float32 at least.
     """
     with full_precision(cost):
         cost, a, b = raised(cost), raised(a), raised(b)
         problem = pose(cost, a, b, epsilon, tau)
-        if initial is None:
-            sweeps = min(SWEEPS, max_iterations)
-            start = sweep(problem, torch.zeros_like(problem.b), sweeps)
+        steps: Tensor | int
+        if initial is not None:
+            start, steps, spent = initial.detach().to(problem.b) / epsilon, 0, 0
+        elif available(cost) and fits(cost.shape[1], cost.shape[2]):
+            start, steps, spent = _on_chip(problem, tolerance, max_iterations)
         else:
-            sweeps, start = 0, initial.detach().to(problem.b) / epsilon
-        ascent = ascend(problem, start, tolerance, max_iterations - sweeps)
+            steps = spent = min(SWEEPS, max_iterations)
+            start = sweep(problem, torch.zeros_like(problem.b), spent)
+        ascent = ascend(problem, start, tolerance, max_iterations - spent)
         u, v = _centred(problem, ascent.v)
         plan = problem.plan(u, v)
         mass = plan.sum((1, 2))
@@ -51,11 +57,22 @@ def solve(
             f=(epsilon * u).masked_fill(problem.a == 0, 0).to(cost),
             g=(epsilon * v).masked_fill(problem.b == 0, 0).to(cost),
             plan=plan.to(cost),
-            iterations=ascent.steps + sweeps,
+            iterations=ascent.steps + steps,
             marginal_error=ascent.error.to(cost),
             converged=ascent.error <= tolerance,
             mass=mass.to(cost),
         )
+
+
+def _on_chip(
+    problem: EntropicProblem, tolerance: float, limit: int
+) -> tuple[Tensor, Tensor | int, int]:
+    """Potentials v ``[B, M]`` from the kernel, the iterations of each problem, and all they may be."""
+    most = limit // 2  # the rest is for Newton, where float32 or its iterations were not enough
+    if most < 2:
+        return torch.zeros_like(problem.b), 0, 0
+    solved = solve_on_chip(problem, tolerance, most)
+    return solved.v.to(problem.b).nan_to_num(0, 0, 0), solved.steps, most
 
 
 def _centred(problem: EntropicProblem, v: Tensor) -> tuple[Tensor, Tensor]:
