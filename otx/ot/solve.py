@@ -38,14 +38,10 @@ def solve(
     with full_precision(cost):
         cost, a, b = raised(cost), raised(a), raised(b)
         problem = pose(cost, a, b, epsilon, tau)
-        steps: Tensor | int
-        if initial is not None:
-            start, steps, spent = initial.detach().to(problem.b) / epsilon, 0, 0
-        elif available(cost) and fits(cost.shape[1], cost.shape[2]):
-            start, steps, spent = _on_chip(problem, tolerance, max_iterations)
+        if initial is None:
+            start, steps, spent = _begun(problem, sweep, tolerance, max_iterations)
         else:
-            steps = spent = min(SWEEPS, max_iterations)
-            start = sweep(problem, torch.zeros_like(problem.b), spent)
+            start, steps, spent = initial.detach().to(problem.b) / epsilon, 0, 0
         ascent = ascend(problem, start, tolerance, max_iterations - spent)
         u, v = _centred(problem, ascent.v)
         plan = problem.plan(u, v)
@@ -64,15 +60,17 @@ def solve(
         )
 
 
-def _on_chip(
-    problem: EntropicProblem, tolerance: float, limit: int
+def _begun(
+    problem: EntropicProblem, sweep: Sweep, tolerance: float, limit: int
 ) -> tuple[Tensor, Tensor | int, int]:
-    """Potentials v ``[B, M]`` from the kernel, the iterations of each problem, and all they may be."""
-    most = limit // 2  # the rest is for Newton, where float32 or its iterations were not enough
-    if most < 2:
-        return torch.zeros_like(problem.b), 0, 0
-    solved = solve_on_chip(problem, tolerance, most)
-    return solved.v.to(problem.b).nan_to_num(0, 0, 0), solved.steps, most
+    """Potentials v ``[B, M]`` to ascend from, the iterations of each problem, and their bound."""
+    _, n, m = problem.exponent.shape
+    if limit >= 4 and available(problem.exponent) and fits(n, m):
+        most = limit // 2  # the rest is for Newton, where these or float32 were not enough
+        solved = solve_on_chip(problem, tolerance, most)
+        return solved.v.to(problem.b).nan_to_num(0, 0, 0), solved.steps, most
+    sweeps = min(SWEEPS, limit)
+    return sweep(problem, torch.zeros_like(problem.b), sweeps), sweeps, sweeps
 
 
 def _centred(problem: EntropicProblem, v: Tensor) -> tuple[Tensor, Tensor]:

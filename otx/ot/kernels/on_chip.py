@@ -108,7 +108,7 @@ def _launch(
     if programs:
         # 16 entries of the tile to a thread, where there may be so many threads.
         warps = min(16, max(1, tile["N"] * tile["M"] // 512))
-        with torch.cuda.device_of(like):
+        with torch.cuda.device(like.get_device()):
             kernel[(programs,)](*arguments, **tile, num_warps=warps)
 
 
