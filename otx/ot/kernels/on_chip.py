@@ -17,7 +17,8 @@ from otx.errors import ProblemError
 from otx.ot.kernels import LARGEST_TILE, available, fits, side
 from otx.ot.problem import BALANCED, EntropicProblem, Taus
 
-HALVES = (torch.float32, torch.bfloat16, torch.float16)
+MULTIPLIED = (torch.float32, torch.bfloat16, torch.float16)
+"""What the kernel multiplies on a GPU; Triton's interpreter takes the bits of bfloat16 for integers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +82,8 @@ def solve_cosine(
     _refuse(x, n, m)
     from otx.ot.kernels.entries import cosine
 
-    dtype = x.dtype if x.dtype == y.dtype and x.dtype in HALVES else torch.float32
+    native = x.is_cuda and x.dtype == y.dtype and x.dtype in MULTIPLIED
+    dtype = x.dtype if native else torch.float32
     solved = _empty((left, right) if grid else (left,), n, m, x)
     arguments = (
         *(vectors.detach().to(dtype).contiguous() for vectors in (x, y)),

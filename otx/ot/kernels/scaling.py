@@ -11,7 +11,7 @@ Iterations are over-relaxed. Near the solution Sinkhorn is Gauss-Seidel's method
 best relaxation Young's theory gives from its rate (Thibault et al., "Overrelaxed Sinkhorn-Knopp
 algorithm for regularized optimal transport", 2021; Lehmann et al., "A note on overrelaxation in the
 Sinkhorn algorithm", 2022). The rate is taken from the errors of successive windows of iterations;
-where the error grew the next window is plain. The iteration that stops is always plain.
+where the error grew the next window is plain, and twice as long. The iteration that stops is always plain.
 
 Tiles are ``[N, M]`` and edges ``[N]`` or ``[M]``, float32, in the units of ``EntropicProblem``.
 """
@@ -25,8 +25,9 @@ COOLING = tl.constexpr(1.6)
 """What the temperature is divided by after each of the first sweeps."""
 REACH = tl.constexpr(30.0)
 """Log scaling at which it is absorbed: what float32 has lost of the tile is then below e^-28."""
-WINDOW = tl.constexpr(8)
+SHORTEST_WINDOW = tl.constexpr(8)
 """Iterations from one estimate of the rate to the next: errors under over-relaxation fall in waves."""
+LONGEST_WINDOW = tl.constexpr(64)
 MOST_RELAXED = tl.constexpr(1.98)
 TINY = tl.constexpr(1e-37)
 HUGE = tl.constexpr(1e30)
@@ -65,6 +66,7 @@ def solve(
     error = tolerance * 0.0 + HUGE
     omega = tolerance * 0.0 + 1.0
     cap = tolerance * 0.0 + MOST_RELAXED
+    window = limit * 0 + SHORTEST_WINDOW
     going = steps >= 0
     while going:
         u = _sweep(exponent, log_b, v, loose_rows, 1.0, 1)
@@ -76,7 +78,8 @@ def solve(
         reach = tolerance * 0.0
         mark = tolerance * 0.0
         age = limit * 0
-        while going & (reach <= REACH):
+        # A sweep and an iteration are two: what is left may be only one.
+        while going & ((reach <= REACH) | (steps + 1 >= limit)):
             last = steps + 1 >= limit
             plain = last | (error <= tolerance)
             relaxation = tl.where(plain, 1.0, omega)
@@ -90,8 +93,8 @@ def solve(
             # The error is that of the v before this iteration: the last one leaves it as it was.
             moved = _relaxed(log_q, log_b, v, outflow, loose_columns, relaxation)
             log_q = tl.where(going, moved, log_q)
-            due = age == WINDOW
-            omega, cap = _next_relaxation(omega, cap, error, mark, due)
+            due = age >= window
+            omega, cap, window = _next_relaxation(omega, cap, window, error, mark, due)
             mark = tl.where(due | (age == 0), error, mark)
             age = tl.where(due, 1, age + 1)
             reach = tl.maximum(tl.max(tl.abs(log_p), 0), tl.max(tl.abs(log_q), 0))
@@ -135,20 +138,26 @@ def _relaxed(
 
 @triton.jit
 def _next_relaxation(
-    omega: tl.tensor, cap: tl.tensor, error: tl.tensor, mark: tl.tensor, due: tl.tensor
-) -> tuple[tl.tensor, tl.tensor]:
-    """The relaxation, and its bound, after a window in which the error went from mark to error.
+    omega: tl.tensor,
+    cap: tl.tensor,
+    window: tl.tensor,
+    error: tl.tensor,
+    mark: tl.tensor,
+    due: tl.tensor,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+    """The relaxation, its bound, and the next window, after one that took the error from mark to error.
 
     Below the best relaxation the contraction c obeys ``(c + omega - 1)^2 = c omega^2 rate``, where
     rate is plain Sinkhorn's; above it c is omega - 1 (Young 1954).
     """
     ratio = tl.maximum(error, TINY) / tl.maximum(mark, TINY)
-    contraction = tl.exp(tl.log(ratio) / WINDOW)
+    contraction = tl.exp(tl.log(ratio) / window)
     grown = contraction >= 1.0
-    bound = tl.where(grown, 1.0 + (cap - 1.0) * 0.5, tl.minimum(MOST_RELAXED, cap * 1.2 - 0.2))
+    bound = tl.where(grown, 0.3 + cap * 0.7, tl.minimum(MOST_RELAXED, cap * 1.2 - 0.2))
     shifted = contraction + omega - 1.0
     rate = shifted * shifted / (contraction * omega * omega)
     best = tl.minimum(bound, 2.0 / (1.0 + tl.sqrt(tl.maximum(1.0 - rate, 0.0))))
     raised = tl.where(contraction > omega - 1.0, tl.maximum(omega, best), omega)
     raised = tl.where(grown, 1.0, raised)
-    return tl.where(due, raised, omega), tl.where(due, bound, cap)
+    longer = tl.where(due & grown, tl.minimum(window * 2, LONGEST_WINDOW), window)
+    return tl.where(due, raised, omega), tl.where(due, bound, cap), longer

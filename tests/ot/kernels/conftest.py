@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import pytest
+
+WORKER = """
+import pickle, sys
+answers, sys.stdout = sys.stdout.buffer, sys.stderr
+for function, arguments, options in iter(lambda: pickle.load(sys.stdin.buffer), None):
+    try:
+        answer = True, function(*arguments, **options)
+    except Exception as problem:
+        answer = False, problem
+    pickle.dump(answer, answers)
+    answers.flush()
+"""
 
 
 @pytest.fixture(scope="session")
 def interpreted() -> Iterator[Callable[..., Any]]:
     """Calls a function of ours, by its arguments, where kernels run on the CPU."""
     pytest.importorskip("triton", reason="triton is not installed")
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context) as pool:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("TRITON_INTERPRET", "1")
-            assert pool.submit(os.getenv, "TRITON_INTERPRET").result() == "1"
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": path}
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER], env=environment, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )  # fmt: skip
+    requests, answers = worker.stdin, worker.stdout
+    assert requests is not None
+    assert answers is not None
 
-        def call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-            return pool.submit(function, *arguments, **options).result()
+    def send(request: Any) -> None:
+        pickle.dump(request, requests)
+        requests.flush()
 
-        yield call
+    def call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        send((function, arguments, options))
+        good, answer = pickle.load(answers)
+        if good:
+            return answer
+        raise answer
+
+    yield call
+    send(None)
+    worker.wait()

@@ -49,7 +49,7 @@ def test_the_grid_is_all_pairs_of_unequal_numbers(interpreted):
 
 def test_half_precision_is_that_of_the_vectors_alone(interpreted):
     (x, a), (y, b) = _sides(2, 8, 40), _sides(2, 8, 40, 1)
-    x, y = x.half(), y.half()  # the interpreter multiplies bfloat16 as if it were integers
+    x, y = x.bfloat16(), y.bfloat16()
     half = interpreted(solve_cosine, x, y, a, b, epsilon=0.1)
     full = interpreted(solve_cosine, x.float(), y.float(), a, b, epsilon=0.1)
     assert torch.allclose(half.v, full.v, atol=1e-4)

@@ -178,3 +178,13 @@ def test_a_problem_too_large_is_refused(interpreted):
     problem = pose(torch.zeros(1, 200, 100), torch.ones(1, 200), 2 * torch.ones(1, 100), 1.0)
     with pytest.raises(ProblemError, match="do not fit"):
         interpreted(solve_on_chip, problem, TOLERANCE, 50)
+
+
+@pytest.mark.parametrize("limit", [2, 3, 5, 12, 30])
+def test_the_limit_holds(interpreted, make_case, limit):
+    cases = [
+        make_case(seed, 7, 9, 300.0, kind=kind) for seed, kind in enumerate(("uniform", "line"))
+    ]
+    solved = interpreted(solve_on_chip, pose(*_batch(cases), 1.0), 0.0, limit)
+    assert (solved.steps <= limit).all()
+    assert solved.error.isfinite().all()
