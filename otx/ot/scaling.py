@@ -101,8 +101,9 @@ class _Work:
         log_a, log_b = (
             log.clamp_min(NO_MASS)[:, :, None] for log in (problem.log_a, problem.log_b)
         )
-        loose = problem.loose_rows[:, :, None], problem.loose_columns[:, :, None]
-        unknown = torch.full_like(loose[0], torch.inf)
+        stiff_rows = -1 / (1 + problem.loose_rows[:, :, None])
+        stiff_columns = -1 / (1 + problem.loose_columns[:, :, None])
+        unknown = torch.full_like(stiff_rows, torch.inf)
         return cls(
             Ascent.at(v, 0),
             torch.arange(len(v), device=v.device),
@@ -110,7 +111,8 @@ class _Work:
             kernel.mT.contiguous(),
             log_a,
             log_b,
-            *(-1 / (1 + side) for side in loose),
+            stiff_rows,
+            stiff_columns,
             log_a,
             log_b + v[:, :, None],
             torch.full_like(unknown, OMEGA),

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from otx.ot import scaling, sweeps
+from otx.ot.kernels import available, fits
+from otx.ot.kernels.on_chip import solve_on_chip
 from otx.ot.newton import Ascent, ascend
-from otx.ot.precision import full_precision, raised
+from otx.ot.precision import full_precision, raised, working
 from otx.ot.problem import EntropicProblem, Taus, pose
 from otx.ot.ragged import Group, groups
 from otx.ot.transport import Transport, envelope
@@ -98,7 +100,7 @@ class _Solution:
             to_a=torch.zeros_like(a),
             to_b=torch.zeros_like(b),
             iterations=torch.zeros(batch, dtype=torch.long, device=cost.device),
-            error=torch.zeros(batch, dtype=torch.float64, device=cost.device),
+            error=working(cost.new_zeros(batch)),
             mass=cost.new_zeros(batch),
         )
 
@@ -122,22 +124,36 @@ class _Solution:
 def _climbed(
     problem: EntropicProblem, scheme: Scheme, start: Tensor | None, tolerance: float, limit: int
 ) -> Ascent:
-    """From ``start`` to the end: iterations, then Newton's steps for those that they leave behind."""
-    v = torch.zeros_like(problem.b) if start is None else start.to(problem.b)
-    scalings = min(SCALINGS, limit // 2)
-    safe = scaling.is_safe(problem)
-    if bool(safe.all()):
-        found = scheme.scale(problem, v, tolerance, scalings)
-    else:
-        count = min(SWEEPS, limit) if start is None else 0
-        found = Ascent.at(scheme.sweep(problem, v, count), count)
-        if bool(safe.any()):
-            found.put(safe, scheme.scale(problem.select(safe), v[safe], tolerance, scalings))
+    """From ``start`` to the end: cheap iterations, then Newton's steps for those that they leave behind."""
+    found = _begun(problem, scheme, start, tolerance, limit)
     left = ~(found.error <= tolerance)
     if bool(left.any()):
         spent = int(found.steps[left].max())
         rest = ascend(problem.select(left), found.v[left], tolerance, limit - spent)
         found.put(left, replace(rest, steps=rest.steps + found.steps[left]))
+    return found
+
+
+def _begun(
+    problem: EntropicProblem, scheme: Scheme, start: Tensor | None, tolerance: float, limit: int
+) -> Ascent:
+    """What the cheapest iterations that are safe make of the problems: on chip, by kernel, or in the log domain."""
+    _, n, m = problem.exponent.shape
+    if start is None and limit >= 4 and available(problem.exponent) and fits(n, m):
+        on_chip = solve_on_chip(problem, tolerance, limit * 3 // 4)
+        # Its error is what float32 sees: Newton's first look measures it in float64.
+        unmeasured = torch.full_like(on_chip.error, torch.inf, dtype=problem.b.dtype)
+        v = on_chip.v.to(problem.b).nan_to_num(0, 0, 0)
+        return Ascent(v, on_chip.steps.long(), unmeasured)
+    v = torch.zeros_like(problem.b) if start is None else start.to(problem.b)
+    scalings = min(SCALINGS, limit // 2)
+    safe = scaling.is_safe(problem)
+    if bool(safe.all()):
+        return scheme.scale(problem, v, tolerance, scalings)
+    count = min(SWEEPS, limit) if start is None else 0
+    found = Ascent.at(scheme.sweep(problem, v, count), count)
+    if bool(safe.any()):
+        found.put(safe, scheme.scale(problem.select(safe), v[safe], tolerance, scalings))
     return found
 
 

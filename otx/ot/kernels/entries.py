@@ -1,0 +1,124 @@
+"""The kernels: one program holds one problem, from its cost to its potentials."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from otx.ot.kernels.scaling import solve
+
+CHUNK = tl.constexpr(32)
+"""Dimensions of the vectors that are on chip at a time."""
+
+
+@triton.jit(do_not_specialize=["n", "m", "limit"])
+def given(
+    exponent: tl.tensor,
+    a: tl.tensor,
+    b: tl.tensor,
+    loose_rows: tl.tensor,
+    loose_columns: tl.tensor,
+    u: tl.tensor,
+    v: tl.tensor,
+    steps: tl.tensor,
+    error: tl.tensor,
+    n: tl.tensor,
+    m: tl.tensor,
+    tolerance: tl.tensor,
+    limit: tl.tensor,
+    N: tl.constexpr,
+    M: tl.constexpr,
+) -> None:
+    """Solves ``exponent [B, n, m]``, contiguous as all else, in tiles of N x M."""
+    problem = tl.program_id(0).to(tl.int64)
+    i = tl.arange(0, N)
+    j = tl.arange(0, M)
+    inside = (i < n)[:, None] & (j < m)[None, :]
+    at = exponent + problem * n * m + i[:, None] * m + j[None, :]
+    tile = tl.load(at, mask=inside, other=0.0).to(tl.float32)
+    mass_a = tl.load(a + problem * n + i, mask=i < n, other=0.0).to(tl.float32)
+    mass_b = tl.load(b + problem * m + j, mask=j < m, other=0.0).to(tl.float32)
+    of_rows = tl.load(loose_rows + problem).to(tl.float32)
+    of_columns = tl.load(loose_columns + problem).to(tl.float32)
+    best_u, best_v, count, missed = solve(
+        tile, mass_a, mass_b, of_rows, of_columns, tolerance, limit
+    )
+    tl.store(u + problem * n + i, tl.where(mass_a > 0, best_u, 0.0), mask=i < n)
+    tl.store(v + problem * m + j, tl.where(mass_b > 0, best_v, 0.0), mask=j < m)
+    tl.store(steps + problem, count)
+    tl.store(error + problem, missed)
+
+
+@triton.jit(do_not_specialize=["n", "m", "d", "columns", "limit"])
+def cosine(
+    x: tl.tensor,
+    y: tl.tensor,
+    a: tl.tensor,
+    b: tl.tensor,
+    u: tl.tensor,
+    v: tl.tensor,
+    steps: tl.tensor,
+    error: tl.tensor,
+    n: tl.tensor,
+    m: tl.tensor,
+    d: tl.tensor,
+    columns: tl.tensor,
+    inverse_epsilon: tl.tensor,
+    loose_rows: tl.tensor,
+    loose_columns: tl.tensor,
+    tolerance: tl.tensor,
+    limit: tl.tensor,
+    N: tl.constexpr,
+    M: tl.constexpr,
+    PAIRED: tl.constexpr,
+) -> None:
+    """Solves ``x [B, n, d]`` against ``y [B, m, d]``: pair by pair, or each x against all ``columns`` y."""
+    problem = tl.program_id(0).to(tl.int64)
+    left = problem
+    right = problem
+    if not PAIRED:
+        left = problem // columns
+        right = problem % columns
+    i = tl.arange(0, N)
+    j = tl.arange(0, M)
+    tile = _cosine_tile(x + left * n * d, y + right * m * d, n, m, d, N, M) * inverse_epsilon
+    mass_a = tl.load(a + left * n + i, mask=i < n, other=0.0).to(tl.float32)
+    mass_b = tl.load(b + right * m + j, mask=j < m, other=0.0).to(tl.float32)
+    best_u, best_v, count, missed = solve(
+        tile, mass_a, mass_b, loose_rows, loose_columns, tolerance, limit
+    )
+    tl.store(u + problem * n + i, tl.where(mass_a > 0, best_u, 0.0), mask=i < n)
+    tl.store(v + problem * m + j, tl.where(mass_b > 0, best_v, 0.0), mask=j < m)
+    tl.store(steps + problem, count)
+    tl.store(error + problem, missed)
+
+
+@triton.jit
+def _cosine_tile(
+    x: tl.tensor,
+    y: tl.tensor,
+    n: tl.tensor,
+    m: tl.tensor,
+    d: tl.tensor,
+    N: tl.constexpr,
+    M: tl.constexpr,
+) -> tl.tensor:
+    """``1 - cos`` of the vectors ``x [n, d]`` and ``y [m, d]``; a zero vector is at 1 from everything."""
+    i = tl.arange(0, N)
+    j = tl.arange(0, M)
+    k = tl.arange(0, CHUNK)
+    products = tl.zeros((N, M), dtype=tl.float32)
+    of_x = tl.zeros((N,), dtype=tl.float32)
+    of_y = tl.zeros((M,), dtype=tl.float32)
+    for start in range(0, d, CHUNK):
+        at = start + k
+        rows_inside = (i < n)[:, None] & (at < d)[None, :]
+        columns_inside = (at < d)[:, None] & (j < m)[None, :]
+        rows = tl.load(x + i[:, None] * d + at[None, :], mask=rows_inside, other=0.0)
+        columns = tl.load(y + j[None, :] * d + at[:, None], mask=columns_inside, other=0.0)
+        products = tl.dot(rows, columns, products, input_precision="ieee")
+        of_x += tl.sum(rows.to(tl.float32) * rows.to(tl.float32), 1)
+        of_y += tl.sum(columns.to(tl.float32) * columns.to(tl.float32), 0)
+    of_x = tl.where(of_x == 0.0, 1.0, of_x)
+    of_y = tl.where(of_y == 0.0, 1.0, of_y)
+    return 1.0 - products / (tl.sqrt(of_x)[:, None] * tl.sqrt(of_y)[None, :])

@@ -1,0 +1,163 @@
+"""One small transport problem solved on chip: what all kernels share.
+
+Sinkhorn's iteration on the plan itself ("kernel domain with absorption": Schmitzer, "Stabilized sparse
+scaling algorithms for entropy regularized transport problems", 2019). Potentials are kept as
+``u + log_p`` and ``v + log_q``, and ``plan`` is that of u and v, so that an iteration multiplies and
+adds over the tile but takes exponentials of its edges only. A scaling that has grown too far is
+absorbed: the tile is computed anew after a sweep in the log domain, which cannot overflow. The
+first sweeps cool, as those of ``otx.ot.sweeps``.
+
+Iterations are over-relaxed. Near the solution Sinkhorn is Gauss-Seidel's method on two blocks, whose
+best relaxation Young's theory gives from its rate (Thibault et al., "Overrelaxed Sinkhorn-Knopp
+algorithm for regularized optimal transport", 2021; Lehmann et al., "A note on overrelaxation in the
+Sinkhorn algorithm", 2022). The rate is taken from the errors of successive windows of iterations;
+where the error grew the next window is plain, and twice as long. The iteration that stops is always plain.
+
+Tiles are ``[N, M]`` and edges ``[N]`` or ``[M]``, float32, in the units of ``EntropicProblem``.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+COOLING = tl.constexpr(1.6)
+"""What the temperature is divided by after each of the first sweeps."""
+REACH = tl.constexpr(30.0)
+"""Log scaling at which it is absorbed: what float32 has lost of the tile is then below e^-28."""
+SHORTEST_WINDOW = tl.constexpr(8)
+"""Iterations from one estimate of the rate to the next: errors under over-relaxation fall in waves."""
+LONGEST_WINDOW = tl.constexpr(64)
+MOST_RELAXED = tl.constexpr(1.98)
+TINY = tl.constexpr(1e-37)
+HUGE = tl.constexpr(1e30)
+
+
+@triton.jit
+def solve(
+    exponent: tl.tensor,
+    a: tl.tensor,
+    b: tl.tensor,
+    loose_rows: tl.tensor,
+    loose_columns: tl.tensor,
+    tolerance: tl.tensor,
+    limit: tl.tensor,
+) -> tuple[tl.tensor, ...]:
+    """Potentials u ``[N]`` and v ``[M]``, iterations, and the error as ``Ascent`` defines it.
+
+    Entries without mass may hold anything. The error is NaN if a side has no mass or a cost between
+    entries with mass is not finite. At least one iteration and its sweep are made.
+    """
+    live = (a > 0)[:, None] & (b > 0)[None, :]
+    exponent = tl.where(live, exponent, 0.0)
+    log_a = tl.where(a > 0, tl.log(tl.where(a > 0, a, 1.0)), -HUGE)
+    log_b = tl.where(b > 0, tl.log(tl.where(b > 0, b, 1.0)), -HUGE)
+    highest = tl.max(tl.max(tl.where(live, exponent, -HUGE), 1), 0)
+    lowest = tl.min(tl.min(tl.where(live, exponent, HUGE), 1), 0)
+    temperature = (highest - lowest) / 10.0
+    u = a * 0.0
+    v = b * 0.0
+    steps = limit * 0
+    while (temperature > 1.0) & (steps + 2 < limit):
+        u = _sweep(exponent, log_b, v, loose_rows, temperature, 1)
+        v = _sweep(exponent, log_a, u, loose_columns, temperature, 0)
+        temperature = temperature / COOLING
+        steps += 1
+    error = tolerance * 0.0 + HUGE
+    omega = tolerance * 0.0 + 1.0
+    cap = tolerance * 0.0 + MOST_RELAXED
+    window = limit * 0 + SHORTEST_WINDOW
+    going = steps >= 0
+    while going:
+        u = _sweep(exponent, log_b, v, loose_rows, 1.0, 1)
+        v = _sweep(exponent, log_a, u, loose_columns, 1.0, 0)
+        steps += 1
+        plan = tl.exp((log_a + u)[:, None] - exponent + (log_b + v)[None, :])
+        log_p = a * 0.0
+        log_q = b * 0.0
+        reach = tolerance * 0.0
+        mark = tolerance * 0.0
+        age = limit * 0
+        # A sweep and an iteration are two: what is left may be only one.
+        while going & ((reach <= REACH) | (steps + 1 >= limit)):
+            last = steps + 1 >= limit
+            plain = last | (error <= tolerance)
+            relaxation = tl.where(plain, 1.0, omega)
+            inflow = tl.sum(plan * tl.exp(log_q)[None, :], 1)
+            log_p = _relaxed(log_p, log_a, u, inflow, loose_rows, relaxation)
+            outflow = tl.sum(plan * tl.exp(log_p)[:, None], 0)
+            target = b * tl.exp(-loose_columns * (v + log_q))
+            error = tl.sum(tl.abs(tl.exp(log_q) * outflow - target), 0)
+            going = (error > tolerance) | ((relaxation > 1.0) & (error <= tolerance))
+            going = going & (steps + 1 < limit)
+            # The error is that of the v before this iteration: the last one leaves it as it was.
+            moved = _relaxed(log_q, log_b, v, outflow, loose_columns, relaxation)
+            log_q = tl.where(going, moved, log_q)
+            due = age >= window
+            omega, cap, window = _next_relaxation(omega, cap, window, error, mark, due)
+            mark = tl.where(due | (age == 0), error, mark)
+            age = tl.where(due, 1, age + 1)
+            reach = tl.maximum(tl.max(tl.abs(log_p), 0), tl.max(tl.abs(log_q), 0))
+            steps += 1
+        u = u + log_p
+        v = v + log_q
+    has_mass = (tl.sum(a, 0) > 0) & (tl.sum(b, 0) > 0)
+    return u, v, steps, tl.where(has_mass, error, float("nan"))
+
+
+@triton.jit
+def _sweep(
+    exponent: tl.tensor,
+    log_other: tl.tensor,
+    other: tl.tensor,
+    loose: tl.tensor,
+    temperature: tl.tensor,
+    AXIS: tl.constexpr,
+) -> tl.tensor:
+    """Half of Sinkhorn's iteration in the log domain: the potential that is best given the other."""
+    scaled = tl.expand_dims(log_other + other / temperature, 1 - AXIS) - exponent / temperature
+    peak = tl.max(scaled, AXIS)
+    total = tl.sum(tl.exp(scaled - tl.expand_dims(peak, AXIS)), AXIS)
+    return -temperature * (tl.log(total) + peak) / (1.0 + loose * temperature)
+
+
+@triton.jit
+def _relaxed(
+    log_scaling: tl.tensor,
+    log_mass: tl.tensor,
+    potential: tl.tensor,
+    flow: tl.tensor,
+    loose: tl.tensor,
+    relaxation: tl.tensor,
+) -> tl.tensor:
+    """The log scaling moved towards the one that gives its edge the right flow; 0 without mass."""
+    # A flow that has vanished asks for a scaling out of reach, and so for a sweep in the log domain.
+    right = (log_mass - loose * potential - tl.log(tl.maximum(flow, TINY))) / (1.0 + loose)
+    return tl.where(log_mass > -HUGE, log_scaling + relaxation * (right - log_scaling), 0.0)
+
+
+@triton.jit
+def _next_relaxation(
+    omega: tl.tensor,
+    cap: tl.tensor,
+    window: tl.tensor,
+    error: tl.tensor,
+    mark: tl.tensor,
+    due: tl.tensor,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+    """The relaxation, its bound, and the next window, after one that took the error from mark to error.
+
+    Below the best relaxation the contraction c obeys ``(c + omega - 1)^2 = c omega^2 rate``, where
+    rate is plain Sinkhorn's; above it c is omega - 1 (Young 1954).
+    """
+    ratio = tl.maximum(error, TINY) / tl.maximum(mark, TINY)
+    contraction = tl.exp(tl.log(ratio) / window)
+    grown = contraction >= 1.0
+    bound = tl.where(grown, 0.3 + cap * 0.7, tl.minimum(MOST_RELAXED, cap * 1.2 - 0.2))
+    shifted = contraction + omega - 1.0
+    rate = shifted * shifted / (contraction * omega * omega)
+    best = tl.minimum(bound, 2.0 / (1.0 + tl.sqrt(tl.maximum(1.0 - rate, 0.0))))
+    raised = tl.where(contraction > omega - 1.0, tl.maximum(omega, best), omega)
+    raised = tl.where(grown, 1.0, raised)
+    longer = tl.where(due & grown, tl.minimum(window * 2, LONGEST_WINDOW), window)
+    return tl.where(due, raised, omega), tl.where(due, bound, cap), longer

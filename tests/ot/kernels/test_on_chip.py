@@ -1,0 +1,190 @@
+"""The kernel that is given a cost, against POT and our own float64 solver."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import numpy as np
+import ot
+import pytest
+import torch
+
+from otx.errors import ProblemError
+from otx.ot.kernels import fits
+from otx.ot.kernels.on_chip import solve_on_chip
+from otx.ot.problem import BALANCED, pose
+from otx.ot.sinkhorn import sinkhorn
+from otx.ot.unbalanced import unbalanced
+
+TOLERANCE = 1e-4
+LENGTHS = [(1, 1), (1, 9), (13, 1), (5, 8), (16, 16), (17, 3), (24, 40)]
+
+
+def _plan(problem, solved):
+    """The plan, in float64, of the kernel's potentials; its rows are as exact as float32 makes them."""
+    return problem.plan(solved.u.double(), solved.v.double())
+
+
+def _error(problem, solved):
+    """Both marginals' L1 distance from the optimum's, in float64."""
+    u, v = solved.u.double(), solved.v.double()
+    plan = problem.plan(u, v)
+    rows = (plan.sum(2) - problem.row_target(u)).abs().sum(1)
+    return rows + (plan.sum(1) - problem.column_target(v)).abs().sum(1)
+
+
+def _batch(cases):
+    """Cases side by side, with NaN costs where one is shorter than the longest."""
+    n, m = (max(case.cost.shape[k] for case in cases) for k in (0, 1))
+    cost = torch.full((len(cases), n, m), torch.nan, dtype=torch.float64)
+    a, b = torch.zeros(len(cases), n).double(), torch.zeros(len(cases), m).double()
+    for i, case in enumerate(cases):
+        rows, columns = case.cost.shape
+        cost[i, :rows, :columns] = torch.tensor(case.cost) / case.epsilon
+        a[i, :rows], b[i, :columns] = torch.tensor(case.a), torch.tensor(case.b)
+    return cost, a, b
+
+
+def _cases(make_case, spreads, kinds=("uniform",)):
+    return [
+        make_case(i, n, m, spread, kind=kinds[i % len(kinds)])
+        for spread in spreads
+        for i, (n, m) in enumerate(LENGTHS)
+    ]
+
+
+@pytest.mark.parametrize("spread", [1.0, 30.0, 300.0])
+def test_plans_equal_pot_and_each_problem_stops_on_its_own(
+    interpreted, make_case, pot_plan, spread
+):
+    cases = _cases(make_case, [spread], ("uniform", "line", "clusters", "copies"))
+    problem = pose(*_batch(cases), 1.0)
+    solved = interpreted(solve_on_chip, problem, TOLERANCE, 4000)
+    plans = _plan(problem, solved)
+    assert (solved.error <= TOLERANCE).all()
+    assert (_error(problem, solved) <= TOLERANCE + 1e-4 * spread / 300 + 1e-6).all()
+    assert len(set(solved.steps.tolist())) > 1
+    for case, plan in zip(cases, plans, strict=True):
+        n, m = case.cost.shape
+        wanted, left = pot_plan(case)
+        if left < TOLERANCE:
+            # Of two plans with marginal errors e, the distance is some e times the condition.
+            np.testing.assert_allclose(plan[:n, :m].numpy(), wanted, atol=20 * TOLERANCE)
+        assert plan[n:].abs().sum() + plan[:, m:].abs().sum() == 0
+
+
+@pytest.mark.parametrize("spread", [10.0, 100.0, 300.0])
+def test_plans_equal_the_float64_solver(interpreted, make_case, spread):
+    case = make_case(5, 12, 19, spread, kind="copies")
+    cost, a, b = case.tensors(torch.float64)
+    problem = pose(cost, a, b, case.epsilon)
+    solved = interpreted(solve_on_chip, problem, 3e-6, 2000)
+    wanted = sinkhorn(cost, a, b, epsilon=case.epsilon, tolerance=1e-10)
+    assert torch.allclose(_plan(problem, solved), wanted.plan, atol=1e-4)
+
+
+@pytest.mark.parametrize("tau", [0.05, 1.0, 100.0, (0.1, math.inf), (math.inf, 2.0), (0.3, 30.0)])
+def test_relaxed_plans_equal_pot(interpreted, make_case, tau):
+    """Tau in epsilons; masses of unlike totals, but for one marginal that is a constraint."""
+    taus = tau if isinstance(tau, tuple) else (tau, tau)
+    for spread in (2.0, 60.0):
+        case = make_case(int(spread), 9, 14, spread, kind="copies")
+        case = type(case)(case.cost, case.a, 1.5 * case.b, case.epsilon)
+        wanted = ot.unbalanced.sinkhorn_unbalanced(
+            case.a, case.b, case.cost, case.epsilon, tuple(case.epsilon * t for t in taus),
+            reg_type="kl", c=np.outer(case.a, case.b), numItermax=20000, stopThr=1e-13,
+        )  # fmt: skip
+        problem = pose(*_batch([case]), 1.0, taus)
+        solved = interpreted(solve_on_chip, problem, 1e-5, 1000)
+        assert solved.error.item() <= 1e-5
+        assert _error(problem, solved).item() <= 5e-5
+        np.testing.assert_allclose(_plan(problem, solved)[0].numpy(), wanted, atol=2e-4)
+
+
+def test_identical_sides_and_words_without_mass_in_the_middle(interpreted):
+    points = torch.randn(1, 11, 4, generator=torch.Generator().manual_seed(0)).double()
+    mass = torch.full((1, 11), 0.1, dtype=torch.float64)
+    mass[0, 4] = 0
+    cost = torch.cdist(points, points)
+    cost[:, 4], cost[:, :, 4] = torch.nan, torch.inf
+    problem = pose(cost, mass, mass, 0.05)
+    solved = interpreted(solve_on_chip, problem, TOLERANCE, 1000)
+    plan = _plan(problem, solved)
+    assert solved.error.item() <= TOLERANCE
+    assert solved.u[0, 4] == 0
+    assert solved.v[0, 4] == 0
+    assert plan[0, 4].sum() + plan[0, :, 4].sum() == 0
+    assert torch.allclose(plan, plan.mT, atol=TOLERANCE)
+
+
+def test_what_was_not_reached_is_reported(interpreted, make_case):
+    problem = pose(*_batch([make_case(0, 12, 12, 300.0)]), 1.0)
+    solved = interpreted(solve_on_chip, problem, 1e-9, 9)
+    assert solved.steps.item() == 9
+    assert solved.error.item() > 1e-9
+    # Both measure v with its exact rows, one in float32 and one in float64.
+    assert solved.error.item() == pytest.approx(_error(problem, solved).item(), abs=2e-4)
+
+
+def test_what_cannot_be_solved_has_an_error_of_nan(interpreted, make_case):
+    case = make_case(0, 5, 6, 3.0)
+    problem = pose(*_batch([case, case, case]), 1.0)
+    problem.a[1] = 0
+    problem.exponent[2, 1, 1] = torch.nan
+    error = interpreted(solve_on_chip, problem, TOLERANCE, 50).error
+    assert error.isnan().tolist() == [False, True, True]
+
+
+def test_over_relaxation_pays(interpreted, make_case):
+    """Plain sweeps in float64 need the iterations on the right; see the module for why ours are fewer."""
+    problem = pose(*_batch([make_case(1, 20, 20, 100.0)]), 1.0)
+    v, plain = torch.zeros_like(problem.b), 0
+    while True:
+        u = problem.rows(v)
+        if (problem.plan(u, v).sum(1) - problem.b).abs().sum() <= TOLERANCE:
+            break
+        v, plain = problem.columns(u), plain + 1
+    assert interpreted(solve_on_chip, problem, TOLERANCE, 2000).steps.item() < plain / 2
+
+
+@pytest.mark.parametrize("tau", [BALANCED, (0.1, 0.1)])
+def test_solve_goes_by_the_kernel_and_ends_as_exact_as_without(interpreted, make_case, tau):
+    inputs = make_case(2, 9, 12, 80.0, kind="line").tensors()
+    solver, options = (sinkhorn, {}) if tau == BALANCED else (unbalanced, {"tau": tau})
+    here = solver(*inputs, epsilon=1 / 80, **options)
+    there = interpreted(solver, *inputs, epsilon=1 / 80, **options)
+    assert bool(there.converged)
+    assert there.marginal_error.item() <= 1e-6
+    assert there.value.item() == pytest.approx(here.value.item(), abs=1e-6)
+    assert there.iterations.item() != here.iterations.item()
+
+
+def test_sizes_that_fit():
+    assert fits(128, 128)
+    assert fits(1, 1024)
+    assert not fits(129, 65)
+
+
+def test_without_a_gpu_the_kernel_is_refused_and_triton_not_imported(make_case):
+    problem = pose(*make_case(0, 3, 4, 3.0).tensors(), 1.0)
+    known = "otx.ot.kernels.entries" in sys.modules
+    with pytest.raises(ProblemError, match="no kernel runs on cpu"):
+        solve_on_chip(problem, TOLERANCE, 50)
+    assert ("otx.ot.kernels.entries" in sys.modules) == known
+
+
+def test_a_problem_too_large_is_refused(interpreted):
+    problem = pose(torch.zeros(1, 200, 100), torch.ones(1, 200), 2 * torch.ones(1, 100), 1.0)
+    with pytest.raises(ProblemError, match="do not fit"):
+        interpreted(solve_on_chip, problem, TOLERANCE, 50)
+
+
+@pytest.mark.parametrize("limit", [2, 3, 5, 12, 30])
+def test_the_limit_holds(interpreted, make_case, limit):
+    cases = [
+        make_case(seed, 7, 9, 300.0, kind=kind) for seed, kind in enumerate(("uniform", "line"))
+    ]
+    solved = interpreted(solve_on_chip, pose(*_batch(cases), 1.0), 0.0, limit)
+    assert (solved.steps <= limit).all()
+    assert solved.error.isfinite().all()
