@@ -15,7 +15,7 @@ from otx.data.corpora import plugin_of
 from otx.errors import UsageError
 
 if TYPE_CHECKING:
-    from otx.engine.align import Outline
+    from otx.engine.outline import Outline
     from otx.runs.folder import RunFolder
 
 
@@ -39,6 +39,9 @@ def align(
         typer.Option(
             help="Prefix of two line-aligned files (path/en-de), or sample; again for more."
         ),
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Commit, tag or branch of a corpus from the Hub.")
     ] = None,
     recipe: Annotated[
         str | None, typer.Option(help="Settings by name; see otx list recipes.")
@@ -76,6 +79,7 @@ def align(
         "align.objective": objective,
         "align.model": model,
         "align.corpus": corpus,
+        "hub.revision": revision,
         "align.seed": seed,
         "align.steps": steps,
         "align.epochs": epochs,

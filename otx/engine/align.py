@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +11,11 @@ from torch import nn
 
 from otx.config import Settings
 from otx.contracts import Encoder
-from otx.data.cache import file_digest
-from otx.data.overlap import count_hits, sentence_hashes
+from otx.data.overlap import count_hits
 from otx.engine import guards
 from otx.engine.composite import Composite
 from otx.engine.fit import FitHooks, FitSettings, fit
+from otx.engine.outline import Outline, make_outline, what_is_unusual
 from otx.engine.prepare import (
     Material,
     count_idf,
@@ -28,34 +23,20 @@ from otx.engine.prepare import (
     gather,
     given_links,
     learning_rate,
-    link_files,
     make_objective,
     open_encoder,
     options_in_force,
-    trainable,
-    weighted_names,
 )
+from otx.engine.record import HASHES, autocast_of, begin, refuse_changes
 from otx.engine.report import Reporter
-from otx.engine.runtime import (
-    StopSignals,
-    choose_autocast,
-    choose_device,
-    open_device,
-    precision_name,
-    seed_step,
-    versions,
-)
+from otx.engine.runtime import StopSignals, open_device, seed_step
 from otx.engine.views import PairBatch, Views, link_rows
-from otx.errors import CheckpointError, Interrupted
-from otx.links.pharaoh import sentences_of
+from otx.errors import Interrupted
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder, check_name
 from otx.types import Loss
 
-HASHES = "bitext-hashes.npy"
 DESCRIBED_LINES = 8
-UNKNOWN_SHOWN = 0.01
-"""Share of unknown sub-words above which a language is named."""
 
 
 class AlignJob:
@@ -120,16 +101,6 @@ class AlignJob:
         return batch
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
-    """What a run would do: for ``--dry-run`` and the record."""
-
-    corpora: list[dict[str, Any]]
-    steps: int
-    parameters: int
-    checkpoint_megabytes: float
-
-
 def align(
     settings: Settings,
     host: PluginHost,
@@ -154,11 +125,11 @@ def align(
         outline = _outlined(settings, encoder, material, reporter)
         digest = encoder.digest()
         options = options_in_force(settings, host.registry)
-        run = resume or _new_run(root, name, settings, encoder, digest, material, outline, options)
+        run = resume or begin(root, name, settings, encoder, digest, material, outline, options)
         signals.remedy = f"go on with: otx align --resume {run.name}"
         with run.lock():
             if resume is not None:
-                _refuse_changes(run, settings, digest, material, options)
+                refuse_changes(run, settings, digest, material, options)
             started = host.notify("otx_run_started", folder=run.path, settings=settings.as_dict())
             _record_failures(run, started)
             try:
@@ -203,142 +174,6 @@ def _prepare(
     encoder.module.to(device).eval()
     objective.to(device)
     return encoder, objective, material
-
-
-def make_outline(settings: Settings, encoder: Encoder, material: Material) -> Outline:
-    """Counts of pairs, steps, parameters and bytes."""
-    wanted = settings.align
-    steps = wanted.steps or max(1, round(wanted.epochs * material.plan.steps_per_epoch))
-    size = sum(p.numel() * 4 for p in encoder.module.parameters())
-    corpora = [
-        {
-            "name": train.name,
-            "source": train.source_language,
-            "pivot": train.pivot_language,
-            "pairs": len(train),
-            "held_out": len(select) + len(report),
-            "refused": len(train.problems()),
-            "filtered": filtered,
-            "cut_sides": tokens.cut_sides,
-            "unknown_rate": tokens.unknown_rate,
-            "fingerprint": train.fingerprint(),
-        }
-        for train, select, report, tokens, filtered in zip(
-            material.train,
-            material.select,
-            material.report,
-            material.tokenised,
-            material.filtered,
-            strict=True,
-        )
-    ]
-    return Outline(corpora, steps, trainable(encoder), 3 * size / 1e6)
-
-
-def what_is_unusual(encoder: Encoder, outline: Outline) -> list[str]:
-    """The encoder's notes on its checkpoint, what was cut, and languages that its tokenizer hardly knows."""
-    lines = [str(note) for note in getattr(encoder, "notes", [])]
-    for corpus in outline.corpora:
-        for language, cut in corpus["cut_sides"].items():
-            if cut:
-                lines.append(
-                    f"{corpus['name']}: {cut:,} of {corpus['pairs']:,} {language} sentences are cut at "
-                    f"{encoder.max_length} sub-words (align.max_length)"
-                )
-        for language, share in corpus["unknown_rate"].items():
-            if share > UNKNOWN_SHOWN:
-                lines.append(
-                    f"{corpus['name']}: the tokenizer does not know {share:.1%} of the {language} sub-words"
-                )
-    return lines
-
-
-def _new_run(
-    root: Path,
-    name: str | None,
-    settings: Settings,
-    encoder: Encoder,
-    digest: str,
-    material: Material,
-    outline: Outline,
-    options: Mapping[str, Any],
-) -> RunFolder:
-    stem = "-".join(
-        [
-            *(text.split("*")[-1] for text in settings.align.objective[:1]),
-            Path(settings.align.model).name,
-        ]
-    )
-    run = RunFolder.create(root, name, stem=stem, kind="align", settings=settings.as_dict())
-    run.update(
-        model=settings.align.model,
-        model_digest_before=digest,
-        objectives=list(settings.align.objective),
-        terms={name: weight for weight, name in weighted_names(settings)},
-        alignment_seed=settings.align.seed,
-        origins=settings.origins(),
-        corpora=outline.corpora,
-        files=_file_digests(settings),
-        options=options,
-        precision=precision_name(_autocast(settings)),
-        steps=outline.steps,
-        lr=learning_rate(settings, encoder),
-        trainable_parameters=outline.parameters,
-        encoder_notes=list(getattr(encoder, "notes", [])),
-        versions=versions(),
-    )
-    problems = [problem for corpus in material.train for problem in corpus.problems()]
-    problems += [problem for tokens in material.tokenised for problem in tokens.problems()]
-    run.add_problems(problems)
-    run.update(problems=dict(Counter(problem.kind for problem in problems)))
-    np.save(run.path / HASHES, sentence_hashes(material.train))
-    return run
-
-
-def _file_digests(settings: Settings) -> dict[str, str]:
-    """What a run reads beside its corpora: ``links`` of each, and ``gold`` with its sentences."""
-    files = {f"links {name}".strip(): path for name, path in link_files(settings).items()}
-    if settings.align.gold is not None:
-        gold = Path(settings.align.gold)
-        files |= {"gold": gold, "gold sentences": sentences_of(gold)}
-    return {what: file_digest(path) for what, path in files.items()}
-
-
-def _autocast(settings: Settings) -> torch.dtype | None:
-    return choose_autocast(settings.align.dtype, choose_device(settings.align.device))
-
-
-def _refuse_changes(
-    run: RunFolder, settings: Settings, digest: str, material: Material, options: Mapping[str, Any]
-) -> None:
-    if "model_digest_before" not in run.record:
-        raise CheckpointError(
-            f"run {run.name} was stopped before it had begun",
-            f"remove {run.path} and start it again",
-        )
-    before = {"the model": run.record["model_digest_before"]}
-    before |= {
-        f"corpus {c['name']} ({c['source']})": c["fingerprint"] for c in run.record["corpora"]
-    }
-    before |= run.record["files"] | {"the precision": run.record["precision"]}
-    before |= {f"[{name}]": json.dumps(table) for name, table in run.record["options"].items()}
-    now = {"the model": digest, "the precision": precision_name(_autocast(settings))}
-    now |= _file_digests(settings)
-    now |= {f"[{name}]": json.dumps(table) for name, table in options.items()}
-    now |= {f"corpus {c.name} ({c.source_language})": c.fingerprint() for c in material.train}
-    for what in sorted({*before, *now}):
-        if before.get(what) != now.get(what):
-            raise CheckpointError(
-                f"run {run.name} cannot be resumed: {what} changed "
-                f"({_short(before.get(what))} then, {_short(now.get(what))} now)",
-                "put it back as it was, or start a new run",
-            )
-
-
-def _short(value: str | None) -> str:
-    """A digest by its beginning, anything else whole."""
-    text = str(value)
-    return text[:12] if re.fullmatch("[0-9a-f]{32,}", text) else text
 
 
 def _train(
@@ -421,7 +256,7 @@ def _fit_settings(settings: Settings, encoder: Encoder, steps: int) -> FitSettin
         clip=wanted.clip,
         checkpoint_every=wanted.checkpoint_every,
         keep_checkpoints=wanted.keep_checkpoints,
-        autocast=_autocast(settings),
+        autocast=autocast_of(settings),
     )
 
 

@@ -17,10 +17,10 @@ import torch
 from otx.config import Settings
 from otx.contracts import Encoder, ProbeTask, Task, TransferTask
 from otx.data.overlap import count_hits
-from otx.engine.align import HASHES
 from otx.engine.finetune import Predictor, predictor, train_head
 from otx.engine.fit import FitHooks
 from otx.engine.prepare import open_encoder, plain_options, plugin_of
+from otx.engine.record import HASHES
 from otx.engine.report import Reporter
 from otx.engine.runtime import StopSignals, choose_autocast, open_device, precision_name, versions
 from otx.errors import DataError, UsageError
