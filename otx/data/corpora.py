@@ -50,15 +50,16 @@ def open_corpora(specs: Sequence[str], registry: _Registry, settings: _Settings)
     """Every corpus of every spec, one a language pair.
 
     ``NAME`` or ``NAME:REST`` of a registered corpus goes to its plugin (``DIST:NAME`` settles a
-    clash), everything else to ``files``. Raises UsageError for what no plugin understands,
-    DataError for files that cannot be used and where more than ``align.max_bad`` of the pairs were
-    refused.
+    clash), everything else to ``files``. Raises UsageError for what no plugin understands and for a
+    name beside files of the same name, DataError for files that cannot be used and where more than
+    ``align.max_bad`` of the pairs were refused.
     """
     if not specs:
         raise UsageError("no corpus is given", "name one with --corpus; see otx list corpora")
     found: list[Corpus] = []
     for spec in specs:
         entry, rest = plugin_of(spec, registry)
+        _refuse_two_meanings(spec, entry, settings.align.pivot)
         opened: list[Corpus] = entry.load()(rest, settings.options_for(entry), settings.align.pivot)
         found += opened
     for corpus in found:
@@ -78,6 +79,16 @@ def plugin_of(spec: str, registry: _Registry) -> tuple[_Entry, str]:
     if re.fullmatch(r"[\w-]+", spec) and not any(Path().glob(f"{spec}.*")):
         return registry.find("corpus", spec), ""  # a name that nobody has: says the nearest
     return registry.find("corpus", FILES), spec
+
+
+def _refuse_two_meanings(spec: str, entry: _Entry, pivot: str) -> None:
+    """A registered name may also be the prefix of files that lie here: neither is taken silently."""
+    here = [f"{spec}.{pivot}{ending}" for ending in ("", ".gz")]
+    if spec == entry.name and any(Path(name).exists() for name in here):
+        raise UsageError(
+            f"'{spec}' is a registered corpus, and there is a file {spec}.{pivot} here",
+            f"write ./{spec} for the files, or {spec}: for the registered corpus",
+        )
 
 
 def _limit_refused(corpus: Corpus, max_bad: float) -> None:

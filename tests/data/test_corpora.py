@@ -73,6 +73,17 @@ def test_a_distribution_settles_a_clash(registry) -> None:
         names(["contested"], registry)
 
 
+def test_a_name_that_is_also_a_prefix_of_files_is_refused(registry, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "little.fr.gz").touch()
+    with pytest.raises(UsageError, match="registered corpus"):
+        names(["little"], registry)
+    assert names(["little:", "./little"], registry) == [
+        "otx little||default",
+        "otx files|./little|default",
+    ]
+
+
 def test_a_misspelt_name_is_not_taken_for_a_path(registry, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=r"unknown corpus 'litle'.*little"):
