@@ -2,13 +2,16 @@
 # The first real run: `mini` aligned on 30,000 pairs each of German, Spanish, Russian and Chinese with four objectives
 # and two controls, two seeds each, evaluated beside the untouched encoder. Resumable: run it again and it goes on.
 #
-#     scripts/first_run.sh ../shared/data runs/first
+#     scripts/first_run.sh ../shared/data runs/first [RUN ...]
 #
 # `otx` and its `python` are to be on PATH. The first argument is a folder of real data (bitext/, retrieval/, align/,
-# nli/, qa/), the second where runs go; no spaces in either.
+# nli/, qa/), the second where runs go; no spaces in either. With names of runs (sinkhorn-1 shuffled-2) only those are
+# made: on a machine that holds them, several calls side by side, each with a folder of its own.
 set -eu
 data=$1
 runs=$2
+shift 2
+wanted=$*
 bitext=$runs/bitext
 folder="--set runs.folder=$runs"
 corpora=""
@@ -38,6 +41,8 @@ done
 align() {
     name=$1
     shift
+    case " ${wanted:-$name} " in *" $name "*) ;; *) return ;; esac
+    names="$names --run $name"
     if grep -qs '"status": "finished"' "$runs/$name/run.json"; then return; fi
     if [ -d "$runs/$name" ]; then
         otx align --resume "$name" $folder
@@ -50,10 +55,8 @@ names=""
 for seed in 1 2; do
     for objective in sinkhorn unbalanced l2 contrastive mlm; do
         align "$objective-$seed" --objective "$objective" --seed $seed $corpora
-        names="$names --run $objective-$seed"
     done
     align "shuffled-$seed" --objective sinkhorn --seed $seed $shuffled
-    names="$names --run shuffled-$seed"
 done
 
 otx eval retrieval $names --data "$data/retrieval/tatoeba" --languages de,es,fr,ru,zh,ar,tr $folder
