@@ -59,11 +59,12 @@ for seed in 1 2; do
     align "shuffled-$seed" --objective sinkhorn --seed $seed $shuffled
 done
 
-otx eval retrieval $names --data "$data/retrieval/tatoeba" --languages de,es,fr,ru,zh,ar,tr $folder
-otx eval retrieval $names --data "$data/retrieval/ntrex" --languages de,es,fr,ru,zh,ar,tr $folder
-otx eval word-alignment $names --data "$data/align" --languages enes,xlwa-enes,xlwa-enru,zhen $folder
-otx eval xnli $names --data "$data/nli" --train-limit 40000 --languages en,de,es,fr,ru,zh,ar,tr $folder \
+evaluated="$folder --set align.dtype=bf16"
+otx eval retrieval $names --data "$data/retrieval/tatoeba" --languages de,es,fr,ru,zh,ar,tr $evaluated
+otx eval retrieval $names --data "$data/retrieval/ntrex" --languages de,es,fr,ru,zh,ar,tr $evaluated
+otx eval word-alignment $names --data "$data/align" --languages enes,xlwa-enes,xlwa-enru,zhen $evaluated
+otx eval xnli $names --data "$data/nli" --train-limit 40000 --languages en,de,es,fr,ru,zh,ar,tr $evaluated \
     --set xnli.epochs=1 --set xnli.lr=2e-4 --set xnli.warmup=0.1
-otx eval xquad $names --data "$data/qa" --train-limit 10000 $folder \
+otx eval xquad $names --data "$data/qa" --train-limit 10000 $evaluated \
     --set xquad.epochs=1 --set xquad.lr=2e-4 --set xquad.warmup=0.1
 otx compare $folder
