@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import ot
@@ -57,6 +58,16 @@ def _solve_batch(
     return Answer(result.value.sum(), lambda: result.plan)
 
 
+def _kernel_batch(
+    problems: Problems, x: Tensor, y: Tensor, epsilon: float, threshold: float
+) -> Answer:
+    cost = problems.cost(x, y)
+    result = ot.batch.solve_batch(
+        cost, epsilon, problems.a, problems.b, max_iter=MOST, tol=threshold, method="sinkhorn"
+    )
+    return Answer(result.value.sum(), lambda: result.plan)
+
+
 def _emd(problems: Problems, x: Tensor, y: Tensor, epsilon: float, knob: float) -> Answer:
     def one(cost: Tensor, a: Tensor, b: Tensor) -> Tensor:
         # In float64: float32 masses do not sum to the same on both sides, and the simplex minds.
@@ -68,36 +79,58 @@ def _emd(problems: Problems, x: Tensor, y: Tensor, epsilon: float, knob: float) 
 
 
 def _geomloss(problems: Problems, x: Tensor, y: Tensor, epsilon: float, scaling: float) -> Answer:
+    # Of the unit sphere. The box that GeomLoss would draw is wider, which costs iterations.
+    return _samples_loss(problems, x, y, epsilon, scaling, diameter=2.0)
+
+
+def _geomloss_held(
+    problems: Problems, x: Tensor, y: Tensor, epsilon: float, iterations: float
+) -> Answer:
+    # A schedule from barely above epsilon, in so many steps: the only way to make it converge.
+    return _samples_loss(
+        problems,
+        x,
+        y,
+        epsilon,
+        math.exp(-1e-6 / iterations),
+        diameter=epsilon**0.5 * math.exp(1e-6),
+    )
+
+
+def _samples_loss(
+    problems: Problems, x: Tensor, y: Tensor, epsilon: float, scaling: float, diameter: float
+) -> Answer:
     def costs() -> Iterator[Tensor]:
         # What GeomLoss asks for, in its order: it differentiates each potential by its own side.
         yield problems.cost(x, y.detach())
         yield problems.cost(x.detach(), y).mT
 
-    def loss(potentials: bool) -> SamplesLoss:
-        matrices = costs()
-        return SamplesLoss(
-            "sinkhorn", p=2, blur=epsilon**0.5, scaling=scaling, debias=False, backend="tensorized",
-            potentials=potentials, cost=lambda *_: next(matrices),
-            diameter=2.0,  # of the unit sphere; the box that it would draw is wider: more iterations
-        )  # fmt: skip
-
     # Costs come ready, so the points' only use is to be counted.
-    points = tuple(mass.new_zeros((*mass.shape, 1)) for mass in (problems.a, problems.b))
+    a, b = problems.a, problems.b
+    points = a.new_zeros((*a.shape, 1)), b.new_zeros((*b.shape, 1))
+
+    def run(potentials: bool) -> Tensor | tuple[Tensor, Tensor]:
+        matrices = costs()
+        loss = SamplesLoss(
+            "sinkhorn", p=2, blur=epsilon**0.5, scaling=scaling, diameter=diameter, debias=False,
+            potentials=potentials, cost=lambda *_: next(matrices), backend="tensorized",
+        )  # fmt: skip
+        return loss(a, points[0], b, points[1])
 
     def plan() -> Tensor:
         with torch.no_grad():
-            f, g = loss(True)(problems.a, points[0], problems.b, points[1])
+            f, g = run(potentials=True)
             exponent = (f[:, :, None] + g[:, None, :] - problems.cost(x, y)) / epsilon
-            return exponent.exp() * problems.a[:, :, None] * problems.b[:, None, :]
+            return exponent.exp() * a[:, :, None] * b[:, None, :]
 
-    return Answer(loss(False)(problems.a, points[0], problems.b, points[1]).sum(), plan)
+    return Answer(run(potentials=False).sum(), plan)
 
 
 POT_LOOP = Peer(
     "POT loop",
     "ot.bregman.sinkhorn_log, torch backend, one problem at a time, stopThr searched",
     "stopThr",
-    falling(1e-3, 1.3, 36),
+    falling(1e-3, 1.3, 27),
     _sinkhorn_log,
     loop=True,
 )
@@ -105,8 +138,16 @@ POT_BATCH = Peer(
     "POT batch",
     "ot.batch.solve_batch(method='log_sinkhorn'), padding with mass 0, tol searched",
     "tol",
-    falling(1e-3, 1.3, 36),
+    falling(1e-3, 1.3, 27),
     _solve_batch,
+)
+POT_KERNEL = Peer(
+    "POT kernel",
+    "ot.batch.solve_batch(method='sinkhorn'), not in the log domain, else as POT batch",
+    "tol",
+    falling(1e-3, 1.3, 27),
+    _kernel_batch,
+    cpu=True,  # it makes its first potentials there, wherever the costs are
 )
 GEOMLOSS = Peer(
     "GeomLoss",
@@ -114,6 +155,13 @@ GEOMLOSS = Peer(
     "scaling",
     SCALINGS,
     _geomloss,
+)
+GEOMLOSS_HELD = Peer(
+    "GeomLoss held",
+    "the same without its annealing: diameter barely above blur, iterations searched",
+    "iterations",
+    tuple(10 * 1.3**step for step in range(30)),
+    _geomloss_held,
 )
 EMD = Peer(
     "emd loop",

@@ -9,9 +9,7 @@ from benchmarks.peers.problems import Problems
 from otx.ot.sinkhorn import sinkhorn
 
 
-def _solve(
-    problems: Problems, x: Tensor, y: Tensor, epsilon: float, tolerance: float
-) -> Answer:
+def _solve(problems: Problems, x: Tensor, y: Tensor, epsilon: float, tolerance: float) -> Answer:
     result = sinkhorn(
         problems.cost(x, y), problems.a, problems.b, epsilon=epsilon, tolerance=tolerance
     )

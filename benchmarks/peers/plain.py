@@ -33,9 +33,7 @@ def plain_sinkhorn(
     return plan
 
 
-def _solve(
-    problems: Problems, x: Tensor, y: Tensor, epsilon: float, tolerance: float
-) -> Answer:
+def _solve(problems: Problems, x: Tensor, y: Tensor, epsilon: float, tolerance: float) -> Answer:
     cost = problems.cost(x, y)
     plan = plain_sinkhorn(
         cost.detach(), problems.a, problems.b, epsilon=epsilon, tolerance=tolerance

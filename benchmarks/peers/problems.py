@@ -48,7 +48,8 @@ class Problems:
     @classmethod
     def of(cls, name: str, pairs: list[Pair], device: str, *, grid: bool = False) -> Problems:
         """The problems of some pairs, padded with zeros to the longest among them."""
-        x, y = (pad_sequence(list(side), batch_first=True).to(device) for side in zip(*pairs))
+        sides = zip(*pairs, strict=True)
+        x, y = (pad_sequence(list(side), batch_first=True).to(device) for side in sides)
         masks = []
         for side, words in enumerate((x, y)):
             lengths = torch.tensor([len(pair[side]) for pair in pairs], device=device)
@@ -68,7 +69,9 @@ class Problems:
             return cosine(x, y)
         # One product of all words with all words: the vectors are shared, not copied S times.
         flat = cosine(x.flatten(0, 1), y.flatten(0, 1))
-        return flat.unflatten(0, x.shape[:2]).unflatten(2, y.shape[:2]).transpose(1, 2).flatten(0, 1)
+        return (
+            flat.unflatten(0, x.shape[:2]).unflatten(2, y.shape[:2]).transpose(1, 2).flatten(0, 1)
+        )
 
     def lengths(self) -> tuple[Tensor, Tensor]:
         """Real words of either side of every problem, ``[P]`` each."""
