@@ -33,7 +33,7 @@ from benchmarks.peers.libraries import (
 from benchmarks.peers.measure import Clock, Rates
 from benchmarks.peers.ours import OTX
 from benchmarks.peers.plain import PLAIN
-from benchmarks.peers.problems import SIZE, Pair, Problems, equal, ragged, read_pairs
+from benchmarks.peers.problems import LONGEST, SIZE, Pair, Problems, equal, ragged, read_pairs
 from benchmarks.peers.setting import setting
 from benchmarks.peers.table import BACKWARD, FORWARD, Measurement, compared, table
 from benchmarks.peers.tuning import answer, tune
@@ -54,18 +54,28 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peers", nargs="+", choices=KEYS, default=list(KEYS), metavar="PEER")
     parser.add_argument("--repeats", type=int, help="samples of each time, default 7")
     parser.add_argument("--patience", type=float, help="seconds for one time, default 30")
+    parser.add_argument("--pairs", type=int, help="sentence pairs to read, default 2000")
+    parser.add_argument("--longest", type=int, default=LONGEST, help="words that a side may have")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path, metavar="FILE", help="everything, after each table")
     parser.add_argument("--quick", action="store_true", help="a run of under a minute")
     given = parser.parse_args()
-    quick = {"epsilon": [0.05], "batch": [1, 32], "grid": [6], "repeats": 3, "patience": 1.0}
+    quick = {
+        "epsilon": [0.05],
+        "batch": [1, 16],
+        "grid": [4],
+        "repeats": 3,
+        "patience": 2.0,
+        "pairs": 200,
+    }
     full = {
         "epsilon": [0.02, 0.05, 0.1],
         "batch": [1, 8, 32, 128, 512],
         "grid": [16, 64],
         "repeats": 7,
         "patience": 30.0,
+        "pairs": 2000,
     }
     for name, value in (quick if given.quick else full).items():
         if getattr(given, name) is None:
@@ -78,10 +88,10 @@ def main() -> None:
     given = arguments()
     torch.set_num_threads(given.threads)
     where = setting(given.device)
-    source, pairs = read_pairs(given.data)
+    source, pairs = read_pairs(given.data, given.pairs, given.longest)
     rates = Rates.measured(given.device)
     where |= {
-        "data": f"{source}, {len(pairs)} pairs",
+        "data": f"{source}, {len(pairs)} pairs of at most {given.longest} words",
         "rates": f"{rates.bandwidth / 1e9:.1f} GB/s read, {rates.vector / 1e9:.1f} G multiply-adds/s "
         f"with vectors, {rates.matrix / 1e9:.1f} with matrices",
         "aim": f"L1 error of both marginals, worst problem: {TARGET:g}",
@@ -118,7 +128,7 @@ def sets(pairs: list[Pair], given: argparse.Namespace) -> Iterator[tuple[str, It
         yield f"Batches of {SIZE} x {SIZE} words", same
     if given.grid:
         grids = (Problems.of("grid", ragged(pairs, n), device, grid=True) for n in given.grid)
-        yield "Grids: every sentence with every translation", grids
+        yield "Grids of B x B: every sentence with every translation", grids
 
 
 def measure(
@@ -127,7 +137,7 @@ def measure(
     """All peers in one case."""
     rows, clocks = [], []
     for peer in peers:
-        row = Measurement(problems.name, epsilon, len(problems), peer.name)
+        row = Measurement(problems.name, epsilon, len(problems.x), peer.name)
         rows.append(row)
         if peer.cpu and given.device != "cpu":
             row.note = "runs on the CPU alone"
@@ -156,14 +166,17 @@ def _tuned(
 ) -> float | None:
     """The knob to time at, if any; what was found is noted in the row."""
     found = tune(peer, problems, epsilon, TARGET, patience)
-    if found.seconds is not None:
+    row.error = found.error
+    if found.knob is None:
         row.note = f"left out: {found.seconds:.0f} s a run"
         return None
-    row.error = found.error
     if len(peer.positions) > 1:
-        row.at = f"{peer.knob} {found.knob:.3g}"
+        row.at = f"{peer.knob} {found.knob:.4g}"
+    if found.seconds is not None:
+        row.note = f"too slow: {found.seconds:.0f} s at {row.at}"
+        return None
     if not found.reached:
-        row.note = f"not reached, {row.at}"
+        row.note = f"not reached at {row.at}"
     return found.knob
 
 

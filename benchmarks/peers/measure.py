@@ -63,8 +63,8 @@ def synchronise(device: str) -> None:
 class Rates:
     """The best that this machine was seen to do in float32, each a second.
 
-    ``bandwidth``: bytes read from memory. ``vector``: multiply-adds of batched matrices and vectors
-    of a sentence's size. ``matrix``: multiply-adds of batched products, as costs are made.
+    ``bandwidth``: bytes read from memory. ``vector``: multiply-adds of a matrix and a vector, in
+    cache, many small or one large. ``matrix``: multiply-adds of batched products, as costs are made.
     """
 
     bandwidth: float
@@ -79,6 +79,9 @@ class Rates:
         kernel = torch.rand(batch, 32, 32, device=device)
         words = torch.rand(batch, 32, 256, device=device)
 
+        side = 256 if device == "cpu" else 8192
+        square = torch.rand(side, side, device=device)
+
         def rate(amount: float, action: Callable[[], object]) -> float:
             clock = Clock(action, device, patience=1.0)
             for _ in range(7):
@@ -87,7 +90,10 @@ class Rates:
 
         return cls(
             rate(4 * big.numel(), big.sum),
-            rate(kernel.numel(), lambda: torch.bmm(kernel, words[:, :, :1])),
+            max(
+                rate(kernel.numel(), lambda: torch.bmm(kernel, words[:, :, :1])),
+                rate(square.numel(), lambda: torch.mv(square, square[0])),
+            ),
             rate(32 * words.numel(), lambda: torch.bmm(words, words.mT)),
         )
 

@@ -19,8 +19,9 @@ from otx_encoders.options import EncoderOptions
 
 CORPORA = ("wmt-news", "tatoeba")
 SAMPLE = Path(__file__).parents[2] / "plugins" / "otx_corpora" / "sample"
-POOL = 2000
-"""Sentence pairs that are read: enough to find 512 of one size among them."""
+LONGEST = 64
+"""Words of the longest side that is kept, unless asked for more. One sentence of 200 words, of which
+there are two in a thousand, would make a padded batch of all who pad some ten times as large."""
 SIZE = 16
 """Words of either side in the problems of equal size; longer sentences are cut there."""
 
@@ -85,19 +86,25 @@ class Problems:
         return Problems.of(self.name, pairs, str(self.x.device), grid=self.grid)
 
 
-def read_pairs(data: Path, corpora: tuple[str, ...] = CORPORA) -> tuple[str, list[Pair]]:
-    """A name for where they are from, and vectors of shuffled English-German pairs, some of each corpus.
+def read_pairs(data: Path, count: int, longest: int = LONGEST) -> tuple[str, list[Pair]]:
+    """A name for where they are from, and vectors of English-German pairs, shuffled, as many of each corpus.
 
-    Where there is no ``data/bitext``, those of the embedded sample.
+    Of ``count`` pairs those with more than ``longest`` words on a side are left out. The first is
+    one of middling size. Where there is no ``data/bitext``, they are those of the embedded sample.
     """
-    folders = [data / "bitext" / corpus for corpus in corpora]
+    folders = [data / "bitext" / corpus for corpus in CORPORA]
     if all(folder.is_dir() for folder in folders):
         sources = [_lines(folder / "en-de.en.gz", folder / "en-de.de.gz") for folder in folders]
-        name = " + ".join(corpora)
+        name = " + ".join(CORPORA)
     else:
         sources, name = [_lines(SAMPLE / "train.en.txt", SAMPLE / "train.de.txt")], "sample"
     mixed = [pair for pair in chain.from_iterable(zip_longest(*sources)) if pair]
-    return f"{name} en-de", _vectors(mixed[:POOL])
+    found = [pair for pair in _vectors(mixed[:count]) if max(map(len, pair)) <= longest]
+    by_size = sorted(
+        range(len(found)), key=lambda index: len(found[index][0]) * len(found[index][1])
+    )
+    found.insert(0, found.pop(by_size[len(found) // 2]))
+    return f"{name} en-de", found
 
 
 def ragged(pairs: list[Pair], sentences: int) -> list[Pair]:
@@ -119,7 +126,7 @@ def _lines(first: Path, second: Path) -> list[tuple[str, str]]:
             sides.append([line.strip() for line in lines])
     pairs = [(one, other) for one, other in zip(*sides, strict=True) if one and other]
     random.Random(0).shuffle(pairs)
-    return pairs[:POOL]
+    return pairs
 
 
 def _vectors(pairs: list[tuple[str, str]]) -> list[Pair]:

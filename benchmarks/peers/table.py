@@ -88,4 +88,4 @@ def _times(value: float | None) -> str:
 
 def _digits(value: float) -> str:
     """Three digits, as far as they go."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -17,14 +17,14 @@ PROBED = 4
 
 @dataclass(frozen=True)
 class Tuned:
-    """A position of the knob and the error of the worst problem there.
+    """A position of the knob, if any was tried, and the error of the worst problem there.
 
     ``reached``: it is within the target; otherwise this is the tightest position that was tried. ``seconds`` is
-    given alone for what was left out because a run would take about so long.
+    that of a run: given where it made an end of the search, or kept a peer from being tried at all.
     """
 
-    knob: float = 0.0
-    error: float = float("inf")
+    knob: float | None = None
+    error: float | None = None
     reached: bool = False
     seconds: float | None = None
 
@@ -64,7 +64,9 @@ def tune(peer: Peer, problems: Problems, epsilon: float, target: float, patience
             best, place = found, middle
         else:
             missed = middle
-    return best
+    if best.reached or seconds < patience:
+        return best
+    return replace(best, seconds=seconds)
 
 
 def _foretold(peer: Peer, problems: Problems, epsilon: float) -> float:
