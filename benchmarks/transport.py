@@ -166,7 +166,7 @@ def _tuned(
 ) -> float | None:
     """The knob to time at, if any; what was found is noted in the row."""
     found = tune(peer, problems, epsilon, TARGET, patience)
-    row.error = found.error
+    row.error, row.knob = found.error, found.knob
     if found.knob is None:
         row.note = f"left out: {found.seconds:.0f} s a run"
         return None
@@ -192,9 +192,9 @@ def _actions(
 
 
 def _bound(row: Measurement, problems: Problems, epsilon: float, rates: Rates) -> None:
-    if row.forward is None or row.backward is None:
+    if row.forward is None or row.backward is None or row.knob is None:
         return
-    iterations = answer(OTX, problems, epsilon, float(row.at.split()[1])).iterations
+    iterations = answer(OTX, problems, epsilon, row.knob).iterations
     if iterations is not None:
         row.iterations = float(iterations.double().mean())
         row.over_bound_forward = (

@@ -26,6 +26,7 @@ class Measurement:
     ratio_forward: float | None = None
     ratio_backward: float | None = None
     error: float | None = None
+    knob: float | None = None
     at: str = ""
     over_bound_forward: float | None = None
     over_bound_backward: float | None = None
