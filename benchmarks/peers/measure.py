@@ -42,7 +42,14 @@ class Clock:
 
     def median(self) -> float:
         """The median of the samples."""
-        return statistics.median(self.samples or [self.first or float("nan")])
+        return statistics.median(self._known())
+
+    def best(self) -> float:
+        """The shortest of the samples."""
+        return min(self._known())
+
+    def _known(self) -> list[float]:
+        return self.samples or [float("nan") if self.first is None else self.first]
 
     def _calls(self, calls: int) -> float:
         synchronise(self.device)
@@ -83,10 +90,10 @@ class Rates:
         square = torch.rand(side, side, device=device)
 
         def rate(amount: float, action: Callable[[], object]) -> float:
-            clock = Clock(action, device, patience=1.0)
+            clock = Clock(action, device, patience=2.0)
             for _ in range(7):
                 clock.tick()
-            return amount / min(clock.samples)
+            return amount / clock.best()
 
         return cls(
             rate(4 * big.numel(), big.sum),
