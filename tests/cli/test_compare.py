@@ -80,9 +80,9 @@ def test_runs_and_baseline_can_be_named(project: Path, otx: Otx) -> None:
 
 
 def test_settings_come_from_otx_toml(project: Path, otx: Otx) -> None:
-    (project / "otx.toml").write_text('[compare]\nbaseline = "better"\nsamples = 333\n')
+    (project / "otx.toml").write_text('[compare]\nbaseline = "better"\nsamples = 3333\n')
     (table,) = json.loads(otx("compare", "--format", "json").stdout)["tables"]
-    assert table["samples"] == 333
+    assert table["samples"] == 3333
     assert {row["baseline"] for row in table["rows"]} == {None, "sinkhorn"}
 
 
