@@ -134,7 +134,7 @@ def _check_loss(loss: Loss) -> None:
     share = float(loss.health.get("converged", 1.0))
     _require(0 <= share <= 1, f"its share of converged problems is {share:g}")
     if loss.plan is not None:
-        _require(not loss.plan.requires_grad, "its plan is not detached")
+        _require(not loss.plan().requires_grad, "its plan is not detached")
 
 
 def _check_scalars(kind: str, numbers: Mapping[str, Tensor]) -> None:

@@ -181,13 +181,14 @@ class Loss:
     ``value []`` is minimised; ``terms`` are its named parts, unweighted, detached scalars; ``health`` are detached
     scalars about the solver under fixed names: ``mass`` (mean total mass of the plans), ``expected_mass``,
     ``converged`` (share of the problems, 0 to 1; left out by a fixed schedule that is exempt from the
-    convergence stop), ``marginal_error`` (mean, in mass), ``iterations`` (mean).
+    convergence stop), ``marginal_error`` (mean, in mass), ``iterations`` (mean). ``plan`` computes the transport
+    plan of a transport objective, detached, for whoever looks at it.
     """
 
     value: Tensor
     terms: dict[str, Tensor] = field(default_factory=dict)
     health: dict[str, Tensor] = field(default_factory=dict)
-    plan: Tensor | None = None
+    plan: Callable[[], Tensor] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class HealthyTwice(Good):
 
 class PlanAttached(Good):
     def forward(self, pair):
-        return Loss(super().forward(pair).value, plan=pair.source.tokens[-1])
+        return Loss(super().forward(pair).value, plan=lambda: pair.source.tokens[-1])
 
 
 class ReadsPadding(Good):

@@ -90,11 +90,12 @@ def _annealed(
     to_y = by_columns.sum(1)[:, :, None] * fixed_y - by_columns.mT @ fixed_x
     plan = problem.plan(last_u, last_v)
     error = (plan.sum(2) - problem.a).abs().sum(1) + (plan.sum(1) - problem.b).abs().sum(1)
+    known = plan.to(x)
     return Transport(
-        value=envelope(value.to(x), (x, to_x), (y, to_y), (a, f.to(a)), (b, g.to(b))),
+        value=envelope(value.to(x), (x, y, a, b), lambda: (to_x, to_y, f.to(a), g.to(b))),
         f=f.to(x),
         g=g.to(x),
-        plan=plan.to(x),
+        entries=lambda: known,
         iterations=torch.tensor([len(schedule) + 2 for schedule in schedules], device=x.device),
         marginal_error=error.to(x),
         converged=error <= CONVERGED,

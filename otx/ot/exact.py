@@ -41,11 +41,12 @@ def exact(cost: Tensor, a: Tensor, b: Tensor, *, max_iterations: int = 1_000_000
         row_error = (plan.sum(2) - problem.a).abs().sum(1)
         error = row_error + (plan.sum(1) - problem.b).abs().sum(1)
         value = (plan * problem.exponent).sum((1, 2)).to(cost)
+        known = plan.to(cost)
         return Transport(
-            value=envelope(value, (cost, plan.to(cost)), (a, f.to(a)), (b, g.to(b))),
+            value=envelope(value, (cost, a, b), lambda: (known, f.to(a), g.to(b))),
             f=f.to(cost),
             g=g.to(cost),
-            plan=plan.to(cost),
+            entries=lambda: known,
             iterations=torch.zeros(len(cost), dtype=torch.long, device=cost.device),
             marginal_error=error.to(cost),
             converged=error <= TOLERANCE,

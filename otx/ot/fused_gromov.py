@@ -70,12 +70,13 @@ def fused_gromov(
         rows, columns = plan.sum(2), plan.sum(1)
         to_first = 2 * alpha * (d * _product(rows, rows) - plan @ e @ plan.mT)
         to_second = 2 * alpha * (e * _product(columns, columns) - plan.mT @ d @ plan)
-        slopes = ((cost, (1 - alpha) * plan), (first, to_first), (second, to_second))
+        slopes = tuple(slope.to(cost) for slope in ((1 - alpha) * plan, to_first, to_second))
+        known = plan.to(cost)
         return Transport(
-            value=envelope(value.to(cost), *((tensor, by.to(cost)) for tensor, by in slopes)),
+            value=envelope(value.to(cost), (cost, first, second), lambda: slopes),
             f=last.f.to(cost),
             g=last.g.to(cost),
-            plan=plan.to(cost),
+            entries=lambda: known,
             iterations=steps,
             marginal_error=last.marginal_error.to(cost),
             converged=~moving & last.converged,

@@ -23,23 +23,28 @@ from otx.ot.problem import EntropicProblem
 class Ascent:
     """Where an ascent of the dual ended, for each problem.
 
-    Potentials ``v [B, M]``, the ``steps [B]`` taken, and the ``error [B]``: the L1 distance, in
-    mass, of the plan's column sums from those of the optimum, its row sums being exact.
+    Potentials ``v [B, M]`` and, once the error is known, the ``u [B, N]`` that is best given them;
+    the ``steps [B]`` taken, and the ``error [B]``: the L1 distance, in mass, of the plan's column
+    sums from those of the optimum, its row sums being exact.
     """
 
+    u: Tensor
     v: Tensor
     steps: Tensor
     error: Tensor
 
     @classmethod
-    def at(cls, v: Tensor, steps: int) -> Ascent:
+    def at(cls, problem: EntropicProblem, v: Tensor, steps: int) -> Ascent:
         """At ``v [B, M]`` after so many steps, how far from the end is not known."""
         taken = torch.full_like(v[:, 0], steps, dtype=torch.long)
-        return cls(v.clone(), taken, torch.full_like(v[:, 0], torch.inf))
+        return cls(
+            torch.zeros_like(problem.a), v.clone(), taken, torch.full_like(v[:, 0], torch.inf)
+        )
 
     def put(self, chosen: Tensor, part: Ascent) -> None:
         """Where the problems that ``chosen [B]`` (bool) marks have come since."""
-        self.v[chosen], self.steps[chosen], self.error[chosen] = part.v, part.steps, part.error
+        self.u[chosen], self.v[chosen] = part.u, part.v
+        self.steps[chosen], self.error[chosen] = part.steps, part.error
 
 
 def ascend(problem: EntropicProblem, v: Tensor, tolerance: float, limit: int) -> Ascent:
@@ -47,14 +52,14 @@ def ascend(problem: EntropicProblem, v: Tensor, tolerance: float, limit: int) ->
 
     A problem leaves the batch's work as soon as it has converged.
     """
-    found = Ascent.at(v, limit)
+    found = Ascent.at(problem, v, limit)
     index = torch.arange(len(v), device=v.device)
     climb = _Climb.start(problem, v)
     for step in range(limit + 1):
         plan = climb.problem.plan(climb.u, climb.v)
         gradient = climb.problem.column_target(climb.v) - plan.sum(1)
         error = gradient.abs().sum(1)
-        found.v[index], found.error[index] = climb.v, error
+        found.u[index], found.v[index], found.error[index] = climb.u, climb.v, error
         going = ~(error <= tolerance)
         found.steps[index[~going]] = step
         if step == limit or not bool(going.any()):

@@ -57,11 +57,12 @@ def partial(
         value = epsilon * (dual - plan.sum((1, 2)) + problem.a.sum(1) * problem.b.sum(1))
         to_a = (epsilon * _slope(problem.a, u, plan.sum(2), problem.b)).to(a)
         to_b = (epsilon * _slope(problem.b, v, plan.sum(1), problem.a)).to(b)
+        known = plan.to(cost)
         return Transport(
-            value=envelope(value.to(cost), (cost, plan.to(cost)), (a, to_a), (b, to_b)),
+            value=envelope(value.to(cost), (cost, a, b), lambda: (known, to_a, to_b)),
             f=(epsilon * u).masked_fill(problem.a == 0, 0).to(cost),
             g=(epsilon * v).masked_fill(problem.b == 0, 0).to(cost),
-            plan=plan.to(cost),
+            entries=lambda: known,
             iterations=steps,
             marginal_error=error.to(cost),
             converged=error <= tolerance,

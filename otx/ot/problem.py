@@ -24,6 +24,7 @@ class EntropicProblem:
     ``loose_columns [B, 1]`` are eps / tau_a and eps / tau_b (0: that marginal is a constraint), and
     the dual potentials are ``u [B, N]`` = f / eps and ``v [B, M]`` = g / eps. Entries without mass
     have an exponent of 0 and a log mass of -inf, so that they weigh exactly 0 in every sum.
+    ``largest [B]`` is the largest absolute exponent of a problem.
     """
 
     exponent: Tensor
@@ -33,6 +34,7 @@ class EntropicProblem:
     log_b: Tensor
     loose_rows: Tensor
     loose_columns: Tensor
+    largest: Tensor
 
     def rows(self, v: Tensor) -> Tensor:
         """The u ``[B, N]`` that maximises the dual given v: Sinkhorn's first half-iteration."""
@@ -83,6 +85,7 @@ class EntropicProblem:
             exponent=self.exponent / temperature[:, :, None],
             loose_rows=self.loose_rows * temperature,
             loose_columns=self.loose_columns * temperature,
+            largest=self.largest / temperature[:, 0],
         )
 
     def select(self, chosen: Tensor) -> EntropicProblem:
@@ -113,16 +116,20 @@ def pose(
     a, b = _checked(a, "first", index), _checked(b, "second", index)
     if tau == BALANCED:
         a, b = _balanced(a, b, index)
-    massless = (a == 0)[:, :, None] | (b == 0)[:, None, :]
-    exponent = working(cost).masked_fill(massless, 0) / epsilon
+    exponent = working(cost) / epsilon
+    for massless in ((a == 0)[:, :, None], (b == 0)[:, None, :]):
+        if bool(massless.any()):
+            exponent.masked_fill_(massless, 0)
+    # Twice as fast as abs().amax(), and seven times as torch.aminmax.
+    largest = torch.maximum(-exponent.amin((1, 2)), exponent.amax((1, 2)))
     _refuse(
         index,
-        ~exponent.isfinite().all(2).all(1),
+        ~largest.isfinite(),
         "a cost between two real words is not finite",
         "look for NaN or infinity in the vectors that the cost was computed from",
     )
-    loose = (torch.full_like(a[:, :1], epsilon / strength) for strength in tau)
-    return EntropicProblem(exponent, a, b, a.log(), b.log(), *loose)
+    loose_rows, loose_columns = (torch.full_like(a[:, :1], epsilon / strength) for strength in tau)
+    return EntropicProblem(exponent, a, b, a.log(), b.log(), loose_rows, loose_columns, largest)
 
 
 def _checked(masses: Tensor, side: str, index: Tensor) -> Tensor:

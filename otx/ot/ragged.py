@@ -15,11 +15,27 @@ GROUP_PRICE = 40_000
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """The problems ``index [G]`` of a batch, whose masses lie within the first ``n`` and ``m`` entries."""
+    """The problems ``index [G]`` of a batch, whose masses lie within the first ``n`` and ``m`` entries.
+
+    ``whole`` says that these are all problems in their order, so that nothing need be copied.
+    """
 
     index: Tensor
     n: int
     m: int
+    whole: bool = False
+
+    def of(self, tensor: Tensor, *sizes: int) -> Tensor:
+        """Of ``tensor [B, ...]`` the group's problems, cut to ``sizes``."""
+        return _narrowed(tensor if self.whole else tensor[self.index], *sizes)
+
+    def put(self, part: Tensor, into: Tensor) -> None:
+        """The group's ``part [G, ...]`` written where it belongs in ``into [B, ...]``."""
+        place = _narrowed(into, *part.shape[1:])
+        if self.whole:
+            place.copy_(part)
+        else:
+            place[self.index] = part.to(place)
 
 
 def groups(a: Tensor, b: Tensor) -> list[Group]:
@@ -27,7 +43,7 @@ def groups(a: Tensor, b: Tensor) -> list[Group]:
 
     On a GPU, where every operation on a small batch costs the same, there is one.
     """
-    everything = Group(torch.arange(len(a), device=a.device), a.shape[1], b.shape[1])
+    everything = Group(torch.arange(len(a), device=a.device), a.shape[1], b.shape[1], whole=True)
     if a.device.type != "cpu" or a.shape[1] * b.shape[1] * len(a) < GROUP_PRICE:
         return [everything]
     return list(_cut(_lengths(a), _lengths(b)))
@@ -56,3 +72,10 @@ def _longest_yet(lengths: Tensor) -> list[int]:
     """The longest from each place to the end."""
     found: list[int] = lengths.flip(0).cummax(0).values.flip(0).tolist()
     return found
+
+
+def _narrowed(tensor: Tensor, *sizes: int) -> Tensor:
+    """The first ``sizes`` entries along each dimension but that of the batch."""
+    for dim, size in enumerate(sizes, 1):
+        tensor = tensor.narrow(dim, 0, size)
+    return tensor

@@ -30,8 +30,7 @@ GROWTH = 2.0
 
 def is_safe(problem: EntropicProblem) -> Tensor:
     """Whether no exponential of the iterations leaves the numbers' range, for each problem ``[B]``."""
-    largest = problem.exponent.abs().amax((1, 2))
-    return (largest <= SAFE_EXPONENT) & (largest.dtype == torch.float64)
+    return (problem.largest <= SAFE_EXPONENT) & (problem.largest.dtype == torch.float64)
 
 
 def alternate(problem: EntropicProblem, v: Tensor, tolerance: float, limit: int) -> Ascent:
@@ -76,9 +75,10 @@ def average(problem: EntropicProblem, v: Tensor, tolerance: float, limit: int) -
 class _Work:
     """The problems still at work.
 
-    ``log_p [b, N, 1]`` is u + log a and ``log_q [b, M, 1]`` is v + log b, so that the plan is
-    ``exp(log_p) K exp(log_q)^T``; ``stiff_rows`` and ``stiff_columns [b, 1, 1]`` are -1 / (1 + how
+    ``log_p [b, 1, N]`` is u + log a and ``log_q [b, 1, M]`` is v + log b, so that the plan is
+    ``exp(log_p)^T K exp(log_q)``; ``stiff_rows`` and ``stiff_columns [b, 1, 1]`` are -1 / (1 + how
     loose they are); ``omega`` is the relaxation, ``error`` and ``before`` those of the last checks.
+    A row vector times a batch of matrices takes less than half the time of matrices times a column.
     """
 
     found: Ascent
@@ -97,15 +97,15 @@ class _Work:
 
     @classmethod
     def start(cls, problem: EntropicProblem, v: Tensor) -> _Work:
-        kernel = torch.exp(-problem.exponent)
+        kernel = problem.exponent.neg().exp_()
         log_a, log_b = (
-            log.clamp_min(NO_MASS)[:, :, None] for log in (problem.log_a, problem.log_b)
+            log.clamp_min(NO_MASS)[:, None, :] for log in (problem.log_a, problem.log_b)
         )
         stiff_rows = -1 / (1 + problem.loose_rows[:, :, None])
         stiff_columns = -1 / (1 + problem.loose_columns[:, :, None])
         unknown = torch.full_like(stiff_rows, torch.inf)
         return cls(
-            Ascent.at(v, 0),
+            Ascent.at(problem, v, 0),
             torch.arange(len(v), device=v.device),
             kernel,
             kernel.mT.contiguous(),
@@ -114,7 +114,7 @@ class _Work:
             stiff_rows,
             stiff_columns,
             log_a,
-            log_b + v[:, :, None],
+            log_b + v[:, None, :],
             torch.full_like(unknown, OMEGA),
             unknown,
             unknown,
@@ -122,12 +122,12 @@ class _Work:
 
     def row_update(self) -> Tensor:
         """``log_p`` as it is best at ``log_q``."""
-        flow = torch.bmm(self.kernel, torch.exp(self.log_q))
+        flow = torch.bmm(torch.exp(self.log_q), self.transposed)
         return torch.addcmul(self.log_a, flow.log_(), self.stiff_rows)
 
     def column_flow(self) -> Tensor:
-        """The plan's column sums at ``log_p``, over ``exp(log_q)``: ``[b, M, 1]``."""
-        return torch.bmm(self.transposed, torch.exp(self.log_p))
+        """The plan's column sums at ``log_p``, over ``exp(log_q)``: ``[b, 1, M]``."""
+        return torch.bmm(torch.exp(self.log_p), self.kernel)
 
     def column_update(self, flow: Tensor) -> Tensor:
         """``log_q`` as it is best at the ``log_p`` of ``flow``, which is overwritten."""
@@ -138,12 +138,14 @@ class _Work:
         v = self.log_q - self.log_b
         target = torch.exp(self.log_b + (1 + 1 / self.stiff_columns) * v)
         gap = torch.exp(self.log_q).mul_(flow).sub_(target)
-        self.before, self.error = self.error, gap.abs_().sum(1, keepdim=True)
+        self.before, self.error = self.error, gap.abs_().sum(2, keepdim=True)
         error = self.error[:, 0, 0]
         going = ~(self.found.error[self.index] <= tolerance)
         sound = going & error.isfinite()
-        self.found.v[self.index[sound]] = v[sound, :, 0]
-        self.found.error[self.index[going]] = error[going]
+        place = self.index[sound]
+        self.found.u[place] = (self.log_p - self.log_a)[sound, 0]
+        self.found.v[place] = v[sound, 0]
+        self.found.error[place] = error[sound]
         self.found.steps[self.index[going]] = iteration
         return going & ~(error <= tolerance)
 

@@ -15,7 +15,7 @@ from otx.ot.newton import Ascent, ascend
 from otx.ot.precision import full_precision, raised, working
 from otx.ot.problem import EntropicProblem, Taus, pose
 from otx.ot.ragged import Group, groups
-from otx.ot.transport import Transport, envelope
+from otx.ot.transport import Transport, envelope, plan_later
 
 SWEEPS = 12
 """Nearly enough where the cost's range is ten epsilons; where it is more, Newton is cheaper."""
@@ -55,19 +55,22 @@ def solve(
     """
     with full_precision(cost):
         cost, a, b = raised(cost), raised(a), raised(b)
-        found = _Solution.empty(cost, a, b)
-        for group in groups(a.detach(), b.detach()):
-            index, rows, columns = group.index, slice(group.n), slice(group.m)
-            sides = a.detach()[index, rows], b.detach()[index, columns]
-            problem = pose(cost.detach()[index, rows, columns], *sides, epsilon, tau, index)
-            start = None if initial is None else initial.detach()[index, columns] / epsilon
+        fixed, p, q = cost.detach(), a.detach(), b.detach()
+        found = _Solution.empty(fixed, p, q)
+        for group in groups(p, q):
+            sides = group.of(p, group.n), group.of(q, group.m)
+            part = group.of(fixed, group.n, group.m)
+            problem = pose(part, *sides, epsilon, tau, group.index)
+            start = None if initial is None else group.of(initial.detach(), group.m) / epsilon
             ascent = _climbed(problem, scheme, start, tolerance, max_iterations)
             found.fill(group, problem, ascent, epsilon)
+        entries = plan_later(fixed, found.log_p, found.log_q, epsilon)
+        value = envelope(found.value, (cost, a, b), lambda: (entries(), found.to_a, found.to_b))
         return Transport(
-            value=envelope(found.value, (cost, found.plan), (a, found.to_a), (b, found.to_b)),
+            value=value,
             f=found.f,
             g=found.g,
-            plan=found.plan,
+            entries=entries,
             iterations=found.iterations,
             marginal_error=found.error.to(cost),
             converged=found.error <= tolerance,
@@ -77,12 +80,16 @@ def solve(
 
 @dataclass(frozen=True, eq=False)
 class _Solution:
-    """The parts of a Transport of the whole batch, filled group by group; 0 where there is no mass."""
+    """The parts of a Transport of the whole batch, filled group by group; 0 where there is no mass.
+
+    ``log_p [B, N]`` and ``log_q [B, M]`` are logarithms of the plan's scalings, -inf where there is none.
+    """
 
     value: Tensor
     f: Tensor
     g: Tensor
-    plan: Tensor
+    log_p: Tensor
+    log_q: Tensor
     to_a: Tensor
     to_b: Tensor
     iterations: Tensor
@@ -96,7 +103,8 @@ class _Solution:
             value=cost.new_zeros(batch),
             f=cost.new_zeros(a.shape),
             g=cost.new_zeros(b.shape),
-            plan=cost.new_zeros(cost.shape),
+            log_p=torch.full_like(working(a), -torch.inf),
+            log_q=torch.full_like(working(b), -torch.inf),
             to_a=torch.zeros_like(a),
             to_b=torch.zeros_like(b),
             iterations=torch.zeros(batch, dtype=torch.long, device=cost.device),
@@ -105,20 +113,22 @@ class _Solution:
         )
 
     def fill(self, group: Group, problem: EntropicProblem, ascent: Ascent, epsilon: float) -> None:
-        index, rows, columns = group.index, slice(group.n), slice(group.m)
-        u, v = _centred(problem, ascent.v)
-        plan = problem.plan(u, v)
-        mass = plan.sum((1, 2))
+        u, v = _centred(problem, ascent)
+        mass = problem.row_target(u).sum(1)
         to_a, to_b = problem.slopes(u, v)
-        self.value[index] = (epsilon * problem.dual(u, v, mass)).to(self.value)
-        self.f[index, rows] = (epsilon * u).masked_fill(problem.a == 0, 0).to(self.f)
-        self.g[index, columns] = (epsilon * v).masked_fill(problem.b == 0, 0).to(self.g)
-        self.plan[index, rows, columns] = plan.to(self.plan)
-        self.to_a[index, rows] = (epsilon * to_a).to(self.to_a)
-        self.to_b[index, columns] = (epsilon * to_b).to(self.to_b)
-        self.iterations[index] = ascent.steps
-        self.error[index] = ascent.error.to(self.error)
-        self.mass[index] = mass.to(self.mass)
+        for part, into in (
+            (epsilon * problem.dual(u, v, mass), self.value),
+            ((epsilon * u).masked_fill(problem.a == 0, 0), self.f),
+            ((epsilon * v).masked_fill(problem.b == 0, 0), self.g),
+            (problem.log_a + u, self.log_p),
+            (problem.log_b + v, self.log_q),
+            (epsilon * to_a, self.to_a),
+            (epsilon * to_b, self.to_b),
+            (ascent.steps, self.iterations),
+            (ascent.error, self.error),
+            (mass, self.mass),
+        ):
+            group.put(part, into)
 
 
 def _climbed(
@@ -143,23 +153,23 @@ def _begun(
         on_chip = solve_on_chip(problem, tolerance, limit * 3 // 4)
         # Its error is what float32 sees: Newton's first look measures it in float64.
         unmeasured = torch.full_like(on_chip.error, torch.inf, dtype=problem.b.dtype)
-        v = on_chip.v.to(problem.b).nan_to_num(0, 0, 0)
-        return Ascent(v, on_chip.steps.long(), unmeasured)
+        u, v = (side.to(problem.b).nan_to_num(0, 0, 0) for side in (on_chip.u, on_chip.v))
+        return Ascent(u, v, on_chip.steps.long(), unmeasured)
     v = torch.zeros_like(problem.b) if start is None else start.to(problem.b)
     scalings = min(SCALINGS, limit // 2)
     safe = scaling.is_safe(problem)
     if bool(safe.all()):
         return scheme.scale(problem, v, tolerance, scalings)
     count = min(SWEEPS, limit) if start is None else 0
-    found = Ascent.at(scheme.sweep(problem, v, count), count)
+    found = Ascent.at(problem, scheme.sweep(problem, v, count), count)
     if bool(safe.any()):
         found.put(safe, scheme.scale(problem.select(safe), v[safe], tolerance, scalings))
     return found
 
 
-def _centred(problem: EntropicProblem, v: Tensor) -> tuple[Tensor, Tensor]:
+def _centred(problem: EntropicProblem, ascent: Ascent) -> tuple[Tensor, Tensor]:
     """Both potentials; if balanced, the constant that they share is such that <a, u> = <b, v>."""
-    u = problem.rows(v)
+    u, v = ascent.u, ascent.v
     constrained = (problem.loose_rows == 0) & (problem.loose_columns == 0)
     half = ((problem.b * v).sum(1) - (problem.a * u).sum(1)) / problem.a.sum(1) / 2
     shift = half[:, None].masked_fill(~constrained, 0)

@@ -73,4 +73,4 @@ def with_exact_rows(transport: Transport, a: Tensor, b: Tensor) -> Transport:
     rows = transport.plan.sum(2).clamp_min(1e-30)
     plan = transport.plan * (a / rows)[:, :, None]
     error = (plan.sum(1) - b).abs().sum(1)
-    return replace(transport, plan=plan, mass=plan.sum((1, 2)), marginal_error=error)
+    return replace(transport, entries=lambda: plan, mass=plan.sum((1, 2)), marginal_error=error)

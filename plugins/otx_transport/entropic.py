@@ -67,4 +67,4 @@ def mean_loss(value: Tensor, cross: Transport, *itself: Transport) -> Loss:
         "marginal_error": errors.mean(),
         "iterations": iterations.float().mean(),
     }
-    return Loss(value.mean(), terms, health, cross.plan)
+    return Loss(value.mean(), terms, health, cross.entries)

@@ -59,7 +59,7 @@ def test_it_reports_the_error_it_leaves_and_no_convergence():
     loss = objective(random_pair(objective.needs, DIMENSION))
     assert "converged" not in loss.health
     assert 0.1 < loss.health["marginal_error"] <= 2
-    plan = loss.plan[0]
+    plan = loss.plan()[0]
     words = plan.shape[0]
     assert torch.allclose(plan.sum(1), torch.full((words,), 1 / words))
     columns = (plan.sum(0) - 1 / plan.shape[1]).abs().sum()

@@ -74,7 +74,7 @@ def test_a_word_without_a_translation_loses_its_mass():
     for side, words in ((pair.source, 3), (pair.pivot, 2)):
         side.tokens[-1] = directions[side.word_index.clamp(min=0)].requires_grad_()
         assert side.words()[0].shape == (1, words, DIMENSION)
-    plan = objective(pair).plan
+    plan = objective(pair).plan()
     assert plan[0, 2].sum() < 0.02
     assert (plan[0, [0, 1], [0, 1]] > 0.3).all()
 
