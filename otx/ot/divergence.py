@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
+from otx.ot.clouds import between
 from otx.ot.costs import CostFunction
+from otx.ot.marginals import BALANCED
 from otx.ot.precision import raised
-from otx.ot.problem import BALANCED
-from otx.ot.solve import ALTERNATING, AVERAGING, solve
 from otx.ot.transport import Transport
 
 
@@ -52,21 +53,17 @@ def divergence(
     Raises ProblemError as ``otx.ot.problem.pose`` says.
     """
 
-    def transport(matrix: Tensor, p: Tensor, q: Tensor, *, itself: bool) -> Transport:
-        return solve(
-            matrix,
-            p,
-            q,
-            epsilon=epsilon,
-            tau=BALANCED if tau is None else (tau, tau),
-            scheme=AVERAGING if itself else ALTERNATING,
-            tolerance=tolerance,
-            max_iterations=max_iterations,
-        )
-
-    cross = transport(cost(x, y), a, b, itself=False)
-    left = transport(cost(x, x), a, a, itself=True)
-    right = transport(cost(y, y), b, b, itself=True)
+    solved = partial(
+        between,
+        cost=cost,
+        epsilon=epsilon,
+        tau=BALANCED if tau is None else (tau, tau),
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+    )
+    cross = solved(x, y, a, b)
+    left = solved(x, x, a, a, itself=True)
+    right = solved(y, y, b, b, itself=True)
     mass_gap = raised(a).sum(1) - raised(b).sum(1)
     value = cross.value - (left.value + right.value) / 2 + epsilon / 2 * mass_gap.square()
     return Divergence(value, cross, left, right)

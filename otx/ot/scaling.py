@@ -157,10 +157,18 @@ class _Work:
         return _Work(self.found, *(part[going] for part in parts)), flow[going]
 
     def adapt(self) -> None:
-        """The relaxation that fits the error's fall since the last check (Young's formula for SOR)."""
-        fall = (self.error / self.before).clamp(1e-12, 0.9999) ** (1 / CHECK_EVERY)
-        plain = ((fall + self.omega - 1) ** 2 / (fall * self.omega**2)).clamp(0, 0.9999)
-        best = (2 / (1 + (1 - plain).sqrt())).clamp(OMEGA, OMEGA_MOST)
-        # NaN is no fall.
-        known = torch.where(self.error < GROWTH * self.before, best, torch.ones_like(best))
-        self.omega = torch.where(self.before.isinf(), self.omega, known)
+        """Take the relaxation that fits the last two checks."""
+        self.omega = fitting(self.error, self.before, self.omega)
+
+
+def fitting(error: Tensor, before: Tensor, omega: Tensor) -> Tensor:
+    """The relaxation that fits the error's fall from ``before`` a check ago (Young's formula for SOR).
+
+    Of any one shape, all three. ``before`` is infinite at the first check, when nothing is known.
+    """
+    fall = (error / before).clamp(1e-12, 0.9999) ** (1 / CHECK_EVERY)
+    plain = ((fall + omega - 1) ** 2 / (fall * omega**2)).clamp(0, 0.9999)
+    best = (2 / (1 + (1 - plain).sqrt())).clamp(OMEGA, OMEGA_MOST)
+    # NaN is no fall.
+    known = torch.where(error < GROWTH * before, best, torch.ones_like(best))
+    return torch.where(before.isinf(), omega, known)

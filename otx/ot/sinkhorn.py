@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from otx.ot.problem import BALANCED
+from otx.ot.marginals import BALANCED
 from otx.ot.solve import ALTERNATING, solve
 from otx.ot.transport import Transport
 

@@ -11,9 +11,10 @@ from torch import Tensor
 from otx.ot import scaling, sweeps
 from otx.ot.kernels import available, fits
 from otx.ot.kernels.on_chip import solve_on_chip
+from otx.ot.marginals import Taus
 from otx.ot.newton import Ascent, ascend
 from otx.ot.precision import full_precision, raised, working
-from otx.ot.problem import EntropicProblem, Taus, pose
+from otx.ot.problem import EntropicProblem, pose
 from otx.ot.ragged import Group, groups
 from otx.ot.transport import Transport, envelope, plan_later
 
@@ -113,7 +114,7 @@ class _Solution:
         )
 
     def fill(self, group: Group, problem: EntropicProblem, ascent: Ascent, epsilon: float) -> None:
-        u, v = _centred(problem, ascent)
+        u, v = problem.centred(ascent.u, ascent.v)
         mass = problem.row_target(u).sum(1)
         to_a, to_b = problem.slopes(u, v)
         for part, into in (
@@ -165,12 +166,3 @@ def _begun(
     if bool(safe.any()):
         found.put(safe, scheme.scale(problem.select(safe), v[safe], tolerance, scalings))
     return found
-
-
-def _centred(problem: EntropicProblem, ascent: Ascent) -> tuple[Tensor, Tensor]:
-    """Both potentials; if balanced, the constant that they share is such that <a, u> = <b, v>."""
-    u, v = ascent.u, ascent.v
-    constrained = (problem.loose_rows == 0) & (problem.loose_columns == 0)
-    half = ((problem.b * v).sum(1) - (problem.a * u).sum(1)) / problem.a.sum(1) / 2
-    shift = half[:, None].masked_fill(~constrained, 0)
-    return u + shift, v - shift

@@ -69,22 +69,30 @@ def envelope(
     The gradient is the slope's multiple and nothing else: where a slope is 0 its tensor may hold
     anything, and gets a gradient of exactly 0.
     """
-    made: Tensor = _Envelope.apply(value, slopes, *tensors)  # type: ignore[no-untyped-call]
+
+    def pull(gradient: Tensor) -> tuple[Tensor, ...]:
+        return tuple(
+            slope * gradient.to(slope).reshape(-1, *[1] * (slope.ndim - 1)) for slope in slopes()
+        )
+
+    return pulled(value, tensors, pull)
+
+
+def pulled(
+    value: Tensor, tensors: tuple[Tensor, ...], pull: Callable[[Tensor], tuple[Tensor, ...]]
+) -> Tensor:
+    """``value`` made differentiable, of first order: ``pull`` takes its gradient to those of ``tensors``."""
+    made: Tensor = _Pulled.apply(value, pull, *tensors)  # type: ignore[no-untyped-call]
     return made
 
 
-class _Envelope(torch.autograd.Function):
+class _Pulled(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, value: Tensor, slopes: Any, *tensors: Tensor) -> Tensor:
-        ctx.slopes = slopes
+    def forward(ctx: Any, value: Tensor, pull: Any, *tensors: Tensor) -> Tensor:
+        ctx.pull = pull
         return value.detach().clone()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        wanted = ctx.needs_input_grad[2:]
-        pulls = (
-            slope * gradients[0].to(slope).reshape(-1, *[1] * (slope.ndim - 1)) if need else None
-            for slope, need in zip(ctx.slopes(), wanted, strict=True)
-        )
-        return None, None, *pulls
+        return None, None, *ctx.pull(gradients[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from otx.errors import ProblemError
-from otx.ot.problem import BALANCED
+from otx.ot.marginals import BALANCED
 from otx.ot.solve import ALTERNATING, solve
 from otx.ot.transport import Transport
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from otx.ot.clouds import between
 from otx.ot.costs import COSTS
 from otx.ot.divergence import divergence
-from otx.ot.sinkhorn import sinkhorn
+from otx.ot.marginals import BALANCED
 from otx.ot.transport import Transport
-from otx.ot.unbalanced import unbalanced
 from otx.types import Loss
 from otx_transport.measures import Measures
 from otx_transport.options import SinkhornOptions
@@ -17,15 +17,12 @@ from otx_transport.options import SinkhornOptions
 
 def converged_loss(sides: Measures, options: SinkhornOptions, tau: float | None) -> Loss:
     """Entropic transport, or its divergence, solved to convergence; ``tau`` None is balanced."""
-    x, y, a, b = sides.x, sides.y, sides.a, sides.b
+    vectors = sides.x, sides.y, sides.a, sides.b
     cost, epsilon = COSTS[options.cost], options.epsilon
     tolerance, limit = options.tolerance, options.max_iterations
     if options.debias:
         solved = divergence(
-            x,
-            y,
-            a,
-            b,
+            *vectors,
             cost=cost,
             epsilon=epsilon,
             tau=tau,
@@ -33,13 +30,14 @@ def converged_loss(sides: Measures, options: SinkhornOptions, tau: float | None)
             max_iterations=limit,
         )
         return mean_loss(solved.value, solved.cross, solved.left, solved.right)
-    matrix = cost(x, y)
-    if tau is None:
-        cross = sinkhorn(matrix, a, b, epsilon=epsilon, tolerance=tolerance, max_iterations=limit)
-    else:
-        cross = unbalanced(
-            matrix, a, b, epsilon=epsilon, tau=tau, tolerance=tolerance, max_iterations=limit
-        )
+    cross = between(
+        *vectors,
+        cost=cost,
+        epsilon=epsilon,
+        tau=BALANCED if tau is None else (tau, tau),
+        tolerance=tolerance,
+        max_iterations=limit,
+    )
     return mean_loss(cross.value, cross)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from otx.ot.implicit import differentiable_plan
-from otx.ot.problem import BALANCED
+from otx.ot.marginals import BALANCED
 from otx.ot.sinkhorn import sinkhorn
 from otx.ot.unbalanced import unbalanced
 

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
+from otx.ot.marginals import BALANCED
 from otx.ot.newton import ascend
-from otx.ot.problem import BALANCED, pose
+from otx.ot.problem import pose
 from otx.ot.sweeps import alternate
 
 

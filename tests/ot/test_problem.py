@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from otx.errors import ProblemError
-from otx.ot.problem import BALANCED, pose
+from otx.ot.marginals import BALANCED
+from otx.ot.problem import pose
 
 MASS = torch.full((2, 2), 0.5)
 

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otx.ot.problem import BALANCED, pose
+from otx.ot.marginals import BALANCED
+from otx.ot.problem import pose
 from otx.ot.scaling import SAFE_EXPONENT, alternate, average, is_safe
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from otx.ot.problem import BALANCED
+from otx.ot.marginals import BALANCED
 from otx.ot.sinkhorn import sinkhorn
 from otx.ot.solve import ALTERNATING, AVERAGING, solve
 

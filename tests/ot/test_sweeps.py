@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from otx.ot.problem import BALANCED, pose
+from otx.ot.marginals import BALANCED
+from otx.ot.problem import pose
 from otx.ot.sweeps import alternate, average
 
 

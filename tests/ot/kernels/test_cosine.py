@@ -7,7 +7,8 @@ import torch
 
 from otx.ot.costs import cosine
 from otx.ot.kernels.on_chip import solve_cosine, solve_on_chip
-from otx.ot.problem import BALANCED, pose
+from otx.ot.marginals import BALANCED
+from otx.ot.problem import pose
 
 TOLERANCE = 1e-4
 

@@ -8,7 +8,8 @@ import torch
 from otx.ot.costs import cosine
 from otx.ot.kernels import available
 from otx.ot.kernels.on_chip import solve_cosine, solve_on_chip
-from otx.ot.problem import BALANCED, pose
+from otx.ot.marginals import BALANCED
+from otx.ot.problem import pose
 from otx.ot.sinkhorn import sinkhorn
 
 pytestmark = pytest.mark.skipif(

@@ -13,7 +13,8 @@ import torch
 from otx.errors import ProblemError
 from otx.ot.kernels import fits
 from otx.ot.kernels.on_chip import solve_on_chip
-from otx.ot.problem import BALANCED, pose
+from otx.ot.marginals import BALANCED
+from otx.ot.problem import pose
 from otx.ot.sinkhorn import sinkhorn
 from otx.ot.unbalanced import unbalanced
 
