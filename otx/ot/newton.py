@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from otx.ot.marginals import Marginals
 from otx.ot.problem import EntropicProblem
 
 
@@ -34,7 +35,7 @@ class Ascent:
     error: Tensor
 
     @classmethod
-    def at(cls, problem: EntropicProblem, v: Tensor, steps: int) -> Ascent:
+    def at(cls, problem: Marginals, v: Tensor, steps: int) -> Ascent:
         """At ``v [B, M]`` after so many steps, how far from the end is not known."""
         taken = torch.full_like(v[:, 0], steps, dtype=torch.long)
         return cls(

@@ -1,0 +1,37 @@
+"""The grid by the kernel that makes its costs, against the grid without."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from otx.ot.costs import cosine
+from otx.ot.grid import grid
+from otx.ot.marginals import BALANCED
+
+
+def _side(batch, length, seed):
+    generator = torch.Generator().manual_seed(seed)
+    vectors = torch.randn(batch, length, 16, generator=generator)
+    lengths = torch.randint(1, length + 1, (batch, 1), generator=generator)
+    mask = torch.arange(length) < lengths
+    return vectors.masked_fill(~mask[:, :, None], torch.nan), mask / lengths
+
+
+@pytest.mark.parametrize("tau", [BALANCED, (0.3, 0.3)])
+def test_the_kernel_changes_how_and_not_what(interpreted, tau):
+    (x, a), (y, b) = _side(3, 6, 0), _side(2, 9, 1)
+    options = {"cost": cosine, "epsilon": 0.05, "tau": tau}
+    here, there = grid(x, y, a, b, **options), interpreted(grid, x, y, a, b, **options)
+    assert bool(there.converged.all())
+    assert torch.allclose(there.value, here.value, atol=1e-4)
+    assert torch.allclose(there.plan, here.plan, atol=1e-4)
+    assert bool((there.iterations != here.iterations).any())
+
+
+def test_what_the_kernel_leaves_is_solved_without_it(interpreted):
+    (x, a), (y, b) = _side(3, 6, 0), _side(2, 9, 1)
+    options = {"cost": cosine, "epsilon": 0.05, "tolerance": 1e-9}
+    here, there = grid(x, y, a, b, **options), interpreted(grid, x, y, a, b, **options)
+    assert bool(there.converged.all())
+    assert torch.allclose(there.value, here.value, atol=1e-6)
