@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 STEP = 8
-GROUP_PRICE = 40_000
+GROUP_PRICE = 80_000
 """Padding, in entries of the cost, that a CPU works through in the time that one more group takes."""
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from geomloss import SamplesLoss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -137,3 +138,45 @@ def test_autocast_changes_little():
         )
     assert same.value.item() == pytest.approx(full.value.item(), abs=1e-6)
     assert half.cross.mass.item() == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("reach", [None, 1.0])
+def test_it_is_what_geomloss_comes_to_when_it_anneals_slowly(reach):
+    x, y, a, b = _sides(3, n=9, m=12)
+    blur = 2.0
+    theirs = SamplesLoss(
+        "sinkhorn", p=2, blur=blur, scaling=0.9998, reach=reach, backend="tensorized"
+    )
+    ours = divergence(
+        x, y, a, b, cost=half_squared_euclidean, epsilon=blur**2,
+        tau=None if reach is None else reach**2, tolerance=1e-9,
+    )  # fmt: skip
+    assert ours.value.item() == pytest.approx(theirs(a[0], x[0], b[0], y[0]).item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("epsilon", [0.2, 1.0])
+def test_gaussians_in_closed_form(epsilon):
+    """Janati, Muzellec, Peyre, Cuturi, NeurIPS 2020, theorem 1, on a fine grid; epsilon is their 2 sigma^2."""
+    points = torch.linspace(-9, 9, 361, dtype=torch.float64)
+    first, second, shift = 1.0, 0.6, 0.8
+
+    def bell(centre, deviation):
+        weights = torch.exp(-((points - centre) ** 2) / (2 * deviation**2))
+        return (weights / weights.sum())[None]
+
+    cloud = points[None, :, None]
+    found = divergence(
+        cloud, cloud, bell(0.0, first), bell(shift, second), cost=COSTS["squared-euclidean"],
+        epsilon=epsilon, tolerance=1e-9, max_iterations=500,
+    )  # fmt: skip
+
+    def closed(s, t, distance):
+        half = epsilon / 2
+        root = np.sqrt(4 * s**2 * t**2 + half**2)
+        entropy = half * (1 - np.log(2 * half)) + half * np.log(root + half)
+        return distance**2 + s**2 + t**2 - root + entropy
+
+    cross = closed(first, second, shift)
+    assert found.cross.value.item() == pytest.approx(cross, abs=1e-6)
+    itself = closed(first, first, 0.0) + closed(second, second, 0.0)
+    assert found.value.item() == pytest.approx(cross - itself / 2, abs=1e-6)
