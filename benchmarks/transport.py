@@ -98,7 +98,7 @@ def main() -> None:
     }
     console = Console()
     if not console.is_terminal:
-        console = Console(width=120)
+        console = Console(width=140)
     for name, text in where.items():
         console.print(f"[bold]{name:>13}[/]  {text}", highlight=False)
     peers = [KEYS[name] for name in given.peers]

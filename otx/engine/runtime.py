@@ -37,6 +37,10 @@ def open_device(name: str) -> torch.device:
     if device.type == "cuda":
         # cuDNN's attention plans anew for every shape that it meets: a bf16 step on an H200 took .25 s, not .07.
         torch.backends.cuda.enable_cudnn_sdp(False)
+    if device.type == "cpu":
+        # oneDNN, which multiplies bf16, keeps 1,024 compiled products, one for every shape: gigabytes after some
+        # hundred batches, and slower than compiling again. It reads this at its first product.
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
     return device
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
@@ -17,7 +19,16 @@ def test_a_gpu_is_opened_without_the_attention_that_plans_anew_for_every_shape(m
         torch.backends.cuda.enable_cudnn_sdp(before)
 
 
-def test_opening_the_cpu_changes_nothing():
+def test_the_cpu_keeps_few_compiled_products_unless_told_otherwise(monkeypatch):
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    open_device("cpu")
+    assert int(os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) < 100
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "500")
+    open_device("cpu")
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "500"
+
+
+def test_opening_the_cpu_leaves_the_gpu_s_attention_alone():
     before = torch.backends.cuda.cudnn_sdp_enabled()
     assert open_device("cpu") == torch.device("cpu")
     assert torch.backends.cuda.cudnn_sdp_enabled() == before
