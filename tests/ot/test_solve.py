@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from otx.errors import ProblemError
 from otx.ot.marginals import BALANCED
 from otx.ot.sinkhorn import sinkhorn
 from otx.ot.solve import ALTERNATING, AVERAGING, solve
@@ -53,3 +54,24 @@ def test_only_the_value_carries_a_gradient(make_case):
     others = (result.f, result.g, result.plan, result.mass, result.marginal_error)
     assert result.value.requires_grad
     assert not any(tensor.requires_grad for tensor in others)
+
+
+def test_a_value_hangs_on_its_inputs_alone_however_many_iterations_it_took(make_case):
+    inputs = [tensor.requires_grad_() for tensor in make_case(0, 9, 11, 100.0).tensors()]
+    for limit in (10, 200):
+        value = sinkhorn(*inputs, epsilon=0.01, max_iterations=limit).value
+        leaves = [node.variable for node, _ in value.grad_fn.next_functions if node is not None]
+        assert [id(leaf) for leaf in leaves] == [id(tensor) for tensor in inputs]
+
+
+@pytest.mark.parametrize(("n", "side"), [(0, "first"), (3, "second")])
+def test_a_side_of_no_words_is_refused_by_name(n, side):
+    a, b = torch.full((2, n), 1 / max(n, 1)), torch.full((2, 3 - n), 1 / 3)
+    with pytest.raises(ProblemError, match=f"problem 0: the {side} side has no mass"):
+        sinkhorn(torch.zeros(2, n, 3 - n), a, b, epsilon=0.1)
+
+
+def test_a_batch_of_no_problems_is_solved():
+    result = sinkhorn(torch.zeros(0, 2, 3), torch.zeros(0, 2), torch.zeros(0, 3), epsilon=0.1)
+    assert result.value.shape == (0,)
+    assert result.plan.shape == (0, 2, 3)
