@@ -18,6 +18,15 @@ from otx.types import Encoded, EncodedPair, Loss, Masked, Needs
 HEALTH = frozenset({"mass", "expected_mass", "converged", "marginal_error", "iterations"})
 """The names under which an objective may report on its solver."""
 
+FROZEN = (
+    "reference_source",
+    "reference_pivot",
+    "momentum_source",
+    "momentum_pivot",
+    "teacher_pivot",
+)
+"""The views of a batch that other encoders made."""
+
 LENGTHS = ((5, 4), (2, 3), (7, 6), (1, 2))
 """Words of the source and of the pivot side in each pair of the batch that is tried."""
 
@@ -71,8 +80,16 @@ def random_pair(
         pair.source_idf = _weights([source for source, _ in lengths], random)
         pair.pivot_idf = _weights([pivot for _, pivot in lengths], random)
     if needs.masked:
-        logits = torch.randn(9, 31, generator=random, requires_grad=True)
-        pair.masked = Masked(logits, torch.randint(31, (9,), generator=random))
+        pair.masked = _masked(random)
+    if needs.tlm:
+        pair.tlm = _masked(random)
+    if needs.momentum:
+        pair.momentum_source = _beside(pair.source, random)
+        pair.momentum_pivot = _beside(pair.pivot, random)
+    if needs.teacher:
+        pivots = [pivot for _, pivot in lengths]
+        teacher = _encoded(pivots, (-1,), dimension, random)
+        pair.teacher_pivot = _beside(teacher, random)
     if needs.parameters:
         shapes = [(dimension, dimension), (dimension,)]
         initial = [torch.randn(shape, generator=random) for shape in shapes]
@@ -95,6 +112,11 @@ def _encoded(
     shape = (len(rows), width, dimension)
     tokens = {layer: torch.randn(shape, generator=random).requires_grad_() for layer in layers}
     return Encoded(tokens, mask, index)
+
+
+def _masked(random: torch.Generator) -> Masked:
+    logits = torch.randn(9, 31, generator=random, requires_grad=True)
+    return Masked(logits, torch.randint(31, (9,), generator=random))
 
 
 def _beside(encoded: Encoded, random: torch.Generator) -> Encoded:
@@ -170,6 +192,8 @@ def _inputs(pair: EncodedPair) -> Iterator[tuple[str, Tensor, Tensor | None]]:
             yield f"the {side}'s layer {layer}", states, encoded.mask
     if pair.masked is not None:
         yield "the masked logits", pair.masked.logits, None
+    if pair.tlm is not None:
+        yield "the logits of both sides in one sequence", pair.tlm.logits, None
     for number, (current, _) in enumerate(pair.parameters or ()):
         yield f"parameter {number}", current, None
 
@@ -185,9 +209,10 @@ def _check_deterministic(make: Make, seed: int, pair: EncodedPair, loss: Loss) -
 def _check_padding(objective: Objective, pair: EncodedPair, loss: Loss) -> None:
     wider = copy.copy(pair)
     wider.source, wider.pivot = _padded(pair.source), _padded(pair.pivot)
-    if pair.reference_source is not None and pair.reference_pivot is not None:
-        wider.reference_source = _padded(pair.reference_source)
-        wider.reference_pivot = _padded(pair.reference_pivot)
+    for view in FROZEN:
+        frozen = getattr(pair, view)
+        if frozen is not None:
+            setattr(wider, view, _padded(frozen))
     _same("with more padding, which holds other numbers,", objective(wider).value, loss.value)
 
 
@@ -218,7 +243,8 @@ def _check_half_precision(objective: Objective, pair: EncodedPair) -> None:
 
 
 def _check_batch(objective: Objective, pair: EncodedPair, loss: Loss) -> None:
-    _require(pair.masked is None, 'the masked view has no pairs: its scope must be "batch"')
+    masked = pair.masked is not None or pair.tlm is not None
+    _require(not masked, 'a masked view has no pairs: its scope must be "batch"')
     rows = range(len(pair.source.mask))
     alone = torch.stack([objective(_single(pair, row)).value for row in rows])
     _same('with scope "sentence", over its pairs one by one,', alone.mean(), loss.value)
@@ -227,9 +253,10 @@ def _check_batch(objective: Objective, pair: EncodedPair, loss: Loss) -> None:
 def _single(pair: EncodedPair, row: int) -> EncodedPair:
     source, pivot = _row(pair.source, row), _row(pair.pivot, row)
     single = EncodedPair(source, pivot, parameters=pair.parameters)
-    if pair.reference_source is not None and pair.reference_pivot is not None:
-        single.reference_source = _row(pair.reference_source, row)
-        single.reference_pivot = _row(pair.reference_pivot, row)
+    for view in FROZEN:
+        frozen = getattr(pair, view)
+        if frozen is not None:
+            setattr(single, view, _row(frozen, row))
     if pair.links is not None:
         single.links = pair.links[pair.links[:, 0] == row] * torch.tensor([0, 1, 1])
     if pair.source_idf is not None and pair.pivot_idf is not None:

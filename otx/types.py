@@ -121,7 +121,7 @@ class Encoded:
 
 @dataclass(slots=True)
 class Masked:
-    """A masked-LM view: ``logits [K, V]`` and ``labels [K]`` of the K masked sub-words of both sides."""
+    """A masked-LM view: ``logits [K, V]`` and ``labels [K]`` of its K masked sub-words, of both sides."""
 
     logits: Tensor
     labels: Tensor
@@ -133,7 +133,10 @@ class Needs:
 
     ``layers``: hidden layers of both sides. ``reference``: the frozen initial encoder's states of those layers.
     ``links``: word links. ``idf``: inverse document frequencies of the words, counted on the bitext.
-    ``masked``: masked-LM logits of both sides. ``parameters``: current and initial encoder parameters.
+    ``masked``: masked-LM logits of both sides, each in a sequence of its own. ``tlm``: the same with both sides in one
+    sequence. ``parameters``: current and initial encoder parameters. ``momentum``: the states of those layers by a
+    frozen encoder that follows this one as a moving average. ``teacher``: the last layer of the pivot side by another
+    frozen encoder, cut by its own tokenizer.
     """
 
     layers: tuple[int, ...] = ()
@@ -141,7 +144,10 @@ class Needs:
     links: bool = False
     idf: bool = False
     masked: bool = False
+    tlm: bool = False
     parameters: bool = False
+    momentum: bool = False
+    teacher: bool = False
 
     def __or__(self, other: Needs) -> Needs:
         """The union of two sets of views."""
@@ -151,7 +157,10 @@ class Needs:
             self.links or other.links,
             self.idf or other.idf,
             self.masked or other.masked,
+            self.tlm or other.tlm,
             self.parameters or other.parameters,
+            self.momentum or other.momentum,
+            self.teacher or other.teacher,
         )
 
 
@@ -161,6 +170,8 @@ class EncodedPair:
 
     ``links [L, 3]``: (pair in the batch, source word, pivot word). ``idf``: two tensors ``[B, W]``, 0 at padding.
     ``parameters``: (current, initial) tensors of the encoder, in one order; initial ones never need gradients.
+    ``teacher_pivot``: layer -1 only, ``[B, T', D']``; its sub-words and width are the teacher's own, its words ours
+    where both cut text into words alike.
     """
 
     source: Encoded
@@ -171,6 +182,10 @@ class EncodedPair:
     source_idf: Tensor | None = None
     pivot_idf: Tensor | None = None
     masked: Masked | None = None
+    tlm: Masked | None = None
+    momentum_source: Encoded | None = None
+    momentum_pivot: Encoded | None = None
+    teacher_pivot: Encoded | None = None
     parameters: Sequence[tuple[Tensor, Tensor]] | None = None
 
 

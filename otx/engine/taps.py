@@ -22,12 +22,13 @@ class Taps:
 
     def through(self, name: str, pair: EncodedPair) -> EncodedPair:
         """The same views; what flows back through them is counted under ``name``."""
-        masked, parameters = pair.masked, pair.parameters
+        parameters = pair.parameters
         return replace(
             pair,
             source=self._encoded(name, pair.source),
             pivot=self._encoded(name, pair.pivot),
-            masked=masked and Masked(self._tap(name, masked.logits), masked.labels),
+            masked=self._masked(name, pair.masked),
+            tlm=self._masked(name, pair.tlm),
             parameters=parameters
             and [(self._tap(name, current), initial) for current, initial in parameters],
         )
@@ -41,6 +42,9 @@ class Taps:
     def _encoded(self, name: str, encoded: Encoded) -> Encoded:
         tokens = {layer: self._tap(name, states) for layer, states in encoded.tokens.items()}
         return replace(encoded, tokens=tokens)
+
+    def _masked(self, name: str, masked: Masked | None) -> Masked | None:
+        return masked and Masked(self._tap(name, masked.logits), masked.labels)
 
     def _tap(self, name: str, tensor: Tensor) -> Tensor:
         if not tensor.requires_grad:
