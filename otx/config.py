@@ -22,15 +22,13 @@ from otx.sections import (
     EvalSettings,
     PluginSettings,
     RunSettings,
-    parse_objective,
 )
 from otx.suggest import remedy
+from otx.terms import term_text
 from otx.toml import find_file, parse_value, read_file
 
 if TYPE_CHECKING:
     from otx.registry import Entry
-
-__all__ = ["Settings", "load_settings", "parse_objective", "settings_from"]
 
 DEFAULT = "default"
 
@@ -172,6 +170,8 @@ class _Gathered:
         if inner:
             before = table.get(key)
             value = {**(before if isinstance(before, dict) else {}), inner: value}
+        if (section, key) == ("align", "objective") and isinstance(value, list):
+            value = [term_text(term) if isinstance(term, Mapping) else term for term in value]
         table[key] = value
         self.given[f"{section}.{key}"] = origin
 

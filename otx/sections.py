@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from otx.errors import UsageError
 from otx.options import SettingError
-from otx.types import WordVector
-
-_OBJECTIVE = re.compile(r"(?:(?P<weight>[^*]+)\*)?(?P<name>[^*\s]+)")
+from otx.terms import parse_term
+from otx.types import Part, WordVector
 
 
 @dataclass(frozen=True, slots=True)
 class AlignSettings:
     """Table ``[align]``: what is aligned, with what, and how long.
 
-    objective: objectives by name, each with a weight if wanted: ``"sinkhorn"``, ``"0.5*keep-close"``.
+    objective: objectives by name, each with a weight if wanted, ``"0.5*tlm"``, which may change: ``"0..1*tlm"`` rises
+        over the run, ``"0..1@0.2*tlm"`` over its first fifth.
     keep_close: weight of the ``keep-close`` term that is added to the objectives unless they name it; 0 = none.
     model: ``mini``, a Hugging Face folder or Hub id, or another encoder's name.
     corpus: a registered name, a prefix of two line-aligned files (``path/en-de``), or ``a.txt,b.txt``; one or several.
@@ -44,6 +43,17 @@ class AlignSettings:
     word_vector: which sub-words make a word's vector, in the guards and where training links are sought: ``last``,
         ``first`` or ``mean``.
     layer: hidden layer that the guards measure (-1 = last).
+    freeze: what of the encoder is not trained: ``embeddings``, the ``lower`` half of its layers, the ``upper`` half;
+        one or several.
+    lora: rank of low-rank additions that are trained in place of the weights, and merged into them at the end; needs
+        peft (``pip install "otx[lora]"``).
+    recompute: compute the inside of each layer again for the gradient: less memory, one more forward pass.
+    teacher: encoder that teaches ``distill`` by its vectors of the pivot side; without it, the untouched encoder.
+    momentum: share of itself that a moving average of the encoder keeps in each step, where an objective reads one.
+    guard_every: steps between looks at the guards on the pairs that are kept for choosing by; without it, none, or
+        with ``keep_best`` one at each checkpoint.
+    keep_best: what the encoder that is kept is chosen by at these looks: ``retrieval``, or ``aer`` (gold links select
+        on their even pairs and report on their odd ones); without it, the last encoder is kept.
     links: Pharaoh file of word links, the pivot's word second (``xx:FILE,yy:FILE`` for several corpora, by source
         language or name); without it, mutual nearest neighbours of the untouched encoder.
     links_layer: hidden layer in which neighbours are sought.
@@ -80,6 +90,13 @@ class AlignSettings:
     max_length: int = 128
     word_vector: WordVector = "last"
     layer: int = -1
+    freeze: tuple[Part, ...] = ()
+    lora: int | None = None
+    recompute: bool = False
+    teacher: str | None = None
+    momentum: float = 0.999
+    guard_every: int | None = None
+    keep_best: Literal["retrieval", "aer"] | None = None
     links: str | None = None
     links_layer: int = -1
     max_bad: float = 0.01
@@ -99,12 +116,12 @@ class AlignSettings:
             _above_zero(self, name)
         for name in ("checkpoint_every", "keep_checkpoints"):
             _above_zero(self, name)
-        for name in ("steps", "lr", "length_ratio"):
+        for name in ("steps", "lr", "length_ratio", "lora", "guard_every"):
             if getattr(self, name) is not None:
                 _above_zero(self, name)
         for name in ("seed", "heldout", "keep_close", "weight_decay"):
             _within(self, name, 0, math.inf)
-        for name in ("warmup", "max_bad"):
+        for name in ("warmup", "max_bad", "momentum"):
             _within(self, name, 0, 1)
 
 
@@ -175,26 +192,9 @@ SECTIONS: dict[str, type[Any]] = {
 }
 
 
-def parse_objective(text: str) -> tuple[float, str]:
-    """Weight and name of an objective: "sinkhorn" is (1.0, "sinkhorn"), "0.5*tlm" is (0.5, "tlm")."""
-    match = _OBJECTIVE.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(
-            f"'{text}', which is no objective", 'write NAME or WEIGHT*NAME, as in "0.5*tlm"'
-        )
-    weight, name = match["weight"], match["name"]
-    try:
-        number = 1.0 if weight is None else float(weight)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise UsageError(f"'{text}', whose weight is not a number above 0")
-    return number, name
-
-
 def _check_objective(text: str) -> None:
     try:
-        parse_objective(text)
+        parse_term(text)
     except UsageError as error:
         raise SettingError("objective", f"has {error.message}", error.remedy) from error
 

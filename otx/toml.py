@@ -14,7 +14,7 @@ from otx.errors import OTXError, UsageError
 
 NAME = "otx.toml"
 
-_HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
+_HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""\s*([\w\s."'-]+?)\s*=""")
 
 
@@ -67,7 +67,9 @@ def _lines(text: str) -> dict[str, int]:
     table: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.match(line):
-            table = _parts(header[1])
+            table = _parts(header[2])
+            if header[1] == "[[":
+                found.setdefault(".".join(table), number)
         elif key := _KEY.match(line):
             found.setdefault(".".join([*table, *_parts(key[1])]), number)
     return found

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Scope = Literal["sentence", "batch"]
 WordVector = Literal["last", "first", "mean"]
+Part = Literal["embeddings", "lower", "upper"]
+"""Of an encoder: its embeddings, the lower half of its layers, the upper half."""
 Links = frozenset[tuple[int, int]]
 """Word links of one pair: (source word, pivot word), both counted from 0."""
 

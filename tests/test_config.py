@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.cli.config import template
-from otx.config import Settings, load_settings, parse_objective, settings_from
+from otx.config import Settings, load_settings, settings_from
 from otx.errors import UsageError
 from otx.options import field_docs
 from otx.registry import RESERVED, Registry
@@ -276,25 +276,39 @@ def test_a_recipe_may_speak_of_itself(folder: Path) -> None:
     assert settings.align.seed == 5 and "recipe" not in settings.as_dict()
 
 
+def test_objectives_as_tables_say_what_texts_say(folder: Path) -> None:
+    text = """
+[[align.objective]]
+name = "sinkhorn"
+
+[[align.objective]]
+name = "tlm"
+weight = 0.5
+
+[[align.objective]]
+name = "l2"
+weight = "1..0.1"
+over = 0.2
+"""
+    settings = load_settings(start=write(folder / "otx.toml", text).parent)
+    assert settings.align.objective == ("1.0*sinkhorn", "0.5*tlm", "1..0.1@0.2*l2")
+    assert settings.origin("align.objective") == "otx.toml:2"
+
+
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("table", "message"),
     [
-        ("sinkhorn", (1.0, "sinkhorn")),
-        ("0.5*tlm", (0.5, "tlm")),
-        ("2*otx:sinkhorn", (2.0, "otx:sinkhorn")),
-        (" 1e-2*keep-close ", (0.01, "keep-close")),
+        ("weight = 1", "without a name"),
+        ('name = "l2"\nwight = 2', "no key 'wight'"),
+        ('name = "l2"\nlayer = 8', "no key 'layer'"),
+        ('name = "l2"\nweight = "0..1"\nover = 2', "not above 0 and at most 1"),
+        ('name = "l2"\nweight = 1\nover = 0.5', "not a number above 0"),
     ],
 )
-def test_an_objective_is_a_name_with_a_weight(text: str, expected: tuple[float, str]) -> None:
-    assert parse_objective(text) == expected
-
-
-@pytest.mark.parametrize(
-    "text", ["", "*", "0.5*", "x*tlm", "0*tlm", "-1*tlm", "nan*tlm", "inf*tlm"]
-)
-def test_what_is_no_objective_is_refused(text: str) -> None:
-    with pytest.raises(UsageError):
-        parse_objective(text)
+def test_a_table_that_is_no_objective_is_refused(folder: Path, table: str, message: str) -> None:
+    write(folder / "otx.toml", f"[[align.objective]]\n{table}\n")
+    with pytest.raises(UsageError, match=message):
+        load_settings(start=folder)
 
 
 def test_every_setting_is_described() -> None:

@@ -19,6 +19,7 @@ FLOORS: dict[str, tuple[int, str]] = {
     "types": (0, "nouns"),
     "contracts": (0, "nouns"),
     "suggest": (0, "nouns"),
+    "terms": (0, "nouns"),
     "guard": (0, "nouns"),
     "hookspecs": (0, "nouns"),
     "data": (1, "data"),

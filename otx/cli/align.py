@@ -60,6 +60,10 @@ def align(
         str | None,
         typer.Option(help="Gold word links for the guards (FILE.gold beside FILE.src-tgt)."),
     ] = None,
+    keep_best: Annotated[
+        str | None,
+        typer.Option(help="Keep the encoder that is best by retrieval or aer on pairs held out."),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1.")] = None,
     dtype: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
     resume: Annotated[
@@ -86,6 +90,7 @@ def align(
         "align.batch_tokens": batch_tokens,
         "align.lr": lr,
         "align.gold": gold,
+        "align.keep_best": keep_best,
         "align.device": device,
         "align.dtype": dtype,
     }
@@ -160,6 +165,21 @@ def _show_outline(outline: Outline, json: bool) -> None:
     )
 
 
+def _said(record: dict[str, Any]) -> list[str]:
+    """Which encoder was kept, and what each of several terms had to say."""
+    lines = []
+    if record["best"] is not None:
+        best = record["best"]
+        lines.append(
+            f"kept the encoder of step {best['step']:,}: {best['metric']} {best['value']:.3f} on the pairs chosen by"
+        )
+    shares = record["gradient_shares"]
+    if len(shares) > 1:
+        parts = (f"{name} {share:.0%}" for name, share in shares.items())
+        lines.append(f"shares of the gradient: {', '.join(parts)}")
+    return lines
+
+
 def _show_run(run: RunFolder, json: bool) -> None:
     if json:
         return screen.json(run.record)
@@ -168,6 +188,8 @@ def _show_run(run: RunFolder, json: bool) -> None:
     loss, steps = run.record["loss"], run.record["steps"]
     screen.result(f"loss {loss['first']:.4g} -> {loss['last']:.4g} in {steps:,} steps")
     for line in guard_lines(run.record["guards"]):
+        screen.result(line)
+    for line in _said(run.record):
         screen.result(line)
     for line in run.record["verdict"]:
         screen.result(f"! {line}")

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from otx.cli.output import screen
-from otx.config import Settings, load_settings, parse_objective
+from otx.config import Settings, load_settings
 from otx.plugins import PluginHost, host
 from otx.registry import KINDS, Registry
+from otx.terms import parse_term
 
 
 def open_project(
@@ -43,7 +44,7 @@ def open_host(settings: Settings) -> PluginHost:
 
 def _check_names(settings: Settings, registry: Registry) -> None:
     for text in settings.align.objective:
-        registry.find("objective", parse_objective(text)[1])
+        registry.find("objective", parse_term(text).name)
     for kind in KINDS:
         names = [entry.name for entry in registry.entries(kind) if entry.name in settings.options]
         for name in names:

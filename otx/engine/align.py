@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -11,15 +12,19 @@ from torch import nn
 
 from otx.config import Settings
 from otx.contracts import Encoder
+from otx.data.cache import cache_folder
+from otx.data.joined import join
 from otx.data.overlap import count_hits
-from otx.engine import guards
+from otx.data.tokenised import tokenise
+from otx.engine import guards, lora
 from otx.engine.composite import Composite
 from otx.engine.fit import FitHooks, FitSettings, fit
+from otx.engine.frozen import Beside, follow, freeze_all, frozen_copy
+from otx.engine.layers import freeze, recompute
 from otx.engine.outline import Outline, make_outline, what_is_unusual
 from otx.engine.prepare import (
     Material,
     count_idf,
-    frozen_copy,
     gather,
     given_links,
     learning_rate,
@@ -31,10 +36,11 @@ from otx.engine.record import HASHES, autocast_of, begin, refuse_changes
 from otx.engine.report import Reporter
 from otx.engine.runtime import StopSignals, open_device, seed_step
 from otx.engine.views import PairBatch, Views, link_rows
-from otx.errors import Interrupted
+from otx.engine.watch import BEST, Watch
+from otx.errors import Interrupted, UsageError
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder, check_name
-from otx.types import Loss
+from otx.types import Loss, Part
 
 DESCRIBED_LINES = 8
 
@@ -43,21 +49,35 @@ class AlignJob:
     """Alignment as the loop sees it: the encoder, the objective's own parameters, and the batches of the bitext."""
 
     def __init__(
-        self, settings: Settings, encoder: Encoder, objective: Composite, material: Material
+        self,
+        settings: Settings,
+        encoder: Encoder,
+        objective: Composite,
+        material: Material,
+        beside: Beside,
     ) -> None:
         align, needs = settings.align, objective.needs
-        frozen = needs.reference or (needs.links and align.links is None)
         self.encoder, self.objective, self.material = encoder, objective, material
-        self.modules: Mapping[str, nn.Module] = {"encoder": encoder.module, "objective": objective}
-        self.views = Views(
-            encoder,
-            needs,
-            frozen_copy(encoder) if frozen else None,
-            align.links_layer,
-            align.word_vector,
-        )
+        self.inertia = align.momentum
+        self.beside = beside
+        modules: dict[str, nn.Module] = {"encoder": encoder.module, "objective": objective}
+        if beside.momentum is not None:
+            modules["momentum"] = beside.momentum.module
+        self.modules: Mapping[str, nn.Module] = modules
+        self.views = Views(encoder, needs, beside, align.links_layer, align.word_vector)
+        self.taught = None
+        if beside.teacher is not None:
+            teacher, cache = beside.teacher, cache_folder()
+            self.taught = [tokenise(corpus, teacher, cache) for corpus in material.train]
         self.idf = count_idf(material) if needs.idf else None
         self.links = given_links(settings, material) if needs.links else None
+
+    def begin(self, step: int, steps: int) -> None:
+        """Weights of this moment's terms; the moving average takes in what the last step made."""
+        # The middle of the step: a weight that rises from 0 is above it from the first step on.
+        self.objective.at((step + 0.5) / steps)
+        if self.beside.momentum is not None and step > 0:
+            follow(self.beside.momentum, self.encoder, self.inertia)
 
     def micro_batches(self, step: int) -> Sequence[tuple[int, np.ndarray]]:
         """(corpus, indices) of the step's micro-batches."""
@@ -91,6 +111,11 @@ class AlignJob:
         source_rows, pivot_rows, _ = self.material.tokenised[number].rows(indices)
         source, pivot = self.encoder.collate(source_rows), self.encoder.collate(pivot_rows)
         batch = PairBatch(source, pivot)
+        if self.objective.needs.tlm:
+            batch.joined = join(self.encoder, source_rows, pivot_rows)
+        if self.taught is not None and self.beside.teacher is not None:
+            _, taught, _ = self.taught[number].rows(indices)
+            batch.teacher_pivot = self.beside.teacher.collate(taught)
         given = None if self.links is None else self.links[number]
         if given is not None:
             batch.links = link_rows([sorted(given[int(i)]) for i in indices], source, pivot)
@@ -121,9 +146,10 @@ def align(
     device = open_device(settings.align.device)
     with StopSignals("start it again: nothing was lost") as signals:
         encoder, objective, material = _prepare(settings, host, reporter, device)
-        job = AlignJob(settings, encoder, objective, material)
-        outline = _outlined(settings, encoder, material, reporter)
         digest = encoder.digest()
+        beside = _fit_out(settings, host, encoder, objective)
+        job = AlignJob(settings, encoder, objective, material, beside)
+        outline = _outlined(settings, encoder, material, reporter)
         options = options_in_force(settings, host.registry)
         run = resume or begin(root, name, settings, encoder, digest, material, outline, options)
         signals.remedy = f"go on with: otx align --resume {run.name}"
@@ -148,7 +174,8 @@ def align(
 def plan(settings: Settings, host: PluginHost, reporter: Reporter) -> Outline:
     """What ``align`` would do, writing no run folder (``--dry-run``)."""
     device = open_device(settings.align.device)
-    encoder, _, material = _prepare(settings, host, reporter, device)
+    encoder, objective, material = _prepare(settings, host, reporter, device)
+    _fit_out(settings, host, encoder, objective)
     return _outlined(settings, encoder, material, reporter)
 
 
@@ -167,13 +194,50 @@ def _prepare(
 ) -> tuple[Encoder, Composite, Material]:
     reporter.stage(f"loading the encoder {settings.align.model}")
     encoder = open_encoder(settings.align.model, host.registry, settings)
-    encoder.max_length = min(encoder.max_length, settings.align.max_length)
     seed_step(settings.align.seed, -1)
     objective = make_objective(settings, host.registry, encoder.dimension)
+    # Both sides share one sequence in the tlm view.
+    room = encoder.max_length // 2 if objective.needs.tlm else encoder.max_length
+    encoder.max_length = min(room, settings.align.max_length)
     material = gather(settings, host.registry, encoder, reporter)
     encoder.module.to(device).eval()
     objective.to(device)
     return encoder, objective, material
+
+
+def _fit_out(
+    settings: Settings, host: PluginHost, encoder: Encoder, objective: Composite
+) -> Beside:
+    """Set up what of the encoder is trained, and the frozen encoders beside it."""
+    wanted, needs = settings.align, objective.needs
+    sought = needs.links and wanted.links is None
+    untaught = needs.teacher and wanted.teacher is None
+    initial = frozen_copy(encoder) if needs.reference or sought or untaught else None
+    teacher = initial if untaught else None
+    if needs.teacher and wanted.teacher is not None:
+        teacher = open_encoder(wanted.teacher, host.registry, settings)
+        teacher.module.to(next(encoder.module.parameters()).device)
+        freeze_all(teacher)
+    if wanted.lora is not None:
+        lora.add(encoder, wanted.lora)
+    freeze(encoder, wanted.freeze)
+    _refuse_idleness(wanted.freeze, objective)
+    momentum = frozen_copy(encoder) if needs.momentum else None
+    if wanted.recompute:
+        recompute(encoder)
+    return Beside(initial if needs.reference or sought else None, momentum, teacher)
+
+
+def _refuse_idleness(frozen: Sequence[Part], objective: Composite) -> None:
+    """A frozen encoder trains nothing but what an objective owns, and the language-model head."""
+    needs = objective.needs
+    heads = needs.masked or needs.tlm or any(True for _ in objective.parameters())
+    if set(frozen) == set(get_args(Part)) and not heads:
+        raise UsageError(
+            f"nothing is left to train: align.freeze is {', '.join(frozen)}, and "
+            f"{', '.join(term.name for term in objective.wanted)} have no parameters of their own",
+            "freeze less of the encoder",
+        )
 
 
 def _train(
@@ -186,17 +250,12 @@ def _train(
     signals: StopSignals,
 ) -> None:
     wanted, encoder, material = settings.align, job.encoder, job.material
-
-    def measured() -> dict[str, float]:
-        return guards.measure(
-            encoder, material.report, material.gold, wanted.layer, wanted.word_vector
-        )
-
+    watch = Watch(settings, encoder, material, run.path / BEST)
     run.update(status="running", error=None)
     _count_gold(run, material, reporter)
     if "guards" not in run.record:
         reporter.stage("measuring the untouched encoder on held-out pairs")
-        before = measured()
+        before = watch.reported()
         run.update(guards={"before": before})
         if "retrieval" not in before:
             reporter.notice(
@@ -210,7 +269,7 @@ def _train(
             job,
             _fit_settings(settings, encoder, steps),
             run.checkpoints,
-            _hooks(run, host, reporter, steps, signals),
+            _hooks(run, host, reporter, steps, signals, watch),
         )
         if signals.requested:
             raise Interrupted(
@@ -218,10 +277,13 @@ def _train(
                 signals.remedy,
             )
     encoder.module.eval()
+    run.update(best=watch.put_back())
+    if wanted.lora is not None:
+        lora.merge(encoder)
     encoder.save(run.model)
-    run.update(model_digest=encoder.digest())
+    run.update(model_digest=encoder.digest(), gradient_shares=_gradient_shares(run))
     reporter.stage("measuring the aligned encoder on the same held-out pairs")
-    after = measured()
+    after = watch.reported()
     before = run.record["guards"]["before"]
     first, last = guards.loss_ends([row["loss"] for row in run.metrics()])
     verdict = guards.verdict(first, last, before, after)
@@ -232,6 +294,20 @@ def _train(
     )
     for line in verdict:
         reporter.notice(line)
+
+
+def _gradient_shares(run: RunFolder) -> dict[str, float]:
+    """Each term's share of the norms that the terms sent into the encoder, on average over the steps."""
+    ending = ".gradient"
+    sums: dict[str, float] = {}
+    for row in run.metrics():
+        sent = {name: value for name, value in row.items() if name.endswith(ending)}
+        total = sum(sent.values())
+        for name, value in sent.items():
+            name = name.removesuffix(ending)
+            sums[name] = sums.get(name, 0.0) + (value / total if total else 0.0)
+    steps = sum(sums.values()) or 1.0
+    return {name: value / steps for name, value in sums.items()}
 
 
 def _count_gold(run: RunFolder, material: Material, reporter: Reporter) -> None:
@@ -261,9 +337,15 @@ def _fit_settings(settings: Settings, encoder: Encoder, steps: int) -> FitSettin
 
 
 def _hooks(
-    run: RunFolder, host: PluginHost, reporter: Reporter, steps: int, signals: StopSignals
+    run: RunFolder,
+    host: PluginHost,
+    reporter: Reporter,
+    steps: int,
+    signals: StopSignals,
+    watch: Watch,
 ) -> FitHooks:
     def step_finished(row: dict[str, float]) -> None:
+        row = row | watch.look(int(row["step"]))
         run.append_metrics(row)
         reporter.progress("align", int(row["step"]), steps, row)
         _record_failures(

@@ -40,14 +40,19 @@ def save(
     folder: Path,
     step: int,
     modules: Mapping[str, nn.Module],
-    optimizer: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer | None,
     state: Mapping[str, Any],
 ) -> Path:
-    """Write ``folder/step-N``, whole or not at all. Raises OTXError naming the bytes needed if the disk is full."""
+    """Write ``folder/step-N``, whole or not at all; without an optimiser, it can be read but not trained on.
+
+    Raises OTXError naming the bytes needed if the disk is full.
+    """
     target = folder / f"step-{step:08d}"
     partial = folder / f".partial-{step:08d}"
     shutil.rmtree(partial, ignore_errors=True)
-    tensors = {**_module_tensors(modules), **_optimizer_tensors(optimizer)}
+    tensors = _module_tensors(modules)
+    if optimizer is not None:
+        tensors |= _optimizer_tensors(optimizer)
     needed = sum(t.numel() * t.element_size() for t in tensors.values())
     try:
         partial.mkdir(parents=True)
@@ -92,7 +97,9 @@ def set_aside(folder: Path, step: int) -> None:
 
 
 def load(
-    checkpoint: Checkpoint, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
+    checkpoint: Checkpoint,
+    modules: Mapping[str, nn.Module],
+    optimizer: torch.optim.Optimizer | None,
 ) -> None:
     """Put weights and optimiser state back, exactly. Raises CheckpointError if names or shapes do not fit."""
     tensors = load_file(checkpoint.path / TENSORS)
@@ -108,7 +115,8 @@ def load(
                 f"{checkpoint.path}: {name} has other parameters than the checkpoint",
                 "resume with the model and objectives that the run was started with",
             )
-    _load_optimizer(optimizer, tensors, checkpoint.path)
+    if optimizer is not None:
+        _load_optimizer(optimizer, tensors, checkpoint.path)
 
 
 def prune(folder: Path, keep: int) -> None:

@@ -9,34 +9,55 @@ from torch import Tensor, nn
 
 from otx.contracts import Objective
 from otx.engine.taps import Taps
+from otx.errors import UsageError
+from otx.terms import Term
 from otx.types import EncodedPair, Loss, Needs
 
 
 class Composite(nn.Module):
-    """The weighted sum of named objectives; every term and health number is kept apart under its objective's name."""
+    """The weighted sum of objectives; every term and health number is kept apart under its objective's name.
 
-    def __init__(self, parts: Sequence[tuple[str, float, Objective]]) -> None:
+    A term whose weight is 0 at the moment is not computed. Raises UsageError where two terms have one name.
+    """
+
+    def __init__(self, parts: Sequence[tuple[Term, Objective]]) -> None:
         super().__init__()
-        self.names = [name for name, _, _ in parts]
-        self.weights = [weight for _, weight, _ in parts]
-        self.parts = nn.ModuleList([part for _, _, part in parts])  # type: ignore[misc]
-        self.needs = reduce(lambda a, b: a | b, (part.needs for _, _, part in parts), Needs())
-        scopes = {part.scope for _, _, part in parts}
+        self.wanted = [term for term, _ in parts]
+        self.parts = nn.ModuleList([part for _, part in parts])  # type: ignore[misc]
+        self.needs = reduce(lambda a, b: a | b, (part.needs for _, part in parts), Needs())
+        self.scope = "batch" if any(part.scope == "batch" for _, part in parts) else "sentence"
         self.taps = Taps()
-        self.scope = "batch" if "batch" in scopes else "sentence"
+        names = [term.name for term in self.wanted]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise UsageError(f"objective {twice[0]} is named twice", "give it once, with a weight")
+        self.at(0.0)
+
+    def at(self, share: float) -> None:
+        """Take the weights of the moment when ``share`` (0 to 1) of the run is done.
+
+        Raises UsageError if none is above 0.
+        """
+        self.weights = [term.weight(share) for term in self.wanted]
+        if share > 0 and not any(self.weights):
+            raise UsageError(
+                f"no objective has a weight above 0 when {share:.0%} of the run is done",
+                "let the weight of one of them not end at 0",
+            )
 
     def forward(self, pair: EncodedPair) -> Loss:
         """``value = sum_k weight_k * value_k``; ``terms[name]`` is the unweighted value of each part."""
-        losses = [
-            part(self.taps.through(name, pair))
-            for name, part in zip(self.names, self.parts, strict=True)
-        ]
-        total = sum(weight * loss.value for weight, loss in zip(self.weights, losses, strict=True))
+        losses = {
+            term.name: (weight, part(self.taps.through(term.name, pair)))
+            for term, weight, part in zip(self.wanted, self.weights, self.parts, strict=True)
+            if weight > 0
+        }
+        total = sum(weight * loss.value for weight, loss in losses.values())
         terms: dict[str, Tensor] = {}
         health: dict[str, Tensor] = {}
-        for name, loss in zip(self.names, losses, strict=True):
+        for name, (_, loss) in losses.items():
             terms[name] = loss.value.detach()
             terms |= {f"{name}.{term}": value for term, value in loss.terms.items()}
             health |= {f"{name}.{key}": value for key, value in loss.health.items()}
-        plan = next((loss.plan for loss in losses if loss.plan is not None), None)
+        plan = next((loss.plan for _, loss in losses.values() if loss.plan is not None), None)
         return Loss(total, terms, health, plan)

@@ -40,6 +40,9 @@ class HeadJob:
         self.steps_per_epoch = -(-len(features) // batch)
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
 
+    def begin(self, step: int, steps: int) -> None:
+        """Nothing here changes over the steps."""
+
     def micro_batches(self, step: int) -> Sequence[Sequence[Any]]:
         """One batch a step; each epoch is a fresh shuffle, sorted by length within runs of 50 batches."""
         epoch, place = divmod(step, self.steps_per_epoch)

@@ -34,6 +34,10 @@ class Job(Protocol):
 
     modules: Mapping[str, nn.Module]
 
+    def begin(self, step: int, steps: int) -> None:
+        """Before optimiser step ``step`` (from 0) of ``steps``: take what depends on how far the run is."""
+        ...
+
     def micro_batches(self, step: int) -> Sequence[Any]:
         """The micro-batches whose losses are averaged in optimiser step ``step``: a pure function of it."""
         ...
@@ -99,6 +103,7 @@ def fit(job: Job, settings: FitSettings, folder: Path, hooks: FitHooks) -> int:
         seed_step(settings.seed, step)
         for group in optimizer.param_groups:
             group["lr"] = settings.lr * schedule(step, settings)
+        job.begin(step, settings.steps)
         row = _accumulate(job, step, device, settings.autocast)
         health.check(row, step)
         row["grad_norm"] = _clip(job, settings.clip, step, row)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from otx.config import Settings, parse_objective
+from otx.config import Settings
 from otx.contracts import Corpus, Encoder
 from otx.data.batches import BatchPlan
 from otx.data.cache import cache_folder
@@ -25,6 +24,7 @@ from otx.errors import DataError, UsageError
 from otx.links.pharaoh import GoldPair, read_gold, read_links
 from otx.registry import Registry
 from otx.suggest import nearest
+from otx.terms import Term, parse_term
 from otx.types import Links
 
 DEFAULT_ENCODER = "huggingface"
@@ -74,29 +74,21 @@ def plugin_of(reference: str, registry: Registry) -> tuple[str, str]:
     return DEFAULT_ENCODER, reference
 
 
-def frozen_copy(encoder: Encoder) -> Encoder:
-    """The encoder as it is now, in evaluation mode, without gradients."""
-    twin = copy.deepcopy(encoder)
-    twin.module.eval().requires_grad_(False)
-    return twin
-
-
-def weighted_names(settings: Settings) -> list[tuple[float, str]]:
-    """Weight and name of every term: those asked for, and ``keep-close`` unless it is among them or weighs nothing."""
-    wanted = [parse_objective(text) for text in settings.align.objective]
-    if settings.align.keep_close > 0 and all(
-        name.rpartition(":")[2] != KEEP_CLOSE for _, name in wanted
-    ):
-        wanted.append((settings.align.keep_close, KEEP_CLOSE))
+def terms(settings: Settings) -> list[Term]:
+    """Every term: those asked for, and ``keep-close`` unless it is among them or weighs nothing."""
+    wanted = [parse_term(text) for text in settings.align.objective]
+    weight = settings.align.keep_close
+    if weight > 0 and all(term.name.rpartition(":")[2] != KEEP_CLOSE for term in wanted):
+        wanted.append(Term(KEEP_CLOSE, weight, weight))
     return wanted
 
 
 def make_objective(settings: Settings, registry: Registry, dimension: int) -> Composite:
     """The weighted objectives of ``align.objective`` and the ``keep-close`` that goes with them, options checked."""
     parts = []
-    for weight, name in weighted_names(settings):
-        entry = registry.find("objective", name)
-        parts.append((name, weight, entry.load()(settings.options_for(entry), dimension)))
+    for term in terms(settings):
+        entry = registry.find("objective", term.name)
+        parts.append((term, entry.load()(settings.options_for(entry), dimension)))
     if not parts:
         raise UsageError(
             "no objective is given", "name one with --objective; see otx list objectives"
@@ -107,7 +99,7 @@ def make_objective(settings: Settings, registry: Registry, dimension: int) -> Co
 def options_in_force(settings: Settings, registry: Registry) -> dict[str, Any]:
     """The options, defaults included, of the encoder and of every objective that is trained with."""
     encoder = registry.find("encoder", plugin_of(settings.align.model, registry)[0])
-    objectives = [registry.find("objective", name) for _, name in weighted_names(settings)]
+    objectives = [registry.find("objective", term.name) for term in terms(settings)]
     return {
         entry.name: plain_options(settings.options_for(entry)) for entry in [encoder, *objectives]
     }

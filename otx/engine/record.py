@@ -17,11 +17,12 @@ from otx.contracts import Encoder
 from otx.data.cache import file_digest
 from otx.data.overlap import sentence_hashes
 from otx.engine.outline import Outline
-from otx.engine.prepare import Material, learning_rate, link_files, weighted_names
+from otx.engine.prepare import Material, learning_rate, link_files, terms
 from otx.engine.runtime import choose_autocast, choose_device, precision_name, versions
 from otx.errors import CheckpointError
 from otx.links.pharaoh import sentences_of
 from otx.runs.folder import RunFolder
+from otx.terms import parse_term
 
 HASHES = "bitext-hashes.npy"
 """Normalised sentences of the bitext, for what is evaluated to be looked up in."""
@@ -43,7 +44,7 @@ def begin(
     """
     stem = "-".join(
         [
-            *(text.split("*")[-1] for text in settings.align.objective[:1]),
+            *(parse_term(text).name for text in settings.align.objective[:1]),
             Path(settings.align.model).name,
         ]
     )
@@ -52,7 +53,7 @@ def begin(
         model=settings.align.model,
         model_digest_before=digest,
         objectives=list(settings.align.objective),
-        terms={name: weight for weight, name in weighted_names(settings)},
+        terms={term.name: term.amount for term in terms(settings)},
         alignment_seed=settings.align.seed,
         origins=settings.origins(),
         corpora=outline.corpora,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from otx.contracts import Encoder
+from otx.engine.frozen import Beside
 from otx.errors import UsageError
 from otx.links.extract import mutual_nearest
 from otx.types import Encoded, EncodedPair, Masked, Needs, TokenBatch, WordVector
@@ -21,7 +22,8 @@ MASK_TOKEN_SHARE, KEPT_SHARE = 0.8, 0.1
 class PairBatch:
     """Both sides of a batch of one language pair, with what was counted or given for its words.
 
-    ``links [L, 3]`` (pair, source word, pivot word) only where given; ``*_idf [B, W]`` only where asked for.
+    ``links [L, 3]`` (pair, source word, pivot word) only where given; ``*_idf [B, W]``, ``joined`` (both sides in one
+    sequence) and ``teacher_pivot`` (in the teacher's sub-words) only where asked for.
     """
 
     source: TokenBatch
@@ -29,29 +31,31 @@ class PairBatch:
     links: Tensor | None = None
     source_idf: Tensor | None = None
     pivot_idf: Tensor | None = None
+    joined: TokenBatch | None = None
+    teacher_pivot: TokenBatch | None = None
 
 
 class Views:
     """Makes the EncodedPair that ``needs`` describes.
 
-    ``reference`` is the frozen initial encoder (None where no view uses it); links that no file gives are the mutual
-    nearest neighbours of its word vectors in ``links_layer``.
+    Links that no file gives are the mutual nearest neighbours of the initial encoder's word vectors in
+    ``links_layer``.
     """
 
     def __init__(
         self,
         encoder: Encoder,
         needs: Needs,
-        reference: Encoder | None,
+        beside: Beside,
         links_layer: int,
         word_vector: WordVector,
     ) -> None:
         self.encoder = encoder
         self.needs = needs
-        self.reference = reference
+        self.beside = beside
         self.links_layer = links_layer
         self.word_vector = word_vector
-        if needs.masked and encoder.tokenizer.mask_token_id is None:
+        if (needs.masked or needs.tlm) and encoder.tokenizer.mask_token_id is None:
             raise UsageError(
                 f"the tokenizer of {encoder.reference} has no mask token",
                 "leave out the masked-LM objective, or take another encoder",
@@ -70,28 +74,45 @@ class Views:
             pair.pivot = self.encoder.encode(batch.pivot, layers)
         if needs.links:
             pair.links = batch.links
-        if self.reference is not None:
-            self._add_reference(pair, batch)
+        if self.beside.reference is not None:
+            self._add_reference(pair, batch, self.beside.reference)
+        if needs.momentum:
+            self._add_momentum(pair, batch)
+        if needs.teacher:
+            pair.teacher_pivot = self._taught(batch)
         if needs.idf:
             pair.source_idf, pair.pivot_idf = batch.source_idf, batch.pivot_idf
         if needs.masked:
             pair.masked = self._masked([batch.source, batch.pivot])
+        if needs.tlm:
+            assert batch.joined is not None
+            pair.tlm = self._masked([batch.joined])
         if needs.parameters:
             current = self.encoder.module.parameters()
             pair.parameters = list(zip(current, self._initial, strict=True))
         return pair
 
-    def _add_reference(self, pair: EncodedPair, batch: PairBatch) -> None:
-        assert self.reference is not None
+    def _add_reference(self, pair: EncodedPair, batch: PairBatch, reference: Encoder) -> None:
         seek_links = self.needs.links and batch.links is None
         layers = {*self.needs.layers, *([self.links_layer] if seek_links else [])}
         with torch.no_grad():
-            source = self.reference.encode(batch.source, sorted(layers))
-            pivot = self.reference.encode(batch.pivot, sorted(layers))
+            source = reference.encode(batch.source, sorted(layers))
+            pivot = reference.encode(batch.pivot, sorted(layers))
         if self.needs.reference:
             pair.reference_source, pair.reference_pivot = source, pivot
         if seek_links:
             pair.links = self._nearest(source, pivot)
+
+    @torch.no_grad()
+    def _add_momentum(self, pair: EncodedPair, batch: PairBatch) -> None:
+        assert self.beside.momentum is not None
+        pair.momentum_source = self.beside.momentum.encode(batch.source, self.needs.layers)
+        pair.momentum_pivot = self.beside.momentum.encode(batch.pivot, self.needs.layers)
+
+    @torch.no_grad()
+    def _taught(self, batch: PairBatch) -> Encoded:
+        assert self.beside.teacher is not None and batch.teacher_pivot is not None
+        return self.beside.teacher.encode(batch.teacher_pivot, (-1,))
 
     def _nearest(self, source: Encoded, pivot: Encoded) -> Tensor:
         x, x_mask = source.words(self.links_layer, self.word_vector)

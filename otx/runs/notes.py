@@ -16,9 +16,11 @@ def added_terms(systems: Sequence[System]) -> tuple[str, ...]:
     for system in systems:
         record = system.runs[0].record
         asked = {text.rpartition("*")[2] for text in record.get("objectives", [])}
-        for name, weight in record.get("terms", {}).items():
+        for name, amount in record.get("terms", {}).items():
             if name not in asked:
-                beside.setdefault(f"{weight:g}*{name}", []).append(system.label)
+                # Older records hold the weight as a number.
+                weight = amount if isinstance(amount, str) else f"{amount:g}"
+                beside.setdefault(f"{weight}*{name}", []).append(system.label)
     return tuple(
         f"{term} was added to {_listed(labels)}" for term, labels in sorted(beside.items())
     )

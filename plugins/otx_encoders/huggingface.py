@@ -15,7 +15,7 @@ from otx_encoders import saving
 from otx_encoders.checkpoint import locate
 from otx_encoders.heads import CarriedHead, masked_logits, model_inputs
 from otx_encoders.letters import check_letters
-from otx_encoders.loading import freeze, load_model, positions
+from otx_encoders.loading import load_model, positions
 from otx_encoders.options import EncoderOptions
 from otx_encoders.rows import tokenise
 from otx_encoders.tokenizer import load_tokenizer
@@ -52,7 +52,6 @@ class HuggingFaceEncoder:
                 f"{reference}: sub-words are numbered beyond the model's {rows} embeddings",
                 "does the tokenizer belong to these weights?",
             )
-        freeze(self._model, options.frozen_layers, reference)
 
     def tokenise(self, texts: Sequence[str], *, pretokenised: bool = False) -> list[TokenRow]:
         """Sub-words and word indices of each text, special tokens added.

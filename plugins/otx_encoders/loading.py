@@ -58,22 +58,6 @@ def load_model(folder: Path, reference: str) -> tuple[Any, str | None, list[str]
     return model, kind, notes
 
 
-def freeze(model: Any, layers: int, reference: str) -> None:
-    """Take the embeddings and the lowest ``layers`` layers out of training; 0 takes nothing."""
-    if layers == 0:
-        return
-    total = model.config.num_hidden_layers
-    if layers > total:
-        raise UsageError(f"frozen_layers is {layers}, but {reference} has {total} layers")
-    base = model.base_model
-    stack = next(
-        part for part in base.modules() if isinstance(part, nn.ModuleList) and len(part) == total
-    )
-    embeddings = getattr(base, "embeddings", base.get_input_embeddings())
-    for part in (embeddings, *stack[:layers]):
-        part.requires_grad_(False)
-
-
 def positions(model: Any) -> int | None:
     """The longest sequence that the position embeddings allow, None where nothing limits it.
 

@@ -13,17 +13,12 @@ class EncoderOptions:
 
     max_length: longest sequence in sub-words, special tokens included, where the tokenizer and the
         position embeddings allow more; a text is cut there, never inside a word.
-    frozen_layers: the embeddings and this many of the lowest layers are not trained; 0 trains
-        everything.
     """
 
     max_length: int | None = None
-    frozen_layers: int = 0
 
     def __post_init__(self) -> None:
         if self.max_length is not None and self.max_length < 1:
             raise UsageError(
                 f"max_length is {self.max_length}", "give a number of sub-words above 0"
             )
-        if self.frozen_layers < 0:
-            raise UsageError(f"frozen_layers is {self.frozen_layers}", "give 0 or more")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otx.contracts import Encoder
+from otx.data.joined import Template, pair_template
 from otx.errors import UsageError
 from otx.types import Example
 from otx_tasks.squad import UNLOCATED
@@ -42,42 +43,12 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
-    """The special tokens around a pair of texts, and the type ids of the two texts with theirs."""
-
-    before: list[int]
-    between: list[int]
-    after: list[int]
-    types: tuple[int, int]
-
-    @property
-    def size(self) -> int:
-        """How many special tokens a pair takes."""
-        return len(self.before) + len(self.between) + len(self.after)
-
-
-@dataclass(frozen=True, slots=True)
 class Lengths:
     """Limits in sub-words: the window, the step between windows, the question."""
 
     window: int
     stride: int
     question: int
-
-
-def pair_template(tokenizer: Any) -> Template:
-    """Read off a tokenised pair which special tokens the tokenizer puts where."""
-    encoding = tokenizer("a", "a", return_token_type_ids=True)
-    sides, ids = encoding.sequence_ids(), list(encoding["input_ids"])
-    one = [place for place, side in enumerate(sides) if side == 0]
-    two = [place for place, side in enumerate(sides) if side == 1]
-    types = encoding["token_type_ids"]
-    return Template(
-        before=ids[: one[0]],
-        between=ids[one[-1] + 1 : two[0]],
-        after=ids[two[-1] + 1 :],
-        types=(types[one[0]], types[two[0]]),
-    )
 
 
 def windows(encoder: Encoder, examples: Sequence[Example], lengths: Lengths) -> list[Window]:

@@ -320,3 +320,37 @@ def test_changed_links_are_refused_on_resume(
     assert "links de changed" in capfd.readouterr().err
     links.write_text("0-0\n" * 40)
     assert otx(["align", "--resume", "r", "--quiet"]) == 0
+
+
+def test_an_encoder_with_a_task_head_is_aligned_and_keeps_it(align: Any, tiny_model: Path) -> None:
+    """The head's weights are as they were, the encoder's are not, and the architecture is the head's."""
+    from transformers import AutoConfig, AutoTokenizer, XLMRobertaForQuestionAnswering
+
+    model = XLMRobertaForQuestionAnswering(AutoConfig.from_pretrained(tiny_model))
+    model.save_pretrained("reader")
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained("reader")
+    assert align("--steps", "3", "--run", "r", model="reader") == 0
+    before, after = load_file("reader/model.safetensors"), weights("r")
+    assert before.keys() == after.keys()
+    for name in before:
+        assert torch.equal(before[name], after[name]) == name.startswith("qa_outputs"), name
+    config = json.loads(Path("runs/r/model/config.json").read_text())
+    assert config["architectures"] == ["XLMRobertaForQuestionAnswering"]
+
+
+@pytest.mark.parametrize("part", ["embeddings", "upper"])
+def test_frozen_parts_stay_as_they_were(align: Any, tiny_model: Path, part: str) -> None:
+    assert align("--steps", "3", "--run", "r", "--set", f"align.freeze={part}") == 0
+    before, after = load_file(tiny_model / "model.safetensors"), weights("r")
+    for name in before:
+        frozen = "embeddings" in name if part == "embeddings" else ".layer." in name
+        if frozen or name.startswith("lm_head"):
+            assert torch.equal(before[name], after[name]), name
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_run_in_which_nothing_is_trained_is_refused(
+    align: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert align("--run", "r", "--set", 'align.freeze=["embeddings","lower","upper"]') == 2
+    assert "nothing is left to train" in capfd.readouterr().err

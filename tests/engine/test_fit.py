@@ -27,6 +27,10 @@ class Toy:
         self.health: dict[str, float] = {}
         self.sent: dict[str, float] = {}
         self.step = 0
+        self.begun: list[tuple[int, int]] = []
+
+    def begin(self, step: int, steps: int) -> None:
+        self.begun.append((step, steps))
 
     def micro_batches(self, step: int) -> Sequence[Any]:
         self.step = step

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from otx.engine.composite import Composite
 from otx.engine.taps import Taps
+from otx.terms import Term
 from otx.types import Encoded, EncodedPair, Loss, Masked, Needs
 
 
-class Term(torch.nn.Module):
+class Part(torch.nn.Module):
     needs, scope = Needs(layers=(-1,)), "sentence"
 
     def __init__(self, value: Callable[[EncodedPair], Tensor]) -> None:
@@ -47,7 +48,9 @@ TERMS: dict[str, Callable[[EncodedPair], Tensor]] = {
 def test_each_term_is_counted_apart_and_the_sum_is_not_changed() -> None:
     pair, leaves = views()
     weights = dict(zip(TERMS, (1.0, 0.5, 2.0, 3.0, 1.0, 1.0), strict=True))
-    composite = Composite([(name, weights[name], Term(TERMS[name])) for name in TERMS])
+    composite = Composite(
+        [(Term(name, weights[name], weights[name]), Part(value)) for name, value in TERMS.items()]
+    )
     composite(pair).value.backward()
     found = composite.taps.norms()
     together = [torch.zeros_like(leaf) for leaf in leaves]

@@ -11,9 +11,10 @@ import tomli
 
 import otx_baselines
 import otx_transport
-from otx.config import load_settings, parse_objective
+from otx.config import load_settings
 from otx.options import field_docs
 from otx.registry import Registry
+from otx.terms import parse_term
 from otx.testing import check_objective
 
 OBJECTIVES = {
@@ -82,7 +83,7 @@ def test_a_recipes_settings_are_valid_and_its_objectives_keep_the_contract(
     settings = load_settings(recipe=registry.find("recipe", name).path, start=tmp_path)
     used = set()
     for text in settings.align.objective:
-        _, objective = parse_objective(text)
+        objective = parse_term(text).name
         entry = registry.find("objective", objective)
         options, target = settings.options_for(entry), entry.load()
         check_objective(lambda t=target, o=options: t(o, 8), dimension=8)

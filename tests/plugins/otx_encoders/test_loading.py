@@ -106,34 +106,6 @@ def test_a_model_with_a_decoder_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("frozen", [0, 1, 3])
-def test_frozen_layers_get_no_gradient_and_the_others_do(
-    checkpoint: Any, family: str, frozen: int
-) -> None:
-    encoder = HuggingFaceEncoder(
-        str(checkpoint(f"{family}ForMaskedLM")), EncoderOptions(frozen_layers=frozen)
-    )
-    batch = encoder.collate(encoder.tokenise(["The quick brown fox", "Köln"]))
-    states = encoder.encode(batch, (-1,)).tokens[-1]
-    if states.requires_grad:
-        states.square().sum().backward()
-    prefix = "transformer.layer" if family == "DistilBert" else "encoder.layer"
-    for name, parameter in encoder.module.named_parameters():
-        inner = name.partition(".")[2]
-        layer = int(inner.split(".")[2]) if inner.startswith(prefix) else None
-        if layer is None and not inner.startswith("embeddings"):
-            continue
-        expected = layer >= frozen if layer is not None else frozen == 0
-        assert parameter.requires_grad == expected, name
-        assert (parameter.grad is not None) == expected, name
-
-
-def test_more_frozen_layers_than_there_are_is_refused(checkpoint: Any) -> None:
-    with pytest.raises(UsageError, match=r"frozen_layers is 4, but .* has 3 layers"):
-        HuggingFaceEncoder(str(checkpoint("BertModel")), EncoderOptions(frozen_layers=4))
-
-
-@pytest.mark.parametrize("family", FAMILIES)
 def test_the_longest_sequence_is_what_the_model_can_take(checkpoint: Any, family: str) -> None:
     model = transformers.AutoModel.from_pretrained(checkpoint(f"{family}Model")).eval()
     longest = positions(model)
@@ -161,5 +133,3 @@ def test_lengths_that_leave_no_room_are_refused(checkpoint: Any) -> None:
         HuggingFaceEncoder(str(checkpoint("BertModel")), EncoderOptions(max_length=2))
     with pytest.raises(UsageError, match="max_length is 0"):
         EncoderOptions(max_length=0)
-    with pytest.raises(UsageError, match="frozen_layers is -1"):
-        EncoderOptions(frozen_layers=-1)

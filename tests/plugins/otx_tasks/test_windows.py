@@ -13,7 +13,7 @@ from otx.errors import UsageError
 from otx.types import Example
 from otx_tasks.spans import best_answers
 from otx_tasks.squad import read_squad
-from otx_tasks.windows import Lengths, Window, pair_template, window_bounds, windows
+from otx_tasks.windows import Lengths, Window, window_bounds, windows
 
 LANGUAGES = ("en", "de", "es", "ru", "ar", "zh", "th", "tr")
 
@@ -32,15 +32,6 @@ def test_windows_cover_the_context_in_steps(count: int, room: int, stride: int) 
     assert all(high - low <= room for low, high in bounds)
     assert all(b[0] - a[0] == min(stride, room) for a, b in pairwise(bounds))
     assert all(high < count for _, high in bounds[:-1])
-
-
-def test_templates(unigram: Any, wordpiece: Any) -> None:
-    xlmr = pair_template(unigram)
-    assert unigram.convert_ids_to_tokens(xlmr.before) == ["<s>"]
-    assert unigram.convert_ids_to_tokens(xlmr.between) == ["</s>", "</s>"]
-    bert = pair_template(wordpiece)
-    assert wordpiece.convert_ids_to_tokens(bert.between) == ["[SEP]"]
-    assert (bert.types, bert.size) == ((0, 1), 3)
 
 
 @pytest.mark.parametrize("kind", ["unigram", "wordpiece"])

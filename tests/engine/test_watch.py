@@ -1,0 +1,91 @@
+"""Guards on the way: the best encoder by one held-out part is kept, and the other part reports."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from otx.engine import guards
+
+
+def record(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path("runs", name, "run.json").read_text())
+    return found
+
+
+def rows(name: str) -> list[dict[str, float]]:
+    return [json.loads(line) for line in Path("runs", name, "metrics.jsonl").open()]
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, metric: str, values: list[float]) -> list[Any]:
+    """Guards that say these values in turn; what was measured on is kept."""
+    seen: list[Any] = []
+
+    def measure(encoder: Any, corpora: Any, gold: Any, *_: Any) -> dict[str, float]:
+        seen.append(([pair.line for corpus in corpora for pair in corpus], list(gold)))
+        return {metric: values[len(seen) - 1]}
+
+    monkeypatch.setattr(guards, "measure", measure)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("metric", "looks", "best"), [("retrieval", [0.1, 0.4, 0.3], 4), ("aer", [0.5, 0.6, 0.5], 2)]
+)
+def test_the_best_of_the_looks_is_what_is_kept(
+    align: Any, metric: str, looks: list[float], best: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        seen = scripted(patched, metric, [0.2, *looks, 0.25])
+        wanted = ["--steps", "6", "--lr", "0.01", "--set", "align.guard_every=2", "--gold", gold()]
+        assert align(*wanted, "--keep-best", metric, "--run", "kept") == 0
+    assert record("kept")["best"] == {"metric": metric, "step": best, "value": looks[best // 2 - 1]}
+    assert [row.get(f"guards.{metric}") for row in rows("kept")[1::2]] == looks
+    first, *chosen, last = seen
+    assert first == last and all(look == chosen[0] for look in chosen)
+    assert not {*chosen[0][0]} & {*first[0]}
+    if metric == "aer":
+        assert chosen[0][1] and not [pair for pair in chosen[0][1] if pair in first[1]]
+    # A run that chooses nothing has the same weights at that step, and others at its end.
+    every = ["--set", "align.checkpoint_every=2", "--set", "align.keep_checkpoints=9"]
+    assert align(*wanted, *every, "--run", "plain") == 0
+    kept = load_file("runs/kept/model/model.safetensors")
+    stored = load_file(f"runs/plain/checkpoints/step-{best:08d}/tensors.safetensors")
+    common = [name for name in kept if f"encoder/{name}" in stored]
+    assert len(common) > 10
+    assert all(torch.equal(stored[f"encoder/{name}"], kept[name]) for name in common)
+    last_weights = load_file("runs/plain/model/model.safetensors")
+    assert not all(torch.equal(last_weights[name], value) for name, value in kept.items())
+
+
+def gold() -> str:
+    sample = Path(__file__).parents[2] / "plugins/otx_corpora/sample/heldout.en-de.gold"
+    return str(sample)
+
+
+def test_without_a_metric_the_last_is_kept_and_looks_are_only_logged(align: Any) -> None:
+    assert align("--steps", "4", "--set", "align.guard_every=2", "--run", "r") == 0
+    assert align("--steps", "4", "--run", "unwatched") == 0
+    assert record("r")["best"] is None
+    assert ["guards.retrieval" in row for row in rows("r")] == [False, True, False, True]
+    one, other = (load_file(f"runs/{n}/model/model.safetensors") for n in ("r", "unwatched"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--keep-best", "aer"], "there are no gold word links"),
+        (["--keep-best", "retrieval", "--set", "align.heldout=0"], "no pair is held out"),
+        (["--keep-best", "loss"], "must be one of retrieval, aer"),
+    ],
+)
+def test_a_metric_that_cannot_be_measured_is_refused_before_training(
+    align: Any, arguments: list[str], message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert align(*arguments, "--steps", "2", "--run", "r") == 2
+    assert message in capfd.readouterr().err
+    assert not Path("runs/r/metrics.jsonl").exists()
