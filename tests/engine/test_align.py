@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from otx.cli import run as otx
-from otx.engine.align import AlignJob
+from otx.engine.job import AlignJob
 
 ROOT = Path(__file__).parents[2]
 

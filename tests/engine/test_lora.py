@@ -66,7 +66,7 @@ def test_a_run_with_lora_leaves_a_plain_folder_and_resumes(
     import os
     import signal
 
-    from otx.engine.align import AlignJob
+    from otx.engine.job import AlignJob
 
     wanted = ["--steps", "6", "--set", "align.lora=4", "--lr", "0.01"]
     assert align(*wanted, "--run", "whole") == 0
