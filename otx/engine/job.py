@@ -62,7 +62,7 @@ class AlignJob:
 
     def loss(self, batch: tuple[int, np.ndarray]) -> Loss:
         """The composite objective's loss of one batch of one language pair."""
-        loss: Loss = self.objective(self.views(self._collate(*batch)))
+        loss: Loss = self.objective(self.views(self.collate(*batch)))
         return loss
 
     def gradients(self) -> dict[str, float]:
@@ -84,7 +84,8 @@ class AlignJob:
         number, indices = batch
         return len(indices), int(self.material.tokenised[number].lengths[indices].sum())
 
-    def _collate(self, number: int, indices: np.ndarray) -> PairBatch:
+    def collate(self, number: int, indices: np.ndarray) -> PairBatch:
+        """The pairs ``indices`` of a corpus as both sides' tokens, and what is known of their words."""
         source_rows, pivot_rows, _ = self.material.tokenised[number].rows(indices)
         source, pivot = self.encoder.collate(source_rows), self.encoder.collate(pivot_rows)
         batch = PairBatch(source, pivot)

@@ -1,0 +1,35 @@
+"""What an encoder is like: retrieval and collapse on held-out pairs, error on gold word links."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.alignment.text import LANGUAGES, prefix
+from otx.config import load_settings
+from otx.data.corpora import open_corpora
+from otx.data.subset import Subset
+from otx.engine import guards
+from otx.engine.prepare import open_encoder
+from otx.links.pharaoh import read_gold
+from otx.plugins import host
+
+GOLD = {"enes": 0, "zhen": 1}
+"""Sets of gold word links, and what they count from."""
+
+
+def measure(model: str, bitext: Path, data: Path) -> dict[str, float]:
+    """``select`` is the retrieval that rates are chosen by, on the even held-out pairs; all else is of the odd ones."""
+    settings = load_settings(sets=["align.heldout=0"])
+    found = host(settings)
+    encoder = open_encoder(model, found.registry, settings)
+    held = tuple(str(prefix(bitext, "heldout-", language)) for language in LANGUAGES)
+    corpora = open_corpora(held, found.registry, settings)
+    halves = [[Subset(own, np.arange(start, len(own), 2)) for own in corpora] for start in (0, 1)]
+    numbers = guards.measure(encoder, halves[1], [], -1, "last")
+    numbers["select"] = guards.measure(encoder, halves[0], [], -1, "last")["retrieval"]
+    for name, base in GOLD.items():
+        gold = read_gold(data / f"align/{name}.gold", index_base=base)
+        numbers[f"aer.{name}"] = guards.measure(encoder, [], gold, -1, "last")["aer"]
+    return numbers

@@ -1,0 +1,57 @@
+"""The table of the benchmark of objectives, in Markdown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+COLUMNS = "objective | lr | pairs/s | MB | share | retrieval | AER en-es | AER zh-en | random cosine | rank"
+CELLS = (
+    ("retrieval", 100, ".1f"),
+    ("aer.enes", 1, ".3f"),
+    ("aer.zhen", 1, ".3f"),
+    ("random_cosine", 1, ".2f"),
+    ("effective_rank", 1, ".0f"),
+)
+
+
+def shown(folder: Path, names: list[str]) -> str:
+    """A row a system, at its best rate; the untouched encoder first, then by retrieval. ``-``: not known."""
+    measured = [json.loads(file.read_text()) for file in sorted((folder / "measured").glob("*"))]
+    timed = {row["name"]: row for row in _all(folder / "timed")}
+    best: dict[str, dict[str, Any]] = {}
+    for row in measured:
+        if "select" in row and row["select"] > best.get(row["name"], {"select": -1.0})["select"]:
+            best[row["name"]] = row
+    untouched = json.loads((folder / "untouched.json").read_text())
+    lines = [f"| {COLUMNS} |", "|---|" + "---:|" * COLUMNS.count("|")]
+    lines.append(_line("untouched", untouched, {}))
+    ordered = sorted(best, key=lambda name: -best[name]["retrieval"])
+    lines += [_line(name, best[name], timed.get(name, {})) for name in ordered]
+    missing = [name for name in names if name not in best]
+    if missing:
+        lines += ["", f"Not aligned: {', '.join(missing)}."]
+    failed = [row for row in measured if "failed" in row]
+    lines += [f"\n{row['name']} at {row['rate']:g}: {' '.join(row['failed'])}" for row in failed]
+    return "\n".join(lines)
+
+
+def _all(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(file.read_text()) for file in sorted(folder.glob("*"))]
+
+
+def _line(name: str, row: dict[str, Any], time: dict[str, Any]) -> str:
+    rate = f"{row['rate']:g}" if "rate" in row else "-"
+    costs = [
+        f"{time[key] * factor:{form}}" if key in time else "-"
+        for key, factor, form in (
+            ("rate", 1, ".0f"),
+            ("megabytes", 1, ".0f"),
+            ("share", 100, ".0f"),
+        )
+    ]
+    if "share" in time:
+        costs[2] += " %"
+    cells = [f"{row[key] * factor:{form}}" for key, factor, form in CELLS]
+    return "| " + " | ".join([name, rate, *costs, *cells]) + " |"

@@ -1,0 +1,108 @@
+"""The steps of one objective, in a process of its own: pairs a second, the objective's share, peak memory.
+
+    python -m benchmarks.alignment.step 20 '{"objective": ["sinkhorn"], "corpus": [...]}'
+
+The first number is how many steps are timed. The objective's share is its forward and backward pass on the encoder's
+states, taken by themselves, over the whole step. Prints a line of JSON.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from otx.config import load_settings
+from otx.engine.fit import FitHooks, FitSettings, fit
+from otx.engine.job import AlignJob
+from otx.engine.outfit import fit_out
+from otx.engine.prepare import gather, make_objective, open_encoder
+from otx.engine.report import Silent
+from otx.engine.runtime import choose_autocast, seed_step
+from otx.plugins import host
+from otx.types import EncodedPair
+
+WARM = 4
+
+
+def make_job(align: dict[str, Any]) -> AlignJob:
+    """The job that `otx align` would make of these settings."""
+    settings = load_settings(flags={f"align.{key}": value for key, value in align.items()})
+    found = host(settings)
+    encoder = open_encoder(settings.align.model, found.registry, settings)
+    seed_step(settings.align.seed, -1)
+    objective = make_objective(settings, found.registry, encoder.dimension)
+    encoder.max_length = min(encoder.max_length // (1 + objective.needs.tlm), 128)
+    material = gather(settings, found.registry, encoder, Silent())
+    beside = fit_out(settings, found, encoder, objective)
+    encoder.module.train(settings.align.dropout)
+    return AlignJob(settings, encoder, objective, material, beside)
+
+
+def leaves(pair: EncodedPair) -> EncodedPair:
+    """The same views cut off from the encoder, so that only the objective's own work is left."""
+    own = copy.copy(pair)
+    for side in ("source", "pivot"):
+        encoded = copy.copy(getattr(pair, side))
+        encoded.tokens = {
+            layer: states.detach().requires_grad_() for layer, states in encoded.tokens.items()
+        }
+        setattr(own, side, encoded)
+    for view in ("masked", "tlm"):
+        if getattr(pair, view) is not None:
+            masked = copy.copy(getattr(pair, view))
+            masked.logits = masked.logits.detach().requires_grad_()
+            setattr(own, view, masked)
+    return own
+
+
+def whole_steps(job: AlignJob, steps: int) -> tuple[float, float]:
+    """Median seconds of a step, and pairs a second over all of them."""
+    rows: list[dict[str, float]] = []
+    hooks = FitHooks(
+        lambda *_: None, rows.append, lambda _: None, lambda _: None, lambda: len(rows) >= steps
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        autocast = choose_autocast("bf16", "cpu")
+        wanted = FitSettings(10_000, 1e-4, 1, checkpoint_every=10_000, autocast=autocast)
+        fit(job, wanted, Path(folder), hooks)
+    timed = rows[WARM:]
+    seconds = sum(row["seconds"] for row in timed)
+    return seconds / len(timed), sum(row["pairs"] for row in timed) / seconds
+
+
+def objective_alone(job: AlignJob, steps: int) -> float:
+    """Mean seconds a step of the objective by itself, on the same batches."""
+    seconds = []
+    for step in range(steps):
+        seed_step(1, step)
+        for batch in job.micro_batches(step):
+            with torch.autocast("cpu", torch.bfloat16):
+                pair = leaves(job.views(job.collate(*batch)))
+                began = time.perf_counter()
+                loss = job.objective(pair)
+            loss.value.backward()
+            seconds.append(time.perf_counter() - began)
+    return statistics.mean(seconds[WARM:])
+
+
+def main() -> None:
+    """Measure and print."""
+    steps, align = WARM + int(sys.argv[1]), json.loads(sys.argv[2])
+    job = make_job(align)
+    second, rate = whole_steps(job, steps)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    share = objective_alone(job, steps) / second
+    print(json.dumps({"rate": rate, "second": second, "share": share, "megabytes": peak}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Every objective and two controls on `mini` with the same real pairs: what each costs and what it does.
+
+    python -m benchmarks.objectives align ../shared/data runs/objectives [NAME ...]   # hours; resumable
+    python -m benchmarks.objectives time ../shared/data runs/objectives [NAME ...]    # on a quiet machine
+    python -m benchmarks.objectives table ../shared/data runs/objectives > table.md
+
+Each objective is aligned at three learning rates, everything else as otx sets it; the rate is chosen by retrieval on
+one half of the held-out pairs, all that is reported is of the other half and of gold word links. The controls: `mlm`,
+the same text without its pairing, and `wrong pairs`, sinkhorn with every sentence beside another's translation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.alignment import text
+from benchmarks.alignment.measured import measure
+from benchmarks.alignment.shown import shown
+from otx.config import load_settings
+from otx.plugins import host
+
+PAIRS = 5000
+RATES = (3e-4, 1e-3, 3e-3)
+WRONG = "wrong pairs"
+OTX = [sys.executable, "-c", "import sys; from otx.cli import main; sys.exit(main())"]
+
+
+def systems() -> list[str]:
+    """Every objective there is, and the control that is none."""
+    return [entry.name for entry in host(load_settings()).registry.entries("objective")] + [WRONG]
+
+
+def wanted(name: str, folder: Path) -> dict[str, Any]:
+    """Settings of one system, apart from the learning rate."""
+    kind = "wrong-" if name == WRONG else ""
+    return {
+        "objective": ["sinkhorn" if name == WRONG else name],
+        "corpus": [str(text.prefix(folder / "bitext", kind, own)) for own in text.LANGUAGES],
+        "dtype": "bf16",
+        "heldout": 0,
+        "sampling": "equal",
+    }
+
+
+def align(name: str, rate: float, folder: Path, data: Path) -> None:
+    """Align one system at one rate and keep what was measured, unless that is there."""
+    run = f"{name.replace(' ', '-')}-{rate:g}"
+    kept = folder / "measured" / f"{run}.json"
+    if kept.exists():
+        return
+    settings = wanted(name, folder) | {"lr": rate}
+    sets = [f"align.{key}={json.dumps(value)}" for key, value in settings.items()]
+    sets += [f"runs.folder={folder / 'runs'}", "align.keep_checkpoints=1"]
+    flags = [part for item in sets for part in ("--set", item)]
+    shutil.rmtree(folder / "runs" / run, ignore_errors=True)
+    done = subprocess.run(
+        [*OTX, "align", "--run", run, *flags], capture_output=True, text=True, check=False
+    )
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    if done.returncode:
+        numbers: dict[str, Any] = {"failed": done.stderr.strip().splitlines()[-2:]}
+    else:
+        numbers = dict(measure(str(folder / "runs" / run / "model"), folder / "bitext", data))
+    kept.write_text(json.dumps({"name": name, "rate": rate} | numbers))
+    shutil.rmtree(folder / "runs" / run / "checkpoints", ignore_errors=True)
+    print(run, numbers.get("select", numbers), flush=True)
+
+
+def take_time(name: str, folder: Path, steps: int) -> None:
+    """Time one system's steps in a process of its own and keep the numbers."""
+    command = [sys.executable, "-m", "benchmarks.alignment.step", str(steps)]
+    done = subprocess.run(
+        [*command, json.dumps(wanted(name, folder))], stdout=subprocess.PIPE, check=False
+    )
+    if done.returncode:
+        print(f"{name} could not be timed", file=sys.stderr)
+        return
+    threads = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))
+    numbers = json.loads(done.stdout) | {"name": name, "threads": threads}
+    kept = folder / "timed" / f"{name.replace(' ', '-')}.json"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(numbers))
+    print(name, numbers, flush=True)
+
+
+def main() -> None:
+    """Parse the command line and do the part that is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=("align", "time", "table"))
+    parser.add_argument("data", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--steps", type=int, default=16, help="steps that are timed")
+    args = parser.parse_args()
+    text.write(args.data, args.folder / "bitext", PAIRS)
+    names = args.names or systems()
+    if args.part == "align":
+        untouched = args.folder / "untouched.json"
+        if not untouched.exists():
+            numbers = measure("mini", args.folder / "bitext", args.data)
+            untouched.write_text(json.dumps(numbers))
+        for name in names:
+            for rate in RATES:
+                align(name, rate, args.folder, args.data)
+    elif args.part == "time":
+        for name in names:
+            take_time(name, args.folder, args.steps)
+    else:
+        print(shown(args.folder, systems()))
+
+
+if __name__ == "__main__":
+    main()
