@@ -41,6 +41,54 @@ def otx_register(registry: Registry) -> None:
         "masked language modelling on both sides, no alignment: a control",
         options.MlmOptions,
     )
+    registry.objective(
+        "tlm",
+        "otx_baselines.tlm:TranslationLanguageModelling",
+        "masked language modelling with both sides in one sequence (Conneau & Lample 2019)",
+        options.TlmOptions,
+    )
+    registry.objective(
+        "realign",
+        "otx_baselines.realign:Realign",
+        "tell a linked word from all words of the batch (Gaschi et al. 2023, AlignFreeze)",
+        options.RealignOptions,
+    )
+    registry.objective(
+        "linear",
+        "otx_baselines.linear:Linear",
+        "squared distance of linked words after a learned linear map",
+        options.LinearOptions,
+    )
+    registry.objective(
+        "self-training",
+        "otx_baselines.self_training:SelfTraining",
+        "make the encoder surer of the alignment that it sees (awesome-align)",
+        options.SelfTrainingOptions,
+    )
+    registry.objective(
+        "sentence-contrastive",
+        "otx_baselines.sentence_contrastive:SentenceContrastive",
+        "tell a sentence's translation from others, with a margin (LaBSE) or a queue (InfoXLM)",
+        options.SentenceContrastiveOptions,
+    )
+    registry.objective(
+        "distill",
+        "otx_baselines.distill:Distill",
+        "take a teacher's vectors of the pivot side for both (Reimers & Gurevych 2020)",
+        options.DistillOptions,
+    )
+    registry.objective(
+        "adversarial",
+        "otx_baselines.adversarial:Adversarial",
+        "confuse a discriminator of the two languages, by gradient reversal",
+        options.AdversarialOptions,
+    )
+    registry.objective(
+        "interpolate",
+        "otx_baselines.interpolate:Interpolate",
+        "hold both sides near the initial encoder (SALT); a term beside others",
+        options.InterpolateOptions,
+    )
     registry.recipe(
         "l2-cao",
         RECIPES / "l2-cao.toml",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from otx.errors import PluginError
 from otx.ot.precision import full_precision
-from otx.types import EncodedPair, Loss, Needs, Scope
+from otx.types import EncodedPair, Loss, Masked, Needs, Scope
 from otx_baselines.options import MlmOptions
 
 
@@ -24,8 +24,8 @@ class MaskedLanguageModelling(nn.Module):
 
     A control: no side sees the other, so what a run gains by this alone it owes to more text, not
     to alignment. As a term beside an objective it holds the encoder to its language, as
-    ``keep-close`` holds it to its vectors. Not to be mistaken for TLM (Conneau & Lample 2019),
-    which puts both sides into one sequence and does align.
+    ``keep-close`` holds it to its vectors. ``tlm`` puts both sides into one
+    sequence, and does align.
 
     Jacob Devlin et al.: BERT. NAACL 2019.
     """
@@ -39,7 +39,11 @@ class MaskedLanguageModelling(nn.Module):
         """The loss of one batch of one language pair."""
         if pair.masked is None:
             raise PluginError("the batch has no masked view", "mlm needs it")
-        logits, labels = pair.masked.logits, pair.masked.labels
-        with full_precision(logits):
-            total = F.cross_entropy(logits.float(), labels, reduction="sum")
-        return Loss(total / max(len(labels), 1))
+        return Loss(masked_cross_entropy(pair.masked))
+
+
+def masked_cross_entropy(masked: Masked) -> Tensor:
+    """Mean cross-entropy ``[]`` of the masked sub-words, in nats and float32; 0 where there are none."""
+    with full_precision(masked.logits):
+        total = F.cross_entropy(masked.logits.float(), masked.labels, reduction="sum")
+    return total / max(len(masked.labels), 1)

@@ -26,6 +26,12 @@ def _words(
     encoded: Encoded, side: str, layer: int, vector: WordVector, number: Tensor, word: Tensor
 ) -> Tensor:
     vectors, mask = encoded.words(layer, vector)
+    check_links(mask, side, number, word)
+    return raised(vectors[number, word])
+
+
+def check_links(mask: Tensor, side: str, number: Tensor, word: Tensor) -> None:
+    """Raise ProblemError for a link's end (``number [L]`` of its pair, ``word [L]``) that ``mask [B, W]`` has not."""
     missing = (word < 0) | (word >= mask.shape[1])
     missing |= ~mask[number, word.masked_fill(missing, 0)]
     if bool(missing.any()):
@@ -35,7 +41,6 @@ def _words(
             "which a link names",
             "links count words from 0; those to words that were cut must be left out",
         )
-    return raised(vectors[number, word])
 
 
 def special_tokens(encoded: Encoded, layer: int) -> Tensor:

@@ -18,12 +18,20 @@ from otx.terms import parse_term
 from otx.testing import check_objective
 
 OBJECTIVES = {
+    "adversarial",
     "annealed-divergence",
     "contrastive",
+    "distill",
+    "interpolate",
     "keep-close",
     "l2",
+    "linear",
     "mlm",
+    "realign",
+    "self-training",
+    "sentence-contrastive",
     "sinkhorn",
+    "tlm",
     "unbalanced",
 }
 RECIPES = ["contrastive-strong", "l2-cao", "wordot", "wordot-text"]

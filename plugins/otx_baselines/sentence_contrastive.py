@@ -1,0 +1,96 @@
+"""Contrast of whole sentences, with a margin, in the batch or against a queue of earlier ones."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from otx.errors import PluginError
+from otx.ot.precision import full_precision, raised
+from otx.types import EncodedPair, Loss, Needs, Scope
+from otx_baselines.options import SentenceContrastiveOptions
+
+
+class SentenceContrastive(nn.Module):
+    """Additive-margin softmax: find a sentence's translation among the batch's sentences.
+
+    With x_b and y_b the sentence vectors of the B pairs (means over sub-words) and s(u, v) =
+    cos(u, v)::
+
+        loss    = 1/2 (L(x, y) + L(y, x))
+        L(x, y) = 1/B sum_b -log  e_bb / (e_bb + sum over c != b  exp(s(x_b, y_c) / temperature))
+        e_bb    = exp((s(x_b, y_b) - margin) / temperature)
+
+    With ``queue`` (MoCo, as in InfoXLM) y comes from a frozen encoder that follows the trained one
+    as a moving average (``align.momentum``), and its vectors of the last ``queue`` sentences of
+    each side are further negatives; so is x in the way back. The queue is kept in the checkpoints,
+    and holds sentences of every language pair of the run, oldest leaving first; one that is a
+    translation of b's, or b itself from the last epoch, is a negative like any other. Vectors are
+    compared in float32.
+
+    Needs hidden states ``[B, T, D]`` of one layer, with ``queue`` the moving average's too; no
+    links. Scope: batch, whose other pairs are of the same language pair; all negatives lie in the
+    micro-batch (and the queue), none is gathered from other micro-batches of a step.
+
+    Neighbours: ``contrastive`` does this with words; ``transport-contrast`` scores sentences by how
+    well their words match. What this buys best is retrieval, and words follow: in a first trial its
+    word alignment was as good as that of word objectives. Not for batches of one or two pairs
+    without a queue: there is nothing, or little, to tell a sentence from.
+
+    Fangxiaoyu Feng et al.: Language-agnostic BERT Sentence Embedding. ACL 2022. Yinfei Yang et al.:
+    Improving Multilingual Sentence Embedding using Bi-directional Dual Encoder with Additive Margin
+    Softmax. IJCAI 2019. Zewen Chi et al.: InfoXLM. NAACL 2021.
+    """
+
+    source_queue: Tensor
+    pivot_queue: Tensor
+    seen: Tensor
+
+    def __init__(self, options: SentenceContrastiveOptions, dimension: int) -> None:
+        super().__init__()
+        self.options = options
+        self.needs = Needs(layers=(options.layer,), momentum=options.queue > 0)
+        self.scope: Scope = "batch"
+        self.register_buffer("source_queue", torch.zeros(options.queue, dimension))
+        self.register_buffer("pivot_queue", torch.zeros(options.queue, dimension))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.long))
+
+    def forward(self, pair: EncodedPair) -> Loss:
+        """The loss of one batch of one language pair; the queue then takes in its sentences."""
+        layer = self.options.layer
+        x = unit(pair.source.sentences(layer))
+        y = unit(pair.pivot.sentences(layer))
+        if self.options.queue == 0:
+            return Loss((self._contrast(x, y) + self._contrast(y, x)) / 2)
+        if pair.momentum_source is None or pair.momentum_pivot is None:
+            raise PluginError("the batch has no momentum states", "a queue needs them")
+        x_key = unit(pair.momentum_source.sentences(layer))
+        y_key = unit(pair.momentum_pivot.sentences(layer))
+        kept = min(int(self.seen), self.options.queue)
+        forth = self._contrast(x, torch.cat((y_key, self.pivot_queue[:kept])))
+        back = self._contrast(y, torch.cat((x_key, self.source_queue[:kept])))
+        self._take_in(x_key, y_key)
+        return Loss((forth + back) / 2)
+
+    def _contrast(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Mean over ``queries [B, D]`` of how hard key b is to find among ``keys [B + Q, D]``."""
+        with full_precision(queries):
+            cosine = queries @ keys.mT
+            here = torch.arange(len(queries), device=queries.device)
+            margin = torch.zeros_like(cosine)
+            margin[here, here] = self.options.margin
+            return F.cross_entropy((cosine - margin) / self.options.temperature, here)
+
+    @torch.no_grad()
+    def _take_in(self, source: Tensor, pivot: Tensor) -> None:
+        size = self.options.queue
+        places = (self.seen + torch.arange(len(source), device=source.device))[-size:] % size
+        self.source_queue[places] = source[-size:].to(self.source_queue.dtype)
+        self.pivot_queue[places] = pivot[-size:].to(self.pivot_queue.dtype)
+        self.seen += len(source)
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors ``[B, D]`` of length 1, in float32 or better."""
+    return F.normalize(raised(vectors), dim=1)
