@@ -27,7 +27,7 @@ from otx.config import load_settings
 from otx.plugins import host
 
 PAIRS = 5000
-RATES = (3e-4, 1e-3, 3e-3)
+RATES = (1e-3, 3e-3, 1e-2)
 WRONG = "wrong pairs"
 OTX = [sys.executable, "-c", "import sys; from otx.cli import main; sys.exit(main())"]
 
@@ -113,7 +113,7 @@ def main() -> None:
         for name in names:
             take_time(name, args.folder, args.steps)
     else:
-        print(shown(args.folder, systems()))
+        print(shown(args.folder, systems(), RATES))
 
 
 if __name__ == "__main__":

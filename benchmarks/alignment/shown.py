@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ CELLS = (
 )
 
 
-def shown(folder: Path, names: list[str]) -> str:
-    """A row a system, at its best rate; the untouched encoder first, then by retrieval. ``-``: not known."""
-    measured = [json.loads(file.read_text()) for file in sorted((folder / "measured").glob("*"))]
+def shown(folder: Path, names: list[str], rates: Sequence[float]) -> str:
+    """A row a system, at the best of the rates; the untouched encoder first, then by retrieval. ``-``: not known."""
+    measured = [row for row in _all(folder / "measured") if row["rate"] in rates]
     timed = {row["name"]: row for row in _all(folder / "timed")}
     best: dict[str, dict[str, Any]] = {}
     for row in measured:

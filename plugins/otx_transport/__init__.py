@@ -35,6 +35,60 @@ def otx_register(registry: Registry) -> None:
         "GeomLoss's Sinkhorn divergence by its fixed annealing, for the published recipe",
         options.AnnealedOptions,
     )
+    registry.objective(
+        "divergence",
+        "otx_transport.divergence:Divergence",
+        "the Sinkhorn divergence of all words of a batch, the paper's objective",
+        options.DivergenceOptions,
+    )
+    registry.objective(
+        "semi-relaxed",
+        "otx_transport.semi_relaxed:SemiRelaxed",
+        "every word of one side has a partner, words of the other may have none",
+        options.SemiRelaxedOptions,
+    )
+    registry.objective(
+        "partial",
+        "otx_transport.partial:Partial",
+        "entropic transport of a share of the mass",
+        options.PartialOptions,
+    )
+    registry.objective(
+        "null",
+        "otx_transport.null:Null",
+        "transport with a null word for what has no partner (OTTAWA)",
+        options.NullOptions,
+    )
+    registry.objective(
+        "fused-gromov",
+        "otx_transport.fused_gromov:FusedGromov",
+        "transport that keeps the structure within sentences too, an experiment",
+        options.FusedGromovOptions,
+    )
+    registry.objective(
+        "sliced",
+        "otx_transport.sliced:Sliced",
+        "transport on many lines, where it is sorting: an ablation",
+        options.SlicedOptions,
+    )
+    registry.objective(
+        "gaussian",
+        "otx_transport.gaussian:Gaussian",
+        "distance of the sides as Gaussians, plus MMD (MINOTAUR)",
+        options.GaussianOptions,
+    )
+    registry.objective(
+        "transport-label",
+        "otx_transport.transport_label:TransportLabel",
+        "the plan as a label for a softmax over the other sentence (XLM-Align)",
+        options.TransportLabelOptions,
+    )
+    registry.objective(
+        "transport-contrast",
+        "otx_transport.transport_contrast:TransportContrast",
+        "tell sentences apart by the cost of moving their words",
+        options.TransportContrastOptions,
+    )
     registry.recipe(
         "wordot",
         RECIPES / "wordot.toml",

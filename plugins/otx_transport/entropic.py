@@ -12,15 +12,17 @@ from otx.ot.marginals import BALANCED
 from otx.ot.transport import Transport
 from otx.types import Loss
 from otx_transport.measures import Measures
-from otx_transport.options import SinkhornOptions
+from otx_transport.options import EntropicOptions
 
 
-def converged_loss(sides: Measures, options: SinkhornOptions, tau: float | None) -> Loss:
-    """Entropic transport, or its divergence, solved to convergence; ``tau`` None is balanced."""
+def converged_loss(
+    sides: Measures, options: EntropicOptions, *, tau: float | None, debias: bool
+) -> Loss:
+    """Entropic transport, or with ``debias`` its divergence, solved to convergence; ``tau`` None is balanced."""
     vectors = sides.x, sides.y, sides.a, sides.b
     cost, epsilon = COSTS[options.cost], options.epsilon
     tolerance, limit = options.tolerance, options.max_iterations
-    if options.debias:
+    if debias:
         solved = divergence(
             *vectors,
             cost=cost,
@@ -41,14 +43,16 @@ def converged_loss(sides: Measures, options: SinkhornOptions, tau: float | None)
     return mean_loss(cross.value, cross)
 
 
-def mean_loss(value: Tensor, cross: Transport, *itself: Transport) -> Loss:
+def mean_loss(
+    value: Tensor, cross: Transport, *itself: Transport, expected_mass: float = 1.0
+) -> Loss:
     """The mean of ``value [P]`` over problems, and what their solvers report.
 
     ``itself`` are the transports of each side to itself, of a divergence. Its terms are ``cross``,
     the mean value between the sides, and ``self``, minus half the mean values of each side with
     itself: they add up to the loss (``self`` nearing 0 means that a side's words draw together).
     Health: a problem's error and iterations are the largest of its transports, and it has converged
-    when they all have; the mass is the cross plan's.
+    when they all have; the mass is the cross plan's, of which ``expected_mass`` is expected.
     """
     solved = (cross, *itself)
     terms = {}
@@ -60,7 +64,7 @@ def mean_loss(value: Tensor, cross: Transport, *itself: Transport) -> Loss:
     converged = torch.stack([transport.converged for transport in solved]).all(0)
     health = {
         "mass": cross.mass.mean(),
-        "expected_mass": torch.ones_like(cross.mass.mean()),
+        "expected_mass": torch.full_like(cross.mass.mean(), expected_mass),
         "converged": converged.float().mean(),
         "marginal_error": errors.mean(),
         "iterations": iterations.float().mean(),

@@ -9,7 +9,7 @@ from torch import Tensor
 from otx.errors import PluginError
 from otx.ot.masses import by_norm, from_weights, uniform
 from otx.types import Encoded, EncodedPair, Needs
-from otx_transport.options import MeasureOptions
+from otx_transport.options import MeasureOptions, PointOptions
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,24 +26,38 @@ class Measures:
     b: Tensor
 
 
-def needs(options: MeasureOptions) -> Needs:
-    """The views that ``measures`` reads."""
+def needs(options: PointOptions) -> Needs:
+    """The views that ``measures`` and ``apart`` read."""
     return Needs(layers=(options.layer,), idf=options.marginals == "idf")
 
 
 def measures(pair: EncodedPair, options: MeasureOptions) -> Measures:
-    """The batch's measures. Raises ProblemError, naming the problem, for a side without words."""
-    x, a = _side(pair.source, pair.source_idf, options)
-    y, b = _side(pair.pivot, pair.pivot_idf, options)
+    """The batch's measures, pooled or apart as the scope says.
+
+    Raises ProblemError, naming the problem, for a side without words.
+    """
+    return _both(pair, options, pooled=options.scope == "batch")
+
+
+def apart(pair: EncodedPair, options: PointOptions) -> Measures:
+    """The measures of every pair. Raises ProblemError, naming the problem, for a side without words."""
+    return _both(pair, options, pooled=False)
+
+
+def _both(pair: EncodedPair, options: PointOptions, pooled: bool) -> Measures:
+    x, a = _side(pair.source, pair.source_idf, options, pooled)
+    y, b = _side(pair.pivot, pair.pivot_idf, options, pooled)
     return Measures(x, y, a, b)
 
 
-def _side(encoded: Encoded, idf: Tensor | None, options: MeasureOptions) -> tuple[Tensor, Tensor]:
+def _side(
+    encoded: Encoded, idf: Tensor | None, options: PointOptions, pooled: bool
+) -> tuple[Tensor, Tensor]:
     if options.unit == "words":
         points, mask = encoded.words(options.layer, options.word_vector)
     else:
         points, mask = encoded.subwords(options.layer)
-    if options.scope == "batch":
+    if pooled:
         idf = None if idf is None else idf[mask].unsqueeze(0)
         points, mask = points[mask].unsqueeze(0), mask[mask].unsqueeze(0)
     if options.marginals == "norm":

@@ -57,4 +57,5 @@ class Sinkhorn(nn.Module):
 
     def forward(self, pair: EncodedPair) -> Loss:
         """The loss of one batch of one language pair."""
-        return converged_loss(measures(pair, self.options), self.options, tau=None)
+        options = self.options
+        return converged_loss(measures(pair, options), options, tau=None, debias=options.debias)

@@ -45,4 +45,7 @@ class Unbalanced(nn.Module):
 
     def forward(self, pair: EncodedPair) -> Loss:
         """The loss of one batch of one language pair."""
-        return converged_loss(measures(pair, self.options), self.options, tau=self.options.tau)
+        options = self.options
+        return converged_loss(
+            measures(pair, options), options, tau=options.tau, debias=options.debias
+        )
