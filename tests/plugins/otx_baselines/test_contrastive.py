@@ -69,6 +69,7 @@ def test_any_number_of_links_equals_loops(count, seed, temperature):
 
 
 def test_the_projector_is_two_layers_without_bias(word_of):
+    torch.manual_seed(0)
     objective = _objective(projector=3)
     pair = random_pair(objective.needs, DIMENSION)
     hidden, output = (p.double() for p in objective.parameters())

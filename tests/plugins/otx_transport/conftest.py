@@ -113,3 +113,15 @@ def _entropic(cost: Array, a: Array, b: Array, epsilon: float, tau: float | None
 def _kl(p: Array, q: Array) -> float:
     positive = p > 0
     return float((p[positive] * np.log(p[positive] / q[positive])).sum() - p.sum() + q.sum())
+
+
+@pytest.fixture(scope="session")
+def distances() -> Callable[[str, Array, Array], Array]:
+    """The costs ``[N, M]`` of a name, by POT."""
+    return _distances
+
+
+@pytest.fixture(scope="session")
+def kl() -> Callable[[Array, Array], float]:
+    """``sum p log(p / q) - p + q``."""
+    return _kl

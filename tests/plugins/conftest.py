@@ -1,0 +1,74 @@
+"""Batches in float64, and slopes of a twin by differences."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from otx.testing import random_pair
+from otx.types import Encoded, EncodedPair, Needs
+
+SIDES = ("source", "pivot", "reference_source", "reference_pivot")
+SIDES += ("momentum_source", "momentum_pivot", "teacher_pivot")
+
+
+def _as_double(encoded: Encoded) -> Encoded:
+    tokens = {
+        layer: states.detach().double().requires_grad_() for layer, states in encoded.tokens.items()
+    }
+    return Encoded(tokens, encoded.mask, encoded.word_index)
+
+
+@pytest.fixture(scope="session")
+def double_pair() -> Callable[..., EncodedPair]:
+    """A random batch in float64 whose states want gradients."""
+
+    def make(needs: Needs, dimension: int, **changes: Any) -> EncodedPair:
+        pair = random_pair(needs, dimension, **changes)
+        for side in SIDES:
+            if getattr(pair, side) is not None:
+                setattr(pair, side, _as_double(getattr(pair, side)))
+        return pair
+
+    return make
+
+
+def _moved(pair: EncodedPair, directions: list[Tensor], step: float) -> EncodedPair:
+    moved = copy.copy(pair)
+    for side, direction in zip(("source", "pivot"), directions, strict=True):
+        encoded = getattr(pair, side)
+        ((layer, states),) = encoded.tokens.items()
+        tokens = {layer: states.detach() + step * direction}
+        setattr(moved, side, Encoded(tokens, encoded.mask, encoded.word_index))
+    return moved
+
+
+@pytest.fixture(scope="session")
+def same_slope() -> Callable[..., None]:
+    """Check an objective's gradient against central differences of ``twin(pair)`` along random directions."""
+
+    def check(
+        objective: Any,
+        pair: EncodedPair,
+        twin: Callable[[EncodedPair], float],
+        *,
+        step: float = 1e-5,
+        rel: float = 1e-5,
+        reverse: float = 1.0,
+    ) -> None:
+        states = [next(iter(getattr(pair, side).tokens.values())) for side in ("source", "pivot")]
+        gradients = torch.autograd.grad(objective(pair).value, states)
+        random = torch.Generator().manual_seed(3)
+        for _ in range(3):
+            directions = [torch.randn(s.shape, generator=random, dtype=s.dtype) for s in states]
+            found = sum(float((g * d).sum()) for g, d in zip(gradients, directions, strict=True))
+            ahead, behind = (twin(_moved(pair, directions, s)) for s in (step, -step))
+            expected = reverse * (ahead - behind) / (2 * step)
+            assert found == pytest.approx(expected, rel=rel, abs=rel * 1e-2)
+
+    return check

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from otx.errors import PluginError
+from otx.testing import check_objective, random_pair
+from otx_baselines.interpolate import Interpolate
+from otx_baselines.options import InterpolateOptions
+
+DIMENSION = 6
+
+
+def _objective(**changes):
+    return Interpolate(InterpolateOptions(**changes), DIMENSION)
+
+
+def _squared(u, v):
+    return float((u - v).square().sum())
+
+
+def _angle(u, v):
+    return 1 - float(u @ v / (u.norm() * v.norm()))
+
+
+@pytest.mark.parametrize(("distance", "of_two"), [("squared", _squared), ("cosine", _angle)])
+@pytest.mark.parametrize("vector", ["last", "mean"])
+def test_value_and_gradient_equal_a_loop(
+    distance, of_two, vector, words_of, double_pair, same_slope
+):
+    objective = _objective(distance=distance, word_vector=vector)
+    pair = double_pair(objective.needs, DIMENSION)
+
+    def twin(moved):
+        halves = []
+        for now, then in (
+            (moved.source, moved.reference_source),
+            (moved.pivot, moved.reference_pivot),
+        ):
+            rows = zip(words_of(now, vector), words_of(then, vector), strict=True)
+            pairs = [p for own, old in rows for p in zip(own, old, strict=True)]
+            halves.append(sum(of_two(*p) for p in pairs) / len(pairs))
+        return sum(halves) / 2
+
+    assert objective(pair).value.item() == pytest.approx(twin(pair), rel=1e-9)
+    same_slope(objective, pair, twin)
+
+
+@pytest.mark.parametrize("distance", ["squared", "cosine"])
+def test_where_nothing_has_moved_it_is_at_its_least(distance):
+    objective = _objective(distance=distance)
+    pair = random_pair(objective.needs, DIMENSION)
+    pair.reference_source, pair.reference_pivot = pair.source, pair.pivot
+    assert objective(pair).value.item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("distance", ["squared", "cosine"])
+def test_it_keeps_the_contract(distance):
+    check_objective(lambda: _objective(distance=distance), dimension=DIMENSION)
+
+
+def test_without_the_frozen_encoder_it_says_so():
+    pair = random_pair(_objective().needs, DIMENSION)
+    pair.reference_pivot = None
+    with pytest.raises(PluginError, match="no reference states"):
+        _objective()(pair)
+
+
+def test_the_order_of_words_does_not_matter(words_of):
+    objective = _objective()
+    pair = random_pair(objective.needs, DIMENSION, lengths=((1, 4),))
+    before = objective(pair).value.item()
+    # Whole words change places with all their sub-words, in both encoders' states alike.
+    order = torch.argsort(-pair.pivot.word_index[0], stable=True)
+    for encoded in (pair.pivot, pair.reference_pivot):
+        encoded.tokens = {-1: encoded.tokens[-1][:, order]}
+    pair.pivot.word_index = pair.pivot.word_index[:, order]
+    pair.pivot.mask = pair.pivot.mask[:, order]
+    pair.reference_pivot.word_index, pair.reference_pivot.mask = (
+        pair.pivot.word_index,
+        pair.pivot.mask,
+    )
+    assert objective(pair).value.item() == pytest.approx(before, rel=1e-6)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from otx.errors import PluginError
+from otx.testing import check_objective, random_pair
+from otx.types import EncodedPair, Masked
+from otx_baselines.options import TlmOptions
+from otx_baselines.tlm import TranslationLanguageModelling
+
+
+def _objective():
+    return TranslationLanguageModelling(TlmOptions(), 4)
+
+
+def test_it_is_the_mean_cross_entropy_of_the_shared_sequence():
+    pair = random_pair(_objective().needs, 4)
+    losses = []
+    for row, label in zip(pair.tlm.logits.tolist(), pair.tlm.labels.tolist(), strict=True):
+        losses.append(math.log(sum(map(math.exp, row))) - row[label])
+    assert _objective()(pair).value.item() == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+
+
+def test_the_right_sub_words_for_certain_are_no_loss():
+    pair = random_pair(_objective().needs, 4)
+    pair.tlm = Masked(50 * torch.eye(9), torch.arange(9))
+    assert _objective()(pair).value.item() == pytest.approx(0, abs=1e-6)
+
+
+def test_it_keeps_the_contract():
+    check_objective(_objective, dimension=4)
+
+
+def test_without_its_view_it_says_so():
+    pair = random_pair(_objective().needs, 4)
+    with pytest.raises(PluginError, match="no tlm view"):
+        _objective()(EncodedPair(pair.source, pair.pivot))

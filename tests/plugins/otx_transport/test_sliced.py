@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import ot
+import pytest
+import torch
+
+from otx.options import SettingError
+from otx.testing import check_objective, random_pair
+from otx_transport.options import SlicedOptions
+from otx_transport.sliced import Sliced
+
+DIMENSION = 6
+
+
+def _objective(**changes):
+    torch.manual_seed(0)
+    return Sliced(SlicedOptions(**changes), DIMENSION)
+
+
+@pytest.mark.parametrize("scope", ["sentence", "batch"])
+@pytest.mark.parametrize("normalise", [True, False])
+@pytest.mark.parametrize("marginals", ["uniform", "idf"])
+def test_value_and_gradient_are_those_of_pot_on_each_line(
+    scope, normalise, marginals, problems, double_pair, same_slope
+):
+    objective = _objective(scope=scope, normalise=normalise, marginals=marginals, directions=9)
+    pair = double_pair(objective.needs, DIMENSION)
+    lines = objective.lines.double().numpy()
+
+    def twin(moved):
+        values = []
+        for x, y, a, b in problems(moved, objective.options):
+            if normalise:
+                x, y = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (x, y))
+            own = [ot.emd2_1d(x @ line, y @ line, a, b, metric="sqeuclidean") for line in lines.T]
+            values.append(DIMENSION * np.mean(own))
+        return np.mean(values)
+
+    assert objective(pair).value.item() == pytest.approx(twin(pair), rel=1e-6)
+    same_slope(objective, pair, twin, rel=1e-4)
+
+
+def test_the_lines_are_orthogonal_unit_vectors():
+    lines = _objective(directions=DIMENSION).lines
+    assert torch.allclose(lines.mT @ lines, torch.eye(DIMENSION), atol=1e-5)
+    many = _objective(directions=15).lines
+    assert many.shape == (DIMENSION, 15)
+    assert torch.allclose(many.norm(dim=0), torch.ones(15), atol=1e-5)
+
+
+def test_single_words_are_at_their_squared_distance():
+    objective = _objective(directions=DIMENSION, normalise=False)
+    pair = random_pair(objective.needs, DIMENSION, lengths=((1, 1),))
+    (x, _), (y, _) = pair.source.words(), pair.pivot.words()
+    expected = (x - y).square().sum().item()
+    assert objective(pair).value.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_equal_sides_are_at_nothing():
+    objective = _objective()
+    pair = random_pair(objective.needs, DIMENSION)
+    pair.pivot = pair.source
+    assert objective(pair).value.item() == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("scope", ["sentence", "batch"])
+def test_it_keeps_the_contract(scope):
+    check_objective(lambda: _objective(scope=scope), dimension=DIMENSION)
+
+
+def test_no_direction_is_refused():
+    with pytest.raises(SettingError, match="must be above 0"):
+        SlicedOptions(directions=0)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import ot
+import pytest
+import torch
+
+from otx.errors import PluginError
+from otx.options import SettingError
+from otx.testing import check_objective, random_pair
+from otx_transport.options import TransportLabelOptions
+from otx_transport.transport_label import TransportLabel
+
+DIMENSION = 8
+EPSILON, TEMPERATURE = 0.2, 0.3
+
+
+def _objective(**changes):
+    changes = {"epsilon": EPSILON, "temperature": TEMPERATURE} | changes
+    return TransportLabel(TransportLabelOptions(**changes), DIMENSION)
+
+
+def _log_softmax(scores, axis):
+    return scores - np.log(np.exp(scores).sum(axis, keepdims=True))
+
+
+def _plans(pair, problems, distances, options):
+    return [
+        ot.bregman.sinkhorn_knopp(
+            a, b, distances("cosine", x, y), EPSILON, numItermax=100_000, stopThr=1e-12, warn=False
+        )
+        for x, y, a, b in problems(pair, options)
+    ]
+
+
+@pytest.mark.parametrize("labels", ["own", "reference"])
+@pytest.mark.parametrize("scope", ["sentence", "batch"])
+def test_value_and_gradient_are_those_of_pots_plan(
+    labels, scope, problems, distances, double_pair, same_slope
+):
+    objective = _objective(labels=labels, scope=scope, tolerance=1e-10)
+    pair = double_pair(objective.needs, DIMENSION, lengths=((3, 2), (2, 4)))
+    labelled = copy.copy(pair)
+    if labels == "reference":
+        labelled.source, labelled.pivot = pair.reference_source, pair.reference_pivot
+    plans = _plans(labelled, problems, distances, objective.options)
+
+    def twin(moved):
+        values = []
+        for plan, (x, y, _, _) in zip(plans, problems(moved, objective.options), strict=True):
+            scores = (1 - distances("cosine", x, y)) / TEMPERATURE
+            told = _log_softmax(scores, 1) + _log_softmax(scores, 0)
+            values.append(-(plan * told).sum() / 2)
+        return np.mean(values)
+
+    assert objective(pair).value.item() == pytest.approx(twin(pair), abs=1e-7)
+    same_slope(objective, pair, twin)
+
+
+def test_sure_and_right_words_are_at_the_plans_entropy():
+    objective = _objective(epsilon=0.01, temperature=0.01)
+    pair = random_pair(objective.needs, 16, lengths=((4, 4),))
+    for side in (pair.source, pair.pivot):
+        side.tokens = {-1: torch.eye(16)[side.word_index.clamp(min=0)].requires_grad_()}
+    assert objective(pair).value.item() == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("labels", ["own", "reference"])
+@pytest.mark.parametrize("scope", ["sentence", "batch"])
+def test_it_keeps_the_contract(labels, scope):
+    check_objective(lambda: _objective(labels=labels, scope=scope), dimension=DIMENSION)
+
+
+def test_without_the_frozen_encoder_it_says_so():
+    objective = _objective(labels="reference")
+    pair = random_pair(objective.needs, DIMENSION)
+    pair.reference_source = None
+    with pytest.raises(PluginError, match="no reference states"):
+        objective(pair)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"temperature": 0.0}, {"labels": "reference", "marginals": "norm"}]
+)
+def test_impossible_options_are_refused(changes):
+    with pytest.raises(SettingError):
+        TransportLabelOptions(**changes)
