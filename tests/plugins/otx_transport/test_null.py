@@ -71,11 +71,9 @@ def test_a_word_like_nothing_goes_to_the_null_word():
     loss = objective(pair)
     plan = loss.plan()[0]
     assert plan[0, 0].item() == pytest.approx(1 / 3, abs=1e-3) == plan[1, 1].item()
-    # What is left of it goes to both partners' free sixths, which the null word's mass of 1 outweighs.
-    assert 0 < plan[2].sum().item() < 1 / 9
-    assert loss.terms["null_share"].item() == pytest.approx(
-        (1 / 3 - plan[2].sum().item()) / 2, abs=1e-3
-    )
+    # Its cost to everything is the same, and the null word weighs as much as both others together.
+    assert plan[2].sum().item() == pytest.approx(1 / 6, abs=1e-3)
+    assert loss.terms["null_share"].item() == pytest.approx(1 / 12, abs=1e-3)
 
 
 def test_it_keeps_the_contract():
