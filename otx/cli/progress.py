@@ -20,7 +20,7 @@ OURS = ("step", "loss", "pairs", "tokens", "seconds", "lr", "grad_norm")
 
 def describe(fields: Mapping[str, float]) -> str:
     """The newest step's numbers in one line: the loss and its terms, transport health, speed."""
-    shown = [f"loss {fields['loss']:.3g}"]
+    shown = [f"loss {fields['loss']:.3g}"] if "loss" in fields else []
     terms = [name for name in fields if "." not in name and name not in OURS]
     if len(terms) > 1:
         shown += [f"{name} {fields[name]:.3g}" for name in terms]

@@ -34,21 +34,22 @@ class WordAlignmentOptions:
     data: folder of ``.src-tgt`` and ``.gold`` files, plain or gz, or one of them; without it, the embedded sample's
         held-out part.
     index_base: what the gold indices count from, 0 or 1; by default what the folder's ``sets.tsv`` says, else 0.
-    extraction: ``argmax`` (mutual), ``itermax``, ``softmax`` (both ways above ``threshold``) or ``plan`` (mutual
-        argmax of the transport plan).
+    extraction: how links are found: ``argmax`` (mutual), ``itermax``, ``softmax`` or ``entmax`` (probable both
+        ways), ``plan`` (of the transport plan) or ``null`` (the same with a null word).
     layer: hidden layer of the word vectors (-1 = last).
     vector: which sub-words make a word's vector: ``last``, ``first`` or ``mean``.
-    threshold: probability that a softmax link needs in both directions.
+    threshold: probability that a link needs in both directions (``softmax``: .001 without it, ``entmax``: above 0);
+        for ``plan``, the share of the largest entry that one needs (without it, those that are their words' best).
     epsilon: entropic regularisation of the plan, in units of the cosine cost.
     batch: sentence pairs encoded at once.
     """
 
     data: str | None = None
     index_base: int | None = None
-    extraction: Literal["argmax", "itermax", "softmax", "plan"] = "argmax"
+    extraction: Literal["argmax", "itermax", "softmax", "entmax", "plan", "null"] = "argmax"
     layer: int = -1
     vector: Literal["last", "first", "mean"] = "last"
-    threshold: float = 0.001
+    threshold: float | None = None
     epsilon: float = 0.1
     batch: int = 64
 

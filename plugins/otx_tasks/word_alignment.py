@@ -7,17 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from otx.contracts import Encoder
 from otx.data.reading import by_length, reading
 from otx.errors import DataError
 from otx.links.aer import aer_statistics
 from otx.links.pharaoh import GoldLinks, format_pharaoh, parse_pharaoh, read_gold
+from otx.links.ways import WaySettings, find_links
 from otx.types import Example, Links, Score
 from otx_tasks import infos
 from otx_tasks.embedded import sample_folder
-from otx_tasks.extraction import EXTRACTIONS
 from otx_tasks.files import digest
 from otx_tasks.gold_sets import GoldSet, find_gold_sets
 from otx_tasks.options import WordAlignmentOptions
@@ -83,6 +81,7 @@ class WordAlignmentTask:
             [" ".join(e.fields["target"]) for e in examples], pretokenised=True
         )
         options = self.options
+        way = WaySettings(options.extraction, options.threshold, options.epsilon)
         with reading(encoder):
             for indices in by_length(sources, options.batch):
                 sides = []
@@ -91,9 +90,10 @@ class WordAlignmentTask:
                     encoded = encoder.encode(batch, (options.layer,))
                     vectors, mask = encoded.words(options.layer, options.vector)
                     sides.append((vectors.float().cpu(), mask.cpu()))
-                for place, index in enumerate(indices):
-                    (x, x_mask), (y, y_mask) = ((v[place], m[place]) for v, m in sides)
-                    found[index] = _links(x, x_mask, y, y_mask, options)
+                (x, x_mask), (y, y_mask) = sides
+                batch_links = find_links(x, x_mask, y, y_mask, way)
+                for index, own in zip(indices, batch_links, strict=True):
+                    found[index] = own.links
                     cut[index] = sources[index].cut + targets[index].cut
         return {
             example.id: {"links": format_pharaoh(GoldLinks(links, links)), "cut": lost}
@@ -122,17 +122,6 @@ class WordAlignmentTask:
         data = self.options.data
         place = sample_folder() if data is None else Path(data).expanduser()
         return find_gold_sets(place, self.options.index_base)
-
-
-def _links(
-    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, options: WordAlignmentOptions
-) -> Links:
-    """Links between the words that have vectors, ``x [N, D]`` and ``y [M, D]``, under the words' own numbers."""
-    rows, columns = x_mask.nonzero()[:, 0].tolist(), y_mask.nonzero()[:, 0].tolist()
-    if not rows or not columns:
-        return frozenset()
-    links = EXTRACTIONS[options.extraction](x[x_mask], y[y_mask], options)
-    return frozenset((rows[i], columns[j]) for i, j in links)
 
 
 def _gold(example: Example) -> GoldLinks:

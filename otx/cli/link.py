@@ -1,0 +1,100 @@
+"""`otx link`: write word links of a bitext."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from otx.cli.complete import runs
+from otx.cli.output import screen
+from otx.cli.progress import reporter
+from otx.cli.project import open_project
+from otx.data.corpora import plugin_of
+from otx.errors import UsageError
+
+if TYPE_CHECKING:
+    from otx.config import Settings
+
+WAYS = ("argmax", "itermax", "softmax", "entmax", "plan", "null")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("link")(link)
+
+
+def link(
+    corpus: Annotated[
+        str, typer.Argument(help="Prefix of two line-aligned files (path/en-de) of one pair.")
+    ],
+    output: Annotated[str, typer.Option(help="File for the links, one line a sentence pair.")],
+    run: Annotated[
+        str | None, typer.Option(help="Use the encoder of this run.", autocompletion=runs)
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Use this encoder as it is.")] = None,
+    by: Annotated[str, typer.Option(help=f"How links are found: {', '.join(WAYS)}.")] = "argmax",
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Probability both ways (softmax, entmax), share of the largest (plan)."),
+    ] = None,
+    epsilon: Annotated[float, typer.Option(help="Regularisation of the plan.")] = 0.1,
+    probabilities: Annotated[
+        str | None, typer.Option(help="File for how sure each link is, from 0 to 1.")
+    ] = None,
+    layer: Annotated[int | None, typer.Option(help="Hidden layer (-1 = last).")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1.")] = None,
+    batch_tokens: Annotated[
+        int | None, typer.Option(help="Sub-words of both sides at once.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="Any key of otx.toml: table.key=value.")
+    ] = None,
+) -> None:
+    """Write Pharaoh links (source-pivot, from 0), a line for each line of the corpus.
+
+    They count the white-space tokens of pre-tokenised text (--set files.pretokenised=true), and otherwise otx's own
+    words. An interrupted call goes on where it was when it is called again.
+    """
+    if (run is None) == (model is None):
+        raise UsageError("give one of --run and --model", "--run NAME or --model mini")
+    if by not in WAYS:
+        raise UsageError(f"--by {by}: no such way", f"take one of {', '.join(WAYS)}")
+    if threshold is not None and by in ("argmax", "itermax", "null"):
+        raise UsageError(f"--threshold means nothing to {by}", "leave it out")
+    if not epsilon > 0:
+        raise UsageError(f"--epsilon is {epsilon:g}", "it must be above 0")
+    flags: dict[str, Any] = {
+        "align.layer": layer,
+        "align.device": device,
+        "align.batch_tokens": batch_tokens,
+    }
+    settings, host = open_project(flags, sets or [])
+    plugin_of(corpus, host.registry)
+    from pathlib import Path
+
+    from otx.engine.link import Outputs
+    from otx.engine.link import link as engine
+    from otx.links.ways import WaySettings
+
+    wanted = Outputs(Path(output), None if probabilities is None else Path(probabilities))
+    way = WaySettings(by, threshold, epsilon)  # type: ignore[arg-type]
+    with reporter() as report:
+        reference = model if run is None else _model_of(run, settings)
+        count = engine(settings, host, report, corpus, str(reference), way, wanted)
+    screen.result(f"links of {count:,} pairs lie in {output}")
+
+
+def _model_of(name: str, settings: Settings) -> str:
+    """Where the aligned encoder of a run lies. Raises UsageError for a run that has none yet."""
+    from pathlib import Path
+
+    from otx.runs.folder import RunFolder
+
+    run = RunFolder.open(Path(settings.runs.folder), name)
+    if not run.model.is_dir():
+        raise UsageError(
+            f"run {name} has no encoder of its own: it is {run.record['status']}",
+            f"finish it with: otx align --resume {name}",
+        )
+    return str(run.model)

@@ -1,0 +1,214 @@
+"""`otx link`: corpus -> windows of pairs -> encoder -> links -> a Pharaoh file, line by line and resumable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from otx.config import Settings
+from otx.contracts import Corpus, Encoder
+from otx.data.cache import content_key
+from otx.data.corpora import open_corpora
+from otx.data.reading import reading
+from otx.engine.prepare import open_encoder
+from otx.engine.report import Reporter
+from otx.engine.runtime import StopSignals, open_device
+from otx.errors import DataError, UsageError
+from otx.links.pharaoh import GoldLinks, format_pharaoh
+from otx.links.ways import Found, WaySettings, find_links
+from otx.plugins import PluginHost
+from otx.runs import atomic
+from otx.types import TokenRow
+
+WINDOW = 512
+"""Pairs that are sorted by length, and after which what was written is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where links go, one line a line of the corpus's files, and with ``probabilities`` how sure each is."""
+
+    links: Path
+    probabilities: Path | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that are written."""
+        return [self.links, *([] if self.probabilities is None else [self.probabilities])]
+
+    @property
+    def state(self) -> Path:
+        """What was done so far; gone when all is."""
+        return self.links.with_name(f".{self.links.name}.state")
+
+
+def link(
+    settings: Settings,
+    host: PluginHost,
+    reporter: Reporter,
+    spec: str,
+    model: str,
+    way: WaySettings,
+    outputs: Outputs,
+) -> int:
+    """Write the links of every pair; an interrupted call is gone on with by the same one. Returns the number of pairs.
+
+    Raises UsageError for files that are there already and were not begun by this call, Interrupted (exit 5) after a
+    signal, with every whole window kept.
+    """
+    _check_names(outputs)
+    device = open_device(settings.align.device)
+    with StopSignals("run the same command again: it goes on where it was") as signals:
+        reporter.stage("reading the corpus")
+        corpus = one_corpus(spec, host, settings)
+        if not corpus.pretokenised:
+            reporter.notice(
+                f"{corpus.name} is not pre-tokenised: links count otx's own words, "
+                "not what stands between spaces"
+            )
+        reporter.stage(f"loading the encoder {model}")
+        encoder = open_encoder(model, host.registry, settings)
+        encoder.max_length = min(encoder.max_length, settings.align.max_length)
+        encoder.module.to(device)
+        key = content_key(
+            corpus.fingerprint(),
+            encoder.digest(),
+            asdict(way),
+            [settings.align.layer, settings.align.word_vector, encoder.max_length],
+        )
+        done, line = _begun(outputs, key)
+        if done:
+            reporter.notice(f"going on after {done:,} pairs")
+        for start in range(done, len(corpus), WINDOW):
+            pairs = range(start, min(start + WINDOW, len(corpus)))
+            lines, found = linked(corpus, encoder, pairs, way, settings)
+            with signals.deferred():
+                line = _write(outputs, key, lines, found, line, pairs.stop)
+            if signals.requested:
+                raise KeyboardInterrupt
+            reporter.progress("link", pairs.stop, len(corpus), {})
+        for file in outputs.files:
+            file.touch()
+        outputs.state.unlink(missing_ok=True)
+        return len(corpus)
+
+
+def one_corpus(spec: str, host: PluginHost, settings: Settings) -> Corpus:
+    """The one language pair of a spec. Raises UsageError where it has several."""
+    corpora = open_corpora([spec], host.registry, settings)
+    if len(corpora) > 1:
+        names = ", ".join(corpus.name for corpus in corpora)
+        raise UsageError(f"'{spec}' has several language pairs: {names}", "name one of them")
+    return corpora[0]
+
+
+def linked(
+    corpus: Corpus, encoder: Encoder, pairs: Sequence[int], way: WaySettings, settings: Settings
+) -> tuple[list[int], list[Found]]:
+    """The lines of ``pairs`` in the corpus's files, and the links of each."""
+    texts = [corpus[index] for index in pairs]
+    sides = [
+        encoder.tokenise([getattr(pair, side) for pair in texts], pretokenised=corpus.pretokenised)
+        for side in ("source", "pivot")
+    ]
+    found: list[Found] = [Found(frozenset(), {})] * len(texts)
+    layer, vector = settings.align.layer, settings.align.word_vector
+    with reading(encoder):
+        for batch in _batches(sides, settings.align.batch_tokens):
+            x, y = (
+                encoder.encode(encoder.collate([rows[i] for i in batch]), (layer,))
+                for rows in sides
+            )
+            (x_words, x_mask), (y_words, y_mask) = (e.words(layer, vector) for e in (x, y))
+            own_links = find_links(x_words.float(), x_mask, y_words.float(), y_mask, way)
+            for place, own in zip(batch, own_links, strict=True):
+                found[place] = own
+    return [pair.line for pair in texts], found
+
+
+def _batches(sides: Sequence[Sequence[TokenRow]], tokens: int) -> Iterator[list[int]]:
+    """Places in the window, of similar length together, at most ``tokens`` sub-words of both sides with padding."""
+    lengths = np.array([[len(row.ids) for row in rows] for rows in sides])
+    order = np.argsort(lengths.max(0), kind="stable")
+    batch: list[int] = []
+    widest = np.zeros(2, dtype=int)
+    for place in order.tolist():
+        wider = np.maximum(widest, lengths[:, place])
+        if batch and wider.sum() * (len(batch) + 1) > tokens:
+            yield batch
+            batch, wider = [], lengths[:, place]
+        batch.append(place)
+        widest = wider
+    if batch:
+        yield batch
+
+
+def _begun(outputs: Outputs, key: str) -> tuple[int, int]:
+    """Pairs and lines that an interrupted call has written; what it wrote beyond them is cut off."""
+    there = [file for file in outputs.files if file.exists()]
+    if not outputs.state.exists():
+        if there:
+            raise UsageError(f"{there[0]} is there already", "remove it, or write to another file")
+        for file in outputs.files:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        return 0, 0
+    state = json.loads(outputs.state.read_text())
+    if state["key"] != key or state["sizes"].keys() != {str(file) for file in outputs.files}:
+        raise UsageError(
+            f"{outputs.links} was begun with another corpus, encoder or option",
+            f"call it as then, or remove {outputs.links} and {outputs.state}",
+        )
+    for file in outputs.files:
+        if not file.exists() or file.stat().st_size < state["sizes"][str(file)]:
+            raise DataError(f"{file} is shorter than it was", f"remove it and {outputs.state}")
+        with file.open("r+b") as opened:
+            opened.truncate(state["sizes"][str(file)])
+    return state["pairs"], state["line"]
+
+
+def _write(
+    outputs: Outputs, key: str, lines: Sequence[int], found: Sequence[Found], line: int, done: int
+) -> int:
+    """Append a window and note that it is there. Returns the last line written."""
+    texts: list[list[str]] = [[] for _ in outputs.files]
+    for number, own in zip(lines, found, strict=True):
+        if number <= line:
+            raise DataError(
+                f"the corpus's pairs are not in the order of its lines: {number} after {line}",
+                "links are found by their line: give line-aligned files",
+            )
+        skipped = number - line - 1
+        sure = " ".join(f"{own.strength[pair]:.4f}" for pair in sorted(own.links))
+        for column, text in zip(
+            texts, (format_pharaoh(GoldLinks(own.links, own.links)), sure), strict=False
+        ):
+            column += [""] * skipped + [text]
+        line = number
+    for file, column in zip(outputs.files, texts, strict=True):
+        _append(file, column)
+    sizes = {str(file): file.stat().st_size for file in outputs.files}
+    state = {"key": key, "pairs": done, "line": line, "sizes": sizes}
+    atomic.write(outputs.state, json.dumps(state).encode())
+    return line
+
+
+def _append(file: Path, lines: Sequence[str]) -> None:
+    opened: IO[str]
+    with file.open("a", encoding="utf-8", newline="\n") as opened:
+        opened.writelines(line + "\n" for line in lines)
+
+
+def _check_names(outputs: Outputs) -> None:
+    for file in outputs.files:
+        if file.suffix == ".gz":
+            raise UsageError(
+                f"{file}: links are written as plain text, so that an interrupted call can go on",
+                "leave out .gz and compress the file afterwards",
+            )
+    if outputs.probabilities == outputs.links:
+        raise UsageError(f"{outputs.links} cannot hold links and probabilities", "name two files")

@@ -1,0 +1,162 @@
+"""`otx link`: every line has its links, an interrupted call goes on, and nothing is overwritten."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from otx.cli import run as otx
+from otx.engine import link as engine
+from otx.links.extract import argmax, cosine
+from otx.links.pharaoh import read_links
+from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.options import EncoderOptions
+
+COUNT = 40
+
+
+@pytest.fixture
+def link(tiny_model: Path, bitext: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run `otx link` in windows of 8 pairs in an empty folder; returns the exit code."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OTX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(engine, "WINDOW", 8)
+
+    def run(*arguments: str, corpus: str = bitext, model: str = str(tiny_model)) -> int:
+        given = ["--model", model, *arguments]
+        return otx(["--quiet", "link", corpus, "--batch-tokens", "200", *given])
+
+    return run
+
+
+def alone(model: Path, bitext: str) -> list[set[tuple[int, int]]]:
+    """The links of each pair, encoded by itself."""
+    encoder = HuggingFaceEncoder(str(model), EncoderOptions())
+    sides = [Path(f"{bitext}.{side}").read_text().splitlines() for side in ("de", "en")]
+    found = []
+    with torch.no_grad():
+        for pair in zip(*sides, strict=True):
+            words, numbers = [], []
+            for text in pair:
+                encoded = encoder.encode(encoder.collate(encoder.tokenise([text])))
+                vectors, mask = encoded.words()
+                words.append(vectors[0][mask[0]])
+                # A word without a sub-word of its own has a number all the same.
+                numbers.append(mask[0].nonzero()[:, 0].tolist())
+            links = argmax(cosine(*words))
+            found.append({(numbers[0][i], numbers[1][j]) for i, j in links})
+    return found
+
+
+def test_every_pair_has_the_links_that_it_has_alone(
+    link: Any, tiny_model: Path, bitext: str
+) -> None:
+    assert link("--output", "out/links", "--probabilities", "sure") == 0
+    assert read_links(Path("out/links")) == alone(tiny_model, bitext)
+    sure = [line.split() for line in Path("sure").read_text().splitlines()]
+    links = [line.split() for line in Path("out/links").read_text().splitlines()]
+    assert [len(line) for line in sure] == [len(line) for line in links]
+    assert all(0 <= float(value) <= 1 for line in sure for value in line)
+    assert [path.name for path in Path("out").iterdir()] == ["links"]
+
+
+@pytest.mark.parametrize("by", ["itermax", "softmax", "entmax", "plan", "null"])
+def test_every_way_writes_as_many_lines(link: Any, by: str) -> None:
+    assert link("--output", "links", "--by", by) == 0
+    assert len(Path("links").read_text().splitlines()) == COUNT
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_an_interrupted_call_goes_on_and_ends_the_same(
+    link: Any, torn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert link("--output", "whole", "--probabilities", "whole.sure") == 0
+    wanted = ("--output", "parts", "--probabilities", "parts.sure")
+    linked, calls = engine.linked, [0]
+
+    def stopping(*arguments: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return linked(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "linked", stopping)
+        assert link(*wanted) == 5
+    assert len(Path("parts").read_text().splitlines()) == 16
+    if torn:
+        # As a killed process may leave it: more written than was noted.
+        with Path("parts").open("a") as file:
+            file.write("0-0 1-")
+    calls[0] = 10
+    assert link(*wanted) == 0
+    for ending in ("", ".sure"):
+        assert Path(f"parts{ending}").read_bytes() == Path(f"whole{ending}").read_bytes()
+    assert not list(Path().glob(".*.state"))
+
+
+def test_a_call_with_another_option_does_not_go_on(
+    link: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def stopping(*arguments: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    linked = engine.linked
+    monkeypatch.setattr(engine, "linked", lambda *a: linked(*a) if a[2][0] == 0 else stopping())
+    assert link("--output", "links") == 5
+    before = Path("links").read_bytes()
+    for changed in (["--by", "softmax"], ["--layer", "0"], ["--probabilities", "sure"]):
+        assert link("--output", "links", *changed) == 2
+        assert "was begun with another corpus, encoder or option" in capfd.readouterr().err
+    assert Path("links").read_bytes() == before
+
+
+def test_a_file_that_is_there_is_never_overwritten(
+    link: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("links").write_text("mine\n")
+    assert link("--output", "links") == 2
+    assert "links is there already" in capfd.readouterr().err
+    assert Path("links").read_text() == "mine\n"
+
+
+def test_a_refused_line_has_an_empty_line(link: Any) -> None:
+    """So that line k of the links is line k of the files, as training with them expects."""
+    Path("a.en").write_text("one two\n\nthree four\nfive\n")
+    Path("a.de").write_text("eins zwei\nleer\ndrei vier\nfünf\n")
+    assert link("--output", "links", "--set", "align.max_bad=1", corpus="a") == 0
+    lines = Path("links").read_text().split("\n")
+    assert len(lines) == 5 and lines[1] == "" and lines[0] and lines[2] and lines[3]
+
+
+def test_links_of_a_run_are_those_of_its_encoder_and_train_the_next(
+    link: Any, bitext: str, tiny_model: Path
+) -> None:
+    files = ["--set", "files.pretokenised=true"]
+    common = ["align", "--corpus", bitext, "--quiet", "--steps", "3", *files]
+    assert otx([*common, "--model", str(tiny_model), "--run", "first", "--lr", "0.01"]) == 0
+    assert otx(["--quiet", "link", bitext, "--run", "first", "--output", "links", *files]) == 0
+    assert link("--output", "same", *files, model="runs/first/model") == 0
+    assert Path("links").read_bytes() == Path("same").read_bytes()
+    wanted = ["--objective", "l2", "--set", "align.links=links", "--run", "second"]
+    assert otx([*common, "--model", str(tiny_model), *wanted]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--output", "a.gz"], "written as plain text"),
+        (["--output", "a", "--probabilities", "a"], "cannot hold links and probabilities"),
+        (["--output", "a", "--by", "magic"], "no such way"),
+        (["--output", "a", "--threshold", "0.1"], "--threshold means nothing to argmax"),
+        (["--output", "a", "--run", "r"], "give one of --run and --model"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    link: Any, arguments: list[str], message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert link(*arguments) == 2
+    assert message in capfd.readouterr().err
