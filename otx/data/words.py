@@ -38,6 +38,11 @@ def split_words(text: str, *, pretokenised: bool) -> list[Span]:
     return visible if _UNSPACED.search(text) is None else _join_unspaced(text, visible)
 
 
+def splits_everywhere(text: str) -> bool:
+    """Whether the words of ``split_words`` are those of ``word_index``: not in scripts that it leaves to sub-words."""
+    return _UNSPACED.search(text) is None
+
+
 def word_index(text: str, offsets: Sequence[Span], *, pretokenised: bool) -> list[int]:
     """The word of every sub-word, from the character span that the tokenizer gives it in ``text``.
 

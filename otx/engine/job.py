@@ -15,7 +15,8 @@ from otx.data.joined import join
 from otx.data.tokenised import tokenise
 from otx.engine.composite import Composite
 from otx.engine.frozen import Beside, follow
-from otx.engine.prepare import Material, count_idf, given_links
+from otx.engine.prepare import Material, count_idf
+from otx.engine.training_links import given_links
 from otx.engine.views import PairBatch, Views, link_rows
 from otx.types import Loss
 

@@ -16,16 +16,14 @@ from otx.data.corpora import open_corpora
 from otx.data.filters import FilterSettings, filter_corpus
 from otx.data.idf import Idf
 from otx.data.split import split
-from otx.data.subset import each_pair
 from otx.data.tokenised import TokenisedPairs, tokenise
 from otx.engine.composite import Composite
 from otx.engine.report import Reporter
 from otx.errors import DataError, UsageError
-from otx.links.pharaoh import GoldPair, read_gold, read_links
+from otx.links.pharaoh import GoldPair, read_gold
 from otx.registry import Registry
 from otx.suggest import nearest
 from otx.terms import Term, parse_term
-from otx.types import Links
 
 DEFAULT_ENCODER = "huggingface"
 KEEP_CLOSE = "keep-close"
@@ -160,65 +158,6 @@ def gold_pairs(settings: Settings, corpora: Sequence[Corpus]) -> list[GoldPair]:
 def count_idf(material: Material) -> list[tuple[Idf, Idf]]:
     """Inverse document frequencies of both sides of every training corpus."""
     return [(Idf.count(own, "source"), Idf.count(own, "pivot")) for own in material.tokenised]
-
-
-def given_links(settings: Settings, material: Material) -> list[Sequence[Links] | None]:
-    """Word links by corpus and pair, from ``align.links``: ``FILE``, or ``xx:FILE,yy:FILE`` for several corpora, by
-    their source language or name.
-
-    In the file as in the EncodedPair, the source language's word stands first and the pivot's second.
-    """
-    if settings.align.links is None:
-        return [corpus.links() for corpus in material.train]
-    files = link_files(settings)
-    links: list[Sequence[Links] | None] = []
-    for corpus in material.train:
-        alone = "" if len(material.train) == 1 else corpus.name
-        names = (corpus.name, corpus.source_language, alone)
-        file = next((files[name] for name in names if name in files), None)
-        if file is None:
-            raise UsageError(
-                f"align.links names no file for {corpus.name} ({corpus.source_language})",
-                "write xx:FILE,yy:FILE, one file a language pair",
-            )
-        if not corpus.pretokenised:
-            raise UsageError(
-                f"corpus {corpus.name}: word links count the words of pre-tokenised text",
-                "add --set files.pretokenised=true",
-            )
-        links.append(_by_pair(file, corpus))
-    return links
-
-
-def link_files(settings: Settings) -> dict[str, Path]:
-    """The files of ``align.links`` by what stands before them, "" for one that stands alone."""
-    items = (settings.align.links or "").split(",")
-    parts = (item.rpartition(":") for item in items if item)
-    return {name: Path(path) for name, _, path in parts}
-
-
-def _by_pair(path: Path, corpus: Corpus) -> list[Links]:
-    """The file's links in the order of the corpus's pairs: its lines are those of the corpus's files."""
-    by_line = read_links(path)
-    lines = [pair.line for pair in each_pair(corpus)]
-    if max(lines) > len(by_line):
-        raise DataError(
-            f"{path} has {len(by_line):,} lines, and corpus {corpus.name} a pair in line {max(lines):,}",
-            "links need one line a pair of the files, in their order",
-        )
-    found = []
-    for pair in each_pair(corpus):
-        links = by_line[pair.line - 1]
-        sizes = len(pair.source.split()), len(pair.pivot.split())
-        for i, j in links:
-            if i >= sizes[0] or j >= sizes[1]:
-                raise DataError(
-                    f"{path}:{pair.line}: link {i}-{j} is outside its pair of {sizes[0]} and {sizes[1]} words",
-                    f"the {corpus.source_language} word stands first, the {corpus.pivot_language} word second, "
-                    "both counted from 0",
-                )
-        found.append(links)
-    return found
 
 
 def learning_rate(settings: Settings, encoder: Encoder) -> float:

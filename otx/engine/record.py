@@ -17,8 +17,9 @@ from otx.contracts import Encoder
 from otx.data.cache import file_digest
 from otx.data.overlap import sentence_hashes
 from otx.engine.outline import Outline
-from otx.engine.prepare import Material, learning_rate, link_files, terms
+from otx.engine.prepare import Material, learning_rate, terms
 from otx.engine.runtime import choose_autocast, choose_device, precision_name, versions
+from otx.engine.training_links import link_digests
 from otx.errors import CheckpointError
 from otx.links.pharaoh import sentences_of
 from otx.runs.folder import RunFolder
@@ -57,7 +58,7 @@ def begin(
         alignment_seed=settings.align.seed,
         origins=settings.origins(),
         corpora=outline.corpora,
-        files=_file_digests(settings),
+        files=_file_digests(settings, material),
         options=options,
         precision=precision_name(autocast_of(settings)),
         steps=outline.steps,
@@ -74,13 +75,15 @@ def begin(
     return run
 
 
-def _file_digests(settings: Settings) -> dict[str, str]:
+def _file_digests(settings: Settings, material: Material) -> dict[str, str]:
     """What a run reads beside its corpora: ``links`` of each, and ``gold`` with its sentences."""
-    files = {f"links {name}".strip(): path for name, path in link_files(settings).items()}
+    files: dict[str, Path] = {}
     if settings.align.gold is not None:
         gold = Path(settings.align.gold)
         files |= {"gold": gold, "gold sentences": sentences_of(gold)}
-    return {what: file_digest(path) for what, path in files.items()}
+    return link_digests(settings, material) | {
+        what: file_digest(path) for what, path in files.items()
+    }
 
 
 def autocast_of(settings: Settings) -> torch.dtype | None:
@@ -104,7 +107,7 @@ def refuse_changes(
     before |= run.record["files"] | {"the precision": run.record["precision"]}
     before |= {f"[{name}]": json.dumps(table) for name, table in run.record["options"].items()}
     now = {"the model": digest, "the precision": precision_name(autocast_of(settings))}
-    now |= _file_digests(settings)
+    now |= _file_digests(settings, material)
     now |= {f"[{name}]": json.dumps(table) for name, table in options.items()}
     now |= {f"corpus {c.name} ({c.source_language})": c.fingerprint() for c in material.train}
     for what in sorted({*before, *now}):

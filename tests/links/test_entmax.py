@@ -17,7 +17,7 @@ def _by_bisection(scores):
     def excess(tau):
         return (np.maximum(halves - tau, 0) ** 2).sum() - 1
 
-    tau = brentq(excess, halves.max() - 1, halves.max(), xtol=1e-15)
+    tau = brentq(excess, halves.max() - 1 - 1e-9, halves.max(), xtol=1e-15)
     return np.maximum(halves - tau, 0) ** 2
 
 

@@ -1,0 +1,158 @@
+"""Word links to train with: from a Pharaoh file, a bilingual dictionary, or eflomal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from otx.config import Settings
+from otx.contracts import Corpus
+from otx.data.cache import built, cache_folder, content_key, file_digest
+from otx.data.subset import each_pair
+from otx.data.words import split_words, splits_everywhere
+from otx.engine.prepare import Material
+from otx.errors import DataError, UsageError
+from otx.links.dictionary import dictionary_links, read_dictionary
+from otx.links.eflomal import align_words
+from otx.links.pharaoh import read_links
+from otx.types import Links
+
+EFLOMAL_VERSION = 1
+"""Changes whenever eflomal would be asked otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the links of the corpora that ``name`` fits (source language or corpus; "" for any) come from."""
+
+    name: str
+    kind: Literal["file", "dictionary", "eflomal"]
+    path: Path = Path()
+
+
+def given_links(settings: Settings, material: Material) -> list[Sequence[Links] | None]:
+    """Word links by corpus and pair, as ``align.links`` says; without it, those that a corpus brings, or None.
+
+    In a file as in the EncodedPair, the source language's word stands first and the pivot's second. Raises UsageError
+    where a corpus has no source, DataError for a file that does not fit.
+    """
+    if settings.align.links is None:
+        return [corpus.links() for corpus in material.train]
+    return [_read(source, corpus) for corpus, source in _by_corpus(settings, material)]
+
+
+def link_digests(settings: Settings, material: Material) -> dict[str, str]:
+    """A digest of what each source's links are made from, for a resumed run to be compared by."""
+    if settings.align.links is None:
+        return {}
+    digests = {}
+    for corpus, source in _by_corpus(settings, material):
+        path = eflomal_file(corpus) if source.kind == "eflomal" else source.path
+        digests[f"links {source.name or corpus.name}"] = file_digest(path)
+    return digests
+
+
+def sources(text: str) -> list[Source]:
+    """The sources that ``align.links`` names."""
+    return [_source(item.strip()) for item in text.split(",") if item.strip()]
+
+
+def eflomal_file(corpus: Corpus) -> Path:
+    """Links by eflomal, a line a pair; made once and kept, since no two calls give quite the same."""
+    key = content_key("eflomal", EFLOMAL_VERSION, corpus.fingerprint())
+
+    def build(folder: Path) -> None:
+        align_words(((s or ["-"], p or ["-"]) for s, p in _words(corpus)), folder)
+
+    return built(cache_folder() / "eflomal" / key, build) / "links"
+
+
+def _source(text: str) -> Source:
+    first, _, rest = text.partition(":")
+    name, rest = ("", text) if first in ("dictionary", "eflomal") else (first, rest)
+    if rest == "eflomal":
+        return Source(name, "eflomal")
+    if rest.startswith("dictionary:"):
+        return Source(name, "dictionary", Path(rest.removeprefix("dictionary:")))
+    name, _, path = text.rpartition(":")
+    return Source(name, "file", Path(path))
+
+
+def _by_corpus(settings: Settings, material: Material) -> list[tuple[Corpus, Source]]:
+    given = {source.name: source for source in sources(settings.align.links or "")}
+    alone = given.get("")
+    found = []
+    for corpus in material.train:
+        own = given.get(corpus.name) or given.get(corpus.source_language)
+        # Eflomal needs no file, so that it can be meant for all.
+        if own is None and alone and (len(material.train) == 1 or alone.kind == "eflomal"):
+            own = alone
+        if own is None:
+            raise UsageError(
+                f"align.links names no file for {corpus.name} ({corpus.source_language})",
+                "write xx:FILE,yy:FILE, one file a language pair",
+            )
+        found.append((corpus, own))
+    return found
+
+
+def _read(source: Source, corpus: Corpus) -> Sequence[Links]:
+    readers: dict[str, Callable[[], Sequence[Links]]] = {
+        "file": lambda: _from_file(source.path, corpus),
+        "dictionary": lambda: _from_dictionary(source.path, corpus),
+        "eflomal": lambda: _from_eflomal(corpus),
+    }
+    return readers[source.kind]()
+
+
+def _from_dictionary(path: Path, corpus: Corpus) -> list[Links]:
+    dictionary = read_dictionary(path)
+    return [dictionary_links(source, pivot, dictionary) for source, pivot in _words(corpus)]
+
+
+def _from_eflomal(corpus: Corpus) -> list[Links]:
+    pairs = zip(read_links(eflomal_file(corpus)), _words(corpus), strict=True)
+    return [links if source and pivot else frozenset() for links, (source, pivot) in pairs]
+
+
+def _words(corpus: Corpus) -> list[tuple[list[str], list[str]]]:
+    """The words of every pair as vectors are made of them; none for text whose words are the tokenizer's sub-words."""
+
+    def split(text: str) -> list[str]:
+        if not corpus.pretokenised and not splits_everywhere(text):
+            return []
+        spans = split_words(text, pretokenised=corpus.pretokenised)
+        return [text[start:end] for start, end in spans]
+
+    return [(split(pair.source), split(pair.pivot)) for pair in each_pair(corpus)]
+
+
+def _from_file(path: Path, corpus: Corpus) -> list[Links]:
+    """The file's links in the order of the corpus's pairs: its lines are those of the corpus's files."""
+    if not corpus.pretokenised:
+        raise UsageError(
+            f"corpus {corpus.name}: word links count the words of pre-tokenised text",
+            "add --set files.pretokenised=true",
+        )
+    by_line = read_links(path)
+    lines = [pair.line for pair in each_pair(corpus)]
+    if max(lines) > len(by_line):
+        raise DataError(
+            f"{path} has {len(by_line):,} lines, and corpus {corpus.name} a pair in line {max(lines):,}",
+            "links need one line a pair of the files, in their order",
+        )
+    found = []
+    for pair in each_pair(corpus):
+        links = by_line[pair.line - 1]
+        sizes = len(pair.source.split()), len(pair.pivot.split())
+        for i, j in links:
+            if i >= sizes[0] or j >= sizes[1]:
+                raise DataError(
+                    f"{path}:{pair.line}: link {i}-{j} is outside its pair of {sizes[0]} and {sizes[1]} words",
+                    f"the {corpus.source_language} word stands first, the {corpus.pivot_language} word second, "
+                    "both counted from 0",
+                )
+        found.append(links)
+    return found
