@@ -55,8 +55,8 @@ class AlignSettings:
     keep_best: what the encoder that is kept is chosen by at these looks: ``retrieval``, or ``aer`` (gold links select
         on their even pairs and report on their odd ones); without it, the last encoder is kept.
     links: word links to train with: a Pharaoh file, the pivot's word second; ``dictionary:FILE``, a bilingual
-        dictionary; ``eflomal``, run as a process (``pip install "otx[eflomal]"``); ``xx:...,yy:...`` for several corpora, by source
-        language or name. Without it, mutual nearest neighbours of the untouched encoder.
+        dictionary; ``eflomal``, run as a process (``pip install "otx[eflomal]"``); ``xx:...,yy:...`` for several
+        corpora, by source language or name. Without it, mutual nearest neighbours of the untouched encoder.
     links_layer: hidden layer in which neighbours are sought.
     max_bad: share of refused lines at which a corpus is refused.
     drop_duplicates: leave out a pair that came before.

@@ -39,18 +39,20 @@ def check_objective(make: Make, *, dimension: int, seed: int = 0) -> None:
     The loss is a finite scalar with finite gradients, exactly 0 at padding; it does not read
     padding; it is the same twice, and leaves its input as it was; in half precision under autocast
     it is finite; terms and health are named, finite, detached scalars; with scope "sentence" a
-    batch's loss is the mean of its pairs'. Raises PluginError.
+    batch's loss is the mean of its pairs'. What an objective keeps from batch to batch, a queue say,
+    is in each check as it was made. Raises PluginError.
     """
-    objective = _made(make, seed)
-    pair = random_pair(objective.needs, dimension, seed=seed)
+    fresh = _made(make, seed)
+    pair = random_pair(fresh.needs, dimension, seed=seed)
+    objective = copy.deepcopy(fresh)
     loss = objective(pair)
     _check_loss(loss)
     _check_gradients(loss, objective, pair)
     _check_deterministic(make, seed, pair, loss)
-    _check_padding(objective, pair, loss)
-    _check_half_precision(objective, pair)
-    if objective.scope == "sentence":
-        _check_batch(objective, pair, loss)
+    _check_padding(fresh, pair, loss)
+    _check_half_precision(fresh, pair)
+    if fresh.scope == "sentence":
+        _check_batch(fresh, pair, loss)
 
 
 def random_pair(
@@ -144,6 +146,11 @@ def _made(make: Make, seed: int) -> Objective:
     return objective
 
 
+def _value(objective: Objective, pair: EncodedPair) -> Tensor:
+    """The loss of the objective as it was made; it is left as it was."""
+    return copy.deepcopy(objective)(pair).value
+
+
 def _check_loss(loss: Loss) -> None:
     _require(isinstance(loss, Loss), f"it returns {type(loss).__name__}, not an otx.types.Loss")
     _require(loss.value.shape == (), f"its value has shape {list(loss.value.shape)}, not []")
@@ -213,7 +220,7 @@ def _check_padding(objective: Objective, pair: EncodedPair, loss: Loss) -> None:
         frozen = getattr(pair, view)
         if frozen is not None:
             setattr(wider, view, _padded(frozen))
-    _same("with more padding, which holds other numbers,", objective(wider).value, loss.value)
+    _same("with more padding, which holds other numbers,", _value(objective, wider), loss.value)
 
 
 def _padded(encoded: Encoded, by: int = 3) -> Encoded:
@@ -238,7 +245,7 @@ def _check_half_precision(objective: Objective, pair: EncodedPair) -> None:
         for side in (pair.source, pair.pivot)
     )
     with torch.autocast("cpu", torch.bfloat16):
-        value = objective(half).value
+        value = _value(objective, half)
     _require(bool(value.isfinite()), f"in bfloat16 under autocast its value is {value.item()}")
 
 
@@ -246,7 +253,7 @@ def _check_batch(objective: Objective, pair: EncodedPair, loss: Loss) -> None:
     masked = pair.masked is not None or pair.tlm is not None
     _require(not masked, 'a masked view has no pairs: its scope must be "batch"')
     rows = range(len(pair.source.mask))
-    alone = torch.stack([objective(_single(pair, row)).value for row in rows])
+    alone = torch.stack([_value(objective, _single(pair, row)) for row in rows])
     _same('with scope "sentence", over its pairs one by one,', alone.mean(), loss.value)
 
 

@@ -99,3 +99,18 @@ def otx_register(registry: Registry) -> None:
         RECIPES / "wordot-text.toml",
         "Alqahtani et al. 2021 as its text says: euclidean, epsilon .05, to convergence",
     )
+    registry.recipe(
+        "subot",
+        RECIPES / "subot.toml",
+        "Alqahtani et al. 2021, SubOT: sub-words instead of words",
+    )
+    registry.recipe(
+        "wordot-large",
+        RECIPES / "wordot-large.toml",
+        "Alqahtani et al. 2021, LargeWordOT: 14 languages, 8 pairs of each in a batch",
+    )
+    registry.recipe(
+        "xlm-align",
+        RECIPES / "xlm-align.toml",
+        "Chi et al. 2021 (XLM-Align): self-labels from transport, with MLM and TLM",
+    )
