@@ -15,7 +15,9 @@ import torch
 from safetensors.torch import load_file
 
 from otx.cli import run as otx
+from otx.config import load_settings
 from otx.engine.job import AlignJob
+from otx.plugins import host
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,11 +42,19 @@ def equal(one: str, other: str) -> bool:
     return left.keys() == right.keys() and all(torch.equal(left[key], right[key]) for key in left)
 
 
-@pytest.mark.parametrize(
-    "objective", ["sinkhorn", "unbalanced", "l2", "contrastive", "mlm", "annealed-divergence"]
+ALONE = {"keep-close", "interpolate"}
+"""Objectives that have no gradient where nothing has moved: terms beside others."""
+OBJECTIVES = sorted(
+    entry.name
+    for entry in host(load_settings()).registry.entries("objective")
+    if entry.distribution == "otx"
 )
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
 def test_every_objective_trains_and_leaves_a_whole_folder(align: Any, objective: str) -> None:
-    assert align("--objective", objective, "--steps", "3", "--run", "r") == 0
+    beside = ["--objective", "sinkhorn"] if objective in ALONE else []
+    assert align("--objective", objective, *beside, "--steps", "3", "--run", "r") == 0
     found = record("r")
     assert (
         found["status"] == "finished"
@@ -65,12 +75,24 @@ def test_the_same_seed_twice_is_bit_equal_and_another_is_not(align: Any) -> None
     assert not equal("a", "c")
 
 
-@pytest.mark.parametrize("objective", ["sinkhorn", "contrastive"])
+STATEFUL = {
+    "sinkhorn": (),
+    "contrastive": ("contrastive.projector=16",),
+    "sentence-contrastive": ("sentence-contrastive.queue=12", "align.momentum=0.5"),
+    "linear": ("linear.orthogonal=true",),
+    "adversarial": ("align.lora=2",),
+    "sliced": ("align.recompute=true", "align.dropout=true"),
+    "0..1*tlm": (),
+}
+"""Objectives with what must survive a stop: a projector, a queue and a moving average, a map, a weight on its way."""
+
+
+@pytest.mark.parametrize("objective", STATEFUL)
 def test_resumed_twice_is_bit_equal_to_never_stopped(
     align: Any, objective: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    projector = ["--set", "contrastive.projector=16"] if objective == "contrastive" else []
-    wanted = ["--objective", objective, "--steps", "9", *projector]
+    sets = [part for text in STATEFUL[objective] for part in ("--set", text)]
+    wanted = ["--objective", objective, "--steps", "9", *sets]
     assert align(*wanted, "--run", "whole") == 0
     stop_at(monkeypatch, {2, 6})
     assert align(*wanted, "--run", "parts") == 5
@@ -354,3 +376,42 @@ def test_a_run_in_which_nothing_is_trained_is_refused(
 ) -> None:
     assert align("--run", "r", "--set", 'align.freeze=["embeddings","lower","upper"]') == 2
     assert "nothing is left to train" in capfd.readouterr().err
+
+
+def test_a_moving_average_follows_the_encoder(align: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After three steps it is what three averages of the weights before each step give."""
+    seen: list[dict[str, torch.Tensor]] = []
+    means: list[dict[str, torch.Tensor]] = []
+    begin = AlignJob.begin
+
+    def watched(self: AlignJob, step: int, steps: int) -> None:
+        begin(self, step, steps)
+        assert self.beside.momentum is not None
+        seen.append({k: v.detach().clone() for k, v in self.encoder.module.named_parameters()})
+        means.append({k: v.clone() for k, v in self.beside.momentum.module.named_parameters()})
+
+    monkeypatch.setattr(AlignJob, "begin", watched)
+    queue = ["--set", "sentence-contrastive.queue=4", "--set", "align.momentum=0.8"]
+    assert align("--objective", "sentence-contrastive", "--steps", "3", "--lr", "0.01", *queue) == 0
+    for name, first in seen[0].items():
+        mean = first
+        for step in (1, 2):
+            mean = 0.8 * mean + 0.2 * seen[step][name]
+        assert torch.allclose(means[2][name], mean, atol=1e-7), name
+
+
+def test_a_teacher_is_another_encoder_with_its_own_tokenizer(align: Any, tiny_model: Path) -> None:
+    """The embedded encoder teaches the tiny one, whose vectors are narrower: the map is asked for by name."""
+    wanted = ["--objective", "distill", "--steps", "3", "--set", "align.teacher=mini"]
+    assert align(*wanted, "--run", "r", "--set", "distill.teacher_width=256") == 0
+    assert rows("r")[-1]["distill"] > 0
+
+
+def test_shares_of_the_gradient_are_told(align: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    two = ["--objective", "sinkhorn", "--objective", "0.5*mlm", "--set", "align.keep_close=0"]
+    assert align(*two, "--steps", "3", "--run", "r") == 0
+    shares = record("r")["gradient_shares"]
+    assert shares.keys() == {"sinkhorn", "mlm"} and sum(shares.values()) == pytest.approx(1)
+    sent = [(row["sinkhorn.gradient"], row["mlm.gradient"]) for row in rows("r")]
+    assert shares["mlm"] == pytest.approx(sum(m / (s + m) for s, m in sent) / 3)
+    assert "shares of the gradient: sinkhorn" in capfd.readouterr().out
