@@ -5,7 +5,8 @@ What may be written after ``--corpus``:
 - ``path/en-de``: path/en-de.en and path/en-de.de, or .en.gz and .de.gz (a plain file goes first);
 - ``path/train``: the same where exactly two files path/train.XX lie there;
 - ``a.en,b.de``: two files that say their language;
-- ``en:a.txt,de:b.txt``: two files that do not.
+- ``en:a.txt,de:b.txt``: two files that do not;
+- ``memory.tmx``: a translation memory, see ``otx_corpora.tmx``.
 """
 
 from __future__ import annotations
@@ -18,16 +19,19 @@ from otx.data.bitext import read_bitext
 from otx.errors import DataError, UsageError
 from otx_corpora.languages import looks_like_language, source_beside
 from otx_corpora.options import FilesOptions
+from otx_corpora.tmx import is_tmx, open_tmx
 
 _REMEDY = "write path/en-de for path/en-de.en and path/en-de.de, or en:FILE,de:FILE"
 
 
 def open_corpora(spec: str, options: FilesOptions, pivot: str) -> list[Corpus]:
-    """The one corpus that ``spec`` names.
+    """The one corpus that ``spec`` names; of a translation memory, one a language pair.
 
     Raises UsageError when the spec does not say two files and their languages, DataError when they
     are not there or do not fit together.
     """
+    if is_tmx(spec):
+        return open_tmx(spec, options, pivot)
     files = _two_files(spec) if "," in spec else _by_prefix(spec)
     if len(files) != 2:
         raise UsageError(f"corpus {spec} has one language on both sides", _REMEDY)

@@ -1,0 +1,125 @@
+"""What a corpus is like: sizes, lengths, ratios, repetitions, scripts, and what of it is tested on."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from otx.contracts import Corpus
+from otx.data.lines import REPAIRED
+from otx.data.normal import normal_form, sentence_hash
+from otx.data.scripts import ScriptCounter, scripts_of
+from otx.data.subset import each_pair
+from otx.data.words import split_words
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Mean, median, 95th percentile and largest of some numbers."""
+
+    mean: float
+    median: float
+    high: float
+    largest: float
+
+    @classmethod
+    def of(cls, numbers: Iterable[float]) -> Spread:
+        """The spread of at least one number."""
+        values = np.asarray(numbers)
+        median, high = np.percentile(values, [50, 95])
+        return cls(float(values.mean()), float(median), float(high), float(values.max()))
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One language of a corpus: ``words`` and ``characters`` of a sentence, and how often sentences repeat.
+
+    ``repeated`` are sentences that came before in normal form (case, punctuation and spaces aside); ``in_script`` is
+    the share of letters in ``scripts``, ``foreign`` the sentences of which most letters are in others.
+    """
+
+    language: str
+    words: Spread
+    characters: Spread
+    repeated: int
+    scripts: tuple[str, ...]
+    in_script: float
+    foreign: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """A corpus's pairs: those that can be used and those refused by kind; ``ratio`` of the longer side's characters to
+    the shorter's, white space not counted; pairs that came before, and pairs of two equal sides."""
+
+    name: str
+    pairs: int
+    refused: int
+    problems: Mapping[str, int]
+    ratio: Spread
+    duplicates: int
+    identical: int
+    sides: tuple[Side, Side]
+    overlap: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Of each evaluated set, its sentences that are in the corpus, and all of them."""
+
+
+def describe(corpus: Corpus) -> Statistics:
+    """One pass over a corpus of at least one pair; memory: some 50 bytes a pair."""
+    sides = _Side(corpus.source_language), _Side(corpus.pivot_language)
+    ratios, pairs, identical = array("f"), array("Q"), 0
+    for pair in each_pair(corpus):
+        texts = pair.source, pair.pivot
+        for side, text in zip(sides, texts, strict=True):
+            side.add(text, corpus.pretokenised)
+        sizes = [len("".join(text.split())) for text in texts]
+        ratios.append(max(sizes) / max(min(sizes), 1))
+        forms = [normal_form(text) for text in texts]
+        identical += forms[0] == forms[1]
+        pairs.append(sentence_hash("\n".join(texts), "\n".join(forms)))
+    problems = list(corpus.problems())
+    refused = sorted({problem.line for problem in problems if problem.kind not in REPAIRED})
+    return Statistics(
+        name=corpus.name,
+        pairs=len(corpus),
+        refused=len(refused),
+        problems=dict(Counter(problem.kind for problem in problems)),
+        ratio=Spread.of(ratios),
+        duplicates=_repeated(pairs),
+        identical=identical,
+        sides=(sides[0].described(), sides[1].described()),
+    )
+
+
+class _Side:
+    """Counts one side as its sentences pass."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self.words, self.characters, self.forms = array("I"), array("I"), array("Q")
+        self.script = ScriptCounter(language)
+
+    def add(self, text: str, pretokenised: bool) -> None:
+        self.words.append(len(split_words(text, pretokenised=pretokenised)))
+        self.characters.append(len(text))
+        self.forms.append(sentence_hash(text))
+        self.script.add(text)
+
+    def described(self) -> Side:
+        return Side(
+            language=self.language,
+            words=Spread.of(self.words),
+            characters=Spread.of(self.characters),
+            repeated=_repeated(self.forms),
+            scripts=scripts_of(self.language),
+            in_script=self.script.share,
+            foreign=self.script.foreign,
+        )
+
+
+def _repeated(hashes: array[int]) -> int:
+    return len(hashes) - len(np.unique(np.frombuffer(hashes, dtype=np.uint64)))
