@@ -44,7 +44,7 @@ class AlignJob:
         self.modules: Mapping[str, nn.Module] = modules
         self.views = Views(encoder, needs, beside, align.links_layer, align.word_vector)
         self.taught = None
-        if beside.teacher is not None:
+        if beside.teacher is not None and beside.teacher is not beside.reference:
             teacher, cache = beside.teacher, cache_folder()
             self.taught = [tokenise(corpus, teacher, cache) for corpus in material.train]
         self.idf = count_idf(material) if needs.idf else None

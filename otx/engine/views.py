@@ -78,7 +78,7 @@ class Views:
             self._add_reference(pair, batch, self.beside.reference)
         if needs.momentum:
             self._add_momentum(pair, batch)
-        if needs.teacher:
+        if needs.teacher and pair.teacher_pivot is None:
             pair.teacher_pivot = self._taught(batch)
         if needs.idf:
             pair.source_idf, pair.pivot_idf = batch.source_idf, batch.pivot_idf
@@ -94,12 +94,17 @@ class Views:
 
     def _add_reference(self, pair: EncodedPair, batch: PairBatch, reference: Encoder) -> None:
         seek_links = self.needs.links and batch.links is None
-        layers = {*self.needs.layers, *([self.links_layer] if seek_links else [])}
+        teaches = self.beside.teacher is reference
+        layers = set(self.needs.layers)
+        layers |= {self.links_layer} if seek_links else set()
+        layers |= {-1} if teaches else set()
         with torch.no_grad():
             source = reference.encode(batch.source, sorted(layers))
             pivot = reference.encode(batch.pivot, sorted(layers))
         if self.needs.reference:
             pair.reference_source, pair.reference_pivot = source, pivot
+        if teaches:
+            pair.teacher_pivot = pivot
         if seek_links:
             pair.links = self._nearest(source, pivot)
 

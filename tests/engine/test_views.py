@@ -1,14 +1,17 @@
 """Views: given links and word weights land where they belong; masking follows BERT's shares."""
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otx.engine.views import link_rows, mask_subwords
-from otx.types import TokenBatch
+from otx.engine.frozen import Beside
+from otx.engine.views import PairBatch, Views, link_rows, mask_subwords
+from otx.types import Encoded, Needs, TokenBatch
 
 
 def batch_of(rows: list[list[int]]) -> TokenBatch:
@@ -49,6 +52,48 @@ def test_the_shares_are_those_of_bert() -> None:
     share = (masked.ids[picked] == FakeTokenizer.mask_token_id).float().mean()
     assert abs(share - 0.8) < 0.02
     assert abs((masked.ids[picked] == 9).float().mean() - 0.1) < 0.02
+
+
+class Counting:
+    """An encoder that counts how often each side goes through it."""
+
+    reference, tokenizer, dimension = "counting", SimpleNamespace(mask_token_id=3), 4
+
+    def __init__(self) -> None:
+        self.module = torch.nn.Linear(1, 1)
+        self.asked: list[tuple[int, ...]] = []
+
+    def encode(self, batch: TokenBatch, layers: Sequence[int]) -> Encoded:
+        self.asked.append(tuple(layers))
+        states = torch.randn(*batch.ids.shape, 4)
+        return Encoded({layer: states for layer in layers}, batch.mask, batch.word_index)
+
+
+@pytest.mark.parametrize(
+    ("needs", "asked"),
+    [
+        (Needs(layers=(-1,)), (2, 0, 0)),
+        (Needs(layers=(-1, 2), reference=True), (2, 2, 0)),
+        (Needs(layers=(-1,), links=True), (2, 2, 0)),
+        (Needs(layers=(-1,), reference=True, links=True, teacher=True), (2, 2, 0)),
+        (Needs(layers=(-1,), momentum=True), (2, 0, 2)),
+        (Needs(parameters=True), (0, 0, 0)),
+    ],
+)
+def test_each_view_is_one_forward_pass_whoever_shares_it(
+    needs: Needs, asked: tuple[int, int, int]
+) -> None:
+    """By the encoder, the untouched one (which also seeks links and teaches), and the moving average."""
+    encoder, initial, momentum = Counting(), Counting(), Counting()
+    frozen = initial if needs.reference or needs.links else None
+    beside: Any = Beside(frozen, momentum if needs.momentum else None, frozen)
+    views = Views(encoder, needs, beside, links_layer=-1, word_vector="last")  # type: ignore[arg-type]
+    source, pivot = batch_of([[-1, 0, 1, -1]]), batch_of([[-1, 0, 0, -1]])
+    pair = views(PairBatch(source, pivot))
+    assert tuple(len(own.asked) for own in (encoder, initial, momentum)) == asked
+    assert (pair.links is not None) == needs.links
+    assert (pair.reference_source is not None) == needs.reference
+    assert (pair.teacher_pivot is not None) == needs.teacher
 
 
 class FakeTokenizer:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import subprocess
 import sys
 
 import pytest
 import tomli
+import torch
 
 import otx_baselines
 import otx_transport
@@ -15,7 +17,8 @@ from otx.config import load_settings
 from otx.options import field_docs
 from otx.registry import Registry
 from otx.terms import parse_term
-from otx.testing import check_objective
+from otx.testing import check_objective, random_pair
+from otx.types import Encoded
 
 OBJECTIVES = {
     "adversarial",
@@ -143,3 +146,53 @@ def test_the_recipes_say_what_was_published(registry, tmp_path):
     assert settings.align.steps == 100_000
     _, norm = options("contrastive-strong", "keep-close")
     assert norm.kind == "parameters"
+
+
+PARTS = ("mlm", "tlm")
+"""Objectives that read no words."""
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES - set(PARTS)))
+def test_the_order_of_words_does_not_matter(name, registry):
+    """Whole words change places, with their sub-words, links and weights: nobody reads places."""
+    entry = registry.find("objective", name)
+    torch.manual_seed(0)
+    objective = entry.load()(entry.options(), 8)
+    pair = random_pair(objective.needs, 8)
+    before = copy.deepcopy(objective)(pair).value.item()
+    changed = copy.copy(pair)
+    order = {side: _orders(getattr(pair, side)) for side in ("source", "pivot")}
+    for side in ("source", "pivot"):
+        for view in (side, f"reference_{side}", f"momentum_{side}"):
+            if getattr(pair, view) is not None:
+                setattr(changed, view, _reordered(getattr(pair, view), order[side]))
+        if getattr(pair, f"{side}_idf") is not None:
+            weights = getattr(pair, f"{side}_idf").clone()
+            for row, own in enumerate(order[side]):
+                weights[row, : len(own)] = weights[row, own]
+            setattr(changed, f"{side}_idf", weights)
+    if pair.links is not None:
+        changed.links = torch.tensor(
+            [
+                (r, order["source"][r].index(i), order["pivot"][r].index(j))
+                for r, i, j in pair.links.tolist()
+            ]
+        )
+    assert objective(changed).value.item() == pytest.approx(before, abs=1e-5)
+
+
+def _orders(encoded):
+    """For each row, which old word comes to each place: the other way round."""
+    return [[*range(count)][::-1] for count in (encoded.word_index.amax(1) + 1).tolist()]
+
+
+def _reordered(encoded, orders):
+    layer, states = next(iter(encoded.tokens.items()))
+    tokens, index = states.detach().clone(), encoded.word_index.clone()
+    for row, order in enumerate(orders):
+        old = encoded.word_index[row].tolist()
+        places = [t for word in order for t, own in enumerate(old) if own == word]
+        words = [new for new, word in enumerate(order) for own in old if own == word]
+        tokens[row, 1 : 1 + len(places)] = states[row, places].detach()
+        index[row, 1 : 1 + len(places)] = torch.tensor(words)
+    return Encoded({layer: tokens}, encoded.mask, index)
