@@ -86,7 +86,9 @@ def test_each_view_is_one_forward_pass_whoever_shares_it(
     """By the encoder, the untouched one (which also seeks links and teaches), and the moving average."""
     encoder, initial, momentum = Counting(), Counting(), Counting()
     frozen = initial if needs.reference or needs.links else None
-    beside: Any = Beside(frozen, momentum if needs.momentum else None, frozen)
+    beside: Any = Beside(
+        frozen, momentum if needs.momentum else None, frozen if needs.teacher else None
+    )
     views = Views(encoder, needs, beside, links_layer=-1, word_vector="last")  # type: ignore[arg-type]
     source, pivot = batch_of([[-1, 0, 1, -1]]), batch_of([[-1, 0, 0, -1]])
     pair = views(PairBatch(source, pivot))
