@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from otx.ot.annealing import geomloss_divergence
 from otx.ot.transport import Transport
 from otx.types import EncodedPair, Loss
 from otx_transport.entropic import mean_loss
-from otx_transport.measures import measures, needs
+from otx_transport.measures import measures
 from otx_transport.options import AnnealedOptions
+from otx_transport.over_measures import OverMeasures
 
 
-class AnnealedDivergence(nn.Module):
+class AnnealedDivergence(OverMeasures[AnnealedOptions]):
     """The mean over problems of GeomLoss's ``SamplesLoss("sinkhorn")``, p = 2, debiased.
 
     ::
@@ -43,12 +44,6 @@ class AnnealedDivergence(nn.Module):
     Sawsan Alqahtani et al., Findings of EMNLP 2021. Jean Feydy: Geometric Data Analysis, Beyond
     Convolutions. Thesis, 2020, section 3.3.
     """
-
-    def __init__(self, options: AnnealedOptions, dimension: int) -> None:
-        super().__init__()
-        self.options = options
-        self.needs = needs(options)
-        self.scope = options.scope
 
     def forward(self, pair: EncodedPair) -> Loss:
         """The loss of one batch of one language pair."""

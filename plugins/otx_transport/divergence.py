@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from otx.types import EncodedPair, Loss
 from otx_transport.entropic import converged_loss
-from otx_transport.measures import measures, needs
+from otx_transport.measures import measures
 from otx_transport.options import DivergenceOptions
+from otx_transport.over_measures import OverMeasures
 
 
-class Divergence(nn.Module):
+class Divergence(OverMeasures[DivergenceOptions]):
     """The Sinkhorn divergence between all words of the batch's two sides.
 
     ::
@@ -35,12 +34,6 @@ class Divergence(nn.Module):
     Multilingual Contextualized Embeddings. Findings of EMNLP 2021. Jean Feydy et al.: Interpolating
     between Optimal Transport and MMD using Sinkhorn Divergences. AISTATS 2019.
     """
-
-    def __init__(self, options: DivergenceOptions, dimension: int) -> None:
-        super().__init__()
-        self.options = options
-        self.needs = needs(options)
-        self.scope = options.scope
 
     def forward(self, pair: EncodedPair) -> Loss:
         """The loss of one batch of one language pair."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from otx.ot.clouds import between
 from otx.ot.costs import COSTS
 from otx.ot.divergence import divergence
-from otx.ot.marginals import BALANCED
+from otx.ot.marginals import BALANCED, Taus
 from otx.ot.transport import Transport
 from otx.types import Loss
 from otx_transport.measures import Measures
@@ -19,28 +19,36 @@ def converged_loss(
     sides: Measures, options: EntropicOptions, *, tau: float | None, debias: bool
 ) -> Loss:
     """Entropic transport, or with ``debias`` its divergence, solved to convergence; ``tau`` None is balanced."""
-    vectors = sides.x, sides.y, sides.a, sides.b
-    cost, epsilon = COSTS[options.cost], options.epsilon
-    tolerance, limit = options.tolerance, options.max_iterations
-    if debias:
-        solved = divergence(
-            *vectors,
-            cost=cost,
-            epsilon=epsilon,
-            tau=tau,
-            tolerance=tolerance,
-            max_iterations=limit,
-        )
-        return mean_loss(solved.value, solved.cross, solved.left, solved.right)
-    cross = between(
-        *vectors,
-        cost=cost,
-        epsilon=epsilon,
-        tau=BALANCED if tau is None else (tau, tau),
-        tolerance=tolerance,
-        max_iterations=limit,
+    if not debias:
+        cross = transported(sides, options, BALANCED if tau is None else (tau, tau))
+        return mean_loss(cross.value, cross)
+    solved = divergence(
+        sides.x,
+        sides.y,
+        sides.a,
+        sides.b,
+        cost=COSTS[options.cost],
+        epsilon=options.epsilon,
+        tau=tau,
+        tolerance=options.tolerance,
+        max_iterations=options.max_iterations,
     )
-    return mean_loss(cross.value, cross)
+    return mean_loss(solved.value, solved.cross, solved.left, solved.right)
+
+
+def transported(sides: Measures, options: EntropicOptions, tau: Taus = BALANCED) -> Transport:
+    """Entropic transport between the two sides, as the options say; ``tau`` for the source and for the pivot."""
+    return between(
+        sides.x,
+        sides.y,
+        sides.a,
+        sides.b,
+        cost=COSTS[options.cost],
+        epsilon=options.epsilon,
+        tau=tau,
+        tolerance=options.tolerance,
+        max_iterations=options.max_iterations,
+    )
 
 
 def mean_loss(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from otx.ot.costs import COSTS
 from otx.ot.fused_gromov import fused_gromov
 from otx.types import EncodedPair, Loss
 from otx_transport.entropic import mean_loss
-from otx_transport.measures import measures, needs
+from otx_transport.measures import measures
 from otx_transport.options import FusedGromovOptions
+from otx_transport.over_measures import OverMeasures
 
 
-class FusedGromov(nn.Module):
+class FusedGromov(OverMeasures[FusedGromovOptions]):
     """The mean over problems of entropic fused Gromov-Wasserstein transport.
 
     ::
@@ -36,12 +35,6 @@ class FusedGromov(nn.Module):
     Titouan Vayer et al.: Optimal Transport for Structured Data with Application on Graphs. ICML
     2019. Liqun Chen et al.: Graph Optimal Transport for Cross-Domain Alignment. ICML 2020.
     """
-
-    def __init__(self, options: FusedGromovOptions, dimension: int) -> None:
-        super().__init__()
-        self.options = options
-        self.needs = needs(options)
-        self.scope = options.scope
 
     def forward(self, pair: EncodedPair) -> Loss:
         """The loss of one batch of one language pair."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from otx.ot.precision import full_precision, raised
 from otx.types import EncodedPair, Loss
-from otx_transport.measures import measures, needs
+from otx_transport.measures import measures
 from otx_transport.options import GaussianOptions
+from otx_transport.over_measures import OverMeasures
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Of the kernel, around the mean squared distance between the sides (Tolstikhin et al. 2018)."""
@@ -17,7 +18,7 @@ TINY = 1e-12
 """Added to variances: the deviation of a single word has a gradient of 0 by it, not of infinity."""
 
 
-class Gaussian(nn.Module):
+class Gaussian(OverMeasures[GaussianOptions]):
     """The mean over problems of the squared 2-Wasserstein distance of two Gaussians, plus MMD^2.
 
     ::
@@ -44,12 +45,6 @@ class Gaussian(nn.Module):
     Tom Sherborne, Tom Hosking, Mirella Lapata: Optimal Transport Posterior Alignment for
     Cross-lingual Semantic Parsing. TACL 2023.
     """
-
-    def __init__(self, options: GaussianOptions, dimension: int) -> None:
-        super().__init__()
-        self.options = options
-        self.needs = needs(options)
-        self.scope = options.scope
 
     def forward(self, pair: EncodedPair) -> Loss:
         """The loss of one batch of one language pair."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from otx.ot.costs import COSTS
 from otx.ot.partial import partial
@@ -11,11 +11,12 @@ from otx.ot.shaping import equidistant, scaled, with_null
 from otx.ot.transport import Transport
 from otx.types import EncodedPair, Loss
 from otx_transport.entropic import mean_loss
-from otx_transport.measures import measures, needs
+from otx_transport.measures import measures
 from otx_transport.options import NullOptions
+from otx_transport.over_measures import OverMeasures
 
 
-class Null(nn.Module):
+class Null(OverMeasures[NullOptions]):
     """The mean over problems and both directions of one-sided transport with a null word.
 
     ::
@@ -43,12 +44,6 @@ class Null(nn.Module):
     Chenyang Huang et al.: OTTAWA. Findings of ACL 2024 (made for finding hallucinations in
     translations; that it trains an encoder is new here).
     """
-
-    def __init__(self, options: NullOptions, dimension: int) -> None:
-        super().__init__()
-        self.options = options
-        self.needs = needs(options)
-        self.scope = options.scope
 
     def forward(self, pair: EncodedPair) -> Loss:
         """The loss of one batch of one language pair."""

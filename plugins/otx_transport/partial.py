@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from otx.ot.costs import COSTS
 from otx.ot.partial import partial
 from otx.types import EncodedPair, Loss
 from otx_transport.entropic import mean_loss
-from otx_transport.measures import measures, needs
+from otx_transport.measures import measures
 from otx_transport.options import PartialOptions
+from otx_transport.over_measures import OverMeasures
 
 
-class Partial(nn.Module):
+class Partial(OverMeasures[PartialOptions]):
     """The mean over problems of transport in which only a share of the mass has to move.
 
     ::
@@ -33,12 +32,6 @@ class Partial(nn.Module):
     Problems. SIAM Journal on Scientific Computing 2015. For word alignment: Yuki Arase et al.:
     Unbalanced Optimal Transport for Unbalanced Word Alignment. ACL 2023.
     """
-
-    def __init__(self, options: PartialOptions, dimension: int) -> None:
-        super().__init__()
-        self.options = options
-        self.needs = needs(options)
-        self.scope = options.scope
 
     def forward(self, pair: EncodedPair) -> Loss:
         """The loss of one batch of one language pair."""

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 
-from torch import nn
-
-from otx.ot.clouds import between
-from otx.ot.costs import COSTS
 from otx.types import EncodedPair, Loss
-from otx_transport.entropic import mean_loss
-from otx_transport.measures import measures, needs
+from otx_transport.entropic import mean_loss, transported
+from otx_transport.measures import measures
 from otx_transport.options import SemiRelaxedOptions
+from otx_transport.over_measures import OverMeasures
 
 
-class SemiRelaxed(nn.Module):
+class SemiRelaxed(OverMeasures[SemiRelaxedOptions]):
     """The mean over problems of transport with one hard marginal and one that may be missed at a price.
 
     ::
@@ -39,25 +36,11 @@ class SemiRelaxed(nn.Module):
     """
 
     def __init__(self, options: SemiRelaxedOptions, dimension: int) -> None:
-        super().__init__()
-        self.options = options
-        self.needs = needs(options)
-        self.scope = options.scope
+        super().__init__(options, dimension)
         hard, soft = math.inf, options.tau
         self.tau = (hard, soft) if options.relaxed == "pivot" else (soft, hard)
 
     def forward(self, pair: EncodedPair) -> Loss:
         """The loss of one batch of one language pair."""
-        options, sides = self.options, measures(pair, self.options)
-        solved = between(
-            sides.x,
-            sides.y,
-            sides.a,
-            sides.b,
-            cost=COSTS[options.cost],
-            epsilon=options.epsilon,
-            tau=self.tau,
-            tolerance=options.tolerance,
-            max_iterations=options.max_iterations,
-        )
+        solved = transported(measures(pair, self.options), self.options, self.tau)
         return mean_loss(solved.value, solved)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from otx.types import EncodedPair, Loss
 from otx_transport.entropic import converged_loss
-from otx_transport.measures import measures, needs
+from otx_transport.measures import measures
 from otx_transport.options import SinkhornOptions
+from otx_transport.over_measures import OverMeasures
 
 
-class Sinkhorn(nn.Module):
+class Sinkhorn(OverMeasures[SinkhornOptions]):
     """The mean over problems of the Sinkhorn divergence, or with ``debias`` off of its first term.
 
     ::
@@ -48,12 +47,6 @@ class Sinkhorn(nn.Module):
     between Optimal Transport and MMD using Sinkhorn Divergences. AISTATS 2019. Sho Yokoi et al.:
     Word Rotator's Distance. EMNLP 2020.
     """
-
-    def __init__(self, options: SinkhornOptions, dimension: int) -> None:
-        super().__init__()
-        self.options = options
-        self.needs = needs(options)
-        self.scope = options.scope
 
     def forward(self, pair: EncodedPair) -> Loss:
         """The loss of one batch of one language pair."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from otx.ot.line import squared_on_line
 from otx.ot.precision import full_precision, raised
 from otx.types import EncodedPair, Loss
-from otx_transport.measures import measures, needs
+from otx_transport.measures import measures
 from otx_transport.options import SlicedOptions
+from otx_transport.over_measures import OverMeasures
 
 
-class Sliced(nn.Module):
+class Sliced(OverMeasures[SlicedOptions]):
     """The mean over problems of the sliced squared 2-Wasserstein distance, times the dimension.
 
     ::
@@ -44,10 +45,7 @@ class Sliced(nn.Module):
     lines: Tensor
 
     def __init__(self, options: SlicedOptions, dimension: int) -> None:
-        super().__init__()
-        self.options = options
-        self.needs = needs(options)
-        self.scope = options.scope
+        super().__init__(options, dimension)
         self.register_buffer("lines", _lines(dimension, options.directions))
 
     def forward(self, pair: EncodedPair) -> Loss:

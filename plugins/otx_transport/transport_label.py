@@ -5,19 +5,18 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from otx.errors import PluginError
-from otx.ot.clouds import between
-from otx.ot.costs import COSTS, cosine
-from otx.ot.transport import Transport
-from otx.types import EncodedPair, Loss
-from otx_transport.entropic import mean_loss
-from otx_transport.measures import Measures, measures, needs
+from otx.ot.costs import cosine
+from otx.types import EncodedPair, Loss, Needs
+from otx_transport.entropic import mean_loss, transported
+from otx_transport.measures import Measures, measures
 from otx_transport.options import TransportLabelOptions
+from otx_transport.over_measures import OverMeasures
 
 
-class TransportLabel(nn.Module):
+class TransportLabel(OverMeasures[TransportLabelOptions]):
     """Cross-entropy between the optimal plan, held fixed, and a softmax over the other side, both ways.
 
     ::
@@ -48,17 +47,14 @@ class TransportLabel(nn.Module):
     """
 
     def __init__(self, options: TransportLabelOptions, dimension: int) -> None:
-        super().__init__()
-        self.options = options
-        self.needs = needs(options)
-        if options.labels == "reference":
-            self.needs |= type(self.needs)(reference=True)
-        self.scope = options.scope
+        super().__init__(options, dimension)
+        self.needs |= Needs(reference=options.labels == "reference")
 
     def forward(self, pair: EncodedPair) -> Loss:
         """The loss of one batch of one language pair."""
         sides = measures(pair, self.options)
-        label = self._label(self._labelled(pair, sides))
+        with torch.no_grad():
+            label = transported(self._labelled(pair, sides), self.options)
         scores = (1 - cosine(sides.x, sides.y)) / self.options.temperature
         real = (sides.a > 0)[:, :, None], (sides.b > 0)[:, None, :]
         told = _log_softmax(scores, real[1], 2) + _log_softmax(scores, real[0], 1)
@@ -74,20 +70,6 @@ class TransportLabel(nn.Module):
         before = copy.copy(pair)
         before.source, before.pivot = pair.reference_source, pair.reference_pivot
         return measures(before, self.options)
-
-    @torch.no_grad()
-    def _label(self, sides: Measures) -> Transport:
-        options = self.options
-        return between(
-            sides.x,
-            sides.y,
-            sides.a,
-            sides.b,
-            cost=COSTS[options.cost],
-            epsilon=options.epsilon,
-            tolerance=options.tolerance,
-            max_iterations=options.max_iterations,
-        )
 
 
 def _log_softmax(scores: Tensor, real: Tensor, dim: int) -> Tensor:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from otx.types import EncodedPair, Loss
 from otx_transport.entropic import converged_loss
-from otx_transport.measures import measures, needs
+from otx_transport.measures import measures
 from otx_transport.options import UnbalancedOptions
+from otx_transport.over_measures import OverMeasures
 
 
-class Unbalanced(nn.Module):
+class Unbalanced(OverMeasures[UnbalancedOptions]):
     """The mean over problems of KL-unbalanced transport's divergence, or of its first term.
 
     ::
@@ -36,12 +35,6 @@ class Unbalanced(nn.Module):
     Transport. 2019. For word alignment: Yuki Arase et al.: Unbalanced Optimal Transport for
     Unbalanced Word Alignment. ACL 2023.
     """
-
-    def __init__(self, options: UnbalancedOptions, dimension: int) -> None:
-        super().__init__()
-        self.options = options
-        self.needs = needs(options)
-        self.scope = options.scope
 
     def forward(self, pair: EncodedPair) -> Loss:
         """The loss of one batch of one language pair."""
