@@ -123,7 +123,7 @@ def _train(
     signals: StopSignals,
 ) -> None:
     wanted, encoder, material = settings.align, job.encoder, job.material
-    watch = Watch(settings, encoder, material, run.path / BEST)
+    watch = Watch(settings, encoder, material, run.path / BEST, steps)
     run.update(status="running", error=None)
     _count_gold(run, material, reporter)
     if "guards" not in run.record:

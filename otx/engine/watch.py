@@ -25,9 +25,14 @@ class Watch:
     """
 
     def __init__(
-        self, settings: Settings, encoder: Encoder, material: Material, folder: Path
+        self,
+        settings: Settings,
+        encoder: Encoder,
+        material: Material,
+        folder: Path,
+        steps: int,
     ) -> None:
-        self.wanted, self.encoder, self.folder = settings.align, encoder, folder
+        self.wanted, self.encoder, self.folder, self.steps = settings.align, encoder, folder, steps
         self.metric = settings.align.keep_best
         shared = self.metric != "aer"
         self.select = material.select, [] if shared else material.gold[::2]
@@ -39,9 +44,12 @@ class Watch:
         return self._measured(*self.report)
 
     def look(self, step: int) -> dict[str, float]:
-        """At the steps that are looked at: the guards on what is chosen by, as ``guards.NAME``; the best is kept."""
+        """At the steps that are looked at, and at the last: the guards on what is chosen by, as ``guards.NAME``.
+
+        The best encoder is kept.
+        """
         every = self.wanted.guard_every or (self.wanted.checkpoint_every if self.metric else 0)
-        if not every or step % every:
+        if not every or (step % every and step != self.steps):
             return {}
         numbers = self._measured(*self.select)
         if self.metric is not None:

@@ -89,3 +89,36 @@ def test_a_metric_that_cannot_be_measured_is_refused_before_training(
     assert align(*arguments, "--steps", "2", "--run", "r") == 2
     assert message in capfd.readouterr().err
     assert not Path("runs/r/metrics.jsonl").exists()
+
+
+def test_the_last_step_is_looked_at_however_few_there_are(align: Any) -> None:
+    assert align("--steps", "3", "--keep-best", "retrieval", "--run", "r") == 0
+    assert record("r")["best"]["step"] == 3
+    assert ["guards.retrieval" in row for row in rows("r")] == [False, False, True]
+
+
+def test_the_best_survives_a_stop(align: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best so far lies on disk: a run stopped behind it and resumed ends with the same encoder."""
+    import os
+    import signal
+
+    from otx.cli import run as otx
+    from otx.engine.job import AlignJob
+
+    wanted = ["--steps", "6", "--lr", "0.01", "--keep-best", "retrieval"]
+    wanted += ["--set", "align.guard_every=1"]
+    assert align(*wanted, "--run", "whole") == 0
+    loss, seen = AlignJob.loss, [0]
+
+    def stopping(self: AlignJob, batch: Any) -> Any:
+        seen[0] += 1
+        if seen[0] == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return loss(self, batch)
+
+    monkeypatch.setattr(AlignJob, "loss", stopping)
+    assert align(*wanted, "--run", "parts") == 5
+    assert otx(["align", "--resume", "parts", "--quiet"]) == 0
+    assert record("parts")["best"] == record("whole")["best"]
+    one, other = (load_file(f"runs/{n}/model/model.safetensors") for n in ("whole", "parts"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
