@@ -59,6 +59,8 @@ def align(
         job = AlignJob(settings, encoder, objective, material, beside)
         outline = _outlined(settings, encoder, material, reporter)
         options = options_in_force(settings, host.registry)
+        if beside.teacher is not None:
+            options["teacher"] = {"digest": beside.teacher.digest()}
         run = resume or begin(root, name, settings, encoder, digest, material, outline, options)
         signals.remedy = f"go on with: otx align --resume {run.name}"
         with run.lock():

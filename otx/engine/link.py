@@ -84,14 +84,21 @@ def link(
         done, line = _begun(outputs, key)
         if done:
             reporter.notice(f"going on after {done:,} pairs")
+        cut = 0
         for start in range(done, len(corpus), WINDOW):
             pairs = range(start, min(start + WINDOW, len(corpus)))
-            lines, found = linked(corpus, encoder, pairs, way, settings)
+            lines, found, lost = linked(corpus, encoder, pairs, way, settings)
+            cut += lost
             with signals.deferred():
                 line = _write(outputs, key, lines, found, line, pairs.stop)
             if signals.requested:
                 raise KeyboardInterrupt
             reporter.progress("link", pairs.stop, len(corpus), {})
+        if cut:
+            reporter.notice(
+                f"{cut:,} pairs were cut at {encoder.max_length} sub-words (align.max_length): "
+                "the words beyond have no links"
+            )
         for file in outputs.files:
             file.touch()
         outputs.state.unlink(missing_ok=True)
@@ -109,8 +116,8 @@ def one_corpus(spec: str, host: PluginHost, settings: Settings) -> Corpus:
 
 def linked(
     corpus: Corpus, encoder: Encoder, pairs: Sequence[int], way: WaySettings, settings: Settings
-) -> tuple[list[int], list[Found]]:
-    """The lines of ``pairs`` in the corpus's files, and the links of each."""
+) -> tuple[list[int], list[Found], int]:
+    """The lines of ``pairs`` in the corpus's files, the links of each, and how many lost words to the limit."""
     texts = [corpus[index] for index in pairs]
     sides = [
         encoder.tokenise([getattr(pair, side) for pair in texts], pretokenised=corpus.pretokenised)
@@ -128,7 +135,8 @@ def linked(
             own_links = find_links(x_words.float(), x_mask, y_words.float(), y_mask, way)
             for place, own in zip(batch, own_links, strict=True):
                 found[place] = own
-    return [pair.line for pair in texts], found
+    cut = sum(any(row.cut for row in rows) for rows in zip(*sides, strict=True))
+    return [pair.line for pair in texts], found, cut
 
 
 def _batches(sides: Sequence[Sequence[TokenRow]], tokens: int) -> Iterator[list[int]]:

@@ -415,3 +415,25 @@ def test_shares_of_the_gradient_are_told(align: Any, capfd: pytest.CaptureFixtur
     sent = [(row["sinkhorn.gradient"], row["mlm.gradient"]) for row in rows("r")]
     assert shares["mlm"] == pytest.approx(sum(m / (s + m) for s, m in sent) / 3)
     assert "shares of the gradient: sinkhorn" in capfd.readouterr().out
+
+
+def test_another_teacher_is_refused_on_resume(
+    align: Any,
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(tiny_model, "teacher")
+    stop_at(monkeypatch, {1})
+    wanted = ["--objective", "distill", "--steps", "3", "--set", "align.teacher=teacher"]
+    assert align(*wanted, "--run", "r") == 5
+    shutil.rmtree("teacher")
+    from transformers import AutoModelForMaskedLM
+
+    other = AutoModelForMaskedLM.from_pretrained(tiny_model)
+    with torch.no_grad():
+        next(other.parameters()).add_(0.1)
+    shutil.copytree(tiny_model, "teacher")
+    other.save_pretrained("teacher")
+    assert otx(["align", "--resume", "r", "--quiet"]) == 3
+    assert "[teacher] changed" in capfd.readouterr().err

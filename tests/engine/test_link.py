@@ -145,6 +145,12 @@ def test_links_of_a_run_are_those_of_its_encoder_and_train_the_next(
     assert otx([*common, "--model", str(tiny_model), *wanted]) == 0
 
 
+def test_what_was_cut_is_said(link: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    assert link("--output", "links", "--set", "align.max_length=6") == 0
+    assert "pairs were cut at 6 sub-words (align.max_length)" in capfd.readouterr().err
+    assert len(Path("links").read_text().splitlines()) == COUNT
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -92,6 +92,19 @@ def test_a_run_with_lora_leaves_a_plain_folder_and_resumes(
     assert 0 < record["trainable_parameters"] < sum(value.numel() for value in first.values()) / 10
 
 
+def test_the_best_of_a_run_with_lora_is_kept_and_merged(align: Any) -> None:
+    wanted = ["--steps", "4", "--set", "align.lora=4", "--lr", "0.01"]
+    every = ["--set", "align.guard_every=1", "--keep-best", "retrieval"]
+    assert align(*wanted, *every, "--run", "kept") == 0
+    best = json.loads(Path("runs/kept/run.json").read_text())["best"]["step"]
+    stored = load_file(f"runs/kept/best/step-{best:08d}/tensors.safetensors")
+    name = "roberta.encoder.layer.0.attention.self.query"
+    base = stored[f"encoder/{name}.base_layer.weight"]
+    a, b = (stored[f"encoder/{name}.lora_{side}.default.weight"] for side in "AB")
+    kept = load_file("runs/kept/model/model.safetensors")[f"{name}.weight"]
+    assert torch.allclose(kept, base + lora.SCALE * b @ a, atol=1e-6)
+
+
 def test_without_peft_the_way_out_is_named(
     encoder: HuggingFaceEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
