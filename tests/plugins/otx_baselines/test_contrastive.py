@@ -107,3 +107,18 @@ def test_impossible_options_are_refused(changes):
     with pytest.raises(SettingError) as refused:
         ContrastiveOptions(**changes)
     assert {refused.value.field} == set(changes)
+
+
+@pytest.mark.parametrize(("strength", "loop"), [("weak", _weak), ("strong", _strong)])
+def test_the_gradient_is_that_of_a_loop(strength, loop, word_of, double_pair, same_slope):
+    objective = _objective(strength=strength, temperature=0.3)
+    pair = double_pair(objective.needs, DIMENSION)
+
+    def twin(moved):
+        rows = moved.links.tolist()
+        source = [word_of(moved.source, row, s).tolist() for row, s, _ in rows]
+        pivot = [word_of(moved.pivot, row, t).tolist() for row, _, t in rows]
+        return loop(source, pivot, 0.3)
+
+    assert objective(pair).value.item() == pytest.approx(twin(pair), rel=1e-9)
+    same_slope(objective, pair, twin)

@@ -87,3 +87,19 @@ def test_parameters_that_have_not_moved_get_no_gradient():
 def test_it_keeps_the_contract(kind, reduction, special_tokens):
     changes = {"kind": kind, "reduction": reduction, "special_tokens": special_tokens}
     check_objective(lambda: _objective(**changes), dimension=DIMENSION)
+
+
+def test_the_gradient_is_that_of_a_loop(words_of, double_pair):
+    """Twice the difference over the words, at each word's last sub-word, and nothing elsewhere."""
+    objective = _objective()
+    pair = double_pair(objective.needs, DIMENSION)
+    objective(pair).value.backward()
+    then = words_of(pair.reference_pivot)
+    count = sum(map(len, then))
+    expected = torch.zeros_like(pair.pivot.tokens[-1])
+    for row, index in enumerate(pair.pivot.word_index.tolist()):
+        for word, before in enumerate(then[row]):
+            last = max(t for t, own in enumerate(index) if own == word)
+            now = pair.pivot.tokens[-1][row, last].detach()
+            expected[row, last] = 2 * (now - before) / count
+    assert torch.allclose(pair.pivot.tokens[-1].grad, expected)

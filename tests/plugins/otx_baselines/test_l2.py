@@ -73,3 +73,19 @@ def test_a_link_to_a_word_that_is_not_there_is_refused(link, complaint):
 @pytest.mark.parametrize("special_tokens", [False, True])
 def test_it_keeps_the_contract(special_tokens):
     check_objective(lambda: _objective(special_tokens=special_tokens), dimension=DIMENSION)
+
+
+def test_the_gradient_is_that_of_a_loop(word_of, double_pair, same_slope):
+    objective = _objective()
+    pair = double_pair(objective.needs, DIMENSION)
+    _links(pair)
+
+    def twin(moved):
+        gaps = [
+            word_of(moved.source, row, s) - word_of(moved.pivot, row, t)
+            for row, s, t in moved.links.tolist()
+        ]
+        return float(torch.stack(gaps).square().mean())
+
+    assert objective(pair).value.item() == pytest.approx(twin(pair), rel=1e-9)
+    same_slope(objective, pair, twin)

@@ -37,3 +37,11 @@ def test_nothing_masked_is_no_loss():
 
 def test_it_keeps_the_contract():
     check_objective(_objective, dimension=6)
+
+
+def test_the_gradient_is_the_probability_less_one_at_the_right_sub_word():
+    pair = random_pair(_objective().needs, 6)
+    _objective()(pair).value.backward()
+    expected = torch.softmax(pair.masked.logits.detach().double(), 1)
+    expected[torch.arange(9), pair.masked.labels] -= 1
+    assert torch.allclose(pair.masked.logits.grad.double(), expected / 9, atol=1e-7)

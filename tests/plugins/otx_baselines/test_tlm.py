@@ -38,3 +38,11 @@ def test_without_its_view_it_says_so():
     pair = random_pair(_objective().needs, 4)
     with pytest.raises(PluginError, match="no tlm view"):
         _objective()(EncodedPair(pair.source, pair.pivot))
+
+
+def test_the_gradient_is_the_probability_less_one_at_the_right_sub_word():
+    pair = random_pair(_objective().needs, 6)
+    _objective()(pair).value.backward()
+    expected = torch.softmax(pair.tlm.logits.detach().double(), 1)
+    expected[torch.arange(9), pair.tlm.labels] -= 1
+    assert torch.allclose(pair.tlm.logits.grad.double(), expected / 9, atol=1e-7)

@@ -89,3 +89,20 @@ def test_an_impossible_tau_is_refused():
     with pytest.raises(SettingError) as refused:
         UnbalancedOptions(tau=-1.0)
     assert refused.value.field == "tau"
+
+
+@pytest.mark.parametrize("debias", [False, True])
+def test_the_gradient_is_that_of_pots_value(debias, problems, pot_value, double_pair, same_slope):
+    objective = _objective(epsilon=0.3, tau=0.5, debias=debias, tolerance=1e-10)
+    pair = double_pair(objective.needs, DIMENSION, lengths=((3, 2), (2, 4)))
+
+    def twin(moved):
+        return np.mean(
+            [
+                pot_value(problem, cost="cosine", epsilon=0.3, debias=debias, tau=0.5)
+                for problem in problems(moved, objective.options)
+            ]
+        )
+
+    assert objective(pair).value.item() == pytest.approx(twin(pair), abs=1e-7)
+    same_slope(objective, pair, twin, step=1e-4, rel=1e-4)
