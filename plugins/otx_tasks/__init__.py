@@ -1,4 +1,4 @@
-"""The tasks that ship with otx: sentence retrieval, word alignment, XQuAD and XNLI."""
+"""The tasks that ship with otx: sentence retrieval, word alignment, XQuAD, XNLI, tags and entities."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def otx_register(registry: Registry) -> None:
-    """Register the four tasks."""
+    """Register the tasks."""
     registry.task(
         "retrieval",
         "otx_tasks.retrieval:RetrievalTask",
@@ -41,4 +41,18 @@ def otx_register(registry: Registry) -> None:
         "learn inference on English pairs, classify XNLI in each language",
         options.XnliOptions,
         info=infos.XNLI,
+    )
+    registry.task(
+        "pos",
+        "otx_tasks.pos:PosTask",
+        "learn part-of-speech tags on English treebanks, tag each language's words",
+        options.TaggingOptions,
+        info=infos.POS,
+    )
+    registry.task(
+        "ner",
+        "otx_tasks.ner:NerTask",
+        "learn named entities in English, find them in each language",
+        options.TaggingOptions,
+        info=infos.NER,
     )

@@ -18,7 +18,7 @@ class SpanHead(nn.Module):
 
     def __init__(self, dimension: int) -> None:
         super().__init__()
-        self.out = _linear(dimension, 2)
+        self.out = linear(dimension, 2)
 
     def forward(self, encoded: Encoded) -> Tensor:
         """``[B, T, 2]`` from the last layer's states."""
@@ -32,8 +32,8 @@ class FirstTokenHead(nn.Module):
     def __init__(self, dimension: int, classes: int, dropout: float = 0.1) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        self.dense = _linear(dimension, dimension)
-        self.out = _linear(dimension, classes)
+        self.dense = linear(dimension, dimension)
+        self.out = linear(dimension, classes)
 
     def forward(self, encoded: Encoded) -> Tensor:
         """``[B, C]`` from the last layer's states."""
@@ -56,7 +56,8 @@ class ReorderedHead(nn.Module):
         return logits[:, self.order]
 
 
-def _linear(inputs: int, outputs: int) -> nn.Linear:
+def linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear map as BERT begins one: weights of deviation .02, no bias."""
     layer = nn.Linear(inputs, outputs)
     nn.init.normal_(layer.weight, std=INITIAL_DEVIATION)
     nn.init.zeros_(layer.bias)

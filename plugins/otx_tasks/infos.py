@@ -56,3 +56,34 @@ XNLI = TaskInfo(
     metrics=(Metric("accuracy", _ratio("correct")),),
     licence="CC BY-NC 4.0 (XNLI); MultiNLI's own terms for training",
 )
+
+POS = TaskInfo(
+    name="pos",
+    version="1",
+    kind="transfer",
+    metrics=(Metric("accuracy", _ratio("correct")),),
+    licence="that of the treebanks given (UD PUD: CC BY-SA 3.0)",
+)
+
+
+def _share(part: str, *whole: str) -> Callable[[Mapping[str, Any]], Any]:
+    """``part`` over the mean of ``whole``, elementwise; 0 where there is nothing."""
+
+    def compute(sums: Mapping[str, Any]) -> Any:
+        total = sum(sums[name] for name in whole)
+        return len(whole) * sums[part] / (total + (total == 0))
+
+    return compute
+
+
+NER = TaskInfo(
+    name="ner",
+    version="1",
+    kind="transfer",
+    metrics=(
+        Metric("entity_f1", _share("right", "found", "gold")),
+        Metric("precision", _share("right", "found")),
+        Metric("recall", _share("right", "gold")),
+    ),
+    licence="that of the files given (WikiANN: none stated)",
+)

@@ -133,12 +133,47 @@ class XnliOptions:
         _check_training(self)
 
 
-def hyperparameters(options: XquadOptions | XnliOptions) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class TaggingOptions:
+    """Options of ``pos`` and ``ner``; the defaults are XTREME's (scripts/train_udpos.sh, train_panx.sh).
+
+    data: folder with ``test-XX.tsv`` (token, tab, tag; a blank line between sentences) or CoNLL-U files
+        ``XX_*-ud-test.conllu``, and ``train-en.tsv``; or with the folders that hold them.
+    train: English training file, instead of the one in ``data``.
+    train_limit: train on this many sentences only; the development part shrinks in proportion.
+    split: which part is tested on, ``test`` or ``dev``.
+    epochs: passes over the training sentences.
+    lr: peak learning rate.
+    batch: sentences in one optimiser step.
+    warmup: share of the steps with a rising learning rate.
+    weight_decay: AdamW's.
+    max_length: sub-words of a sentence, special tokens included; words beyond are not tagged.
+    """
+
+    data: str | None = None
+    train: str | None = None
+    train_limit: int | None = None
+    split: Literal["test", "dev"] = "test"
+    epochs: float = 10.0
+    lr: float = 2e-5
+    batch: int = 32
+    warmup: float = 0.0
+    weight_decay: float = 0.0
+    max_length: int = 128
+
+    def __post_init__(self) -> None:
+        _check_training(self)
+
+
+TransferOptions = XquadOptions | XnliOptions | TaggingOptions
+
+
+def hyperparameters(options: TransferOptions) -> dict[str, Any]:
     """Every option but the paths: what is left out is told by the content of the files."""
     return {name: value for name, value in asdict(options).items() if name not in ("data", "train")}
 
 
-def _check_training(options: XquadOptions | XnliOptions) -> None:
+def _check_training(options: TransferOptions) -> None:
     _positive(
         train_limit=options.train_limit,
         epochs=options.epochs,

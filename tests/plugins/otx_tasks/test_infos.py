@@ -6,11 +6,18 @@ from otx.registry import Registry
 from otx_tasks import infos
 
 
-def test_four_tasks_are_registered_and_can_be_loaded() -> None:
+def test_tasks_are_registered_and_can_be_loaded() -> None:
     registry = Registry("otx")
     otx_tasks.otx_register(registry)
     entries = registry.entries("task")
-    assert [entry.name for entry in entries] == ["retrieval", "word-alignment", "xnli", "xquad"]
+    assert [entry.name for entry in entries] == [
+        "ner",
+        "pos",
+        "retrieval",
+        "word-alignment",
+        "xnli",
+        "xquad",
+    ]
     for entry in entries:
         assert entry.options is not None
         made = entry.load()(entry.options())

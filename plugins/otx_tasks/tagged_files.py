@@ -1,0 +1,90 @@
+"""Sentences with a tag for each word: ``token<TAB>tag`` lines (XTREME, WikiANN) and CoNLL-U (treebanks)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from otx.errors import DataError
+from otx_tasks.files import plain_name, read_lines
+
+SPACE_INSIDE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A sentence: ``name`` is its own where the file gives it one, else ``line-N`` of its first word."""
+
+    name: str
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+def read_tagged(path: Path, known: Callable[[str], bool]) -> list[Tagged]:
+    """The sentences of a file, ``.conllu`` or ``token<TAB>tag``, plain or gz; blank lines end sentences.
+
+    Of CoNLL-U the UPOS column counts; ranges (3-4) and empty nodes (3.1) are no words. White space inside a word
+    becomes ``_``. Raises DataError, naming file and line, for a line without a tag and for a tag that is not ``known``.
+    """
+    rows = _conllu(path) if plain_name(path).endswith(".conllu") else _two_columns(path)
+    found: list[Tagged] = []
+    name = ""
+    words: list[str] = []
+    tags: list[str] = []
+    for line, row in rows:
+        if isinstance(row, str):
+            name = row
+        elif row is None:
+            if words:
+                found.append(Tagged(name, tuple(words), tuple(tags)))
+            name, words, tags = "", [], []
+        else:
+            word, tag = row
+            if not known(tag):
+                raise DataError(
+                    f"{path}:{line}: tag {tag!r} is not one of this task's",
+                    "XTREME's download has no test tags: use the labelled files",
+                )
+            name = name or f"line-{line}"
+            words.append(SPACE_INSIDE.sub("_", word))
+            tags.append(tag)
+    if not found:
+        raise DataError(f"{path}: no sentence", "is it token<TAB>tag or CoNLL-U?")
+    return found
+
+
+Row = tuple[str, str] | str | None
+"""A word and its tag, a sentence's name, or the end of a sentence."""
+
+
+def _two_columns(path: Path) -> Iterator[tuple[int, Row]]:
+    number = 0
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            yield number, None
+            continue
+        word, tab, tag = line.rpartition("\t")
+        if not tab or not word.strip() or not tag.strip():
+            raise DataError(f"{path}:{number}: no word and tag with a tab between")
+        yield number, (word.strip(), tag.strip())
+    yield number, None
+
+
+def _conllu(path: Path) -> Iterator[tuple[int, Row]]:
+    number = 0
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            yield number, None
+        elif line.startswith("#"):
+            key, _, value = line.lstrip("# ").partition("=")
+            if key.strip() == "sent_id":
+                yield number, value.strip()
+        else:
+            cells = line.split("\t")
+            if len(cells) != 10:
+                raise DataError(f"{path}:{number}: {len(cells)} columns, CoNLL-U has 10")
+            if cells[0].isdigit():
+                yield number, (cells[1], cells[3])
+    yield number, None
