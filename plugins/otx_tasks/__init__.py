@@ -56,3 +56,17 @@ def otx_register(registry: Registry) -> None:
         options.TaggingOptions,
         info=infos.NER,
     )
+    registry.task(
+        "mlqa",
+        "otx_tasks.mlqa:MlqaTask",
+        "learn span extraction on SQuAD v1.1, answer MLQA in each language",
+        options.MlqaOptions,
+        info=infos.MLQA,
+    )
+    registry.task(
+        "tydiqa-goldp",
+        "otx_tasks.tydiqa:TydiqaTask",
+        "learn span extraction on TyDi QA's English gold passages, answer the other languages",
+        options.TydiqaOptions,
+        info=infos.TYDIQA,
+    )

@@ -87,3 +87,19 @@ NER = TaskInfo(
     ),
     licence="that of the files given (WikiANN: none stated)",
 )
+
+MLQA = TaskInfo(
+    name="mlqa",
+    version="1",
+    kind="transfer",
+    metrics=(Metric("f1_mlqa", _ratio("f1")), Metric("em_mlqa", _ratio("exact"))),
+    licence="CC BY-SA 3.0 (MLQA); CC BY-SA 4.0 (SQuAD)",
+)
+
+TYDIQA = TaskInfo(
+    name="tydiqa-goldp",
+    version="1",
+    kind="transfer",
+    metrics=(Metric("f1_squad", _ratio("f1")), Metric("em_squad", _ratio("exact"))),
+    licence="Apache 2.0 (TyDi QA)",
+)

@@ -61,12 +61,12 @@ class WordAlignmentOptions:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class XquadOptions:
-    """Options of ``xquad``; the defaults are XTREME's (scripts/train_qa.sh).
+@dataclass(frozen=True)
+class SpanOptions:
+    """Options of tasks that answer with a span; the defaults are XTREME's (scripts/train_qa.sh).
 
-    data: folder with ``xquad.XX.json`` (or ``xquad/``) and ``train-v1.1.json`` (or ``squad-v1.1/``); plain or gz.
-    train: SQuAD v1.1 training file, instead of the one in ``data``.
+    data: folder with the test files and the training file, or with folders that hold them; plain or gz.
+    train: training file in the SQuAD v1.1 layout, instead of the one in ``data``.
     train_limit: train on this many questions only; the development part shrinks in proportion.
     epochs: passes over the training questions.
     lr: peak learning rate.
@@ -99,6 +99,35 @@ class XquadOptions:
             question_length=self.question_length,
             answer_length=self.answer_length,
         )
+
+
+@dataclass(frozen=True)
+class XquadOptions(SpanOptions):
+    """Options of ``xquad``.
+
+    data: folder with ``xquad.XX.json`` (or ``xquad/``) and ``train-v1.1.json`` (or ``squad-v1.1/``); plain or gz.
+    train: SQuAD v1.1 training file, instead of the one in ``data``.
+    """
+
+
+@dataclass(frozen=True)
+class MlqaOptions(SpanOptions):
+    """Options of ``mlqa``.
+
+    split: which part of MLQA is tested on, ``test`` or ``dev``.
+    """
+
+    split: Literal["test", "dev"] = "test"
+
+
+@dataclass(frozen=True)
+class TydiqaOptions(SpanOptions):
+    """Options of ``tydiqa-goldp``.
+
+    split: what is tested on: ``dev``, as XTREME does, or the ``train`` files of the languages that are not trained on.
+    """
+
+    split: Literal["dev", "train"] = "dev"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +194,7 @@ class TaggingOptions:
         _check_training(self)
 
 
-TransferOptions = XquadOptions | XnliOptions | TaggingOptions
+TransferOptions = SpanOptions | XnliOptions | TaggingOptions
 
 
 def hyperparameters(options: TransferOptions) -> dict[str, Any]:

@@ -2,213 +2,40 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
-from otx.contracts import Encoder
-from otx.errors import DataError
-from otx.types import Example, Loss, Problem, Score, TokenBatch
 from otx_tasks import infos
-from otx_tasks.carve import carve
-from otx_tasks.files import digest, existing, folder_of, plain_name
-from otx_tasks.heads import SpanHead
+from otx_tasks.files import plain_name
 from otx_tasks.hub import parquet_rows
-from otx_tasks.options import XquadOptions, hyperparameters
-from otx_tasks.overlap_floor import most_similar_clause
-from otx_tasks.padding import padded
-from otx_tasks.qa_scoring import best_scores
-from otx_tasks.spans import best_answers
-from otx_tasks.squad import UNLOCATED, Questions, locate_answers, read_squad
-from otx_tasks.squad_scoring import normalise
-from otx_tasks.windows import Lengths, Window, windows
+from otx_tasks.span_task import SpanTask
+from otx_tasks.squad import Questions, locate_answers
 
 HUB_LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
-HUB_TEST, HUB_TRAIN = "google/xquad", "rajpurkar/squad"
-SENTENCE_END = re.compile(r"(?<=[.!?\u3002\uff01\uff1f\u061f])\s*")
-TRAIN_FOLDERS = ("", "squad-v1.1", "squad")
-TEST_FOLDERS = ("", "xquad")
-WANTED_TEST = "give the folder of xquad.XX.json (or .json.gz) with --data"
-WANTED_TRAIN = "give train-v1.1.json (or .json.gz) with --train, or its folder with --data"
-
-SpanLabels = tuple[Tensor, Tensor]
-"""Start and end positions ``[B, 2]`` and the mask ``[B, T]``."""
+HUB_TEST = "google/xquad"
+TEST_FOLDERS = ("", "xquad", "qa/xquad")
 
 
-class XquadTask:
-    """Artetxe et al. 2020; fine-tuning and decoding as XTREME does it (Hu et al. 2020), scored by SQuAD v1.1 rules.
-
-    Answers that are not where their offset says are refused: never trained on, listed by ``problems``. In test sets
-    they still count as answers, because the scorer compares texts.
-    """
+class XquadTask(SpanTask):
+    """Artetxe et al. 2020, scored by SQuAD v1.1 rules."""
 
     info = infos.XQUAD
-    head_kind = "question-answering"
-    floor_names = ("n-gram",)
+    wanted = "give the folder of xquad.XX.json (or .json.gz) with --data"
 
-    def __init__(self, options: XquadOptions) -> None:
-        self.options = options
-        self._tests: dict[str, Questions] = {}
+    def hub_languages(self) -> Sequence[str]:
+        """XQuAD's twelve."""
+        return HUB_LANGUAGES
 
-    def languages(self) -> list[str]:
-        """The languages of the folder's files (or of XQuAD on the Hub), English first."""
-        found = HUB_LANGUAGES if self.options.data is None else tuple(self._test_files)
-        return sorted(found, key=lambda language: (language != self.info.source_language, language))
+    def hub_test(self, language: str) -> Questions:
+        """The test questions of a language from the Hub."""
+        rows = parquet_rows(HUB_TEST, f"xquad.{language}", "validation", self.wanted)
+        return locate_answers(rows, f"{HUB_TEST} xquad.{language}")
 
-    def examples(self, language: str) -> list[Example]:
-        """The questions of a language, with the fields that ``otx_tasks.squad`` names."""
-        return self._test(language).examples
+    def file_name(self, language: str) -> str:
+        """``xquad.XX.json``."""
+        return f"xquad.{language}.json"
 
-    def fingerprint(self, language: str) -> str:
-        """A hash of questions, contexts and answers."""
-        return digest(self.examples(language))
-
-    def training(self, seed: int) -> tuple[list[Example], list[Example]]:
-        """SQuAD questions with a located answer; 5 % of the articles are for development, the same for every seed.
-
-        Raises DataError if a paragraph of the English test set is among them (SQuAD's dev set holds all of XQuAD).
-        """
-        return self._training
-
-    def training_fingerprint(self) -> str:
-        """A hash of the training and development questions and of every option but the paths."""
-        return digest([*self._training[0], *self._training[1]], hyperparameters(self.options))
-
-    def problems(self) -> list[Problem]:
-        """Every refused answer in the files read so far."""
-        read = [*self._tests.values(), *([self._train] if "_train" in self.__dict__ else [])]
-        return [problem for questions in read for problem in questions.problems]
-
-    def sentences(self, language: str) -> list[str]:
-        """Every different question and sentence of a context."""
-        examples = self.examples(language)
-        contexts = {example.fields["context"] for example in examples}
-        found = {part for context in contexts for part in SENTENCE_END.split(context) if part}
-        return sorted(found | {example.fields["question"] for example in examples})
-
-    def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
-        """What a reader of the scores should know: answers whose offsets do not fit."""
-        count = len(self._test(language).problems)
-        return [f"{count} gold answers are not at their offsets"] if count else []
-
-    def head(self, dimension: int) -> nn.Module:
-        """One linear layer: start and end logits of each sub-word."""
-        return SpanHead(dimension)
-
-    def carried(self, head: nn.Module) -> nn.Module:
-        """A checkpoint's own span head, as it is."""
-        return head
-
-    def features(self, encoder: Encoder, examples: Sequence[Example]) -> list[Window]:
-        """Windows of at most ``max_length`` sub-words, or of the encoder's limit where that is lower."""
-        limits = Lengths(
-            window=min(self.options.max_length, encoder.max_length),
-            stride=self.options.stride,
-            question=self.options.question_length,
-        )
-        return windows(encoder, examples, limits)
-
-    def collate(
-        self, encoder: Encoder, features: Sequence[Window]
-    ) -> tuple[TokenBatch, SpanLabels | None]:
-        """The padded windows, and their positions with the mask; no labels if one has none."""
-        batch = padded(encoder, [(f.ids, f.types, f.special) for f in features])
-        labels = [feature.label for feature in features if feature.label is not None]
-        if len(labels) < len(features):
-            return batch, None
-        return batch, (torch.tensor(labels, device=batch.ids.device), batch.mask)
-
-    def loss(self, logits: Tensor, labels: SpanLabels) -> Loss:
-        """Mean over start and end, and over windows, of the cross-entropy over the real positions.
-
-        ``logits [B, T, 2]``. A window without the answer is to point at its first position.
-        """
-        positions, mask = labels
-        real = logits.float().masked_fill(~mask.unsqueeze(-1), -torch.inf)
-        start = functional.cross_entropy(real[..., 0], positions[:, 0])
-        end = functional.cross_entropy(real[..., 1], positions[:, 1])
-        return Loss((start + end) / 2, {"start": start.detach(), "end": end.detach()})
-
-    def decode(self, features: Sequence[Window], logits: Sequence[Tensor]) -> dict[str, str]:
-        """The answer to each question, cut out of its context."""
-        return best_answers(features, logits, self.options.answer_length)
-
-    def score(self, prediction: str, example: Example) -> Score:
-        """``exact`` and ``f1`` over the gold answers, and ``n`` = 1."""
-        exact, f1 = best_scores(prediction, example.fields["answers"], normalise)
-        return Score(example.id, example.cluster, {"exact": exact, "f1": f1, "n": 1.0})
-
-    def floors(self, language: str) -> dict[str, list[Score]]:
-        """``n-gram``: the clause that shares most character trigrams with the question."""
-        examples = self.examples(language)
-        guesses = [most_similar_clause(e.fields["question"], e.fields["context"]) for e in examples]
-        return {"n-gram": [self.score(g, e) for g, e in zip(guesses, examples, strict=True)]}
-
-    @cached_property
-    def _test_files(self) -> dict[str, Path]:
-        if self.options.data is None:
-            return {}
-        folder = folder_of(self.options.data)
+    def test_files(self, folder: Path) -> dict[str, Path]:
+        """``xquad.XX.json`` in the folder, ``xquad/`` or ``qa/xquad/``."""
         paths = [p for name in TEST_FOLDERS for p in sorted((folder / name).glob("xquad.*.json*"))]
-        found = {plain_name(path).split(".")[1]: path for path in reversed(paths)}
-        if not found:
-            raise DataError(f"{folder}: no xquad.XX.json", WANTED_TEST)
-        return found
-
-    def _test(self, language: str) -> Questions:
-        if language not in self._tests:
-            questions = self._read_test(language)
-            unlabelled = [e.id for e in questions.examples if not e.fields["answers"]]
-            if unlabelled:
-                raise DataError(
-                    f"xquad {language}: {len(unlabelled)} questions have no answers, the first is {unlabelled[0]}",
-                    "scoring needs the labelled files",
-                )
-            self._tests[language] = questions
-        return self._tests[language]
-
-    def _read_test(self, language: str) -> Questions:
-        if self.options.data is None:
-            rows = parquet_rows(HUB_TEST, f"xquad.{language}", "validation", WANTED_TEST)
-            return locate_answers(rows, f"{HUB_TEST} xquad.{language}")
-        if language not in self._test_files:
-            raise DataError(f"{self.options.data}: no xquad.{language}.json", WANTED_TEST)
-        return read_squad(self._test_files[language])
-
-    @cached_property
-    def _train(self) -> Questions:
-        if self.options.train is not None:
-            return read_squad(Path(self.options.train).expanduser())
-        if self.options.data is None:
-            rows = parquet_rows(HUB_TRAIN, "plain_text", "train", WANTED_TRAIN)
-            return locate_answers(rows, HUB_TRAIN)
-        folder = folder_of(self.options.data)
-        for name in TRAIN_FOLDERS:
-            if path := existing(folder / name / "train-v1.1.json"):
-                return read_squad(path)
-        raise DataError(f"{folder}: no train-v1.1.json", WANTED_TRAIN)
-
-    @cached_property
-    def _training(self) -> tuple[list[Example], list[Example]]:
-        located = [e for e in self._train.examples if {*e.fields["starts"]} - {UNLOCATED}]
-        self._refuse_leak(located)
-        return carve(
-            located, lambda example: str(example.fields["article"]), self.options.train_limit
-        )
-
-    def _refuse_leak(self, examples: Sequence[Example]) -> None:
-        source = self.info.source_language
-        if source not in self.languages():
-            return
-        tested = {example.fields["context"] for example in self.examples(source)}
-        leaked = [example.id for example in examples if example.fields["context"] in tested]
-        if leaked:
-            raise DataError(
-                f"{len(leaked)} training questions are on paragraphs of XQuAD, the first is {leaked[0]}",
-                "train on SQuAD v1.1 train; XQuAD is a part of SQuAD v1.1 dev",
-            )
+        return {plain_name(path).split(".")[1]: path for path in reversed(paths)}

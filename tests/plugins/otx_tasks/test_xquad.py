@@ -98,7 +98,7 @@ def test_training_on_xquads_paragraphs_is_refused(
         "B": {"c": [("3", "?", [("c", 0)])]},
     }
     train = write("dev-v1.1.json", squad_json(leak))
-    with pytest.raises(DataError, match="1 training questions are on paragraphs of XQuAD"):
+    with pytest.raises(DataError, match="1 training questions are on paragraphs of xquad"):
         task(folder, train=str(train)).training(1)
 
 
@@ -198,5 +198,5 @@ def test_real_training_file(shared_data: Path) -> None:
 def test_squads_own_development_set_is_refused(shared_data: Path) -> None:
     squad = shared_data / "qa" / "squad-v1.1" / "dev-v1.1.json.gz"
     xquad = XquadTask(XquadOptions(data=str(shared_data / "qa"), train=str(squad)))
-    with pytest.raises(DataError, match="training questions are on paragraphs of XQuAD"):
+    with pytest.raises(DataError, match="training questions are on paragraphs of xquad"):
         xquad.training(1)
