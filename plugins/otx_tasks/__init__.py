@@ -70,3 +70,17 @@ def otx_register(registry: Registry) -> None:
         options.TydiqaOptions,
         info=infos.TYDIQA,
     )
+    registry.task(
+        "classification",
+        "otx_tasks.classification:ClassificationTask",
+        "learn the classes of any English texts or pairs, classify each language's",
+        options.ClassificationOptions,
+        info=infos.CLASSIFICATION,
+    )
+    registry.task(
+        "paws-x",
+        "otx_tasks.classification:PawsxTask",
+        "learn paraphrase on English pairs, tell it in each language",
+        options.ClassificationOptions,
+        info=infos.PAWSX,
+    )

@@ -103,3 +103,19 @@ TYDIQA = TaskInfo(
     metrics=(Metric("f1_squad", _ratio("f1")), Metric("em_squad", _ratio("exact"))),
     licence="Apache 2.0 (TyDi QA)",
 )
+
+CLASSIFICATION = TaskInfo(
+    name="classification",
+    version="1",
+    kind="transfer",
+    metrics=(Metric("accuracy", _ratio("correct")),),
+    licence="that of the files given",
+)
+
+PAWSX = TaskInfo(
+    name="paws-x",
+    version="1",
+    kind="transfer",
+    metrics=(Metric("accuracy", _ratio("correct")),),
+    licence="free to use for any purpose (PAWS-X)",
+)

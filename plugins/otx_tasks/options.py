@@ -194,7 +194,38 @@ class TaggingOptions:
         _check_training(self)
 
 
-TransferOptions = SpanOptions | XnliOptions | TaggingOptions
+@dataclass(frozen=True, slots=True)
+class ClassificationOptions:
+    """Options of ``classification`` and ``paws-x``; the defaults are XTREME's (scripts/train_pawsx.sh).
+
+    data: folder with ``test-XX.tsv`` and ``train-en.tsv``: a text or two and a class, with a header or without.
+    train: English training file, instead of the one in ``data``.
+    train_limit: train on this many rows only; the development part shrinks in proportion.
+    split: which files are tested on, ``test`` or ``dev``.
+    epochs: passes over the training rows.
+    lr: peak learning rate.
+    batch: rows in one optimiser step.
+    warmup: share of the steps with a rising learning rate.
+    weight_decay: AdamW's.
+    max_length: sub-words of a row, special tokens included; the longer text is cut first.
+    """
+
+    data: str | None = None
+    train: str | None = None
+    train_limit: int | None = None
+    split: Literal["test", "dev"] = "test"
+    epochs: float = 5.0
+    lr: float = 2e-5
+    batch: int = 32
+    warmup: float = 0.0
+    weight_decay: float = 0.0
+    max_length: int = 128
+
+    def __post_init__(self) -> None:
+        _check_training(self)
+
+
+TransferOptions = SpanOptions | XnliOptions | TaggingOptions | ClassificationOptions
 
 
 def hyperparameters(options: TransferOptions) -> dict[str, Any]:

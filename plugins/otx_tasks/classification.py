@@ -1,0 +1,174 @@
+"""Any labelled text, one file a language: learnt in one, classified in each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+from otx.errors import DataError
+from otx.types import Example, Problem
+from otx_tasks import infos
+from otx_tasks.carve import carve
+from otx_tasks.classifier import Classifier
+from otx_tasks.files import digest, existing, folder_of, plain_name
+from otx_tasks.labelled_files import Labelled, read_labelled
+from otx_tasks.options import ClassificationOptions, hyperparameters
+
+
+class ClassificationTask(Classifier):
+    """Classes are those of the English training file. Row n of every language's test file is example n.
+
+    Where a language has English's classes row by row, its rows are taken for translations of English's and share their
+    clusters; otherwise each row is a cluster of its language alone.
+    """
+
+    info = infos.CLASSIFICATION
+    folders: ClassVar[tuple[str, ...]] = ("", "classification")
+    options: ClassificationOptions
+
+    def __init__(self, options: ClassificationOptions) -> None:
+        super().__init__(options)
+        self._examples: dict[str, list[Example]] = {}
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The training file's classes, sorted."""
+        return self._classes
+
+    def texts(self, example: Example) -> tuple[str, ...]:
+        """The text, or both."""
+        return tuple(example.fields["texts"])
+
+    def languages(self) -> list[str]:
+        """The languages there are test files for, English first."""
+        return sorted(self._files, key=lambda language: (language != "en", language))
+
+    def examples(self, language: str) -> list[Example]:
+        """The rows of a language, with fields ``texts`` and ``label``.
+
+        Raises DataError for a class that was never trained on.
+        """
+        if language not in self._files:
+            raise DataError(
+                f"{self.info.name}: no {self.options.split} file in {language}",
+                f"there are {', '.join(self.languages())}",
+            )
+        if language not in self._examples:
+            path = self._files[language]
+            rows = read_labelled(path)
+            for row in rows:
+                if row.label not in self.classes:
+                    raise DataError(
+                        f"{path}:{row.line}: class {row.label!r} is not in the training file, "
+                        f"which has {', '.join(self.classes)}",
+                        "are these placeholders? use the labelled files",
+                    )
+            own = "" if self._is_parallel(language, rows) else f"{language}:"
+            self._examples[language] = [
+                Example(f"row-{n}", f"{own}row-{n}", _fields(row))
+                for n, row in enumerate(rows, start=1)
+            ]
+        return self._examples[language]
+
+    def fingerprint(self, language: str) -> str:
+        """A hash of texts and classes."""
+        return digest(self.examples(language))
+
+    def sentences(self, language: str) -> list[str]:
+        """Every different text."""
+        return sorted({text for own in self.examples(language) for text in own.fields["texts"]})
+
+    def problems(self) -> list[Problem]:
+        """None: a file is read whole or not at all."""
+        return []
+
+    def training(self, seed: int) -> tuple[list[Example], list[Example]]:
+        """English rows; those of 5 % of the first texts are for development, the same for every seed.
+
+        Raises DataError if an English test row is among them.
+        """
+        return self._training
+
+    def training_fingerprint(self) -> str:
+        """A hash of the training and development rows and of every option but the paths."""
+        return digest([*self._training[0], *self._training[1]], hyperparameters(self.options))
+
+    def _is_parallel(self, language: str, rows: Sequence[Labelled]) -> bool:
+        if language == "en" or "en" not in self._files:
+            return True
+        english = [example.fields["label"] for example in self.examples("en")]
+        return [row.label for row in rows] == english
+
+    @cached_property
+    def _classes(self) -> list[str]:
+        return sorted({row.label for row in self._rows})
+
+    @cached_property
+    def _rows(self) -> list[Labelled]:
+        return read_labelled(self._train_file())
+
+    @cached_property
+    def _training(self) -> tuple[list[Example], list[Example]]:
+        if len(self.classes) < 2:
+            raise DataError(
+                f"{self._train_file()}: every row has the class {self.classes[0]}",
+                "two classes are needed to tell apart",
+            )
+        examples = [Example(f"row-{r.line}", r.texts[0], _fields(r)) for r in self._rows]
+        if "en" in self._files:
+            tested = {self.texts(example) for example in self.examples("en")}
+            leaked = [example.id for example in examples if self.texts(example) in tested]
+            if leaked:
+                raise DataError(
+                    f"{len(leaked)} training rows are in the English {self.options.split} set, "
+                    f"the first is {leaked[0]}",
+                    "train on other rows",
+                )
+        return carve(examples, lambda example: example.cluster, self.options.train_limit)
+
+    @cached_property
+    def _files(self) -> dict[str, Path]:
+        if self.options.data is None:
+            raise DataError(f"{self.info.name} needs files", "give their folder with --data")
+        folder = folder_of(self.options.data)
+        pattern = re.compile(rf"{self.options.split}-([a-z]{{2,3}})\.tsv")
+        for place in (folder / name for name in self.folders):
+            files = sorted(place.iterdir(), reverse=True) if place.is_dir() else []
+            matches = ((pattern.fullmatch(plain_name(path)), path) for path in files)
+            found = {match[1]: path for match, path in matches if match}
+            if found:
+                return found
+        raise DataError(
+            f"{folder}: no {self.options.split}-XX.tsv",
+            "give the folder of these files with --data, plain or gz",
+        )
+
+    def _train_file(self) -> Path:
+        if self.options.train is not None:
+            return Path(self.options.train).expanduser()
+        folder = folder_of(self.options.data or "")
+        for name in self.folders:
+            if path := existing(folder / name / "train-en.tsv"):
+                return path
+        raise DataError(
+            f"{folder}: no English training file",
+            "give a table of texts and classes with --train, or train-en.tsv in --data",
+        )
+
+
+class PawsxTask(ClassificationTask):
+    """PAWS-X (Yang et al. 2019): whether two sentences that share their words say the same; 1 = they do.
+
+    The development sets are translations of one another: whoever trains on one of them and tests on another has seen
+    the answers, which only the English set is checked for.
+    """
+
+    info = infos.PAWSX
+    folders = ("pawsx", "nli/pawsx", "paws-x", "")
+
+
+def _fields(row: Labelled) -> dict[str, object]:
+    return {"texts": list(row.texts), "label": row.label}

@@ -1,0 +1,60 @@
+"""Tables of texts with a class each: one text or two, with a header or without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from otx.errors import DataError
+from otx_tasks.files import read_lines
+
+FIRST = ("sentence1", "text", "sentence", "premise")
+SECOND = ("sentence2", "hypothesis")
+LABEL = ("label", "gold_label")
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """One row; ``line`` counts from 1 in the file."""
+
+    line: int
+    texts: tuple[str, ...]
+    label: str
+
+
+def read_labelled(path: Path) -> list[Labelled]:
+    """Tab-separated rows, plain or gz: by their header (``sentence1``, ``sentence2``, ``label``; ``text``, ``label``),
+    or without one a text or two and then the class.
+
+    Raises DataError, naming file and line, for a row of another width, an empty text or class, and a file without rows.
+    """
+    lines = read_lines(path)
+    header = lines[0].split("\t") if lines else []
+    headed = bool({*header} & {*LABEL} and {*header} & {*FIRST})
+    width = len(header)
+    if not headed and width not in (2, 3):
+        raise DataError(
+            f"{path}:1: {width} columns",
+            "wanted: a text or two and a class, or a header with sentence1 and label",
+        )
+    places = _places(header) if headed else [*range(width)]
+    rows = []
+    for number, line in enumerate(lines[headed:], start=1 + headed):
+        cells = line.split("\t")
+        if len(cells) != width:
+            raise DataError(f"{path}:{number}: {len(cells)} columns instead of {width}")
+        *texts, label = (cells[place].strip() for place in places)
+        if not all(texts) or not label:
+            raise DataError(f"{path}:{number}: a text or the class is empty")
+        rows.append(Labelled(number, tuple(texts), label))
+    if not rows:
+        raise DataError(f"{path}: no rows")
+    return rows
+
+
+def _places(header: list[str]) -> list[int]:
+    """Where the texts and then the class are."""
+    found = []
+    for names in (FIRST, SECOND, LABEL):
+        found += [header.index(name) for name in names if name in header][:1]
+    return found
