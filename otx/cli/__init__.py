@@ -15,7 +15,18 @@ from otx.cli.output import hush, screen
 from otx.errors import OTXError
 from otx.plugins import ONLY
 
-COMMANDS = ("align", "eval", "compare", "link", "corpus", "list", "plugins", "config", "doctor")
+COMMANDS = (
+    "align",
+    "eval",
+    "compare",
+    "link",
+    "plan",
+    "corpus",
+    "list",
+    "plugins",
+    "config",
+    "doctor",
+)
 """The modules of this package that hold commands, in the order of the help; each has ``register(app)``."""
 
 ANYWHERE = ("--no-plugins", "--debug", "--quiet")
