@@ -21,6 +21,7 @@ COMMANDS = (
     "compare",
     "link",
     "plan",
+    "show",
     "corpus",
     "list",
     "plugins",

@@ -1,0 +1,128 @@
+"""`otx show`: everything that a run's folder knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from otx.cli.complete import runs
+from otx.cli.guards import guard_lines
+from otx.cli.output import columns, screen
+from otx.config import load_settings
+
+if TYPE_CHECKING:
+    from otx.runs.results import EvalUnit
+
+Rows = list[tuple[str, str]]
+DEFAULT = "default"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("show")(show)
+
+
+def show(
+    run: Annotated[str, typer.Argument(help="A run's name.", autocompletion=runs)],
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="Any key of otx.toml: table.key=value.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the whole record as JSON.")] = False,
+) -> None:
+    """Print what a run was made of, what it did, and every result that lies with it."""
+    from otx.runs.folder import RunFolder
+    from otx.runs.results import read_units
+
+    found = RunFolder.open(Path(load_settings(sets=sets or []).runs.folder), run)
+    units = read_units(found)
+    if json:
+        import dataclasses
+
+        results = [dataclasses.asdict(unit) for unit in units]
+        return screen.json({**found.record, "results": results})
+    record = found.record
+    rows = [("run", f"{found.name}, {record['status']}"), ("folder", str(found.path))]
+    rows += [("created", record["created"][:19].replace("T", " ") + " UTC")]
+    if record["kind"] == "align":
+        rows += _made_of(record)
+    screen.result(columns(rows))
+    if "after" in record.get("guards", {}):
+        screen.result("\n" + "\n".join(guard_lines(record["guards"])))
+        for line in record.get("verdict", []):
+            screen.result(f"! {line}")
+    if units:
+        screen.result("\n" + columns(_results(units)))
+
+
+def _made_of(record: Mapping[str, Any]) -> Rows:
+    """What an alignment was made of; of its settings, those that were given."""
+    terms = " + ".join(f"{amount}*{name}" for name, amount in record.get("terms", {}).items())
+    rows = [
+        ("model", f"{record['model']} ({record['model_digest_before'][:12]})"),
+        ("objective", terms or ", ".join(record.get("objectives", []))),
+        ("seed", str(record.get("alignment_seed", "-"))),
+    ]
+    if record.get("error"):
+        rows.append(("error", record["error"]))
+    for corpus in record.get("corpora", []):
+        rows.append(
+            (
+                f"{corpus['source']}-{corpus['pivot']}",
+                f"{corpus['name']}: {corpus['pairs']:,} pairs, {corpus['held_out']:,} held out, "
+                f"{sum(corpus['filtered'].values()):,} filtered, {corpus['refused']:,} refused",
+            )
+        )
+    rows += _training(record)
+    settings, origins = record.get("settings", {}), record.get("origins", {})
+    for key, origin in sorted(origins.items()):
+        section, _, name = key.partition(".")
+        if origin != DEFAULT:
+            rows.append((key, f"{_plain(settings[section][name])}  ({origin})"))
+    versions = record.get("versions", {})
+    rows.append(("versions", ", ".join(f"{name} {value}" for name, value in versions.items())))
+    return rows
+
+
+def _training(record: Mapping[str, Any]) -> Rows:
+    rows = []
+    if "steps" in record:
+        rows.append(
+            (
+                "steps",
+                f"{record['steps']:,} at a peak rate of {record['lr']:g}, {record['precision']}, "
+                f"{record['trainable_parameters']:,} parameters",
+            )
+        )
+    if record.get("loss"):
+        rows.append(("loss", f"{record['loss']['first']:.4g} -> {record['loss']['last']:.4g}"))
+    if record.get("best"):
+        best = record["best"]
+        rows.append(("kept", f"step {best['step']:,}: {best['metric']} {best['value']:.3f}"))
+    shares = record.get("gradient_shares") or {}
+    if len(shares) > 1:
+        told = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+        rows.append(("gradient", told))
+    if record.get("problems"):
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in record["problems"].items())
+        rows.append(("problems", f"{kinds} (problems.jsonl)"))
+    return rows
+
+
+def _results(units: Sequence[EvalUnit]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("TASK", "LANGUAGE", "SEED", "N", "METRICS")]
+    for unit in sorted(units, key=lambda own: (own.task, own.language, own.head_seed or 0)):
+        numbers = "  ".join(f"{name} {100 * value:.1f}" for name, value in unit.metrics.items())
+        seed = f"({unit.floor})" if unit.floor else str(unit.head_seed or "-")
+        hits = unit.contamination.get("hits", 0)
+        warned = (
+            f"  ! {hits} of {unit.contamination['size']} texts are in the bitext" if hits else ""
+        )
+        rows.append((unit.task, unit.language, seed, str(unit.count), numbers + warned))
+    return rows
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
