@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-COLUMNS = "objective | lr | pairs/s | MB | share | retrieval | AER en-es | AER zh-en | random cosine | rank"
+COLUMNS = "objective | lr | pairs/s | MB | time | gradient | retrieval | AER en-es | AER zh-en | random cosine | rank"
 CELLS = (
     ("retrieval", 100, ".1f"),
     ("aer.enes", 1, ".3f"),
@@ -27,9 +27,11 @@ def shown(folder: Path, names: list[str], rates: Sequence[float]) -> str:
             best[row["name"]] = row
     untouched = json.loads((folder / "untouched.json").read_text())
     lines = [f"| {COLUMNS} |", "|---|" + "---:|" * COLUMNS.count("|")]
-    lines.append(_line("untouched", untouched, {}))
+    lines.append(_line("untouched", untouched, {}, None))
     ordered = sorted(best, key=lambda name: -best[name]["retrieval"])
-    lines += [_line(name, best[name], timed.get(name, {})) for name in ordered]
+    for name in ordered:
+        own = _own_gradient(folder, name, best[name]["rate"])
+        lines.append(_line(name, best[name], timed.get(name, {}), own))
     missing = [name for name in names if name not in best]
     if missing:
         lines += ["", f"Not aligned: {', '.join(missing)}."]
@@ -42,17 +44,22 @@ def _all(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(file.read_text()) for file in sorted(folder.glob("*"))]
 
 
-def _line(name: str, row: dict[str, Any], time: dict[str, Any]) -> str:
-    rate = f"{row['rate']:g}" if "rate" in row else "-"
-    costs = [
-        f"{time[key] * factor:{form}}" if key in time else "-"
-        for key, factor, form in (
-            ("rate", 1, ".0f"),
-            ("megabytes", 1, ".0f"),
-            ("share", 100, ".0f"),
-        )
+def _own_gradient(folder: Path, name: str, rate: float) -> float | None:
+    """The objective's share of the gradient's norm, the rest being the ``keep-close`` beside it; None alone."""
+    run = folder / "runs" / f"{name.replace(' ', '-')}-{rate:g}" / "run.json"
+    shares = json.loads(run.read_text())["gradient_shares"] if run.exists() else {}
+    own = "sinkhorn" if name == "wrong pairs" else name
+    return shares.get(own) if len(shares) > 1 else None
+
+
+def _line(name: str, row: dict[str, Any], time: dict[str, Any], own: float | None) -> str:
+    """A row of the table; ``own``: the objective's share of the gradient."""
+    shown = [
+        (f"{row['rate']:g}" if "rate" in row else None),
+        (f"{time['rate']:.0f}" if time else None),
+        (f"{time['megabytes']:.0f}" if time else None),
+        (f"{time['share']:.0%}" if time else None),
+        (f"{own:.0%}" if own is not None else None),
     ]
-    if "share" in time:
-        costs[2] += " %"
     cells = [f"{row[key] * factor:{form}}" for key, factor, form in CELLS]
-    return "| " + " | ".join([name, rate, *costs, *cells]) + " |"
+    return "| " + " | ".join([name, *(text or "-" for text in shown), *cells]) + " |"
