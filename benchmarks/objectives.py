@@ -4,6 +4,8 @@
     python -m benchmarks.objectives time ../shared/data runs/objectives [NAME ...]    # on a quiet machine
     python -m benchmarks.objectives table ../shared/data runs/objectives > table.md
 
+A name may have a weight, `10*sinkhorn`, for how it does against the 0.1*keep-close beside it.
+
 Each objective is aligned at three learning rates, everything else as otx sets it; the rate is chosen by retrieval on
 one half of the held-out pairs, all that is reported is of the other half and of gold word links. The controls: `mlm`,
 the same text without its pairing, and `wrong pairs`, sinkhorn with every sentence beside another's translation.
@@ -22,7 +24,7 @@ from typing import Any
 
 from benchmarks.alignment import text
 from benchmarks.alignment.measured import measure
-from benchmarks.alignment.shown import shown
+from benchmarks.alignment.shown import shown, slug
 from otx.config import load_settings
 from otx.plugins import host
 
@@ -51,7 +53,7 @@ def wanted(name: str, folder: Path) -> dict[str, Any]:
 
 def align(name: str, rate: float, folder: Path, data: Path) -> None:
     """Align one system at one rate and keep what was measured, unless that is there."""
-    run = f"{name.replace(' ', '-')}-{rate:g}"
+    run = f"{slug(name)}-{rate:g}"
     kept = folder / "measured" / f"{run}.json"
     if kept.exists():
         return
@@ -84,7 +86,7 @@ def take_time(name: str, folder: Path, steps: int) -> None:
         return
     threads = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))
     numbers = json.loads(done.stdout) | {"name": name, "threads": threads}
-    kept = folder / "timed" / f"{name.replace(' ', '-')}.json"
+    kept = folder / "timed" / f"{slug(name)}.json"
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(numbers))
     print(name, numbers, flush=True)

@@ -40,15 +40,20 @@ def shown(folder: Path, names: list[str], rates: Sequence[float]) -> str:
     return "\n".join(lines)
 
 
+def slug(name: str) -> str:
+    """A system's name as part of a file's."""
+    return name.replace(" ", "-").replace("*", "x")
+
+
 def _all(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(file.read_text()) for file in sorted(folder.glob("*"))]
 
 
 def _own_gradient(folder: Path, name: str, rate: float) -> float | None:
     """The objective's share of the gradient's norm, the rest being the ``keep-close`` beside it; None alone."""
-    run = folder / "runs" / f"{name.replace(' ', '-')}-{rate:g}" / "run.json"
+    run = folder / "runs" / f"{slug(name)}-{rate:g}" / "run.json"
     shares = json.loads(run.read_text())["gradient_shares"] if run.exists() else {}
-    own = "sinkhorn" if name == "wrong pairs" else name
+    own = "sinkhorn" if name == "wrong pairs" else name.rpartition("*")[2]
     return shares.get(own) if len(shares) > 1 else None
 
 
