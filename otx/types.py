@@ -226,7 +226,8 @@ class Metric:
 class TaskInfo:
     """What a task is: its first metric is the one that tables show and comparisons test.
 
-    ``version`` changes whenever a number could. ``source_language`` is what a transfer task is trained in.
+    ``version`` changes whenever a number could. ``source_language`` is what a transfer task is trained in. ``suites``:
+    names that stand for several tasks, with this one's place among them (``otx eval xtreme``).
     """
 
     name: str
@@ -235,6 +236,7 @@ class TaskInfo:
     metrics: tuple[Metric, ...]
     licence: str
     source_language: str = "en"
+    suites: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ from otx.cli.output import columns, screen
 from otx.cli.progress import reporter
 from otx.cli.project import open_project
 from otx.config import load_settings
-from otx.errors import UsageError
+from otx.errors import DataError, UsageError
 from otx.options import field_types
 
 if TYPE_CHECKING:
-    from otx.registry import Entry
+    from otx.config import Settings
+    from otx.registry import Entry, Registry
     from otx.runs.folder import RunFolder
     from otx.runs.results import EvalUnit
 
@@ -29,7 +30,8 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     task: Annotated[
-        list[str], typer.Argument(help="Tasks; see otx list tasks.", autocompletion=tasks)
+        list[str],
+        typer.Argument(help="Tasks or suites (xtreme, paper, probes).", autocompletion=tasks),
     ],
     run: Annotated[
         list[str] | None,
@@ -75,10 +77,14 @@ def evaluate(
         "index_base": index_base,
     }
     settings, host = open_project(flags, sets or [])
+    asked, task = task, _named(task, host.registry)
     entries = [host.registry.find("task", name) for name in task]
     settings = load_settings(flags=flags | _options_of(entries, wanted), sets=sets or [])
     for entry in entries:
         settings.options_for(entry)
+    if asked != task:
+        entries = _with_files(entries, settings, asked)
+        task = [entry.name for entry in entries]
     from pathlib import Path
 
     from otx.runs.folder import RunFolder
@@ -95,6 +101,44 @@ def evaluate(
     if json:
         return screen.json([{"run": at.name, **dataclasses.asdict(unit)} for at, unit in found])
     screen.result(_table(found))
+
+
+def _named(names: Sequence[str], registry: Registry) -> list[str]:
+    """The tasks of these names, each suite in its own order; the registry refuses a name that is neither."""
+    found: list[str] = []
+    for name in names:
+        places = {
+            entry.name: entry.info.suites[name]
+            for entry in registry.entries("task")
+            if entry.info is not None and name in entry.info.suites
+        }
+        found += sorted(places, key=lambda own: places[own]) or [name]
+    return list(dict.fromkeys(found))
+
+
+def _with_files(entries: Sequence[Entry], settings: Settings, asked: Sequence[str]) -> list[Entry]:
+    """The tasks that can be run; of a suite, one without its files is passed over and said.
+
+    Raises DataError for a task that was asked for by its own name, and where nothing is left.
+    """
+    left = []
+    for entry in entries:
+        task = entry.load()(settings.options_for(entry))
+        try:
+            task.languages()
+            if task.info.kind == "transfer":
+                task.training(1)
+        except DataError as error:
+            if entry.name in asked:
+                raise
+            screen.warn(f"passed over {entry.name}: {error.message}")
+        else:
+            left.append(entry)
+    if not left:
+        raise DataError(
+            f"{', '.join(asked)}: none of its tasks has its files", "give their folder with --data"
+        )
+    return left
 
 
 def _options_of(entries: Sequence[Entry], wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ RETRIEVAL = TaskInfo(
         Metric("csls_from_pivot", _ratio("csls_from_pivot")),
     ),
     licence="that of the files given (Tatoeba: CC BY 2.0 FR; NTREX: CC BY-SA 4.0)",
+    suites={"xtreme": 9, "probes": 1},
 )
 
 WORD_ALIGNMENT = TaskInfo(
@@ -39,6 +40,7 @@ WORD_ALIGNMENT = TaskInfo(
     kind="probe",
     metrics=tuple(ALIGNMENT_METRICS),
     licence="that of the files given",
+    suites={"probes": 2},
 )
 
 XQUAD = TaskInfo(
@@ -47,6 +49,7 @@ XQUAD = TaskInfo(
     kind="transfer",
     metrics=(Metric("f1_squad", _ratio("f1")), Metric("em_squad", _ratio("exact"))),
     licence="CC BY-SA 4.0 (SQuAD, XQuAD)",
+    suites={"xtreme": 5, "paper": 2},
 )
 
 XNLI = TaskInfo(
@@ -55,6 +58,7 @@ XNLI = TaskInfo(
     kind="transfer",
     metrics=(Metric("accuracy", _ratio("correct")),),
     licence="CC BY-NC 4.0 (XNLI); MultiNLI's own terms for training",
+    suites={"xtreme": 1, "paper": 1},
 )
 
 POS = TaskInfo(
@@ -63,6 +67,7 @@ POS = TaskInfo(
     kind="transfer",
     metrics=(Metric("accuracy", _ratio("correct")),),
     licence="that of the treebanks given (UD PUD: CC BY-SA 3.0)",
+    suites={"xtreme": 3},
 )
 
 
@@ -86,6 +91,7 @@ NER = TaskInfo(
         Metric("recall", _share("right", "gold")),
     ),
     licence="that of the files given (WikiANN: none stated)",
+    suites={"xtreme": 4},
 )
 
 MLQA = TaskInfo(
@@ -94,6 +100,7 @@ MLQA = TaskInfo(
     kind="transfer",
     metrics=(Metric("f1_mlqa", _ratio("f1")), Metric("em_mlqa", _ratio("exact"))),
     licence="CC BY-SA 3.0 (MLQA); CC BY-SA 4.0 (SQuAD)",
+    suites={"xtreme": 6},
 )
 
 TYDIQA = TaskInfo(
@@ -102,6 +109,7 @@ TYDIQA = TaskInfo(
     kind="transfer",
     metrics=(Metric("f1_squad", _ratio("f1")), Metric("em_squad", _ratio("exact"))),
     licence="Apache 2.0 (TyDi QA)",
+    suites={"xtreme": 7},
 )
 
 CLASSIFICATION = TaskInfo(
@@ -118,4 +126,5 @@ PAWSX = TaskInfo(
     kind="transfer",
     metrics=(Metric("accuracy", _ratio("correct")),),
     licence="free to use for any purpose (PAWS-X)",
+    suites={"xtreme": 2},
 )

@@ -23,6 +23,10 @@ from otx_tasks.parallel import ParallelFiles, find_parallel, read_parallel
 WAYS = ("to_pivot", "from_pivot", "csls_to_pivot", "csls_from_pivot")
 
 
+FOLDERS = ("tatoeba", "retrieval/tatoeba")
+"""Where the files may lie in a folder of many sets."""
+
+
 class RetrievalTask:
     """Both ways between each language and English, by cosine and by CSLS of mean-pooled sub-words.
 
@@ -37,12 +41,11 @@ class RetrievalTask:
 
     @cached_property
     def _files(self) -> dict[str, ParallelFiles]:
-        data = self.options.data
-        return (
-            find_parallel(sample_folder(), HELD_OUT)
-            if data is None
-            else find_parallel(folder_of(data))
-        )
+        if self.options.data is None:
+            return find_parallel(sample_folder(), HELD_OUT)
+        folder = folder_of(self.options.data)
+        inner = (folder / name for name in FOLDERS)
+        return find_parallel(next((place for place in inner if place.is_dir()), folder))
 
     def languages(self) -> list[str]:
         """Every language that has files."""

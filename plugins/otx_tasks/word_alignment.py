@@ -20,6 +20,9 @@ from otx_tasks.files import digest
 from otx_tasks.gold_sets import GoldSet, find_gold_sets
 from otx_tasks.options import WordAlignmentOptions
 
+FOLDER = "align"
+"""Where the files may lie in a folder of many sets."""
+
 
 class WordAlignmentTask:
     """AER, precision, recall and F1 (Och & Ney 2003) over each set; a set's name stands where a language does.
@@ -121,6 +124,8 @@ class WordAlignmentTask:
     def _sets(self) -> dict[str, GoldSet]:
         data = self.options.data
         place = sample_folder() if data is None else Path(data).expanduser()
+        if (place / FOLDER).is_dir():
+            place = place / FOLDER
         return find_gold_sets(place, self.options.index_base)
 
 

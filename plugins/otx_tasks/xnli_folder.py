@@ -10,15 +10,18 @@ from otx.errors import DataError
 from otx_tasks.files import existing, folder_of, plain_name, read_lines
 from otx_tasks.nli_files import NliFile, NliRow, read_nli
 
-TEST_FOLDERS = ("", "xnli")
+TEST_FOLDERS = ("", "xnli", "nli/xnli")
 TRAIN_NAMES = (
     "train-en.tsv",
     "multinli.train.en.tsv",
     "multinli_1.0_train.jsonl",
     "multinli_1.0_train.txt",
 )
-TRAIN_FOLDER = "english-train"
-WANTED_TRAIN = f"give an English NLI file (TSV or JSONL) with --train, or {TRAIN_NAMES[0]} or {TRAIN_FOLDER}/ in --data"
+TRAIN_FOLDERS = ("english-train", "nli/english-train")
+WANTED_TRAIN = (
+    f"give an English NLI file (TSV or JSONL) with --train, or {TRAIN_NAMES[0]} or "
+    f"{TRAIN_FOLDERS[0]}/ in --data"
+)
 
 
 def wanted_test(split: str) -> str:
@@ -91,8 +94,8 @@ def train_files(data: str) -> list[Path]:
     for name in TRAIN_NAMES:
         if path := existing(folder / name):
             return [path]
-    pattern = f"{TRAIN_FOLDER}/*.tsv"
-    found = sorted([*folder.glob(pattern), *folder.glob(f"{pattern}.gz")])
+    patterns = [f"{name}/*.tsv{ending}" for name in TRAIN_FOLDERS for ending in ("", ".gz")]
+    found = sorted(path for pattern in patterns for path in folder.glob(pattern))
     if not found:
         raise DataError(f"{folder}: no English training file", WANTED_TRAIN)
     return found
