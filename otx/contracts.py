@@ -72,8 +72,14 @@ class Encoder(Protocol):
         ...
 
     def carried_head(self, kind: str) -> nn.Module | None:
-        """A head the checkpoint already has ("question-answering", "sequence-classification"): a module that takes a
-        TokenBatch and gives logits (``[B, T, 2]`` or ``[B, C]``), sharing the encoder's weights; else None."""
+        """A head the checkpoint already has: a module that takes a TokenBatch and gives logits, sharing the encoder's
+        weights; else None. Kinds: "question-answering" (``[B, T, 2]``), "sequence-classification" (``[B, C]``),
+        "token-classification" (``[B, T, C]``); the two last say ``labels``, the names of their C classes in order."""
+        ...
+
+    def fresh_head(self, kind: str, labels: Sequence[str]) -> nn.Module:
+        """The same with new weights (drawn from torch's generator), in place of any head there was: ``module`` holds it
+        and ``save`` writes it. UsageError if there can be none."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -176,8 +182,8 @@ class TransferTask(Task, Protocol):
         """A hash of the training files, limit and hyper-parameters."""
         ...
 
-    def head(self, dimension: int) -> nn.Module:
-        """A fresh head: takes an Encoded (last layer) and gives logits."""
+    def labels(self) -> Sequence[str]:
+        """The classes of a fresh head in the order of its logits; none for spans."""
         ...
 
     def features(self, encoder: Encoder, examples: Sequence[Example]) -> list[Any]:
@@ -197,6 +203,14 @@ class TransferTask(Task, Protocol):
 
     def decode(self, features: Sequence[Any], logits: Sequence[Tensor]) -> dict[str, Any]:
         """Predictions by example id from every feature and its (unpadded) logits."""
+        ...
+
+    def read_line(self, line: str, number: int) -> Example:
+        """What a line of text asks, without an answer; ``number`` (from 1) is its id. DataError for another layout."""
+        ...
+
+    def write_line(self, prediction: Any) -> str:
+        """A prediction as a line of text."""
         ...
 
     def floors(self, language: str) -> dict[str, list[Score]]:

@@ -132,15 +132,25 @@ class EvalSettings:
 
     languages: which to evaluate; none named = all that there is data for.
     seeds: seeds of a task's head, one fine-tuning each.
+    checks: how often, evenly over a fine-tuning, it is scored on development data; the best of these is what is kept.
+    patience: checks in a row without a better score after which a fine-tuning ends; 0 = it never ends early.
+    keep_models: keep every fine-tuned model with its run, in ``heads/``, as a plain Hugging Face folder.
     """
 
     languages: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (1,)
+    checks: int = 4
+    patience: int = 0
+    keep_models: bool = True
 
     def __post_init__(self) -> None:
         """Refuse to evaluate with no seed at all, or with one twice."""
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise SettingError("seeds", f"must be different numbers from 0, not {list(self.seeds)}")
+        if self.checks < 1:
+            raise SettingError("checks", f"must be 1 or more, not {self.checks}")
+        if self.patience < 0:
+            raise SettingError("patience", f"must be 0 or more, not {self.patience}")
 
 
 @dataclass(frozen=True, slots=True)

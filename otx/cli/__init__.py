@@ -19,6 +19,7 @@ COMMANDS = (
     "align",
     "eval",
     "compare",
+    "predict",
     "link",
     "plan",
     "show",

@@ -12,7 +12,6 @@ from otx.cli.complete import runs, tasks
 from otx.cli.output import columns, screen
 from otx.cli.progress import reporter
 from otx.cli.project import open_project
-from otx.config import load_settings
 from otx.errors import DataError, UsageError
 from otx.options import field_types
 
@@ -54,6 +53,9 @@ def evaluate(
     index_base: Annotated[
         int | None, typer.Option(help="What gold word links count from: 0 or 1.")
     ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small sizes, for a look: see otx list recipes.")
+    ] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1.")] = None,
     sets: Annotated[
         list[str] | None, typer.Option("--set", help="Any key of otx.toml: table.key=value.")
@@ -76,10 +78,11 @@ def evaluate(
         "train_limit": train_limit,
         "index_base": index_base,
     }
-    settings, host = open_project(flags, sets or [])
+    recipe = "quick" if quick else None
+    settings, host = open_project(flags, sets or [], recipe)
     asked, task = task, _named(task, host.registry)
     entries = [host.registry.find("task", name) for name in task]
-    settings = load_settings(flags=flags | _options_of(entries, wanted), sets=sets or [])
+    settings, host = open_project(flags | _options_of(entries, wanted), sets or [], recipe)
     for entry in entries:
         settings.options_for(entry)
     if asked != task:

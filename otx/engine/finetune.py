@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from otx.contracts import Encoder, TransferTask
+from otx.contracts import Encoder, Task, TransferTask
+from otx.engine.development import Development
 from otx.engine.fit import FitHooks, FitSettings, fit
 from otx.engine.runtime import StopSignals, seed_step
 from otx.errors import DataError, Interrupted
-from otx.types import Example, Loss
+from otx.runs.statistics import summed
+from otx.sections import EvalSettings
+from otx.types import Example, Loss, Score
 
 PREDICT_BATCH = 32
+PREDICT_AT_ONCE = 2048
+"""Examples whose features are in memory together; what is sorted by length."""
 SORTED_BATCHES = 50
 
-Predictor = Callable[[Sequence[Example]], dict[str, Any]]
+Predictor = Callable[[Sequence[Example]], Iterator[tuple[Example, Any]]]
 
 
 class HeadJob:
@@ -36,7 +42,8 @@ class HeadJob:
     ) -> None:
         self.task, self.encoder, self.head, self.features = task, encoder, head, features
         self.batch, self.seed = batch, seed
-        self.modules: Mapping[str, nn.Module] = {"encoder": encoder.module, "head": head}
+        # The head is a part of it.
+        self.modules: Mapping[str, nn.Module] = {"encoder": encoder.module}
         self.steps_per_epoch = -(-len(features) // batch)
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
 
@@ -65,7 +72,7 @@ class HeadJob:
     def loss(self, batch: Sequence[Any]) -> Loss:
         """The task's loss on one batch."""
         tokens, labels = self.task.collate(self.encoder, batch)
-        return self.task.loss(self.head(self.encoder.encode(tokens, (-1,))), labels)
+        return self.task.loss(self.head(tokens), labels)
 
     def gradients(self) -> dict[str, float]:
         """A task's loss is one."""
@@ -87,64 +94,107 @@ def train_head(
     folder: Path,
     hooks: FitHooks,
     autocast: torch.dtype | None,
-    optimisation: Any,
+    wanted: EvalSettings,
     signals: StopSignals,
-) -> tuple[Predictor, list[Example]]:
-    """Fit a fresh head (and the encoder, in place). Returns the predictor and the development examples.
+) -> tuple[Predictor, Development]:
+    """Fit a fresh head and the encoder, in place. Returns the predictor and what the development data said.
 
-    ``optimisation`` has ``epochs, lr, batch, warmup, weight_decay``. Raises Interrupted, the step saved, after a
-    signal.
+    The weights that are left are those of the best check on development data, by the task's first metric. How to
+    optimise is in the task's options: ``epochs, lr, batch, warmup, weight_decay``. Raises Interrupted, the step saved,
+    after a signal.
     """
-    training, development = task.training(seed)
+    training, held = task.training(seed)
     seed_step(seed, -1)
-    head = task.head(encoder.dimension).to(next(encoder.module.parameters()).device)
+    head = encoder.fresh_head(task.head_kind, task.labels())
     features = [f for f in task.features(encoder, training) if f.label is not None]
     if not features:
         raise DataError(
             f"{task.info.name}: nothing is left to train on", "look at its training file and limits"
         )
-    job = HeadJob(task, encoder, head, features, optimisation.batch, seed)
-    steps = max(1, round(optimisation.epochs * job.steps_per_epoch))
+    options = task.options
+    job = HeadJob(task, encoder, head, features, options.batch, seed)
+    steps = max(1, round(options.epochs * job.steps_per_epoch))
+    predict = predictor(task, encoder, head)
+    metric = task.info.metrics[0]
+
+    def score() -> float:
+        return metrics_of(task, [task.score(made, example) for example, made in predict(held)])[
+            metric.name
+        ]
+
+    checks = Development(
+        folder,
+        job.modules,
+        steps,
+        wanted.checks,
+        wanted.patience,
+        score,
+        metric.higher_is_better,
+    )
+
+    def step_finished(row: dict[str, float]) -> None:
+        value = checks.step_finished(int(row["step"]))
+        hooks.step_finished(row if value is None else row | {metric.name: value})
+
     encoder.module.train()
-    head.train()
     settings = FitSettings(
         steps=steps,
-        lr=optimisation.lr,
+        lr=options.lr,
         seed=seed,
-        warmup=optimisation.warmup,
-        weight_decay=optimisation.weight_decay,
+        warmup=options.warmup,
+        weight_decay=options.weight_decay,
         autocast=autocast,
         keep_checkpoints=1,
     )
+    own = replace(
+        hooks,
+        step_finished=step_finished,
+        stop_requested=lambda: hooks.stop_requested() or checks.enough(),
+    )
     with signals.deferred():
-        reached = fit(job, settings, folder, hooks)
+        reached = fit(job, settings, folder, own)
         if signals.requested:
             raise Interrupted(
                 f"interrupted at step {reached} of {steps} of a {task.info.name} head; everything is saved",
                 signals.remedy,
             )
-    return predictor(
-        task, encoder, lambda batch: head(encoder.encode(batch, (-1,))), head
-    ), development
+    checks.restore()
+    return predict, checks
 
 
-def predictor(
-    task: TransferTask, encoder: Encoder, logits_of: Callable[[Any], Tensor], head: nn.Module
-) -> Predictor:
-    """A function from examples to predictions by example id; batches by length, no gradients."""
+def predictor(task: TransferTask, encoder: Encoder, head: nn.Module) -> Predictor:
+    """A function from examples to predictions, in the examples' order.
 
-    def predict(examples: Sequence[Example]) -> dict[str, Any]:
+    However many there are, no more than ``PREDICT_AT_ONCE`` are in memory as features; these are batched by length.
+    """
+
+    def predict(examples: Sequence[Example]) -> Iterator[tuple[Example, Any]]:
         encoder.module.eval()
         head.eval()
-        features = task.features(encoder, examples)
-        logits: list[Tensor] = [torch.empty(0)] * len(features)
-        order = sorted(range(len(features)), key=lambda i: features[i].length)
-        with torch.no_grad():
-            for start in range(0, len(order), PREDICT_BATCH):
-                indices = order[start : start + PREDICT_BATCH]
-                tokens, _ = task.collate(encoder, [features[i] for i in indices])
-                for index, row in zip(indices, logits_of(tokens).float().cpu(), strict=True):
-                    logits[index] = row[: features[index].length] if row.ndim > 1 else row
-        return task.decode(features, logits)
+        for start in range(0, len(examples), PREDICT_AT_ONCE):
+            block = examples[start : start + PREDICT_AT_ONCE]
+            found = _predicted(task, encoder, head, block)
+            yield from ((example, found[example.id]) for example in block)
 
     return predict
+
+
+def _predicted(
+    task: TransferTask, encoder: Encoder, head: nn.Module, examples: Sequence[Example]
+) -> dict[str, Any]:
+    features = task.features(encoder, examples)
+    logits: list[Tensor] = [torch.empty(0)] * len(features)
+    order = sorted(range(len(features)), key=lambda i: features[i].length)
+    with torch.no_grad():
+        for start in range(0, len(order), PREDICT_BATCH):
+            indices = order[start : start + PREDICT_BATCH]
+            tokens, _ = task.collate(encoder, [features[i] for i in indices])
+            for index, row in zip(indices, head(tokens).float().cpu(), strict=True):
+                logits[index] = row[: features[index].length] if row.ndim > 1 else row
+    return task.decode(features, logits)
+
+
+def metrics_of(task: Task, scores: Sequence[Score]) -> dict[str, float]:
+    """Every metric of a task, from the scores of its examples."""
+    sums = summed(scores)
+    return {metric.name: float(metric.compute(sums)) for metric in task.info.metrics}

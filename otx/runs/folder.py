@@ -25,7 +25,7 @@ from otx.types import Problem
 
 SCHEMA = 1
 RECORD, METRICS, PROBLEMS = "run.json", "metrics.jsonl", "problems.jsonl"
-LOCK, HOLDER = ".lock", ".lock.pid"
+LOCK, CLAIMS = ".lock", ".claims"
 UNTOUCHED = "untouched-"
 _BAD_NAME = re.compile(r"^[.\-]|[/\\\x00-\x1f]|^$")
 _NOT_IN_STEM = re.compile(r"[^\w.]+")
@@ -170,25 +170,21 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the run alone. Raises OTXError naming the process that holds it.
-
-        The lock is the system's, so that it ends with its process however that ends.
-        """
-        from filelock import FileLock, Timeout
-
-        try:
-            held = FileLock(self.path / LOCK).acquire(timeout=0)
-        except Timeout as error:
-            raise OTXError(
-                f"run {self.name} is locked by pid {_holder(self.path)}",
-                "wait for it, or stop it with Ctrl-C: it can be resumed",
-            ) from error
-        except OSError as error:
-            raise OTXError(f"{self.path} cannot be locked: {error.strerror or error}") from error
-        with held:
-            # Not in the lock file itself: older filelocks empty that on every attempt.
-            (self.path / HOLDER).write_text(str(os.getpid()))
+        """Hold the run alone. Raises OTXError naming the process that holds it."""
+        with _held(self.path / LOCK) as holder:
+            if holder is not None:
+                raise OTXError(
+                    f"run {self.name} is locked by pid {holder}",
+                    "wait for it, or stop it with Ctrl-C: it can be resumed",
+                )
             yield
+
+    @contextmanager
+    def claim(self, work: str) -> Iterator[str | None]:
+        """Hold a piece of work on this run. Yields None, or the pid of the process that holds it already."""
+        (self.path / CLAIMS).mkdir(exist_ok=True)
+        with _held(self.path / CLAIMS / work) as holder:
+            yield holder
 
 
 def run_names(root: Path) -> list[str]:
@@ -259,11 +255,26 @@ def _as_stem(text: str) -> str:
     return _NOT_IN_STEM.sub("-", text).strip("-.") or "run"
 
 
-def _holder(path: Path) -> str:
+@contextmanager
+def _held(path: Path) -> Iterator[str | None]:
+    """Hold a lock file. Yields None, or the pid of the process that holds it already.
+
+    The lock is the system's, so that it ends with its process however that ends.
+    """
+    from filelock import FileLock, Timeout
+
+    # Not in the lock file itself: older filelocks empty that on every attempt.
+    note = path.with_name(f"{path.name}.pid")
     try:
-        return (path / HOLDER).read_text().strip() or "unknown"
-    except OSError:
-        return "unknown"
+        lock = FileLock(path).acquire(timeout=0)
+    except Timeout:
+        yield note.read_text().strip() or "unknown" if note.exists() else "unknown"
+        return
+    except OSError as error:
+        raise OTXError(f"{path.parent} cannot be locked: {error.strerror or error}") from error
+    with lock:
+        note.write_text(str(os.getpid()))
+        yield None
 
 
 def _read_record(path: Path) -> dict[str, Any]:

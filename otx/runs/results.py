@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
@@ -69,24 +70,48 @@ def content_key(**parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write_unit(
-    run: RunFolder,
-    unit: EvalUnit,
-    scores: Sequence[Score],
-    predictions: Mapping[str, Any] | None = None,
-) -> Path:
-    """Write scores, predictions (by example id) and then the unit; returns the unit's file.
+class Predictions:
+    """Predictions on their way to disk, one by one, as they are made: none is kept in memory.
 
-    Raises PluginError if a prediction is not JSON.
+    Used in a ``with``; what was not given to ``write_unit`` within is removed after it.
     """
+
+    def __init__(self, run: RunFolder, task: str) -> None:
+        self.task = task
+        folder = run.results / task
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / f".partial-{os.getpid()}-predictions.jsonl.gz"
+
+    def __enter__(self) -> Predictions:
+        self._file = gzip.open(self.path, "wt", compresslevel=6, encoding="utf-8")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def add(self, example: str, prediction: Any) -> None:
+        """Write one. Raises PluginError if it is not JSON."""
+        try:
+            line = json.dumps({"example": example, "prediction": prediction}, ensure_ascii=False)
+        except TypeError as error:
+            raise PluginError(f"a prediction of task {self.task} is not JSON: {error}") from error
+        self._file.write(line + "\n")
+
+    def move(self, path: Path) -> None:
+        """Close the file and put it where it belongs."""
+        self._file.close()
+        self.path.replace(path)
+
+
+def write_unit(
+    run: RunFolder, unit: EvalUnit, scores: Sequence[Score], predictions: Predictions | None = None
+) -> Path:
+    """Write scores, put the predictions beside them, then write the unit; returns the unit's file."""
     path = _place(run, unit)
     atomic.write(_scores(path), _packed(map(_plain, scores)))
     if predictions is not None:
-        rows = [{"example": id, "prediction": made} for id, made in predictions.items()]
-        try:
-            atomic.write(path.with_suffix(".predictions.jsonl.gz"), _packed(rows))
-        except TypeError as error:
-            raise PluginError(f"a prediction of task {unit.task} is not JSON: {error}") from error
+        predictions.move(path.with_suffix(".predictions.jsonl.gz"))
     record = {**asdict(unit), "written": datetime.now(UTC).isoformat()}
     atomic.write(path, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
     return path

@@ -1,8 +1,10 @@
-"""Heads that a checkpoint brings: masked language modelling, spans, classes."""
+"""Heads that a checkpoint brings, or is given: masked language modelling, spans, classes of texts and of sub-words."""
 
 from __future__ import annotations
 
+import copy
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,6 +16,7 @@ HEADS = {
     "ForMaskedLM": "masked-lm",
     "ForQuestionAnswering": "question-answering",
     "ForSequenceClassification": "sequence-classification",
+    "ForTokenClassification": "token-classification",
 }
 """What an architecture's name ends in, and the kind of head that it has."""
 
@@ -58,9 +61,9 @@ def masked_logits(model: Any, batch: TokenBatch, picked: Tensor) -> Tensor:
 class CarriedHead(nn.Module):
     """A checkpoint's own head with the encoder under it.
 
-    From a TokenBatch it makes span logits ``[B, T, 2]`` or class logits ``[B, C]``. ``labels`` are
-    the names of the classes in the order of their logits, as the checkpoint's configuration has
-    them.
+    From a TokenBatch it makes span logits ``[B, T, 2]`` or class logits, ``[B, C]`` of texts or
+    ``[B, T, C]`` of sub-words. ``labels`` are the names of the classes in the order of their logits,
+    as the checkpoint's configuration has them.
     """
 
     def __init__(self, model: Any) -> None:
@@ -76,3 +79,37 @@ class CarriedHead(nn.Module):
             return torch.stack([output.start_logits, output.end_logits], dim=-1)
         logits: Tensor = output.logits
         return logits
+
+
+def with_fresh_head(model: Any, kind: str, labels: Sequence[str]) -> Any | None:
+    """The encoder of ``model`` under a new head of this kind; None if its architecture has none.
+
+    The head is the one that transformers has for the architecture, begun as its configuration says;
+    the encoder's layers are ``model``'s own. Without ``labels`` (spans) their number is the kind's.
+    """
+    auto = autos()[kind]
+    if type(model.config) not in auto._model_mapping:
+        return None
+    config = copy.deepcopy(model.config)
+    if labels:
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: number for number, label in enumerate(labels)}
+    fresh = auto.from_config(config)
+    for name, part in model.base_model.named_children():
+        # A pooler only where the head reads it.
+        if getattr(fresh.base_model, name, None) is not None:
+            setattr(fresh.base_model, name, part)
+    device = next(model.parameters()).device
+    return fresh.to(device=device, dtype=torch.float32).train(model.training)
+
+
+def autos() -> dict[str, Any]:
+    """What loads or makes a model with each kind of head."""
+    import transformers
+
+    return {
+        "masked-lm": transformers.AutoModelForMaskedLM,
+        "question-answering": transformers.AutoModelForQuestionAnswering,
+        "sequence-classification": transformers.AutoModelForSequenceClassification,
+        "token-classification": transformers.AutoModelForTokenClassification,
+    }

@@ -13,7 +13,7 @@ from otx.errors import DataError, UsageError
 from otx.types import Encoded, TokenBatch, TokenRow
 from otx_encoders import saving
 from otx_encoders.checkpoint import locate
-from otx_encoders.heads import CarriedHead, masked_logits, model_inputs
+from otx_encoders.heads import CarriedHead, masked_logits, model_inputs, with_fresh_head
 from otx_encoders.letters import check_letters
 from otx_encoders.loading import load_model, positions
 from otx_encoders.options import EncoderOptions
@@ -29,7 +29,7 @@ class HuggingFaceEncoder:
 
     Weights come from safetensors only and are float32 whatever they were stored in. ``module`` is
     the whole model, with the head that the configuration names (masked-LM, question answering,
-    sequence classification), so that ``save`` keeps it. ``notes`` are sentences on what is unusual
+    classification of texts or of sub-words), so that ``save`` keeps it. ``notes`` are sentences on what is unusual
     about the checkpoint. Train or eval mode, gradients and autocast are the caller's.
 
     Raises DataError for a model that is not there or not safe or whole, UsageError for one that is
@@ -110,13 +110,27 @@ class HuggingFaceEncoder:
         return masked_logits(self._model, batch, picked)
 
     def carried_head(self, kind: str) -> nn.Module | None:
-        """The checkpoint's own "question-answering" or "sequence-classification" head, or None.
+        """The checkpoint's own head of a kind (``otx.contracts``), or None.
 
-        It takes a TokenBatch and gives logits (``[B, T, 2]`` or ``[B, C]``); its weights are
-        ``module``'s.
+        It takes a TokenBatch and gives logits; its weights are ``module``'s.
         """
         carried = kind == self.head_kind and kind != "masked-lm"
         return CarriedHead(self._model) if carried else None
+
+    def fresh_head(self, kind: str, labels: Sequence[str]) -> nn.Module:
+        """A new head in place of the one that there was, as transformers has it for this encoder.
+
+        It is used as ``carried_head``'s are; ``module`` holds it from now on and ``save`` writes it.
+        Raises UsageError if transformers has no such head for the architecture.
+        """
+        model = with_fresh_head(self._model, kind, labels)
+        if model is None:
+            raise UsageError(
+                f"{self.reference}: transformers has no head for {kind} on {self._model.config.model_type}",
+                "choose another encoder or another task",
+            )
+        self._model, self.head_kind, self.module = model, kind, model
+        return CarriedHead(model)
 
     def save(self, folder: Path) -> None:
         """Write a plain Hugging Face folder, head included; Sentence Transformers loads it too."""

@@ -11,7 +11,7 @@ from torch import nn
 
 from otx.errors import DataError, UsageError
 from otx_encoders.checkpoint import first_line
-from otx_encoders.heads import head_of
+from otx_encoders.heads import autos, head_of
 from otx_encoders.quiet import quiet
 
 
@@ -23,18 +23,13 @@ def load_model(folder: Path, reference: str) -> tuple[Any, str | None, list[str]
     """
     import transformers
 
-    autos = {
-        None: transformers.AutoModel,
-        "masked-lm": transformers.AutoModelForMaskedLM,
-        "question-answering": transformers.AutoModelForQuestionAnswering,
-        "sequence-classification": transformers.AutoModelForSequenceClassification,
-    }
     common = {"local_files_only": True, "trust_remote_code": False}
     try:
         with quiet():
             config = transformers.AutoConfig.from_pretrained(folder, **common)
             kind = head_of((config.architectures or [""])[0])
-            model, report = autos[kind].from_pretrained(
+            auto = transformers.AutoModel if kind is None else autos()[kind]
+            model, report = auto.from_pretrained(
                 folder,
                 dtype=torch.float32,
                 use_safetensors=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otx import hookimpl
@@ -10,10 +11,12 @@ from otx_tasks import infos, options
 if TYPE_CHECKING:
     from otx.registry import Registry
 
+RECIPES = Path(__file__).parent / "recipes"
+
 
 @hookimpl
 def otx_register(registry: Registry) -> None:
-    """Register the tasks."""
+    """Register the tasks, and the sizes of a quick look at them."""
     registry.task(
         "retrieval",
         "otx_tasks.retrieval:RetrievalTask",
@@ -83,4 +86,9 @@ def otx_register(registry: Registry) -> None:
         "learn paraphrase on English pairs, tell it in each language",
         options.ClassificationOptions,
         info=infos.PAWSX,
+    )
+    registry.recipe(
+        "quick",
+        RECIPES / "quick.toml",
+        "sizes for a small encoder and a small machine: otx eval --quick",
     )

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
+from torch import nn
+
 from otx.errors import DataError
-from otx.types import Example, Problem
+from otx.types import Example, Problem, Score
 from otx_tasks import infos
 from otx_tasks.carve import carve
 from otx_tasks.classifier import Classifier
-from otx_tasks.files import digest, existing, folder_of, plain_name
+from otx_tasks.files import digest, existing, first_split, folder_of, plain_name
 from otx_tasks.labelled_files import Labelled, read_labelled
 from otx_tasks.options import ClassificationOptions, hyperparameters
+
+SPLITS = ("test", "dev")
+"""What may be tested on: the first that has files, unless the option names one."""
 
 
 class ClassificationTask(Classifier):
@@ -27,6 +32,7 @@ class ClassificationTask(Classifier):
 
     info = infos.CLASSIFICATION
     folders: ClassVar[tuple[str, ...]] = ("", "classification")
+    numbers_of_texts: ClassVar[tuple[int, ...]] = (1, 2)
     options: ClassificationOptions
 
     def __init__(self, options: ClassificationOptions) -> None:
@@ -42,6 +48,19 @@ class ClassificationTask(Classifier):
         """The text, or both."""
         return tuple(example.fields["texts"])
 
+    def fields_of(self, texts: Sequence[str]) -> dict[str, object]:
+        """The texts as they are."""
+        if len(texts) not in self.numbers_of_texts:
+            raise ValueError(f"{' or '.join(map(str, self.numbers_of_texts))}, a tab between two")
+        return {"texts": list(texts)}
+
+    def carried(self, head: nn.Module) -> nn.Module | None:
+        """A head whose classes are the training file's; where there are no files, the classes are the head's."""
+        names = getattr(head, "labels", ())
+        if self.options.data is None and self.options.train is None and names:
+            self._classes = sorted(map(str, names))
+        return super().carried(head)
+
     def languages(self) -> list[str]:
         """The languages there are test files for, English first."""
         return sorted(self._files, key=lambda language: (language != "en", language))
@@ -53,12 +72,12 @@ class ClassificationTask(Classifier):
         """
         if language not in self._files:
             raise DataError(
-                f"{self.info.name}: no {self.options.split} file in {language}",
+                f"{self.info.name}: no {self._split[0]} file in {language}",
                 f"there are {', '.join(self.languages())}",
             )
         if language not in self._examples:
             path = self._files[language]
-            rows = read_labelled(path)
+            rows = read_labelled(path)[: self.options.test_limit]
             for row in rows:
                 if row.label not in self.classes:
                     raise DataError(
@@ -72,6 +91,13 @@ class ClassificationTask(Classifier):
                 for n, row in enumerate(rows, start=1)
             ]
         return self._examples[language]
+
+    def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
+        """What ``Classifier`` tells, and which files were tested on where they are not the test set's."""
+        lines = super().notes(language, scores)
+        if self._split[0] not in (SPLITS[0], self.options.split):
+            lines.append(f"tested on the {self._split[0]} files: there are no {SPLITS[0]} files")
+        return lines
 
     def fingerprint(self, language: str) -> str:
         """A hash of texts and classes."""
@@ -123,28 +149,41 @@ class ClassificationTask(Classifier):
             leaked = [example.id for example in examples if self.texts(example) in tested]
             if leaked:
                 raise DataError(
-                    f"{len(leaked)} training rows are in the English {self.options.split} set, "
+                    f"{len(leaked)} training rows are in the English {self._split[0]} set, "
                     f"the first is {leaked[0]}",
                     "train on other rows",
                 )
         return carve(examples, lambda example: example.cluster, self.options.train_limit)
 
+    @property
+    def _files(self) -> Mapping[str, Path]:
+        """Test files by language."""
+        return self._split[1]
+
     @cached_property
-    def _files(self) -> dict[str, Path]:
+    def _split(self) -> tuple[str, Mapping[str, Path]]:
         if self.options.data is None:
             raise DataError(f"{self.info.name} needs files", "give their folder with --data")
         folder = folder_of(self.options.data)
-        pattern = re.compile(rf"{self.options.split}-([a-z]{{2,3}})\.tsv")
+        split, found = first_split(
+            self.options.split, SPLITS, lambda split: self._in(folder, split)
+        )
+        if not found:
+            raise DataError(
+                f"{folder}: no {split}-XX.tsv",
+                "give the folder of these files with --data, plain or gz",
+            )
+        return split, found
+
+    def _in(self, folder: Path, split: str) -> dict[str, Path]:
+        pattern = re.compile(rf"{split}-([a-z]{{2,3}})\.tsv")
         for place in (folder / name for name in self.folders):
             files = sorted(place.iterdir(), reverse=True) if place.is_dir() else []
             matches = ((pattern.fullmatch(plain_name(path)), path) for path in files)
             found = {match[1]: path for match, path in matches if match}
             if found:
                 return found
-        raise DataError(
-            f"{folder}: no {self.options.split}-XX.tsv",
-            "give the folder of these files with --data, plain or gz",
-        )
+        return {}
 
     def _train_file(self) -> Path:
         if self.options.train is not None:
@@ -168,6 +207,7 @@ class PawsxTask(ClassificationTask):
 
     info = infos.PAWSX
     folders = ("pawsx", "nli/pawsx", "paws-x", "")
+    numbers_of_texts = (2,)
 
 
 def _fields(row: Labelled) -> dict[str, object]:

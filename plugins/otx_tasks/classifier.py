@@ -16,12 +16,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from otx.contracts import Encoder
+from otx.errors import DataError
 from otx.types import Example, Loss, Score, TaskInfo, TokenBatch
-from otx_tasks.heads import FirstTokenHead, ReorderedHead
 from otx_tasks.padding import padded
+from otx_tasks.reordered import ReorderedHead
 
 TEXTS_AT_ONCE = 2048
 CHANCE_DEVIATIONS = 2.0
+UNKNOWN = -100
+"""In place of the number of a class that is not known; the loss leaves it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class TextFeature:
     ids: NDArray[np.int32]
     types: NDArray[np.int8]
     special: NDArray[np.bool_]
-    label: int
+    label: int | None
 
     @property
     def length(self) -> int:
@@ -69,6 +72,10 @@ class Classifier:
         """The one text of an example, or its two."""
         raise NotImplementedError
 
+    def fields_of(self, texts: Sequence[str]) -> dict[str, Any]:
+        """The fields that ``texts`` reads; ValueError for another number of texts than the task has."""
+        raise NotImplementedError
+
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
         """What a reader of the scores should know: an accuracy no better than chance.
 
@@ -85,9 +92,9 @@ class Classifier:
             lines.append(f"{accuracy:.1%} is no better than the majority class ({chance:.1%})")
         return lines
 
-    def head(self, dimension: int) -> nn.Module:
-        """RoBERTa's classification head on the first token."""
-        return FirstTokenHead(dimension, len(self.classes))
+    def labels(self) -> Sequence[str]:
+        """The classes."""
+        return self.classes
 
     def carried(self, head: nn.Module) -> nn.Module | None:
         """A checkpoint's own classification head with its classes in the task's order.
@@ -96,14 +103,15 @@ class Classifier:
         """
         self._unused.clear()
         labels = [str(name) for name in getattr(head, "labels", ())]
-        names = [label.lower() for label in labels]
-        if sorted(names) != sorted(self.classes):
+        names = [label.casefold() for label in labels]
+        wanted = [name.casefold() for name in self.classes]
+        if sorted(names) != sorted(wanted):
             self._unused[head] = (
                 f"the checkpoint's own head was not used: its labels are {', '.join(labels) or 'unnamed'}, "
                 f"and {', '.join(self.classes)} are wanted (id2label in config.json)"
             )
             return None
-        return ReorderedHead(head, [names.index(label) for label in self.classes])
+        return ReorderedHead(head, [names.index(name) for name in wanted])
 
     def features(self, encoder: Encoder, examples: Sequence[Example]) -> list[TextFeature]:
         """One sequence an example; of a pair too long, sub-words of the longer text are cut off."""
@@ -117,7 +125,8 @@ class Classifier:
     ) -> tuple[TokenBatch, Tensor]:
         """The padded texts and the numbers of their classes ``[B]``."""
         batch = padded(encoder, [(f.ids, f.types, f.special) for f in features])
-        return batch, torch.tensor([f.label for f in features], device=batch.ids.device)
+        labels = [UNKNOWN if f.label is None else f.label for f in features]
+        return batch, torch.tensor(labels, device=batch.ids.device)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Loss:
         """Mean cross-entropy of ``logits [B, C]``."""
@@ -134,6 +143,21 @@ class Classifier:
         """``correct`` 0 or 1, and ``n`` = 1."""
         correct = float(prediction == example.fields["label"])
         return Score(example.id, example.cluster, {"correct": correct, "n": 1.0})
+
+    def read_line(self, line: str, number: int) -> Example:
+        """A text, or two with a tab between them."""
+        parts = line.split("\t")
+        try:
+            fields = self.fields_of(parts)
+        except ValueError as error:
+            raise DataError(
+                f"line {number} has {len(parts)} texts", f"{self.info.name} wants {error}"
+            ) from error
+        return Example(str(number), str(number), {**fields, "label": None})
+
+    def write_line(self, prediction: str) -> str:
+        """The class."""
+        return prediction
 
     def floors(self, language: str) -> dict[str, list[Score]]:
         """``majority``: the label that is most frequent in this test set, for every example."""
@@ -158,7 +182,9 @@ class Classifier:
                 np.array(ids, np.int32),
                 np.array(types, np.int8),
                 np.array(special, np.bool_),
-                self.classes.index(example.fields["label"]),
+                self.classes.index(label) if label is not None else None,
             )
-            for example, ids, types, special in zip(examples, *columns, strict=True)
+            for example, label, ids, types, special in zip(
+                examples, (e.fields["label"] for e in examples), *columns, strict=True
+            )
         ]

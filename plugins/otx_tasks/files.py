@@ -7,7 +7,7 @@ import hashlib
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from otx.errors import DataError
@@ -46,6 +46,16 @@ def existing(path: Path) -> Path | None:
 def plain_name(path: Path) -> str:
     """The file's name without ``.gz``."""
     return path.name.removesuffix(".gz")
+
+
+def first_split(
+    wanted: str | None, splits: Sequence[str], files: Callable[[str], Mapping[str, Path]]
+) -> tuple[str, Mapping[str, Path]]:
+    """The split that is tested on and its files: the one wanted, else the first that has any."""
+    for split in splits if wanted is None else (wanted,):
+        if found := files(split):
+            return split, found
+    return wanted or splits[0], {}
 
 
 def folder_of(data: str) -> Path:

@@ -45,7 +45,7 @@ WORD_ALIGNMENT = TaskInfo(
 
 XQUAD = TaskInfo(
     name="xquad",
-    version="1",
+    version="2",
     kind="transfer",
     metrics=(Metric("f1_squad", _ratio("f1")), Metric("em_squad", _ratio("exact"))),
     licence="CC BY-SA 4.0 (SQuAD, XQuAD)",
@@ -54,7 +54,7 @@ XQUAD = TaskInfo(
 
 XNLI = TaskInfo(
     name="xnli",
-    version="1",
+    version="2",
     kind="transfer",
     metrics=(Metric("accuracy", _ratio("correct")),),
     licence="CC BY-NC 4.0 (XNLI); MultiNLI's own terms for training",
@@ -63,7 +63,7 @@ XNLI = TaskInfo(
 
 POS = TaskInfo(
     name="pos",
-    version="1",
+    version="2",
     kind="transfer",
     metrics=(Metric("accuracy", _ratio("correct")),),
     licence="that of the treebanks given (UD PUD: CC BY-SA 3.0)",
@@ -83,7 +83,7 @@ def _share(part: str, *whole: str) -> Callable[[Mapping[str, Any]], Any]:
 
 NER = TaskInfo(
     name="ner",
-    version="1",
+    version="2",
     kind="transfer",
     metrics=(
         Metric("entity_f1", _share("right", "found", "gold")),
@@ -96,7 +96,7 @@ NER = TaskInfo(
 
 MLQA = TaskInfo(
     name="mlqa",
-    version="1",
+    version="2",
     kind="transfer",
     metrics=(Metric("f1_mlqa", _ratio("f1")), Metric("em_mlqa", _ratio("exact"))),
     licence="CC BY-SA 3.0 (MLQA); CC BY-SA 4.0 (SQuAD)",
@@ -105,7 +105,7 @@ MLQA = TaskInfo(
 
 TYDIQA = TaskInfo(
     name="tydiqa-goldp",
-    version="1",
+    version="2",
     kind="transfer",
     metrics=(Metric("f1_squad", _ratio("f1")), Metric("em_squad", _ratio("exact"))),
     licence="Apache 2.0 (TyDi QA)",
@@ -114,7 +114,7 @@ TYDIQA = TaskInfo(
 
 CLASSIFICATION = TaskInfo(
     name="classification",
-    version="1",
+    version="2",
     kind="transfer",
     metrics=(Metric("accuracy", _ratio("correct")),),
     licence="that of the files given",
@@ -122,7 +122,7 @@ CLASSIFICATION = TaskInfo(
 
 PAWSX = TaskInfo(
     name="paws-x",
-    version="1",
+    version="2",
     kind="transfer",
     metrics=(Metric("accuracy", _ratio("correct")),),
     licence="free to use for any purpose (PAWS-X)",

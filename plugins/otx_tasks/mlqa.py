@@ -24,7 +24,7 @@ class MlqaTask(SpanTask):
     """
 
     info = infos.MLQA
-    options: MlqaOptions
+    splits = ("test", "dev")
     wanted = "give the folder of test-context-XX-question-XX.json (or .json.gz) with --data"
 
     def __init__(self, options: MlqaOptions) -> None:
@@ -44,16 +44,16 @@ class MlqaTask(SpanTask):
             ]
         return self._clustered[language]
 
-    def file_name(self, language: str) -> str:
+    def file_name(self, language: str, split: str) -> str:
         """``test-context-XX-question-XX.json``."""
-        return f"{self.options.split}-context-{language}-question-{language}.json"
+        return f"{split}-context-{language}-question-{language}.json"
 
-    def test_files(self, folder: Path) -> dict[str, Path]:
+    def test_files(self, folder: Path, split: str) -> dict[str, Path]:
         """Files in which question and context are in one language."""
-        name = re.compile(rf"{self.options.split}-context-(\w+)-question-(\w+)\.json")
+        name = re.compile(rf"{split}-context-(\w+)-question-(\w+)\.json")
         found: dict[str, Path] = {}
         for place in TEST_FOLDERS:
-            for path in sorted((folder / place.format(split=self.options.split)).glob("*.json*")):
+            for path in sorted((folder / place.format(split=split)).glob("*.json*")):
                 match = name.fullmatch(plain_name(path))
                 if match and match[1] == match[2]:
                     found.setdefault(match[1], path)

@@ -68,6 +68,7 @@ class SpanOptions:
     data: folder with the test files and the training file, or with folders that hold them; plain or gz.
     train: training file in the SQuAD v1.1 layout, instead of the one in ``data``.
     train_limit: train on this many questions only; the development part shrinks in proportion.
+    test_limit: test on the first this many of each language only.
     epochs: passes over the training questions.
     lr: peak learning rate.
     batch: windows in one optimiser step.
@@ -82,6 +83,7 @@ class SpanOptions:
     data: str | None = None
     train: str | None = None
     train_limit: int | None = None
+    test_limit: int | None = None
     epochs: float = 3.0
     lr: float = 3e-5
     batch: int = 32
@@ -114,20 +116,21 @@ class XquadOptions(SpanOptions):
 class MlqaOptions(SpanOptions):
     """Options of ``mlqa``.
 
-    split: which part of MLQA is tested on, ``test`` or ``dev``.
+    split: which part of MLQA is tested on; without it ``test``, or ``dev`` where only that is there (which is said).
     """
 
-    split: Literal["test", "dev"] = "test"
+    split: Literal["test", "dev"] | None = None
 
 
 @dataclass(frozen=True)
 class TydiqaOptions(SpanOptions):
     """Options of ``tydiqa-goldp``.
 
-    split: what is tested on: ``dev``, as XTREME does, or the ``train`` files of the languages that are not trained on.
+    split: what is tested on; without it ``dev``, as XTREME does, or where only that is there (which is said) the
+        ``train`` files of the languages that are not trained on.
     """
 
-    split: Literal["dev", "train"] = "dev"
+    split: Literal["dev", "train"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,7 @@ class XnliOptions:
         and English training files (``train-en.tsv``, ``multinli.train.en.tsv`` or ``english-train/*.tsv``).
     train: English training file (TSV or JSONL), instead of those in ``data``.
     train_limit: train on this many rows only; the development part shrinks in proportion.
+    test_limit: test on the first this many of each language only.
     split: which part of XNLI is tested on, ``test`` or ``dev``.
     epochs: passes over the training rows.
     lr: peak learning rate.
@@ -150,6 +154,7 @@ class XnliOptions:
     data: str | None = None
     train: str | None = None
     train_limit: int | None = None
+    test_limit: int | None = None
     split: Literal["test", "dev"] = "test"
     epochs: float = 5.0
     lr: float = 2e-5
@@ -170,7 +175,8 @@ class TaggingOptions:
         ``XX_*-ud-test.conllu``, and ``train-en.tsv``; or with the folders that hold them.
     train: English training file, instead of the one in ``data``.
     train_limit: train on this many sentences only; the development part shrinks in proportion.
-    split: which part is tested on, ``test`` or ``dev``.
+    test_limit: test on the first this many of each language only.
+    split: which part is tested on; without it ``test``, or ``dev`` where only that is there (which is said).
     epochs: passes over the training sentences.
     lr: peak learning rate.
     batch: sentences in one optimiser step.
@@ -182,7 +188,8 @@ class TaggingOptions:
     data: str | None = None
     train: str | None = None
     train_limit: int | None = None
-    split: Literal["test", "dev"] = "test"
+    test_limit: int | None = None
+    split: Literal["test", "dev"] | None = None
     epochs: float = 10.0
     lr: float = 2e-5
     batch: int = 32
@@ -201,7 +208,8 @@ class ClassificationOptions:
     data: folder with ``test-XX.tsv`` and ``train-en.tsv``: a text or two and a class, with a header or without.
     train: English training file, instead of the one in ``data``.
     train_limit: train on this many rows only; the development part shrinks in proportion.
-    split: which files are tested on, ``test`` or ``dev``.
+    test_limit: test on the first this many of each language only.
+    split: which files are tested on; without it ``test``, or ``dev`` where only these are there (which is said).
     epochs: passes over the training rows.
     lr: peak learning rate.
     batch: rows in one optimiser step.
@@ -213,7 +221,8 @@ class ClassificationOptions:
     data: str | None = None
     train: str | None = None
     train_limit: int | None = None
-    split: Literal["test", "dev"] = "test"
+    test_limit: int | None = None
+    split: Literal["test", "dev"] | None = None
     epochs: float = 5.0
     lr: float = 2e-5
     batch: int = 32
@@ -236,6 +245,7 @@ def hyperparameters(options: TransferOptions) -> dict[str, Any]:
 def _check_training(options: TransferOptions) -> None:
     _positive(
         train_limit=options.train_limit,
+        test_limit=options.test_limit,
         epochs=options.epochs,
         lr=options.lr,
         batch=options.batch,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -16,8 +16,7 @@ from otx.contracts import Encoder
 from otx.errors import DataError
 from otx.types import Example, Loss, Problem, Score, TaskInfo, TokenBatch
 from otx_tasks.carve import carve
-from otx_tasks.files import digest, existing, folder_of
-from otx_tasks.heads import SpanHead
+from otx_tasks.files import digest, existing, first_split, folder_of
 from otx_tasks.hub import parquet_rows
 from otx_tasks.options import SpanOptions, hyperparameters
 from otx_tasks.overlap_floor import most_similar_clause
@@ -48,6 +47,8 @@ class SpanTask:
     info: ClassVar[TaskInfo]
     wanted: ClassVar[str]
     """What to give where there are no test files."""
+    splits: ClassVar[tuple[str, ...]] = ("test",)
+    """What may be tested on: the first of these that has files, unless the option ``split`` names one."""
     head_kind = "question-answering"
     floor_names = ("n-gram",)
 
@@ -63,11 +64,11 @@ class SpanTask:
         """The test questions of a language from the Hub."""
         raise DataError(f"{self.info.name} needs files", self.wanted)
 
-    def file_name(self, language: str) -> str:
+    def file_name(self, language: str, split: str) -> str:
         """What a language's test file is called."""
         raise NotImplementedError
 
-    def test_files(self, folder: Path) -> dict[str, Path]:
+    def test_files(self, folder: Path, split: str) -> dict[str, Path]:
         """The test files in a folder, by language."""
         raise NotImplementedError
 
@@ -77,7 +78,7 @@ class SpanTask:
 
     def languages(self) -> list[str]:
         """The languages of the folder's files (or of the Hub), English first."""
-        found = self.hub_languages() if self.options.data is None else tuple(self._test_files)
+        found = self.hub_languages() if self.options.data is None else tuple(self._split[1])
         return sorted(found, key=lambda language: (language != self.info.source_language, language))
 
     def examples(self, language: str) -> list[Example]:
@@ -114,11 +115,16 @@ class SpanTask:
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
         """What a reader of the scores should know: answers whose offsets do not fit."""
         count = len(self._test(language).problems)
-        return [f"{count} gold answers are not at their offsets"] if count else []
+        lines = [f"{count} gold answers are not at their offsets"] if count else []
+        if self._split[0] not in (self.splits[0], getattr(self.options, "split", None)):
+            lines.append(
+                f"tested on the {self._split[0]} files: there are no {self.splits[0]} files"
+            )
+        return lines
 
-    def head(self, dimension: int) -> nn.Module:
-        """One linear layer: start and end logits of each sub-word."""
-        return SpanHead(dimension)
+    def labels(self) -> Sequence[str]:
+        """None: a span has two logits a sub-word."""
+        return ()
 
     def carried(self, head: nn.Module) -> nn.Module:
         """A checkpoint's own span head, as it is."""
@@ -164,6 +170,20 @@ class SpanTask:
         exact, f1 = best_scores(prediction, example.fields["answers"], alike)
         return Score(example.id, example.cluster, {"exact": exact, "f1": f1, "n": 1.0})
 
+    def read_line(self, line: str, number: int) -> Example:
+        """A question and its context, with a tab between them."""
+        question, tab, context = line.partition("\t")
+        if not tab or not context.strip():
+            raise DataError(
+                f"line {number} has no context", "write the question, a tab, and the context"
+            )
+        fields = {"question": question, "context": context, "answers": [], "starts": []}
+        return Example(str(number), str(number), fields)
+
+    def write_line(self, prediction: str) -> str:
+        """The answer on one line."""
+        return " ".join(prediction.split())
+
     def floors(self, language: str) -> dict[str, list[Score]]:
         """``n-gram``: the clause that shares most character trigrams with the question."""
         examples = self.examples(language)
@@ -171,14 +191,18 @@ class SpanTask:
         return {"n-gram": [self.score(g, e) for g, e in zip(guesses, examples, strict=True)]}
 
     @cached_property
-    def _test_files(self) -> dict[str, Path]:
+    def _split(self) -> tuple[str, Mapping[str, Path]]:
+        """What is tested on, and its files by language (none: from the Hub)."""
         if self.options.data is None:
-            return {}
+            return self.splits[0], {}
         folder = folder_of(self.options.data)
-        found = self.test_files(folder)
+        wanted = getattr(self.options, "split", None)
+        split, found = first_split(
+            wanted, self.splits, lambda split: self.test_files(folder, split)
+        )
         if not found:
-            raise DataError(f"{folder}: no {self.file_name('XX')}", self.wanted)
-        return found
+            raise DataError(f"{folder}: no {self.file_name('XX', split)}", self.wanted)
+        return split, found
 
     def _test(self, language: str) -> Questions:
         if language not in self._tests:
@@ -190,15 +214,19 @@ class SpanTask:
                     f"{where}: {len(unlabelled)} questions have no answers, the first is {unlabelled[0]}",
                     "scoring needs the labelled files",
                 )
-            self._tests[language] = questions
+            limited = questions.examples[: self.options.test_limit]
+            self._tests[language] = Questions(limited, questions.problems)
         return self._tests[language]
 
     def _read_test(self, language: str) -> Questions:
         if self.options.data is None:
             return self.hub_test(language)
-        if language not in self._test_files:
-            raise DataError(f"{self.options.data}: no {self.file_name(language)}", self.wanted)
-        return read_squad(self._test_files[language])
+        split, files = self._split
+        if language not in files:
+            raise DataError(
+                f"{self.options.data}: no {self.file_name(language, split)}", self.wanted
+            )
+        return read_squad(files[language])
 
     @cached_property
     def _train(self) -> Questions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,15 +15,16 @@ from torch.nn import functional
 
 from otx.contracts import Encoder
 from otx.errors import DataError
-from otx.types import Encoded, Example, Loss, Problem, Score, TaskInfo, TokenBatch, TokenRow
+from otx.types import Example, Loss, Problem, Score, TaskInfo, TokenBatch, TokenRow
 from otx_tasks.carve import carve
-from otx_tasks.files import digest, existing, folder_of, plain_name
-from otx_tasks.heads import linear
+from otx_tasks.files import digest, existing, first_split, folder_of, plain_name
 from otx_tasks.options import TaggingOptions, hyperparameters
+from otx_tasks.reordered import ReorderedHead
 from otx_tasks.tagged_files import Tagged, read_tagged
 
 IGNORED = -100
 SPLITS = ("test", "dev")
+"""What may be tested on: the first that has files, unless the option names one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +50,6 @@ class TagFeature:
     def label(self) -> list[int] | None:
         """None where no word is left to learn from."""
         return self.tags or None
-
-
-class TagHead(nn.Module):
-    """Tag logits ``[B, T, C]``: dropout and one linear map of each sub-word (XTREME's run_tag)."""
-
-    def __init__(self, dimension: int, classes: int, dropout: float = 0.1) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.out = linear(dimension, classes)
-
-    def forward(self, encoded: Encoded) -> Tensor:
-        """``[B, T, C]`` from the last layer's states."""
-        logits: Tensor = self.out(self.dropout(encoded.tokens[-1]))
-        return logits
 
 
 class TaggingTask:
@@ -93,11 +80,12 @@ class TaggingTask:
         """The sentences of a language, with fields ``words`` and ``tags``. Raises DataError if there are none."""
         if language not in self._files:
             raise DataError(
-                f"{self.info.name}: no {self.options.split} file in {language}",
+                f"{self.info.name}: no {self._split[0]} file in {language}",
                 f"there are {', '.join(self.languages())}",
             )
         if language not in self._examples:
-            self._examples[language] = _examples(self._read(self._files[language]))
+            examples = _examples(self._read(self._files[language]))
+            self._examples[language] = examples[: self.options.test_limit]
         return self._examples[language]
 
     def fingerprint(self, language: str) -> str:
@@ -114,6 +102,8 @@ class TaggingTask:
         cut = int(sum(score.statistics["cut"] for score in scores))
         if cut:
             lines.append(f"{cut:,} words were beyond the length limit and count as {self.fallback}")
+        if self._split[0] not in (SPLITS[0], self.options.split):
+            lines.append(f"tested on the {self._split[0]} files: there are no {SPLITS[0]} files")
         known = self._seen if language == "en" else 0
         if known:
             lines.append(f"{known:,} of {len(scores):,} sentences are in the training file too")
@@ -135,12 +125,15 @@ class TaggingTask:
         return digest([*self._training[0], *self._training[1]], hyperparameters(self.options))
 
     def carried(self, head: nn.Module) -> nn.Module | None:
-        """None: a checkpoint's own tagging head is not read."""
-        return None
+        """A checkpoint's own tagging head with the task's order of tags; None if it has others."""
+        names = [str(name) for name in getattr(head, "labels", ())]
+        if sorted(names) != sorted(self.tags):
+            return None
+        return ReorderedHead(head, [names.index(tag) for tag in self.tags])
 
-    def head(self, dimension: int) -> nn.Module:
-        """A fresh linear map with a class a tag."""
-        return TagHead(dimension, len(self.tags))
+    def labels(self) -> Sequence[str]:
+        """The tags."""
+        return self.tags
 
     def features(self, encoder: Encoder, examples: Sequence[Example]) -> list[TagFeature]:
         """One sequence a sentence, cut between words at the length limit."""
@@ -183,6 +176,17 @@ class TaggingTask:
             found[feature.example] = {"tags": tags, "cut": feature.total - len(feature.words)}
         return found
 
+    def read_line(self, line: str, number: int) -> Example:
+        """Words with white space between them."""
+        words = line.split()
+        if not words:
+            raise DataError(f"line {number} is empty", "write a sentence, its words apart")
+        return Example(str(number), str(number), {"words": words, "tags": None})
+
+    def write_line(self, prediction: dict[str, Any]) -> str:
+        """The tags, in the order of the words."""
+        return " ".join(prediction["tags"])
+
     def floors(self, language: str) -> dict[str, list[Score]]:
         """No baseline without an encoder, unless a subclass has one."""
         return {}
@@ -193,30 +197,40 @@ class TaggingTask:
             if word >= 0:
                 first.setdefault(word, place)
         words = sorted(first)
-        tags = [self.tags.index(example.fields["tags"][word]) for word in words]
+        gold = example.fields["tags"]
+        tags = [IGNORED if gold is None else self.tags.index(gold[word]) for word in words]
         firsts = [first[word] for word in words]
         return TagFeature(example.id, row, words, firsts, tags, len(example.fields["words"]))
 
-    @cached_property
-    def _files(self) -> dict[str, Path]:
+    @property
+    def _files(self) -> Mapping[str, Path]:
         """Test files by language."""
+        return self._split[1]
+
+    @cached_property
+    def _split(self) -> tuple[str, Mapping[str, Path]]:
         if self.options.data is None:
             raise DataError(f"{self.info.name} needs files", "give their folder with --data")
         folder = folder_of(self.options.data)
-        pattern = re.compile(
-            rf"{self.options.split}-([a-z]{{2,3}})\.tsv|([a-z]{{2,3}})_\w+-ud-{self.options.split}\.conllu"
+        split, found = first_split(
+            self.options.split, SPLITS, lambda split: self._in(folder, split)
         )
+        if not found:
+            raise DataError(
+                f"{folder}: no {self.info.name} {split} files",
+                f"give the folder of {split}-XX.tsv or XX_*-ud-{split}.conllu with --data, plain or gz",
+            )
+        return split, found
+
+    def _in(self, folder: Path, split: str) -> dict[str, Path]:
+        pattern = re.compile(rf"{split}-([a-z]{{2,3}})\.tsv|([a-z]{{2,3}})_\w+-ud-{split}\.conllu")
         for place in (folder / name for name in ("", *self.folders)):
             files = sorted(place.iterdir(), reverse=True) if place.is_dir() else []
             matches = ((pattern.fullmatch(plain_name(path)), path) for path in files)
             found = {match[1] or match[2]: path for match, path in matches if match}
             if found:
                 return found
-        wanted = f"{self.options.split}-XX.tsv or XX_*-ud-{self.options.split}.conllu"
-        raise DataError(
-            f"{folder}: no {self.info.name} {self.options.split} files",
-            f"give the folder of {wanted} with --data, plain or gz",
-        )
+        return {}
 
     @cached_property
     def _training(self) -> tuple[list[Example], list[Example]]:
@@ -228,7 +242,7 @@ class TaggingTask:
             # Short ones may well be written twice; most of a set are not.
             if 2 * self._seen > len(tested):
                 raise DataError(
-                    f"{self._seen:,} of the {len(tested):,} English {self.options.split} sentences are trained on",
+                    f"{self._seen:,} of the {len(tested):,} English {self._split[0]} sentences are trained on",
                     "train on another file",
                 )
         return carve(examples, lambda example: example.cluster, self.options.train_limit)

@@ -8,7 +8,6 @@ from pathlib import Path
 from otx.errors import DataError
 from otx_tasks import infos
 from otx_tasks.files import existing, folder_of, plain_name
-from otx_tasks.options import TydiqaOptions
 from otx_tasks.span_task import SpanTask
 from otx_tasks.squad import Questions, read_squad
 
@@ -23,16 +22,15 @@ class TydiqaTask(SpanTask):
     """
 
     info = infos.TYDIQA
-    options: TydiqaOptions
+    splits = ("dev", "train")
     wanted = "give the folder of tydiqa.goldp.XX.dev.json (or .json.gz) with --data"
 
-    def file_name(self, language: str) -> str:
+    def file_name(self, language: str, split: str) -> str:
         """``tydiqa.goldp.XX.dev.json``."""
-        return f"tydiqa.goldp.{language}.{self.options.split}.json"
+        return f"tydiqa.goldp.{language}.{split}.json"
 
-    def test_files(self, folder: Path) -> dict[str, Path]:
+    def test_files(self, folder: Path, split: str) -> dict[str, Path]:
         """``tydiqa.goldp.XX.dev.json``; with ``split = "train"`` the training files of all languages but English."""
-        split = self.options.split
         paths = [
             path
             for name in FOLDERS

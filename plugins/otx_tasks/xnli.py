@@ -34,6 +34,12 @@ class XnliTask(Classifier):
         """Premise and hypothesis."""
         return _pair(example)
 
+    def fields_of(self, texts: Sequence[str]) -> dict[str, str]:
+        """Premise and hypothesis, in this order."""
+        if len(texts) != 2:
+            raise ValueError("two: premise and hypothesis, a tab between them")
+        return {"premise": texts[0], "hypothesis": texts[1]}
+
     def languages(self) -> list[str]:
         """The languages of the folder's files (or XNLI's 15 on the Hub), English first."""
         source = self.info.source_language
@@ -47,7 +53,8 @@ class XnliTask(Classifier):
             rows = source.rows(language)
             original = source.rows(pivot) if pivot in source.languages() else rows
             where = f"xnli {self.options.split} {language}"
-            self._examples[language] = parallel_examples(rows, original, source.names(), where)
+            examples = parallel_examples(rows, original, source.names(), where)
+            self._examples[language] = examples[: self.options.test_limit]
         return self._examples[language]
 
     def fingerprint(self, language: str) -> str:

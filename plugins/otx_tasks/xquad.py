@@ -31,11 +31,11 @@ class XquadTask(SpanTask):
         rows = parquet_rows(HUB_TEST, f"xquad.{language}", "validation", self.wanted)
         return locate_answers(rows, f"{HUB_TEST} xquad.{language}")
 
-    def file_name(self, language: str) -> str:
+    def file_name(self, language: str, split: str) -> str:
         """``xquad.XX.json``."""
         return f"xquad.{language}.json"
 
-    def test_files(self, folder: Path) -> dict[str, Path]:
+    def test_files(self, folder: Path, split: str) -> dict[str, Path]:
         """``xquad.XX.json`` in the folder, ``xquad/`` or ``qa/xquad/``."""
         paths = [p for name in TEST_FOLDERS for p in sorted((folder / name).glob("xquad.*.json*"))]
         return {plain_name(path).split(".")[1]: path for path in reversed(paths)}

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +162,7 @@ def test_a_signal_while_predicting_keeps_what_is_done(
 
     def stopping(self: XnliTask, *arguments: Any) -> Any:
         seen[0] += 1
-        if seen[0] == 4:  # training, development, English, and now German
+        if seen[0] == 7:  # training, four checks on development data, English, and now German
             os.kill(os.getpid(), signal.SIGINT)
         return features(self, *arguments)
 
@@ -213,3 +215,75 @@ def test_unknown_languages_tasks_and_runs_are_refused_before_work(
     assert "retrieval" in capfd.readouterr().err
     assert otx(["eval", "retrieval", "--run", "q", "--quiet"]) == 2
     assert "no run 'q'" in capfd.readouterr().err
+
+
+def test_the_weights_that_are_kept_are_those_best_on_development_data(
+    tiny_model: Path,
+    nli: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Checks that say less and less: the first is kept, as a training that ends there would."""
+    monkeypatch.chdir(tmp_path)
+    found, told = [], iter([0.9, 0.5, 0.4, 0.3, 0.9, 0.8, 0.7])
+    monkeypatch.setattr(finetune, "metrics_of", lambda task, scores: {"accuracy": next(told)})
+    for more in ((), ("--set", "eval.patience=2")):
+        assert evaluate_nli(nli, str(tiny_model), *more) == 0
+        found.append([u["metrics"] for u in units(capfd) if u["floor"] is None])
+        record = json.loads(next(Path("runs").glob("*/heads/xnli-1/fitted.json")).read_text())
+        assert record["step"] == min(map(int, record["development"]))
+        assert len(record["development"]) == (3 if more else 4)
+    assert found[0] == found[1]
+    assert next(told, None) is None
+
+
+def test_a_fitted_model_is_a_plain_folder_that_predicts_the_same_and_is_not_fitted_again(
+    tiny_model: Path,
+    nli: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert evaluate_nli(nli, str(tiny_model), "--languages", "en") == 0
+    (first,) = [u for u in units(capfd) if u["floor"] is None]
+    monkeypatch.setattr(finetune, "fit", lambda *_: pytest.fail("fitted again"))
+    assert evaluate_nli(nli, str(tiny_model), "--languages", "en,de") == 0
+    both = [u for u in units(capfd) if u["floor"] is None]
+    assert both[0] == first
+    assert both[1]["metrics"] == first["metrics"]  # the German file holds the same text
+    folder = next(Path("runs").glob("*/heads/xnli-1"))
+    from transformers import AutoModelForSequenceClassification
+
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    assert tuple(model.config.id2label.values()) == LABELS
+    # As an encoder that brings its head, it gives the same numbers.
+    assert evaluate_nli(nli, str(folder), "--languages", "en") == 0
+    (carried,) = [u for u in units(capfd) if u["floor"] is None]
+    assert carried["metrics"] == first["metrics"] and carried["head_seed"] is None
+
+
+SIDE_BY_SIDE = """
+import sys
+from otx.cli import run
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+def test_processes_side_by_side_share_the_work_and_do_nothing_twice(
+    tiny_model: Path, nli: Path, tmp_path: Path
+) -> None:
+    command = [
+        sys.executable, "-c", SIDE_BY_SIDE, "eval", "xnli", "--json", "--data", str(nli),
+        "--model", str(tiny_model), "--seeds", "1,2,3", "--set", "xnli.epochs=1",
+        "--set", "xnli.batch=16", "--set", "xnli.lr=1e-3",
+    ]  # fmt: skip
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen(command, cwd=tmp_path, **pipes) for _ in range(2)]
+    said = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    tables = [json.loads(out) for out, _ in said]
+    assert tables[0] == tables[1] and len(tables[0]) == 8
+    fits = [line for _, told in said for line in told.splitlines() if "fitting the" in line]
+    assert len(fits) == 3

@@ -1,5 +1,6 @@
 """Suites are names for several tasks; of a suite, what has no files is passed over and said."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,30 @@ def test_a_suite_of_which_nothing_is_there_is_an_error(
     Path("empty").mkdir()
     assert otx(["eval", "paper", "--model", str(tiny_model), "--data", "empty"]) == 3
     assert "paper: none of its tasks has its files" in capfd.readouterr().err
+
+
+def test_quick_sizes_stand_under_what_is_asked_for(tmp_path: Path) -> None:
+    """Each task of XTREME that is fine-tuned has its own, all valid, and a flag goes over them."""
+    registry = host(load_settings()).registry
+    recipe = registry.find("recipe", "quick").path
+    settings = load_settings(recipe=recipe, sets=["xnli.lr=1e-5"], start=tmp_path)
+    tasks = [registry.find("task", name) for name in _named(["xtreme"], registry)]
+    tuned = [entry for entry in tasks if entry.info.kind == "transfer"]
+    assert set(settings.options) == {entry.name for entry in tuned}
+    for entry in tuned:
+        options = settings.options_for(entry)
+        assert options.train_limit <= 10_000 and options.test_limit <= 500
+    assert settings.options_for(registry.find("task", "xnli")).lr == 1e-5
+
+
+def test_quick_is_one_word(
+    folder: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["dogs\tNOUN\nrun\tVERB\n", "cats\tNOUN\nsleep\tVERB\n"]
+    (folder / "data/pos/train-en.tsv").write_text("\n".join(words * 20))
+    (folder / "data/pos/ud-pud/test-de.tsv").write_text("Hund\tNOUN\n\n" * 600)
+    command = ["eval", "pos", "--quick", "--model", str(tiny_model), "--data", "data", "--json"]
+    assert otx(command) == 0
+    units = json.loads(capfd.readouterr().out)
+    assert {unit["count"] for unit in units} == {500}
+    assert units[1]["options"]["test_limit"] == 500 and units[1]["options"]["lr"] == 5e-4

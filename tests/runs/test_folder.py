@@ -18,7 +18,8 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from otx.runs.folder import RunFolder
-with RunFolder(Path(sys.argv[1])).lock():
+run = RunFolder(Path(sys.argv[1]))
+with run.claim(sys.argv[2]) if sys.argv[2:] else run.lock():
     print("held", flush=True)
     time.sleep(60)
 """
@@ -211,12 +212,13 @@ def test_problems_come_back(run: RunFolder) -> None:
 
 
 @pytest.fixture
-def holder(run: RunFolder) -> Callable[[], "subprocess.Popen[str]"]:
+def holder(run: RunFolder) -> Callable[..., "subprocess.Popen[str]"]:
+    """Starts a process that holds the run's lock, or a claim of the name given."""
     started: list[subprocess.Popen[str]] = []
 
-    def start() -> "subprocess.Popen[str]":
+    def start(*claim: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
-            [sys.executable, "-c", HOLD, str(run.path)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", HOLD, str(run.path), *claim], stdout=subprocess.PIPE, text=True
         )
         started.append(process)
         assert process.stdout is not None
@@ -253,3 +255,20 @@ def test_the_lock_is_free_after_an_error_within(run: RunFolder) -> None:
         raise ValueError
     with run.lock():
         pass
+
+
+def test_claims_are_apart_from_one_another_and_from_the_lock(run: RunFolder) -> None:
+    with run.lock(), run.claim("one") as first, run.claim("other") as second:
+        assert first is None and second is None
+
+
+def test_a_claimed_piece_names_its_holder_until_that_ends(
+    run: RunFolder, holder: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    process = holder("piece")
+    with run.claim("piece") as pid:
+        assert pid == str(process.pid)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with run.claim("piece") as pid:
+        assert pid is None

@@ -103,8 +103,75 @@ def test_a_checkpoint_carries_no_other_head(checkpoint: Any, kind: str) -> None:
     assert opened(checkpoint("BertModel")).carried_head(kind) is None
 
 
-def test_only_three_kinds_of_head_are_known() -> None:
+def test_only_four_kinds_of_head_are_known() -> None:
     assert head_of("XLMRobertaForMaskedLM") == "masked-lm"
     assert head_of("CamembertForQuestionAnswering") == "question-answering"
+    assert head_of("BertForTokenClassification") == "token-classification"
     assert head_of("BertForNextSentencePrediction") is None
     assert head_of("") is None
+
+
+KINDS = {
+    "question-answering": ("QuestionAnswering", ()),
+    "sequence-classification": ("SequenceClassification", ("no", "yes", "maybe")),
+    "token-classification": ("TokenClassification", ("O", "B-PER", "I-PER")),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_fresh_head_is_transformers_own_on_the_same_encoder(
+    checkpoint: Any, text: list[str], tmp_path: Any, family: str, kind: str
+) -> None:
+    encoder = opened(checkpoint(f"{family}ForMaskedLM"))
+    batch = encoder.collate(encoder.tokenise(text))
+    before = encoder.encode(batch).tokens[-1]
+    name, labels = KINDS[kind]
+    head = encoder.fresh_head(kind, labels)
+    torch.testing.assert_close(encoder.encode(batch).tokens[-1], before, atol=0, rtol=0)
+    assert {id(p) for p in head.parameters()} == {id(p) for p in encoder.module.parameters()}
+    logits = head(batch)
+    assert logits.requires_grad
+    # What is saved is a plain folder with this head, its classes named.
+    encoder.save(tmp_path)
+    auto = getattr(transformers, f"AutoModelFor{name}")
+    whole, report = auto.from_pretrained(tmp_path, output_loading_info=True)
+    assert not report["missing_keys"] and not report["unexpected_keys"]
+    assert type(whole).__name__ == f"{family}For{name}"
+    if labels:
+        assert whole.config.id2label == dict(enumerate(labels))
+        expected = whole.eval()(batch.ids, attention_mask=batch.mask.long()).logits
+    else:
+        output = whole.eval()(batch.ids, attention_mask=batch.mask.long())
+        expected = torch.stack([output.start_logits, output.end_logits], -1)
+    torch.testing.assert_close(logits, expected, atol=2e-5, rtol=1e-4)
+    carried = opened(tmp_path).carried_head(kind)
+    assert carried is not None
+    torch.testing.assert_close(carried(batch), expected, atol=2e-5, rtol=1e-4)
+
+
+def test_a_fresh_head_is_drawn_from_the_seed(checkpoint: Any) -> None:
+    drawn = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        head = opened(checkpoint("BertForMaskedLM")).fresh_head("token-classification", ["a", "b"])
+        drawn.append(dict(head.named_parameters())["model.classifier.weight"])
+    assert torch.equal(*drawn)
+    assert 0.01 < drawn[0].std() < 0.03
+
+
+def test_a_pooler_that_was_learnt_is_kept_where_the_head_reads_it(checkpoint: Any) -> None:
+    encoder = opened(checkpoint("BertModel"))
+    learnt = encoder.module.pooler.dense.weight
+    encoder.fresh_head("sequence-classification", ["a", "b"])
+    assert encoder.module.bert.pooler.dense.weight is learnt
+    encoder = opened(checkpoint("BertModel"))
+    encoder.fresh_head("question-answering", ())
+    assert encoder.module.bert.pooler is None
+
+
+def test_an_architecture_without_such_a_head_is_refused(checkpoint: Any) -> None:
+    encoder = opened(checkpoint("BertForMaskedLM"))
+    encoder._model.config = transformers.T5Config()
+    with pytest.raises(UsageError, match="no head for masked-lm on t5"):
+        encoder.fresh_head("masked-lm", ())

@@ -90,6 +90,24 @@ class TinyEncoder:
         )
         return Encoded({n: out.hidden_states[n] for n in layers}, batch.mask, batch.word_index)
 
+    def fresh_head(self, kind: str, labels: Sequence[str]) -> nn.Module:
+        return TinyHead(self, kind, len(labels) or 2)
+
+
+class TinyHead(nn.Module):
+    """One linear map of the first sub-word (a text's class) or of each."""
+
+    def __init__(self, encoder: TinyEncoder, kind: str, classes: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.first_only = kind == "sequence-classification"
+        self.out = nn.Linear(encoder.dimension, classes)
+
+    def forward(self, batch: TokenBatch) -> torch.Tensor:
+        states = self.encoder.encode(batch).tokens[-1]
+        logits: torch.Tensor = self.out(states[:, 0] if self.first_only else states)
+        return logits
+
 
 @pytest.fixture(scope="session")
 def unigram() -> PreTrainedTokenizerFast:

@@ -55,7 +55,7 @@ def test_one_text_or_two_go_in_as_the_tokenizer_puts_them(
     assert feature.ids.tolist() == expected
     assert feature.label == own.classes.index("good")
     batch, labels = own.collate(encoder, [feature])
-    logits = own.head(encoder.dimension).eval()(encoder.encode(batch))
+    logits = encoder.fresh_head(own.head_kind, own.labels())(batch)
     assert logits.shape == (1, len(own.classes))
     assert own.loss(logits, labels).value.item() == pytest.approx(
         functional.cross_entropy(logits, labels).item()
@@ -108,3 +108,25 @@ def test_real_paws_x_files_are_read_and_their_leak_is_found(shared_data: Path) -
     assert len(itself.languages()) == 7
     with pytest.raises(DataError, match="training rows are in the English dev set"):
         itself.training(1)
+
+
+def test_lines_hold_a_text_or_two_and_paraphrases_two(folder: Path, tiny: Any) -> None:
+    own = task(folder)
+    asked = own.read_line("a text\tand another", 2)
+    assert asked.fields["texts"] == ["a text", "and another"]
+    (feature,) = own.features(tiny(), [asked])
+    assert feature.label is None
+    with pytest.raises(DataError, match="line 5 has 3 texts"):
+        own.read_line("a\tb\tc", 5)
+    with pytest.raises(DataError, match="line 1 has 1 texts"):
+        PawsxTask(ClassificationOptions()).read_line("a", 1)
+
+
+def test_without_files_the_classes_are_the_heads() -> None:
+    head = torch.nn.Linear(1, 2)
+    head.labels = ("good", "bad")
+    own = ClassificationTask(ClassificationOptions())
+    ours = own.carried(head)
+    assert ours is not None and own.classes == ["bad", "good"]
+    logits = ours.forward(torch.tensor([[3.0]]))
+    assert torch.equal(logits, head(torch.tensor([[3.0]]))[..., [1, 0]])

@@ -60,8 +60,7 @@ def test_each_word_is_learnt_at_its_first_sub_word(folder: Path, tiny: Any) -> N
         for word, tag in enumerate(example.fields["tags"]):
             assert pos.tags[labels[row, index.index(word)]] == tag
         assert (labels[row] != IGNORED).sum() == len(example.fields["tags"])
-    head = pos.head(encoder.dimension).eval()
-    logits = head(encoder.encode(batch))
+    logits = encoder.fresh_head(pos.head_kind, pos.labels())(batch)
     kept = labels != IGNORED
     expected = functional.cross_entropy(logits[kept], labels[kept])
     assert pos.loss(logits, labels).value.item() == pytest.approx(expected.item(), rel=1e-6)
@@ -158,3 +157,22 @@ def test_the_real_sets_are_whole(shared_data: Path) -> None:
     ner = NerTask(TaggingOptions(data=str(shared_data), split="dev"))
     assert len(ner.languages()) == 14
     assert len(ner.examples("sw")) == 1000
+
+
+def test_where_only_development_files_are_they_are_tested_on_and_it_is_said(
+    write: Write, tmp_path: Path
+) -> None:
+    write("panx/dev-de.tsv", lines(*[[(f"w{i}", "B-PER")] for i in range(5)]))
+    write("panx/train-en.tsv", lines(*[[(f"x{i}", "B-PER")] for i in range(30)]))
+    ner = NerTask(TaggingOptions(data=str(tmp_path), test_limit=3))
+    assert ner.languages() == ["de"]
+    assert [e.fields["words"] for e in ner.examples("de")] == [["w0"], ["w1"], ["w2"]]
+    scores = [ner.score({"tags": ["B-PER"], "cut": 0}, e) for e in ner.examples("de")]
+    said = "tested on the dev files: there are no test files"
+    assert ner.notes("de", scores) == [said]
+    asked = NerTask(TaggingOptions(data=str(tmp_path), split="dev"))
+    scores = [asked.score({"tags": ["B-PER"], "cut": 0}, e) for e in asked.examples("de")]
+    assert asked.notes("de", scores) == []
+    write("panx/test-de.tsv", lines([("t", "O")]))
+    both = NerTask(TaggingOptions(data=str(tmp_path)))
+    assert [e.fields["words"] for e in both.examples("de")] == [["t"]]

@@ -60,3 +60,15 @@ def test_the_real_files_are_whole(shared_data: Path) -> None:
     training, development = tydi.training(1)
     # A few answers are not at their offsets, and are not learnt from.
     assert 3600 < len(training) + len(development) <= 3696
+
+
+def test_without_development_files_the_training_files_are_tested_on_and_it_is_said(
+    folder: Path,
+) -> None:
+    scores = [task(folder).score("x", example) for example in task(folder).examples("sw")]
+    assert task(folder).notes("sw", scores) == []
+    for language in ("en", "sw"):
+        (folder / f"tydiqa-goldp/tydiqa.goldp.{language}.dev.json").unlink()
+    tydi = task(folder, test_limit=7)
+    assert tydi.languages() == ["sw"] and len(tydi.examples("sw")) == 7
+    assert tydi.notes("sw", []) == ["tested on the train files: there are no dev files"]

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from otx.errors import DataError, UsageError
-from otx.types import Encoded
 from otx_tasks.options import XquadOptions
 from otx_tasks.xquad import XquadTask
 
@@ -144,14 +143,14 @@ def test_the_fresh_head_learns_one_answer(folder: Path, tiny: Callable[..., Any]
     batch, labels = xquad.collate(encoder, features)
     assert labels is not None
     torch.manual_seed(0)
-    head = xquad.head(encoder.dimension)
+    head = encoder.fresh_head(xquad.head_kind, xquad.labels())
     optimizer = torch.optim.AdamW([*head.parameters(), *encoder.module.parameters()], lr=1e-2)
     for _ in range(60):
         optimizer.zero_grad()
-        xquad.loss(head(encoder.encode(batch)), labels).value.backward()
+        xquad.loss(head(batch), labels).value.backward()
         optimizer.step()
     with torch.no_grad():
-        logits = head(encoder.encode(batch))
+        logits = head(batch)
     answers = xquad.decode(
         features, [row[: f.length] for row, f in zip(logits, features, strict=True)]
     )
@@ -179,12 +178,6 @@ def test_metrics_and_floor(folder: Path) -> None:
     assert score.statistics["f1"] == pytest.approx(2 * (1 / 7) / (1 / 7 + 1))
 
 
-def test_the_head_reads_the_last_layer() -> None:
-    head = XquadTask(XquadOptions()).head(8)
-    states, mask = torch.randn(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)
-    assert head(Encoded({-1: states}, mask, mask.long())).shape == (2, 5, 2)
-
-
 def test_real_training_file(shared_data: Path) -> None:
     xquad = XquadTask(XquadOptions(data=str(shared_data / "qa"), train_limit=10_000))
     training, development = xquad.training(1)
@@ -200,3 +193,14 @@ def test_squads_own_development_set_is_refused(shared_data: Path) -> None:
     xquad = XquadTask(XquadOptions(data=str(shared_data / "qa"), train=str(squad)))
     with pytest.raises(DataError, match="training questions are on paragraphs of xquad"):
         xquad.training(1)
+
+
+def test_a_line_is_a_question_and_its_context(folder: Path, tiny: Callable[..., Any]) -> None:
+    xquad = task(folder)
+    asked = xquad.read_line("Who opened it?\tThe bridge was opened by Ada.\tLater it fell.", 7)
+    assert asked.id == "7" and asked.fields["context"].endswith("\tLater it fell.")
+    features = xquad.features(tiny(), [asked])
+    assert features and features[0].label is None
+    assert xquad.write_line(" by\nAda ") == "by Ada"
+    with pytest.raises(DataError, match="line 3 has no context"):
+        xquad.read_line("Who?", 3)

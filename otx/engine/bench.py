@@ -1,0 +1,347 @@
+"""One task on one encoder: its pieces of work, each claimed, computed and written, or known already."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from otx.config import Settings
+from otx.contracts import Encoder, ProbeTask, Task, TransferTask
+from otx.data.overlap import count_hits
+from otx.engine import fitted
+from otx.engine.finetune import Predictor, metrics_of, predictor, train_head
+from otx.engine.fit import FitHooks
+from otx.engine.record import HASHES
+from otx.engine.report import Reporter
+from otx.engine.runtime import StopSignals, precision_name, versions
+from otx.errors import DataError, UsageError
+from otx.runs.folder import RunFolder
+from otx.runs.results import (
+    EvalUnit,
+    Predictions,
+    content_key,
+    find_unit,
+    read_unit,
+    write_unit,
+)
+from otx.types import Example, Score
+
+UNIT_SCHEMA = 1
+CARRIED = "carried"
+CLAIM_LETTERS = 16
+
+
+@dataclass(slots=True)
+class Bench:
+    """One task on one encoder: everything that a unit's content key is made of.
+
+    Several processes may work on one run: what is computed in one go (a probe in one language; a head with one seed, in
+    every language) is claimed first. ``others``: what was found claimed by another process, with its pid. ``reopen``:
+    opens an encoder of the same plugin that lies in a folder.
+    """
+
+    task: Task
+    options: dict[str, Any]
+    run: RunFolder
+    encoder: Encoder
+    model_digest: str
+    encoder_options: dict[str, Any]
+    autocast: torch.dtype | None
+    settings: Settings
+    reporter: Reporter
+    signals: StopSignals
+    others: dict[str, str]
+    reopen: Callable[[Path], Encoder]
+    _training: str | None = None
+
+    def units(self) -> list[EvalUnit]:
+        """Every unit in the order of a table; those that others are computing are left out."""
+        found = list(self._probe() if self.task.info.kind == "probe" else self._transfer())
+        if self.run.record["kind"] == "untouched" and self.task.info.kind == "transfer":
+            # A floor knows no encoder, and stands beside what knows no alignment.
+            found = [*self._floors(), *found]
+        return found
+
+    def training(self, head_seed: int | None) -> str | None:
+        """What a head was trained on: None for a probe, "carried" for a head that the checkpoint brought."""
+        if self.task.info.kind == "probe":
+            return None
+        if head_seed is None:
+            return CARRIED
+        if self._training is None:
+            wanted = self.settings.eval
+            self._training = content_key(
+                data=cast(TransferTask, self.task).training_fingerprint(),
+                checks=wanted.checks,
+                patience=wanted.patience,
+            )
+        return self._training
+
+    def key(self, language: str, head_seed: int | None, floor: str | None = None) -> str:
+        """The content key of one unit: equal keys mean equal numbers."""
+        return content_key(
+            schema=UNIT_SCHEMA,
+            task=self.task.info.name,
+            version=self.task.info.version,
+            language=language,
+            data=self.task.fingerprint(language),
+            training=None if floor else self.training(head_seed),
+            model=None if floor else self.model_digest,
+            encoder=None if floor else self.encoder_options,
+            autocast=None if floor else str(self.autocast),
+            options=self.options,
+            head_seed=head_seed,
+            floor=floor,
+        )
+
+    def _probe(self) -> Iterator[EvalUnit]:
+        task = cast(ProbeTask, self.task)
+        for language in languages_of(task, self.settings):
+            key = self.key(language, None)
+
+            def compute(language: str = language, key: str = key) -> list[EvalUnit]:
+                self.reporter.stage(f"{task.info.name} {language} on {self.run.name}")
+                began = time.perf_counter()
+                found = task.probe(self.encoder, language)
+                made = ((example, found[example.id]) for example in task.examples(language))
+                return [self._predicted(key, language, None, made, began)]
+
+            yield from self._claimed([key], compute)
+
+    def _transfer(self) -> Iterator[EvalUnit]:
+        task = cast(TransferTask, self.task)
+        languages = languages_of(task, self.settings)
+        brought = self.encoder.carried_head(task.head_kind)
+        carried = None if brought is None else task.carried(brought)
+        seeds: Iterable[int | None] = [None] if carried is not None else self.settings.eval.seeds
+        for seed in seeds:
+            keys = {language: self.key(language, seed) for language in languages}
+
+            def compute(seed: int | None = seed, keys: dict[str, str] = keys) -> list[EvalUnit]:
+                if seed is None:
+                    assert carried is not None
+                    predict = predictor(task, self.encoder, carried)
+                else:
+                    predict = self._fit(task, seed)
+                found = [self._language(predict, *item, seed) for item in keys.items()]
+                shutil.rmtree(self._head_folder(seed), ignore_errors=True)
+                return found
+
+            yield from self._claimed(list(keys.values()), compute)
+
+    def _floors(self) -> Iterator[EvalUnit]:
+        task = cast(TransferTask, self.task)
+        for language in languages_of(task, self.settings):
+            keys = {name: self.key(language, None, name) for name in task.floor_names}
+
+            def compute(language: str = language, keys: dict[str, str] = keys) -> list[EvalUnit]:
+                began = time.perf_counter()
+                scores = task.floors(language)
+                return [
+                    self._write(key, language, None, scores[name], None, began, floor=name)
+                    for name, key in keys.items()
+                ]
+
+            yield from self._claimed(list(keys.values()), compute)
+
+    def _claimed(
+        self, keys: Sequence[str], compute: Callable[[], list[EvalUnit]]
+    ) -> list[EvalUnit]:
+        """The units with these keys: known, or computed unless another process is at it."""
+        known = self._known(keys)
+        if known is not None or not keys:
+            return known or []
+        work = content_key(keys=list(keys))[:CLAIM_LETTERS]
+        with self.run.claim(work) as holder:
+            if holder is not None:
+                self.others[work] = holder
+                return []
+            # It may have been done between the look and the claim.
+            return self._known(keys) or compute()
+
+    def _known(self, keys: Sequence[str]) -> list[EvalUnit] | None:
+        units = [find_unit(self.run, key) for key in keys]
+        found = [unit for unit in units if unit is not None]
+        return found if len(found) == len(keys) else None
+
+    def _language(self, predict: Predictor, language: str, key: str, seed: int | None) -> EvalUnit:
+        known = find_unit(self.run, key)
+        if known is not None:
+            return known
+        self.reporter.stage(
+            f"{self.task.info.name} {language} on {self.run.name}, head seed {seed}"
+        )
+        began = time.perf_counter()
+        return self._predicted(key, language, seed, predict(self.task.examples(language)), began)
+
+    def _predicted(
+        self,
+        key: str,
+        language: str,
+        seed: int | None,
+        made: Iterable[tuple[Example, Any]],
+        began: float,
+    ) -> EvalUnit:
+        """Score predictions as they come, and write them on their way."""
+        with Predictions(self.run, self.task.info.name) as predictions:
+            scores = []
+            for example, prediction in made:
+                predictions.add(example.id, prediction)
+                scores.append(self.task.score(prediction, example))
+            return self._write(key, language, seed, scores, predictions, began)
+
+    def _head_key(self, seed: int | None) -> str:
+        """The content key of a fine-tuned model."""
+        return content_key(
+            model=self.model_digest,
+            encoder=self.encoder_options,
+            autocast=str(self.autocast),
+            training=self.training(seed),
+            options=self.options,
+            head_seed=seed,
+        )
+
+    def _head_folder(self, seed: int | None) -> Path:
+        return self.run.results / self.task.info.name / f".head-{self._head_key(seed)[:12]}"
+
+    def _kept(self, task: TransferTask, seed: int) -> Predictor | None:
+        """The model that was fitted for other languages before, if it was kept."""
+        folder = fitted.known(self.run, task.info.name, seed, self._head_key(seed))
+        if folder is None:
+            return None
+        encoder = self.reopen(folder)
+        brought = encoder.carried_head(task.head_kind)
+        head = None if brought is None else task.carried(brought)
+        return None if head is None else predictor(task, encoder, head)
+
+    def _fit(self, task: TransferTask, seed: int) -> Predictor:
+        """A head fitted on the source language, from a fresh copy of the run's encoder; a killed fit goes on."""
+        kept = self._kept(task, seed)
+        if kept is not None:
+            return kept
+        label = f"{task.info.name} head, seed {seed}, on {self.run.name}"
+        self.reporter.stage(f"fitting the {label}")
+        encoder = copy.deepcopy(self.encoder)
+        total = 0
+
+        def started(start: int, last: int) -> None:
+            nonlocal total
+            total = last
+
+        def step_finished(row: dict[str, float]) -> None:
+            self.reporter.progress(label, int(row["step"]), total, row)
+
+        hooks = FitHooks(
+            started,
+            step_finished,
+            lambda path: None,
+            self.reporter.notice,
+            lambda: self.signals.requested,
+        )
+        predict, checks = train_head(
+            task,
+            encoder,
+            seed,
+            self._head_folder(seed),
+            hooks,
+            self.autocast,
+            self.settings.eval,
+            self.signals,
+        )
+        kinds = Counter(problem.kind for problem in task.problems())
+        for kind, count in kinds.items():
+            self.reporter.notice(f"{task.info.name}: {count:,} refused in its files ({kind})")
+        history = {str(step): value for step, value in sorted(checks.history.items())}
+        said = ", ".join(f"{value:.3f} at step {step}" for step, value in history.items())
+        metric = task.info.metrics[0].name
+        self.reporter.stage(
+            f"{label}: development {metric} {said}; the weights of step {checks.best} are kept"
+        )
+        if self.settings.eval.keep_models:
+            made_of = fitted.Fitted(
+                self._head_key(seed),
+                task.info.name,
+                task.info.version,
+                self.options,
+                seed,
+                history,
+                checks.best,
+            )
+            fitted.keep(self.run, made_of, encoder)
+        return predict
+
+    def _write(
+        self,
+        key: str,
+        language: str,
+        seed: int | None,
+        scores: Sequence[Score],
+        predictions: Predictions | None,
+        began: float,
+        floor: str | None = None,
+    ) -> EvalUnit:
+        task = self.task
+        for line in [] if floor else task.notes(language, scores):
+            self.reporter.notice(f"{task.info.name} {language}: {line}")
+        unit = EvalUnit(
+            task=task.info.name,
+            task_version=task.info.version,
+            language=language,
+            metrics=metrics_of(task, scores),
+            alignment_seed=self.run.record.get("alignment_seed"),
+            head_seed=seed,
+            key=key,
+            data_digest=task.fingerprint(language),
+            model_digest=self.model_digest,
+            training_digest=None if floor else self.training(seed),
+            count=len(scores),
+            floor=floor,
+            options=self.options,
+            contamination=self._contamination(language),
+            seconds=time.perf_counter() - began,
+            versions=versions(),
+            data=self._data_name(),
+            precision=None if floor else precision_name(self.autocast),
+            encoder_options={} if floor else self.encoder_options,
+        )
+        return read_unit(write_unit(self.run, unit, scores, predictions))
+
+    def _data_name(self) -> str | None:
+        """The folder that the task's data came from, by its last name; None without one."""
+        folder = getattr(self.task.options, "data", None)
+        return None if folder is None else Path(folder).resolve().name
+
+    def _contamination(self, language: str) -> dict[str, int]:
+        """How many of the tested sentences occur, normalised, in the run's bitext."""
+        texts = self.task.sentences(language)
+        if self.run.record["kind"] != "align":
+            return {"hits": 0, "size": len(texts)}
+        path = self.run.path / HASHES
+        if not path.exists():
+            raise DataError(
+                f"{path} is gone, so what the bitext shares with {self.task.info.name} cannot be counted",
+                "align again",
+            )
+        return {"hits": count_hits(texts, np.load(path)), "size": len(texts)}
+
+
+def languages_of(task: Task, settings: Settings) -> list[str]:
+    """The languages asked for, or all. Raises UsageError naming those that the task has no data for."""
+    there = task.languages()
+    wanted = list(settings.eval.languages) or there
+    missing = [language for language in wanted if language not in there]
+    if missing:
+        raise UsageError(
+            f"{task.info.name} has no data for {', '.join(missing)}",
+            f"it has: {', '.join(there)}",
+        )
+    return wanted
