@@ -1,10 +1,15 @@
-"""Sentence links: who is whose nearest neighbour, by cosine or CSLS, and whether it is the right one."""
+"""Who is whose nearest neighbour among sentences or words, by cosine or CSLS, and whether it is the right one."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+BLOCK = 1024
+"""Rows whose similarities to everything are in memory at once."""
 
 
 def cosine_similarity(x: Tensor, y: Tensor) -> Tensor:
@@ -34,3 +39,42 @@ def nearest(similarity: Tensor) -> Tensor:
 def hits(similarity: Tensor) -> Tensor:
     """``[N]``: whether row i of ``similarity [N, N]`` is nearest to column i."""
     return nearest(similarity) == torch.arange(len(similarity), device=similarity.device)
+
+
+def neighbours(x: Tensor, y: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The ``count`` (or as many as there are) rows of ``y [M, D]`` nearest to each row of ``x [N, D]`` by cosine.
+
+    Their cosines ``[N, count]``, falling, and their places ``[N, count]``. Memory is that of a block of rows, not of
+    ``N x M``; a vector that holds NaN is nobody's neighbour and has none (cosine -inf).
+    """
+    kept = min(count, len(y))
+    found = [block.topk(kept, dim=1) for block in _blocks(x, y)]
+    return torch.cat([own.values for own in found]), torch.cat([own.indices for own in found])
+
+
+def csls_nearest(x: Tensor, y: Tensor, count: int) -> Tensor:
+    """``[N]``: the row of ``y [M, D]`` nearest to each of ``x [N, D]`` by CSLS with ``count`` neighbours, in blocks.
+
+    As ``nearest(csls(...))``: r(x_i) is the same along a row and so left out.
+    """
+    if not len(x) or not len(y):
+        return torch.full((len(x),), -1)
+    crowded = crowding(neighbours(y, x, count)[0])
+    found = []
+    for block in _blocks(x, y):
+        nobody = block.isneginf().all(1)
+        found.append(nearest(2 * block - crowded).masked_fill(nobody, -1))
+    return torch.cat(found)
+
+
+def crowding(cosines: Tensor) -> Tensor:
+    """``[N]``: the mean of what is a number among ``cosines [N, k]``; infinite for a vector that has no neighbour."""
+    there = cosines.isfinite()
+    total = cosines.where(there, 0).sum(1)
+    return torch.where(there.any(1), total / there.sum(1), torch.inf)
+
+
+def _blocks(x: Tensor, y: Tensor) -> Iterator[Tensor]:
+    x, y = functional.normalize(x, dim=1), functional.normalize(y, dim=1)
+    for start in range(0, len(x), BLOCK):
+        yield (x[start : start + BLOCK] @ y.mT).nan_to_num(nan=-torch.inf)

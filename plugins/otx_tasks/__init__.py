@@ -1,4 +1,4 @@
-"""The tasks that ship with otx: sentence retrieval, word alignment, XQuAD, XNLI, tags and entities."""
+"""The tasks that ship with otx: those of XTREME, and probes of the encoder."""
 
 from __future__ import annotations
 
@@ -86,6 +86,27 @@ def otx_register(registry: Registry) -> None:
         "learn paraphrase on English pairs, tell it in each language",
         options.ClassificationOptions,
         info=infos.PAWSX,
+    )
+    registry.task(
+        "bucc",
+        "otx_tasks.bucc:BuccTask",
+        "mine translations out of two texts by margin",
+        options.BuccOptions,
+        info=infos.BUCC,
+    )
+    registry.task(
+        "word-retrieval",
+        "otx_tasks.word_retrieval:WordRetrievalTask",
+        "find each word's translation among the words of all sentences by CSLS",
+        options.WordRetrievalOptions,
+        info=infos.WORD_RETRIEVAL,
+    )
+    registry.task(
+        "structure",
+        "otx_tasks.structure:StructureTask",
+        "look inside: CKA between languages, language probe, isotropy, dimension, hubs",
+        options.StructureOptions,
+        info=infos.STRUCTURE,
     )
     registry.recipe(
         "quick",

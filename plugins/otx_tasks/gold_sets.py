@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from otx.errors import DataError
+from otx.links.pharaoh import GoldPair, read_gold
+from otx_tasks.embedded import sample_folder
 from otx_tasks.files import existing, plain_name, read_lines
 
+FOLDER = "align"
+"""Where the files may lie in a folder of many sets."""
 SENTENCES, GOLD = ".src-tgt", ".gold"
 NAMES = f"name{SENTENCES} (source ||| target) and name{GOLD} (i-j sure, ipj possible), plain or gz"
 
@@ -47,6 +52,20 @@ def find_gold_sets(data: Path, index_base: int | None) -> dict[str, GoldSet]:
     if not found:
         raise DataError(f"{data}: no gold word alignments", f"a set is {NAMES}")
     return found
+
+
+def sets_of(data: str | None, index_base: int | None) -> dict[str, GoldSet]:
+    """The sets that ``--data`` names, in the folder itself or in ``align/``; without it the embedded sample's."""
+    place = sample_folder() if data is None else Path(data).expanduser()
+    return find_gold_sets(place / FOLDER if (place / FOLDER).is_dir() else place, index_base)
+
+
+def read_set(sets: Mapping[str, GoldSet], name: str, task: str) -> list[GoldPair]:
+    """The sentence pairs of a set; DataError if it is not there, and what ``otx.links.pharaoh.read_gold`` raises."""
+    if name not in sets:
+        raise DataError(f"{task}: no set {name}", f"there are {', '.join(sorted(sets))}")
+    gold = sets[name]
+    return read_gold(gold.gold, gold.sentences, gold.index_base)
 
 
 def _set_name(path: Path) -> str:

@@ -71,6 +71,62 @@ POS = TaskInfo(
 )
 
 
+WORD_RETRIEVAL = TaskInfo(
+    name="word-retrieval",
+    version="1",
+    kind="probe",
+    metrics=(
+        Metric("csls", _ratio("to_target", "from_target")),
+        Metric("csls_to_target", _ratio("to_target")),
+        Metric("csls_from_target", _ratio("from_target")),
+    ),
+    licence="that of the files given",
+    suites={"probes": 3},
+)
+
+
+def _ratio_of_roots(part: str, one: str, other: str) -> Callable[[Mapping[str, Any]], Any]:
+    """``part`` over the geometric mean of two more; 0 where there is nothing."""
+
+    def compute(sums: Mapping[str, Any]) -> Any:
+        whole = (sums[one] * sums[other]) ** 0.5
+        return sums[part] / (whole + (whole == 0))
+
+    return compute
+
+
+def _participation(sums: Mapping[str, Any]) -> Any:
+    """(sum of eigenvalues)^2 over the sum of their squares, from traces; 0 where all vectors are one."""
+    return sums["power"] ** 2 / (sums["overlap"] + (sums["overlap"] == 0))
+
+
+def _skewness(sums: Mapping[str, Any]) -> Any:
+    """Third standardised moment from sums of powers; 0 where all counts are equal."""
+    mean = sums["near"] / sums["n"]
+    square, cube = sums["near2"] / sums["n"], sums["near3"] / sums["n"]
+    # Rounding leaves a little where there is no spread; counts are whole, so a real one is far above it.
+    variance = square - mean**2
+    flat = (variance < 1e-9) * 1.0
+    third = cube - 3 * mean * square + 2 * mean**3
+    return third * (1 - flat) / (variance * (1 - flat) + flat) ** 1.5
+
+
+STRUCTURE = TaskInfo(
+    name="structure",
+    version="1",
+    kind="probe",
+    metrics=(
+        Metric("cka", _ratio_of_roots("both", "own", "other")),
+        Metric("language_id", _ratio("told"), higher_is_better=False),
+        Metric("cosine", _ratio("cosine"), higher_is_better=False, percent=False),
+        Metric("dimension", _participation, percent=False),
+        Metric("hubness", _skewness, higher_is_better=False, percent=False),
+    ),
+    licence="that of the files given",
+    suites={"probes": 4},
+)
+
+
 def _share(part: str, *whole: str) -> Callable[[Mapping[str, Any]], Any]:
     """``part`` over the mean of ``whole``, elementwise; 0 where there is nothing."""
 
@@ -127,4 +183,17 @@ PAWSX = TaskInfo(
     metrics=(Metric("accuracy", _ratio("correct")),),
     licence="free to use for any purpose (PAWS-X)",
     suites={"xtreme": 2},
+)
+
+BUCC = TaskInfo(
+    name="bucc",
+    version="1",
+    kind="probe",
+    metrics=(
+        Metric("f1", _share("right", "found", "gold")),
+        Metric("precision", _share("right", "found")),
+        Metric("recall", _share("right", "gold")),
+    ),
+    licence="that of BUCC 2018 (for research)",
+    suites={"xtreme": 8, "probes": 5},
 )

@@ -61,6 +61,74 @@ class WordAlignmentOptions:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class WordRetrievalOptions:
+    """Options of ``word-retrieval``.
+
+    data: folder of ``.src-tgt`` and ``.gold`` files, plain or gz, or one of them; without it, the embedded sample's
+        held-out part.
+    index_base: what the gold indices count from, 0 or 1; by default what the folder's ``sets.tsv`` says, else 0.
+    sentences: the first this many sentence pairs of a set, whose words are searched.
+    layer: hidden layer of the word vectors (-1 = last).
+    vector: which sub-words make a word's vector: ``last``, ``first`` or ``mean``.
+    neighbours: k of CSLS.
+    batch: sentence pairs encoded at once.
+    """
+
+    data: str | None = None
+    index_base: int | None = None
+    sentences: int = 1024
+    layer: int = -1
+    vector: Literal["last", "first", "mean"] = "last"
+    neighbours: int = 10
+    batch: int = 64
+
+    def __post_init__(self) -> None:
+        _positive(sentences=self.sentences, neighbours=self.neighbours, batch=self.batch)
+        if self.index_base not in (None, 0, 1):
+            raise UsageError(
+                f"index_base is {self.index_base}", "gold indices count from 0 or from 1"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class StructureOptions:
+    """Options of ``structure``.
+
+    data: folder of line-aligned files; without it, the held-out part of the embedded sample.
+    layer: hidden layer whose sub-words are averaged into a sentence vector (-1 = last).
+    neighbours: sentences that count as near, for hubness.
+    batch: sentences encoded at once.
+    """
+
+    data: str | None = None
+    layer: int = -1
+    neighbours: int = 10
+    batch: int = 64
+
+    def __post_init__(self) -> None:
+        _positive(neighbours=self.neighbours, batch=self.batch)
+
+
+@dataclass(frozen=True, slots=True)
+class BuccOptions:
+    """Options of ``bucc``.
+
+    data: folder with ``XX-en.training.{XX,en,gold}`` and ``XX-en.test.{XX,en,gold}``, plain or gz.
+    layer: hidden layer whose sub-words are averaged into a sentence vector (-1 = last).
+    neighbours: k of the margin.
+    batch: sentences encoded at once.
+    """
+
+    data: str | None = None
+    layer: int = -1
+    neighbours: int = 4
+    batch: int = 64
+
+    def __post_init__(self) -> None:
+        _positive(neighbours=self.neighbours, batch=self.batch)
+
+
 @dataclass(frozen=True)
 class SpanOptions:
     """Options of tasks that answer with a span; the defaults are XTREME's (scripts/train_qa.sh).

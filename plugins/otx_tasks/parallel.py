@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from otx.data.languages import two_letters
 from otx.errors import DataError
 from otx.types import Example
-from otx_tasks.files import existing, plain_name, read_lines
+from otx_tasks.embedded import HELD_OUT, sample_folder
+from otx_tasks.files import existing, folder_of, plain_name, read_lines
 
 PIVOT = "en"
+FOLDERS = ("tatoeba", "retrieval/tatoeba")
+"""Where the files may lie in a folder of many sets."""
 NAMES = (
     "name.XXX-eng.{XXX,eng}, name.en-XX.{en,XX}, newstest2019-{src.eng,ref.XXX}.txt or name.{en,XX}.txt, "
     "with codes such as de, deu, zh-CN, zh_CN or deu_Latn"
@@ -31,6 +35,22 @@ class ParallelFiles:
     source: Path
     pivot: Path
     many_way: bool
+
+
+def files_of(data: str | None) -> dict[str, ParallelFiles]:
+    """The pairs of files that ``--data`` names, by language; without it the embedded sample's held-out part."""
+    if data is None:
+        return find_parallel(sample_folder(), HELD_OUT)
+    folder = folder_of(data)
+    inner = (folder / name for name in FOLDERS)
+    return find_parallel(next((place for place in inner if place.is_dir()), folder))
+
+
+def examples_of(files: Mapping[str, ParallelFiles], language: str, task: str) -> list[Example]:
+    """The sentence pairs of a language; DataError for one without files."""
+    if language not in files:
+        raise DataError(f"{task}: no files for {language}", f"there are {', '.join(sorted(files))}")
+    return read_parallel(files[language])
 
 
 def find_parallel(folder: Path, pattern: str = "*") -> dict[str, ParallelFiles]:

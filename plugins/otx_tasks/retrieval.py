@@ -11,20 +11,14 @@ from torch import Tensor
 
 from otx.contracts import Encoder
 from otx.data.reading import reading, sentence_vectors
-from otx.errors import DataError
 from otx.links.nearest import cosine_similarity, csls, nearest
 from otx.types import Example, Score
 from otx_tasks import infos
-from otx_tasks.embedded import HELD_OUT, sample_folder
-from otx_tasks.files import digest, folder_of
+from otx_tasks.files import digest
 from otx_tasks.options import RetrievalOptions
-from otx_tasks.parallel import ParallelFiles, find_parallel, read_parallel
+from otx_tasks.parallel import ParallelFiles, examples_of, files_of
 
 WAYS = ("to_pivot", "from_pivot", "csls_to_pivot", "csls_from_pivot")
-
-
-FOLDERS = ("tatoeba", "retrieval/tatoeba")
-"""Where the files may lie in a folder of many sets."""
 
 
 class RetrievalTask:
@@ -41,11 +35,7 @@ class RetrievalTask:
 
     @cached_property
     def _files(self) -> dict[str, ParallelFiles]:
-        if self.options.data is None:
-            return find_parallel(sample_folder(), HELD_OUT)
-        folder = folder_of(self.options.data)
-        inner = (folder / name for name in FOLDERS)
-        return find_parallel(next((place for place in inner if place.is_dir()), folder))
+        return files_of(self.options.data)
 
     def languages(self) -> list[str]:
         """Every language that has files."""
@@ -53,10 +43,7 @@ class RetrievalTask:
 
     def examples(self, language: str) -> list[Example]:
         """Sentence pairs, with fields ``source`` and ``pivot``; DataError for a language without files."""
-        if language not in self._files:
-            have = ", ".join(self.languages())
-            raise DataError(f"retrieval: no files for {language}", f"there are {have}")
-        return read_parallel(self._files[language])
+        return examples_of(self._files, language, self.info.name)
 
     def fingerprint(self, language: str) -> str:
         """A hash of the sentences."""

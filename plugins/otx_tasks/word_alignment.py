@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from otx.contracts import Encoder
 from otx.data.reading import by_length, reading
-from otx.errors import DataError
 from otx.links.aer import aer_statistics
-from otx.links.pharaoh import GoldLinks, format_pharaoh, parse_pharaoh, read_gold
+from otx.links.pharaoh import GoldLinks, format_pharaoh, parse_pharaoh
 from otx.links.ways import WaySettings, find_links
 from otx.types import Example, Links, Score
 from otx_tasks import infos
-from otx_tasks.embedded import sample_folder
 from otx_tasks.files import digest
-from otx_tasks.gold_sets import GoldSet, find_gold_sets
+from otx_tasks.gold_sets import GoldSet, read_set, sets_of
 from otx_tasks.options import WordAlignmentOptions
-
-FOLDER = "align"
-"""Where the files may lie in a folder of many sets."""
 
 
 class WordAlignmentTask:
@@ -46,13 +40,8 @@ class WordAlignmentTask:
 
         Raises DataError for a set that is not there, and what ``otx.links.read_gold`` raises.
         """
-        if language not in self._sets:
-            raise DataError(
-                f"word-alignment: no set {language}", f"there are {', '.join(self.languages())}"
-            )
         if language not in self._examples:
-            gold = self._sets[language]
-            pairs = read_gold(gold.gold, gold.sentences, gold.index_base)
+            pairs = read_set(self._sets, language, self.info.name)
             self._examples[language] = [
                 Example(
                     f"{language}:{number}",
@@ -122,11 +111,7 @@ class WordAlignmentTask:
 
     @cached_property
     def _sets(self) -> dict[str, GoldSet]:
-        data = self.options.data
-        place = sample_folder() if data is None else Path(data).expanduser()
-        if (place / FOLDER).is_dir():
-            place = place / FOLDER
-        return find_gold_sets(place, self.options.index_base)
+        return sets_of(self.options.data, self.options.index_base)
 
 
 def _gold(example: Example) -> GoldLinks:

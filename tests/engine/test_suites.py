@@ -14,9 +14,12 @@ from otx.plugins import host
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        (["xtreme"], "xnli paws-x pos ner xquad mlqa tydiqa-goldp retrieval"),
+        (["xtreme"], "xnli paws-x pos ner xquad mlqa tydiqa-goldp bucc retrieval"),
         (["paper"], "xnli xquad"),
-        (["probes", "retrieval", "xnli"], "retrieval word-alignment xnli"),
+        (
+            ["probes", "retrieval", "xnli"],
+            "retrieval word-alignment word-retrieval structure bucc xnli",
+        ),
         (["nonesuch"], "nonesuch"),
     ],
 )

@@ -3,7 +3,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otx.links.nearest import cosine_similarity, csls, hits
+from otx.links import nearest as module
+from otx.links.nearest import (
+    cosine_similarity,
+    csls,
+    csls_nearest,
+    hits,
+    nearest,
+    neighbours,
+)
 
 
 @given(st.integers(0, 2**31), st.integers(1, 25), st.integers(1, 12))
@@ -40,3 +48,28 @@ def test_a_collapsed_encoder_scores_chance_and_a_broken_one_nothing() -> None:
 
 def test_zero_vectors() -> None:
     assert cosine_similarity(torch.zeros(2, 3), torch.ones(2, 3)).tolist() == [[0, 0], [0, 0]]
+
+
+@given(
+    st.integers(0, 2**31), st.integers(1, 25), st.integers(1, 25), st.integers(1, 12), st.booleans()
+)
+def test_in_blocks_is_as_at_once(seed: int, rows: int, columns: int, count: int, nan: bool) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    x, y = (torch.randn(size, 5, generator=generator).double() for size in (rows, columns))
+    block, module.BLOCK = module.BLOCK, 4
+    try:
+        values, places = neighbours(x, y, count)
+        found = csls_nearest(x, y, count)
+        wanted = cosine_similarity(x, y).topk(min(count, columns), dim=1)
+        torch.testing.assert_close(values, wanted.values)
+        assert torch.equal(places, wanted.indices)
+        assert torch.equal(found, nearest(csls(cosine_similarity(x, y), count)))
+        if nan:
+            # Beside broken vectors the others find what they find without them.
+            assert csls_nearest(x[:0], y, count).tolist() == []
+            broken = torch.full((1, 5), torch.nan).double()
+            again = csls_nearest(torch.cat([x, broken]), torch.cat([broken, y]), count)
+            assert again[-1] == -1
+            assert torch.equal(again[:-1], nearest(csls(cosine_similarity(x, y), count)) + 1)
+    finally:
+        module.BLOCK = block

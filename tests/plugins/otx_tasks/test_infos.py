@@ -7,7 +7,10 @@ from otx_tasks import infos
 
 
 def test_tasks_are_registered_and_can_be_loaded() -> None:
-    names = "classification mlqa ner paws-x pos retrieval tydiqa-goldp word-alignment xnli xquad"
+    names = (
+        "bucc classification mlqa ner paws-x pos retrieval structure tydiqa-goldp word-alignment "
+        "word-retrieval xnli xquad"
+    )
     registry = Registry("otx")
     otx_tasks.otx_register(registry)
     entries = registry.entries("task")

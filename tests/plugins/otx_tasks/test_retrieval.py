@@ -9,7 +9,7 @@ import torch
 
 from otx.errors import DataError
 from otx.types import Score
-from otx_tasks import retrieval
+from otx_tasks import parallel
 from otx_tasks.options import RetrievalOptions
 from otx_tasks.retrieval import RetrievalTask
 
@@ -80,7 +80,7 @@ def test_against_brute_force(folder: Path, tiny: Callable[..., Any], layer: int)
     for name, values in wanted.items():
         np.testing.assert_array_equal(found[name], values, err_msg=name)
     sums = {name: values.sum() for name, values in found.items()}
-    accuracy = {m.name: m.compute(sums) for m in retrieval.infos.RETRIEVAL.metrics}
+    accuracy = {m.name: m.compute(sums) for m in RetrievalTask.info.metrics}
     assert accuracy["accuracy"] == (wanted["to_pivot"].mean() + wanted["from_pivot"].mean()) / 2
     assert accuracy["csls_from_pivot"] == wanted["csls_from_pivot"].mean()
 
@@ -125,7 +125,7 @@ def test_without_data_the_samples_held_out_part(
     for name in ("heldout", "heldout.tok", "train"):
         for language in ("en", "de", "ru"):
             write(f"{name}.{language}.txt", f"{name}\n")
-    monkeypatch.setattr(retrieval, "sample_folder", lambda: tmp_path)
+    monkeypatch.setattr(parallel, "sample_folder", lambda: tmp_path)
     sample = RetrievalTask(RetrievalOptions())
     assert sample.languages() == ["de", "ru"]
     assert sample.examples("de")[0].fields == {"source": "heldout", "pivot": "heldout"}

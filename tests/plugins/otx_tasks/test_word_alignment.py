@@ -9,7 +9,7 @@ import torch
 
 from otx.errors import DataError
 from otx.types import Score
-from otx_tasks import word_alignment
+from otx_tasks import gold_sets
 from otx_tasks.options import WordAlignmentOptions
 from otx_tasks.word_alignment import WordAlignmentTask
 
@@ -69,10 +69,7 @@ def test_against_brute_force(folder: Path, tiny: Callable[..., Any], layer: int)
         sums += wanted
     a, s, a_s, a_p = sums
     values = dict(zip(("a", "s", "a_s", "a_p"), sums, strict=True))
-    found = {
-        metric.name: metric.compute(values)
-        for metric in word_alignment.infos.WORD_ALIGNMENT.metrics
-    }
+    found = {metric.name: metric.compute(values) for metric in WordAlignmentTask.info.metrics}
     assert found["aer"] == pytest.approx(1 - (a_s + a_p) / (a + s))
     assert found["precision"] == pytest.approx(a_p / a)
     assert found["recall"] == pytest.approx(a_s / s)
@@ -153,7 +150,7 @@ def test_sets_examples_and_fingerprints(folder: Path, write: Write) -> None:
 
 
 def test_without_data_the_sample(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(word_alignment, "sample_folder", lambda: folder)
+    monkeypatch.setattr(gold_sets, "sample_folder", lambda: folder)
     assert WordAlignmentTask(WordAlignmentOptions()).languages() == ["ende"]
 
 
