@@ -103,7 +103,7 @@ def evaluate(
         found = run_tasks(settings, host, report, task, targets)
     if json:
         return screen.json([{"run": at.name, **dataclasses.asdict(unit)} for at, unit in found])
-    screen.result(_table(found))
+    screen.result(_table(found, host.registry))
 
 
 def _named(names: Sequence[str], registry: Registry) -> list[str]:
@@ -168,11 +168,21 @@ def _numbers(text: str) -> list[int]:
         raise UsageError(f"--seeds {text}: not whole numbers", "write --seeds 1,2,3") from error
 
 
-def _table(found: list[tuple[RunFolder, EvalUnit]]) -> str:
+def _table(found: list[tuple[RunFolder, EvalUnit]], registry: Registry) -> str:
     """A row a result; floors stand in brackets."""
+    plain = {
+        (entry.name, metric.name)
+        for entry in registry.entries("task")
+        if entry.info is not None
+        for metric in entry.info.metrics
+        if not metric.percent
+    }
     rows = [("TASK", "LANGUAGE", "RUN", "SEED", "N", "METRICS")]
     for run, unit in found:
-        numbers = "  ".join(f"{name} {100 * value:.1f}" for name, value in unit.metrics.items())
+        numbers = "  ".join(
+            f"{name} {value:.2f}" if (unit.task, name) in plain else f"{name} {100 * value:.1f}"
+            for name, value in unit.metrics.items()
+        )
         hits, size = unit.contamination["hits"], unit.contamination["size"]
         warned = f"  ! {hits} of {size} texts are in the bitext" if hits else ""
         name = f"({unit.floor})" if unit.floor else run.name

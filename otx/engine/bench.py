@@ -23,7 +23,7 @@ from otx.engine.fit import FitHooks
 from otx.engine.record import HASHES
 from otx.engine.report import Reporter
 from otx.engine.runtime import StopSignals, precision_name, versions
-from otx.errors import DataError, UsageError
+from otx.errors import DataError
 from otx.runs.folder import RunFolder
 from otx.runs.results import (
     EvalUnit,
@@ -335,13 +335,6 @@ class Bench:
 
 
 def languages_of(task: Task, settings: Settings) -> list[str]:
-    """The languages asked for, or all. Raises UsageError naming those that the task has no data for."""
+    """Of the languages asked for those that the task has, in the order asked; all that it has if none is named."""
     there = task.languages()
-    wanted = list(settings.eval.languages) or there
-    missing = [language for language in wanted if language not in there]
-    if missing:
-        raise UsageError(
-            f"{task.info.name} has no data for {', '.join(missing)}",
-            f"it has: {', '.join(there)}",
-        )
-    return wanted
+    return [language for language in settings.eval.languages or there if language in there]

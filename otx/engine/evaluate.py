@@ -8,7 +8,7 @@ from pathlib import Path
 
 from otx.config import Settings
 from otx.contracts import Encoder, Task
-from otx.engine.bench import Bench, languages_of
+from otx.engine.bench import Bench
 from otx.engine.prepare import open_encoder, plain_options, plugin_of
 from otx.engine.report import Reporter
 from otx.engine.runtime import StopSignals, choose_autocast, open_device
@@ -38,8 +38,7 @@ def evaluate(
     made: list[Task] = [
         entry.load()(option) for entry, option in zip(entries, options, strict=True)
     ]
-    for task in made:
-        languages_of(task, settings)
+    _refuse_unknown(made, settings)
     found: dict[str, list[tuple[RunFolder, EvalUnit]]] = {}
     with StopSignals("finished units are kept; the same command goes on") as signals:
         left = list(targets)
@@ -53,6 +52,18 @@ def evaluate(
             left = [run for run, _ in waiting]
             _wait(waiting, reporter)
     return [item for run in targets for item in found[run.name]]
+
+
+def _refuse_unknown(tasks: Sequence[Task], settings: Settings) -> None:
+    """Raise UsageError for a language that none of the tasks has, and DataError if a task's files are not there."""
+    there = {task.info.name: task.languages() for task in tasks}
+    known = {language for own in there.values() for language in own}
+    missing = [language for language in settings.eval.languages if language not in known]
+    if missing:
+        raise UsageError(
+            f"{' and '.join(there)} {'has' if len(there) == 1 else 'have'} no data for {', '.join(missing)}",
+            f"there is: {', '.join(sorted(known))}",
+        )
 
 
 def _evaluated(

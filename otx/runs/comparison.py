@@ -8,6 +8,7 @@ from pathlib import Path
 
 from otx.errors import DataError, UsageError
 from otx.runs.folder import RunFolder, all_runs, untouched_runs
+from otx.runs.mcnemar import exact_p
 from otx.runs.notes import added_terms, table_notes
 from otx.runs.results import EvalUnit, evaluated_tasks, read_scores, read_units
 from otx.runs.rows import adjusted, floor_row, system_row
@@ -18,6 +19,7 @@ from otx.runs.table import Column, Comparison, Guard, Table, columns_of
 from otx.suggest import remedy
 from otx.types import Metric, Score, TaskInfo
 
+EXACT = "p within a language is McNemar's exact one: one seed each, every example by itself, right or wrong"
 SAMPLES_PER_TEST = 200
 """With 200 samples a test, the smallest p that can be is .01 after Holm's adjustment."""
 
@@ -150,7 +152,7 @@ def _table(
     examples = {language: clusters_of(_any_scores(match, language)) for language in languages}
     tests = sum(_is_tested(match, system, column) for system in present for column in columns)
     draws = Resampling(examples, samples=max(samples, SAMPLES_PER_TEST * tests), seed=seed)
-    numbers = _replicated(match, draws, metric)
+    numbers, exact = _replicated(match, present, draws, metric)
     baselines = {system.baseline for system in present}
     rows = [
         system_row(
@@ -161,6 +163,7 @@ def _table(
             numbers[system.label],
             numbers.get(system.baseline or "", {}),
             metric.name,
+            exact[system.label],
         )
         for system in present
     ]
@@ -178,7 +181,12 @@ def _table(
         {language: len(clusters) for language, clusters in examples.items()},
         tests,
         draws.samples,
-        table_notes(match, systems, {name: len(held) for name, held in draws.clusters.items()}),
+        (
+            *table_notes(
+                match, systems, {name: len(held) for name, held in draws.clusters.items()}
+            ),
+            *([EXACT] if any(exact.values()) else []),
+        ),
     )
 
 
@@ -194,10 +202,14 @@ def _is_tested(match: Match, system: System, column: Column) -> bool:
 
 
 def _replicated(
-    match: Match, draws: Resampling, metric: Metric
-) -> dict[str, dict[str, Replicated]]:
-    """The replicated metric by system and language. Language by language, to draw but once."""
+    match: Match, present: Sequence[System], draws: Resampling, metric: Metric
+) -> tuple[dict[str, dict[str, Replicated]], dict[str, dict[str, float]]]:
+    """By system and language: the replicated metric, and p of McNemar's test where that applies.
+
+    Language by language, to draw but once.
+    """
     numbers: dict[str, dict[str, Replicated]] = {label: {} for label in match.results}
+    exact: dict[str, dict[str, float]] = {label: {} for label in match.results}
     for language in match.languages:
         scores = {
             label: {seed: read_scores(*result) for seed, result in held[language].items()}
@@ -206,7 +218,13 @@ def _replicated(
         }
         for label, number in draws.replicate(language, scores, metric).items():
             numbers[label][language] = number
-    return numbers
+        for system in present:
+            own, base = (scores.get(name or "", {}) for name in (system.label, system.baseline))
+            if len(own) == len(base) == 1:
+                p = exact_p(next(iter(own.values())), next(iter(base.values())), metric)
+                if p is not None:
+                    exact[system.label][language] = p
+    return numbers, exact
 
 
 def _guards(system: System) -> list[Guard]:

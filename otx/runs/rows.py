@@ -28,8 +28,12 @@ def system_row(
     own: Numbers,
     base: Numbers,
     metric: str,
+    exact: Mapping[str, float],
 ) -> Row:
-    """The row of a system; ``base``: its baseline's numbers, empty where it has none."""
+    """The row of a system; ``base``: its baseline's numbers, empty where it has none.
+
+    ``exact``: p of an exact test by language, where there is one; it takes the place of the bootstrap's.
+    """
     seeds = {seed for by_seed in held.values() for seed in by_seed}
     return Row(
         system.label,
@@ -37,7 +41,9 @@ def system_row(
         system.baseline,
         len({alignment for alignment, _ in seeds} - {None}),
         len({head for _, head in seeds} - {None}),
-        tuple(_cell(column, own, base, _by_seed(column, held, metric)) for column in columns),
+        tuple(
+            _cell(column, own, base, _by_seed(column, held, metric), exact) for column in columns
+        ),
     )
 
 
@@ -63,7 +69,11 @@ def adjusted(rows: Sequence[Row]) -> list[Row]:
 
 
 def _cell(
-    column: Column, own: Numbers, base: Numbers, by_seed: Mapping[Seed, float]
+    column: Column,
+    own: Numbers,
+    base: Numbers,
+    by_seed: Mapping[Seed, float],
+    exact: Mapping[str, float],
 ) -> Cell | None:
     value, other = _number(column, own), _number(column, base)
     if value is None:
@@ -76,7 +86,9 @@ def _cell(
         return cell
     found = interval(value - other)
     low, high, p = (None if isnan(x) else x for x in (found.low, found.high, found.p))
-    return replace(cell, difference=found.difference, low=low, high=high, p=p)
+    is_exact = column.kind == "language" and column.name in exact
+    p = exact[column.name] if is_exact else p
+    return replace(cell, difference=found.difference, low=low, high=high, p=p, exact=is_exact)
 
 
 def _number(column: Column, numbers: Mapping[str, Any]) -> Any:

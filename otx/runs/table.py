@@ -34,7 +34,7 @@ class Cell:
 
     ``deviation``: standard deviation over ``seeds`` seeds (alignments if there are several, else
     heads). ``low``, ``high``: percentile interval of the difference; ``p`` two-sided; ``p_holm``
-    adjusted for all that the table tests.
+    adjusted for all that the table tests. ``exact``: p is McNemar's, not the bootstrap's.
     """
 
     value: float
@@ -45,6 +45,7 @@ class Cell:
     high: float | None = None
     p: float | None = None
     p_holm: float | None = None
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from otx.errors import DataError, UsageError
 from otx.runs.comparison import SAMPLES_PER_TEST, compare, runs_to_compare
@@ -259,3 +260,33 @@ def test_every_run_with_results_is_compared_by_default(
         runs_to_compare(root, ["s9"])
     with pytest.raises(DataError, match="has results"):
         runs_to_compare(tmp_path / "elsewhere", [])
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_right_or_wrong_on_examples_of_their_own_is_tested_exactly(
+    make_run: Make,
+    make_untouched: Make,
+    add_unit: Make,
+    make_scores: Make,
+    tasks: dict[str, Any],
+    size: int,
+) -> None:
+    """With one seed and no clusters p within a language is McNemar's; of a mean, and in clusters, the bootstrap's."""
+    made = {}
+    for number, run in enumerate((make_untouched(), make_run("s1"))):
+        for place, language in enumerate(LANGUAGES):
+            scores = make_scores(hits(0.5 + 0.1 * number, 10 * number + place), size=size)
+            add_unit(run, tasks["nli"], language, scores, 1)
+            made[number, language] = [score.statistics["hit"] for score in scores]
+    (table,) = compare([RunFolder.open(Path(run.path.parent), "s1")], tasks=tasks).tables
+    found = cells(table, "sinkhorn")
+    for language in LANGUAGES:
+        gained = sum(b > a for a, b in zip(made[0, language], made[1, language], strict=True))
+        lost = sum(b < a for a, b in zip(made[0, language], made[1, language], strict=True))
+        cell = found[language]
+        assert cell is not None and cell.exact == (size == 1)
+        if size == 1:
+            assert cell.p == pytest.approx(binomtest(gained, gained + lost).pvalue)
+    mean = found["mean"]
+    assert mean is not None and not mean.exact
+    assert any("McNemar" in note for note in table.notes) == (size == 1)

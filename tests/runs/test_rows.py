@@ -48,7 +48,7 @@ def row(make_run: Make) -> Callable[..., dict[str, Cell | None]]:
     system = System("sinkhorn", (make_run("a"),), "untouched")
 
     def make(own: Any, base: Any, results: Any = None) -> dict[str, Cell | None]:
-        made = system_row(system, False, COLUMNS, results or {}, own, base, "accuracy")
+        made = system_row(system, False, COLUMNS, results or {}, own, base, "accuracy", {})
         return {c.name: cell for c, cell in zip(COLUMNS, made.cells, strict=True)}
 
     return make
@@ -110,7 +110,7 @@ def test_the_spread_of_a_mean_is_that_of_the_seeds_means(
     run = make_run("x")
     results = held(run, add_unit, tasks, values)
     system = System("s", (run,))
-    made = system_row(system, True, columns, results, numbers(en=0.4, de=0.4), {}, "accuracy")
+    made = system_row(system, True, columns, results, numbers(en=0.4, de=0.4), {}, "accuracy", {})
     cells = {c.name: cell for c, cell in zip(columns, made.cells, strict=True)}
     assert cells["mean"].deviation == pytest.approx(0)
     assert cells["gap"].deviation == pytest.approx(stdev([-0.4, 0.4]))
