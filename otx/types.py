@@ -226,7 +226,8 @@ class Metric:
 class TaskInfo:
     """What a task is: its first metric is the one that tables show and comparisons test.
 
-    ``version`` changes whenever a number could. ``source_language`` is what a transfer task is trained in. ``suites``:
+    ``version`` changes whenever a number could. ``source_language`` is what a transfer task is trained in, unless its
+    option ``source`` says otherwise. ``suites``:
     names that stand for several tasks, with this one's place among them (``otx eval xtreme``).
     """
 

@@ -49,6 +49,13 @@ def evaluate(
     train_limit: Annotated[
         int | None, typer.Option(help="Train on this many examples only.")
     ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Language that a transfer task is trained in (en).")
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(help="A training file of another language, beside the task's own."),
+    ] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds of the task heads: 1,2,3.")] = None,
     index_base: Annotated[
         int | None, typer.Option(help="What gold word links count from: 0 or 1.")
@@ -76,6 +83,8 @@ def evaluate(
         "data": data,
         "train": train,
         "train_limit": train_limit,
+        "source": source,
+        "also": also or None,
         "index_base": index_base,
     }
     recipe = "quick" if quick else None

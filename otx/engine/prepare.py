@@ -29,6 +29,8 @@ DEFAULT_ENCODER = "huggingface"
 KEEP_CLOSE = "keep-close"
 PAPER_RATE = 5e-5
 """Alqahtani et al.'s, for mBERT and XLM-R base."""
+PLACES = ("data", "train", "also")
+"""Options that say where a task's data lies."""
 SPLIT_SEED = 0
 """One for all runs: what is held out, and so what guards measure, does not depend on the run's seed."""
 
@@ -107,7 +109,7 @@ def plain_options(options: Any) -> dict[str, Any]:
     """Options as JSON values, without where data lies: that is in the data's digest."""
     values = asdict(options) if is_dataclass(options) and not isinstance(options, type) else {}
     plain: dict[str, Any] = json.loads(json.dumps(values))
-    return {name: value for name, value in plain.items() if name not in ("data", "train")}
+    return {name: value for name, value in plain.items() if name not in PLACES}
 
 
 def gather(

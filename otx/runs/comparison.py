@@ -127,6 +127,7 @@ def _tables(
             replace(match, options={name: match.options.get(name) for name in telling}),
             systems,
             info,
+            str(match.options.get("source", info.source_language)),
             metric,
             samples,
             seed,
@@ -140,13 +141,13 @@ def _table(
     match: Match,
     systems: Sequence[System],
     info: TaskInfo,
+    source: str,
     metric: Metric,
     samples: int,
     seed: int,
 ) -> Table:
     present = [system for system in systems if system.label in match.results]
     bitext = frozenset[str]().union(*(system.bitext for system in present))
-    source = info.source_language
     languages = tuple(sorted(match.languages, key=lambda name: (name != source, name)))
     columns = columns_of(languages, source, bitext, metric.higher_is_better)
     examples = {language: clusters_of(_any_scores(match, language)) for language in languages}

@@ -16,6 +16,7 @@ from otx_tasks import infos
 from otx_tasks.carve import carve
 from otx_tasks.classifier import Classifier
 from otx_tasks.files import digest, existing, first_split, folder_of, plain_name
+from otx_tasks.further import further
 from otx_tasks.labelled_files import Labelled, read_labelled
 from otx_tasks.options import ClassificationOptions, hyperparameters
 
@@ -62,8 +63,8 @@ class ClassificationTask(Classifier):
         return super().carried(head)
 
     def languages(self) -> list[str]:
-        """The languages there are test files for, English first."""
-        return sorted(self._files, key=lambda language: (language != "en", language))
+        """The languages there are test files for, the trained one first."""
+        return sorted(self._files, key=lambda language: (language != self.options.source, language))
 
     def examples(self, language: str) -> list[Example]:
         """The rows of a language, with fields ``texts`` and ``label``.
@@ -143,17 +144,31 @@ class ClassificationTask(Classifier):
                 f"{self._train_file()}: every row has the class {self.classes[0]}",
                 "two classes are needed to tell apart",
             )
-        examples = [Example(f"row-{r.line}", r.texts[0], _fields(r)) for r in self._rows]
-        if "en" in self._files:
-            tested = {self.texts(example) for example in self.examples("en")}
+        examples = _examples(self._rows)
+        source = self.options.source
+        if source in self._files:
+            tested = {self.texts(example) for example in self.examples(source)}
             leaked = [example.id for example in examples if self.texts(example) in tested]
             if leaked:
                 raise DataError(
-                    f"{len(leaked)} training rows are in the English {self._split[0]} set, "
+                    f"{len(leaked)} training rows are in the {source} {self._split[0]} set, "
                     f"the first is {leaked[0]}",
                     "train on other rows",
                 )
-        return carve(examples, lambda example: example.cluster, self.options.train_limit)
+        training, development = carve(
+            examples, lambda example: example.cluster, self.options.train_limit
+        )
+        everything = (e for language in self._files for e in self.examples(language))
+        more = further(
+            self.options, lambda path: _examples(read_labelled(path)), everything, self.texts
+        )
+        strangers = {example.fields["label"] for example in more} - {*self.classes}
+        if strangers:
+            raise DataError(
+                f"{', '.join(self.options.also)}: no class {min(strangers)} in the training file",
+                f"classes are {', '.join(self.classes)}",
+            )
+        return [*training, *more], development
 
     @property
     def _files(self) -> Mapping[str, Path]:
@@ -190,11 +205,11 @@ class ClassificationTask(Classifier):
             return Path(self.options.train).expanduser()
         folder = folder_of(self.options.data or "")
         for name in self.folders:
-            if path := existing(folder / name / "train-en.tsv"):
+            if path := existing(folder / name / f"train-{self.options.source}.tsv"):
                 return path
         raise DataError(
-            f"{folder}: no English training file",
-            "give a table of texts and classes with --train, or train-en.tsv in --data",
+            f"{folder}: no training file in {self.options.source}",
+            f"give a table of texts and classes with --train, or train-{self.options.source}.tsv in --data",
         )
 
 
@@ -208,6 +223,10 @@ class PawsxTask(ClassificationTask):
     info = infos.PAWSX
     folders = ("pawsx", "nli/pawsx", "paws-x", "")
     numbers_of_texts = (2,)
+
+
+def _examples(rows: Sequence[Labelled]) -> list[Example]:
+    return [Example(f"row-{row.line}", row.texts[0], _fields(row)) for row in rows]
 
 
 def _fields(row: Labelled) -> dict[str, object]:

@@ -60,12 +60,15 @@ def check_labels(labels: Sequence[str], where: str) -> None:
         )
 
 
-def training_examples(rows: Iterable[NliRow], name: str, language: str) -> list[Example]:
-    """The rows in ``language`` (or that name none), called after the file's name and line; clusters are premises."""
+def training_examples(rows: Iterable[NliRow], name: str, language: str | None) -> list[Example]:
+    """The rows in ``language`` (or that name none; all without it), called after the file's name and line.
+
+    Clusters are premises.
+    """
     return [
         Example(f"{name}:{row.line}", row.premise, _fields(row))
         for row in rows
-        if row.language in ("", language)
+        if language is None or row.language in ("", language)
     ]
 
 

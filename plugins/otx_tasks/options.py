@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from otx.errors import UsageError
 
+PLACES = ("data", "train", "also")
+"""Options that say where data lies, which its digest replaces."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetrievalOptions:
@@ -130,31 +133,66 @@ class BuccOptions:
 
 
 @dataclass(frozen=True)
-class SpanOptions:
+class TransferOptions:
+    """Options of every task that is fine-tuned in one language and tested in others.
+
+    data: folder with the tests' files and the training file, or with the folders that hold them; plain or gz.
+    train: training file, instead of the one in ``data``.
+    train_limit: train on this many examples only; the development part shrinks in proportion.
+    source: language that is trained in; what development data and the transfer gap are of.
+    also: training files beside that one: its translations (translate-train), or examples of tested languages
+        (few-shot).
+    also_limit: train on the first this many examples of each file in ``also`` only.
+    test_limit: test on the first this many examples of each language only.
+    epochs: passes over the training examples.
+    lr: peak learning rate.
+    batch: examples (or windows) in one optimiser step.
+    warmup: share of the steps with a rising learning rate.
+    weight_decay: AdamW's.
+    """
+
+    data: str | None = None
+    train: str | None = None
+    train_limit: int | None = None
+    source: str = "en"
+    also: tuple[str, ...] = ()
+    also_limit: int | None = None
+    test_limit: int | None = None
+    epochs: float = 5.0
+    lr: float = 2e-5
+    batch: int = 32
+    warmup: float = 0.0
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _positive(
+            train_limit=self.train_limit,
+            also_limit=self.also_limit,
+            test_limit=self.test_limit,
+            epochs=self.epochs,
+            lr=self.lr,
+            batch=self.batch,
+        )
+        if not 0 <= self.warmup < 1:
+            raise UsageError(f"warmup is {self.warmup}", "give a share of the steps, 0 to 1")
+        if not self.weight_decay >= 0:
+            raise UsageError(f"weight_decay is {self.weight_decay}", "give 0 or more")
+
+
+@dataclass(frozen=True)
+class SpanOptions(TransferOptions):
     """Options of tasks that answer with a span; the defaults are XTREME's (scripts/train_qa.sh).
 
-    data: folder with the test files and the training file, or with folders that hold them; plain or gz.
     train: training file in the SQuAD v1.1 layout, instead of the one in ``data``.
-    train_limit: train on this many questions only; the development part shrinks in proportion.
-    test_limit: test on the first this many of each language only.
-    epochs: passes over the training questions.
-    lr: peak learning rate.
-    batch: windows in one optimiser step.
     warmup: share of the steps with a rising learning rate (XTREME: 500 of about 8,250 steps).
-    weight_decay: AdamW's.
     max_length: sub-words of question and context together, special tokens included.
     stride: sub-words from the beginning of one window of a long context to that of the next.
     question_length: sub-words of a question that are kept.
     answer_length: longest answer, in sub-words.
     """
 
-    data: str | None = None
-    train: str | None = None
-    train_limit: int | None = None
-    test_limit: int | None = None
     epochs: float = 3.0
     lr: float = 3e-5
-    batch: int = 32
     warmup: float = 0.06
     weight_decay: float = 1e-4
     max_length: int = 384
@@ -163,8 +201,9 @@ class SpanOptions:
     answer_length: int = 30
 
     def __post_init__(self) -> None:
-        _check_training(self)
+        super().__post_init__()
         _positive(
+            max_length=self.max_length,
             stride=self.stride,
             question_length=self.question_length,
             answer_length=self.answer_length,
@@ -201,128 +240,64 @@ class TydiqaOptions(SpanOptions):
     split: Literal["dev", "train"] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class XnliOptions:
+@dataclass(frozen=True)
+class XnliOptions(TransferOptions):
     """Options of ``xnli``; the defaults are XTREME's (scripts/train_xnli.sh).
 
     data: folder with ``test-XX.tsv`` (XTREME) or ``xnli.test.tsv`` / ``.jsonl`` (XNLI 1.0), or ``xnli/`` with them,
-        and English training files (``train-en.tsv``, ``multinli.train.en.tsv`` or ``english-train/*.tsv``).
-    train: English training file (TSV or JSONL), instead of those in ``data``.
-    train_limit: train on this many rows only; the development part shrinks in proportion.
-    test_limit: test on the first this many of each language only.
+        and training files (``train-XX.tsv``; English also ``multinli.train.en.tsv`` or ``english-train/*.tsv``).
+    train: training file (TSV or JSONL), instead of those in ``data``.
     split: which part of XNLI is tested on, ``test`` or ``dev``.
-    epochs: passes over the training rows.
-    lr: peak learning rate.
-    batch: sentence pairs in one optimiser step.
-    warmup: share of the steps with a rising learning rate.
-    weight_decay: AdamW's.
     max_length: sub-words of premise and hypothesis together, special tokens included; the longer one is cut first.
     """
 
-    data: str | None = None
-    train: str | None = None
-    train_limit: int | None = None
-    test_limit: int | None = None
     split: Literal["test", "dev"] = "test"
-    epochs: float = 5.0
-    lr: float = 2e-5
-    batch: int = 32
-    warmup: float = 0.0
-    weight_decay: float = 0.0
     max_length: int = 128
 
     def __post_init__(self) -> None:
-        _check_training(self)
+        super().__post_init__()
+        _positive(max_length=self.max_length)
 
 
-@dataclass(frozen=True, slots=True)
-class TaggingOptions:
+@dataclass(frozen=True)
+class TaggingOptions(TransferOptions):
     """Options of ``pos`` and ``ner``; the defaults are XTREME's (scripts/train_udpos.sh, train_panx.sh).
 
     data: folder with ``test-XX.tsv`` (token, tab, tag; a blank line between sentences) or CoNLL-U files
-        ``XX_*-ud-test.conllu``, and ``train-en.tsv``; or with the folders that hold them.
-    train: English training file, instead of the one in ``data``.
-    train_limit: train on this many sentences only; the development part shrinks in proportion.
-    test_limit: test on the first this many of each language only.
+        ``XX_*-ud-test.conllu``, and ``train-XX.tsv``; or with the folders that hold them.
     split: which part is tested on; without it ``test``, or ``dev`` where only that is there (which is said).
-    epochs: passes over the training sentences.
-    lr: peak learning rate.
-    batch: sentences in one optimiser step.
-    warmup: share of the steps with a rising learning rate.
-    weight_decay: AdamW's.
     max_length: sub-words of a sentence, special tokens included; words beyond are not tagged.
     """
 
-    data: str | None = None
-    train: str | None = None
-    train_limit: int | None = None
-    test_limit: int | None = None
     split: Literal["test", "dev"] | None = None
     epochs: float = 10.0
-    lr: float = 2e-5
-    batch: int = 32
-    warmup: float = 0.0
-    weight_decay: float = 0.0
     max_length: int = 128
 
     def __post_init__(self) -> None:
-        _check_training(self)
+        super().__post_init__()
+        _positive(max_length=self.max_length)
 
 
-@dataclass(frozen=True, slots=True)
-class ClassificationOptions:
+@dataclass(frozen=True)
+class ClassificationOptions(TransferOptions):
     """Options of ``classification`` and ``paws-x``; the defaults are XTREME's (scripts/train_pawsx.sh).
 
-    data: folder with ``test-XX.tsv`` and ``train-en.tsv``: a text or two and a class, with a header or without.
-    train: English training file, instead of the one in ``data``.
-    train_limit: train on this many rows only; the development part shrinks in proportion.
-    test_limit: test on the first this many of each language only.
+    data: folder with ``test-XX.tsv`` and ``train-XX.tsv``: a text or two and a class, with a header or without.
     split: which files are tested on; without it ``test``, or ``dev`` where only these are there (which is said).
-    epochs: passes over the training rows.
-    lr: peak learning rate.
-    batch: rows in one optimiser step.
-    warmup: share of the steps with a rising learning rate.
-    weight_decay: AdamW's.
     max_length: sub-words of a row, special tokens included; the longer text is cut first.
     """
 
-    data: str | None = None
-    train: str | None = None
-    train_limit: int | None = None
-    test_limit: int | None = None
     split: Literal["test", "dev"] | None = None
-    epochs: float = 5.0
-    lr: float = 2e-5
-    batch: int = 32
-    warmup: float = 0.0
-    weight_decay: float = 0.0
     max_length: int = 128
 
     def __post_init__(self) -> None:
-        _check_training(self)
-
-
-TransferOptions = SpanOptions | XnliOptions | TaggingOptions | ClassificationOptions
+        super().__post_init__()
+        _positive(max_length=self.max_length)
 
 
 def hyperparameters(options: TransferOptions) -> dict[str, Any]:
     """Every option but the paths: what is left out is told by the content of the files."""
-    return {name: value for name, value in asdict(options).items() if name not in ("data", "train")}
-
-
-def _check_training(options: TransferOptions) -> None:
-    _positive(
-        train_limit=options.train_limit,
-        test_limit=options.test_limit,
-        epochs=options.epochs,
-        lr=options.lr,
-        batch=options.batch,
-        max_length=options.max_length,
-    )
-    if not 0 <= options.warmup < 1:
-        raise UsageError(f"warmup is {options.warmup}", "give a share of the steps, 0 to 1")
-    if not options.weight_decay >= 0:
-        raise UsageError(f"weight_decay is {options.weight_decay}", "give 0 or more")
+    return {name: value for name, value in asdict(options).items() if name not in PLACES}
 
 
 def _positive(**values: float | None) -> None:

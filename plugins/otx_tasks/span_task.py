@@ -17,6 +17,7 @@ from otx.errors import DataError
 from otx.types import Example, Loss, Problem, Score, TaskInfo, TokenBatch
 from otx_tasks.carve import carve
 from otx_tasks.files import digest, existing, first_split, folder_of
+from otx_tasks.further import further
 from otx_tasks.hub import parquet_rows
 from otx_tasks.options import SpanOptions, hyperparameters
 from otx_tasks.overlap_floor import most_similar_clause
@@ -79,7 +80,7 @@ class SpanTask:
     def languages(self) -> list[str]:
         """The languages of the folder's files (or of the Hub), English first."""
         found = self.hub_languages() if self.options.data is None else tuple(self._split[1])
-        return sorted(found, key=lambda language: (language != self.info.source_language, language))
+        return sorted(found, key=lambda language: (language != self.options.source, language))
 
     def examples(self, language: str) -> list[Example]:
         """The questions of a language, with the fields that ``otx_tasks.squad`` names."""
@@ -232,6 +233,11 @@ class SpanTask:
     def _train(self) -> Questions:
         if self.options.train is not None:
             return read_squad(Path(self.options.train).expanduser())
+        if self.options.source != self.info.source_language:
+            raise DataError(
+                f"{self.info.name}: no training file in {self.options.source}",
+                "give one in the SQuAD v1.1 layout with --train",
+            )
         if self.options.data is None:
             rows = parquet_rows(HUB_TRAIN, "plain_text", "train", WANTED_TRAIN)
             return locate_answers(rows, HUB_TRAIN)
@@ -243,14 +249,22 @@ class SpanTask:
 
     @cached_property
     def _training(self) -> tuple[list[Example], list[Example]]:
-        located = [e for e in self._train.examples if {*e.fields["starts"]} - {UNLOCATED}]
+        located = _with_place(self._train)
         self._refuse_leak(located)
-        return carve(
+        training, development = carve(
             located, lambda example: str(example.fields["article"]), self.options.train_limit
         )
+        tested = (e for language in self.languages() for e in self.examples(language))
+        more = further(
+            self.options,
+            lambda path: _with_place(read_squad(path)),
+            tested,
+            lambda e: e.fields["context"],
+        )
+        return [*training, *more], development
 
     def _refuse_leak(self, examples: Sequence[Example]) -> None:
-        source = self.info.source_language
+        source = self.options.source
         if source not in self.languages():
             return
         tested = {example.fields["context"] for example in self.examples(source)}
@@ -260,3 +274,8 @@ class SpanTask:
                 f"{len(leaked)} training questions are on paragraphs of {self.info.name}, the first is {leaked[0]}",
                 "train on SQuAD v1.1 train; XQuAD is a part of SQuAD v1.1 dev",
             )
+
+
+def _with_place(questions: Questions) -> list[Example]:
+    """Those whose answer is where it is said to be."""
+    return [e for e in questions.examples if {*e.fields["starts"]} - {UNLOCATED}]

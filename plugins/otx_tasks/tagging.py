@@ -18,6 +18,7 @@ from otx.errors import DataError
 from otx.types import Example, Loss, Problem, Score, TaskInfo, TokenBatch, TokenRow
 from otx_tasks.carve import carve
 from otx_tasks.files import digest, existing, first_split, folder_of, plain_name
+from otx_tasks.further import further
 from otx_tasks.options import TaggingOptions, hyperparameters
 from otx_tasks.reordered import ReorderedHead
 from otx_tasks.tagged_files import Tagged, read_tagged
@@ -73,8 +74,8 @@ class TaggingTask:
         self._seen = 0
 
     def languages(self) -> list[str]:
-        """The languages there are test files for, English first."""
-        return sorted(self._files, key=lambda language: (language != "en", language))
+        """The languages there are test files for, the trained one first."""
+        return sorted(self._files, key=lambda language: (language != self.options.source, language))
 
     def examples(self, language: str) -> list[Example]:
         """The sentences of a language, with fields ``words`` and ``tags``. Raises DataError if there are none."""
@@ -104,7 +105,7 @@ class TaggingTask:
             lines.append(f"{cut:,} words were beyond the length limit and count as {self.fallback}")
         if self._split[0] not in (SPLITS[0], self.options.split):
             lines.append(f"tested on the {self._split[0]} files: there are no {SPLITS[0]} files")
-        known = self._seen if language == "en" else 0
+        known = self._seen if language == self.options.source else 0
         if known:
             lines.append(f"{known:,} of {len(scores):,} sentences are in the training file too")
         return lines
@@ -235,32 +236,42 @@ class TaggingTask:
     @cached_property
     def _training(self) -> tuple[list[Example], list[Example]]:
         examples = _examples(self._read(self._train_file()))
-        if "en" in self._files:
-            trained = {tuple(example.fields["words"]) for example in examples}
-            tested = [tuple(example.fields["words"]) for example in self.examples("en")]
+        source = self.options.source
+        if source in self._files:
+            trained = {_words(example) for example in examples}
+            tested = [_words(example) for example in self.examples(source)]
             self._seen = sum(words in trained for words in tested)
             # Short ones may well be written twice; most of a set are not.
             if 2 * self._seen > len(tested):
                 raise DataError(
-                    f"{self._seen:,} of the {len(tested):,} English {self._split[0]} sentences are trained on",
+                    f"{self._seen:,} of the {len(tested):,} {source} {self._split[0]} sentences are trained on",
                     "train on another file",
                 )
-        return carve(examples, lambda example: example.cluster, self.options.train_limit)
+        training, development = carve(
+            examples, lambda example: example.cluster, self.options.train_limit
+        )
+        everything = (e for language in self._files for e in self.examples(language))
+        more = further(self.options, lambda path: _examples(self._read(path)), everything, _words)
+        return [*training, *more], development
 
     def _train_file(self) -> Path:
         if self.options.train is not None:
             return Path(self.options.train).expanduser()
         folder = folder_of(self.options.data or "")
         for name in ("", *self.train_folders):
-            if path := existing(folder / name / "train-en.tsv"):
+            if path := existing(folder / name / f"train-{self.options.source}.tsv"):
                 return path
         raise DataError(
-            f"{folder}: no English training file",
-            "give a token<TAB>tag file with --train, or train-en.tsv in --data",
+            f"{folder}: no training file in {self.options.source}",
+            f"give a token<TAB>tag file with --train, or train-{self.options.source}.tsv in --data",
         )
 
     def _read(self, path: Path) -> list[Tagged]:
         return read_tagged(path, self.tags.__contains__)
+
+
+def _words(example: Example) -> tuple[str, ...]:
+    return tuple(example.fields["words"])
 
 
 def _examples(sentences: Sequence[Tagged]) -> list[Example]:

@@ -12,7 +12,7 @@ from otx_tasks.span_task import SpanTask
 from otx_tasks.squad import Questions, read_squad
 
 FOLDERS = ("", "tydiqa", "tydiqa-goldp", "qa/tydiqa-goldp")
-TRAIN = "tydiqa.goldp.en.train.json"
+TRAIN = "tydiqa.goldp.{0}.train.json"
 
 
 class TydiqaTask(SpanTask):
@@ -38,7 +38,7 @@ class TydiqaTask(SpanTask):
         ]
         found = {plain_name(path).split(".")[2]: path for path in reversed(paths)}
         if split == "train":
-            found.pop(self.info.source_language, None)
+            found.pop(self.options.source, None)
         return found
 
     @cached_property
@@ -47,6 +47,9 @@ class TydiqaTask(SpanTask):
             return read_squad(Path(self.options.train).expanduser())
         folder = folder_of(self.options.data or "")
         for name in FOLDERS:
-            if path := existing(folder / name / TRAIN):
+            if path := existing(folder / name / TRAIN.format(self.options.source)):
                 return read_squad(path)
-        raise DataError(f"{folder}: no {TRAIN}", "give it with --train, or its folder with --data")
+        raise DataError(
+            f"{folder}: no {TRAIN.format(self.options.source)}",
+            "give it with --train, or its folder with --data",
+        )

@@ -12,6 +12,7 @@ from otx_tasks import infos
 from otx_tasks.carve import carve
 from otx_tasks.classifier import Classifier
 from otx_tasks.files import digest, plain_name, refuse_duplicates
+from otx_tasks.further import further
 from otx_tasks.nli_examples import parallel_examples, training_examples
 from otx_tasks.nli_files import LABELS, read_nli
 from otx_tasks.options import XnliOptions, hyperparameters
@@ -41,8 +42,8 @@ class XnliTask(Classifier):
         return {"premise": texts[0], "hypothesis": texts[1]}
 
     def languages(self) -> list[str]:
-        """The languages of the folder's files (or XNLI's 15 on the Hub), English first."""
-        source = self.info.source_language
+        """The languages of the folder's files (or XNLI's 15 on the Hub), the trained one first."""
+        source = self.options.source
         return sorted(self._source.languages(), key=lambda language: (language != source, language))
 
     def examples(self, language: str) -> list[Example]:
@@ -98,24 +99,32 @@ class XnliTask(Classifier):
                 f"labels are {', '.join(LABELS)}; look at the training file and --train-limit",
             )
         self._refuse_leak(examples)
-        return carve(examples, lambda example: example.cluster, self.options.train_limit)
+        training, development = carve(
+            examples, lambda example: example.cluster, self.options.train_limit
+        )
+        tested = (e for language in self.languages() for e in self.examples(language))
+        more = further(self.options, lambda path: self._file(path, None), tested, _pair)
+        return [*training, *more], development
 
     def _training_examples(self) -> list[Example]:
-        options, language = self.options, self.info.source_language
+        options = self.options
         if options.train is None and options.data is None:
-            return training_examples(train_rows(), "train", language)
+            return training_examples(train_rows(options.source), "train", options.source)
         paths = (
-            [Path(options.train).expanduser()] if options.train else train_files(options.data or "")
+            [Path(options.train).expanduser()]
+            if options.train
+            else train_files(options.data or "", options.source)
         )
-        examples: list[Example] = []
-        for path in paths:
-            file = read_nli(path)
-            self._refused += file.problems
-            examples += training_examples(file.rows, plain_name(path), language)
-        return examples
+        return [example for path in paths for example in self._file(path, options.source)]
+
+    def _file(self, path: Path, language: str | None) -> list[Example]:
+        """The usable rows of a file, in one language if it is given."""
+        file = read_nli(path)
+        self._refused += file.problems
+        return training_examples(file.rows, plain_name(path), language)
 
     def _refuse_leak(self, examples: Sequence[Example]) -> None:
-        source = self.info.source_language
+        source = self.options.source
         if source not in self.languages():
             return
         tested = {_pair(example) for example in self.examples(source)}

@@ -10,18 +10,20 @@ from otx.errors import DataError
 from otx_tasks.files import existing, folder_of, plain_name, read_lines
 from otx_tasks.nli_files import NliFile, NliRow, read_nli
 
+ENGLISH = "en"
 TEST_FOLDERS = ("", "xnli", "nli/xnli")
-TRAIN_NAMES = (
-    "train-en.tsv",
-    "multinli.train.en.tsv",
-    "multinli_1.0_train.jsonl",
-    "multinli_1.0_train.txt",
-)
-TRAIN_FOLDERS = ("english-train", "nli/english-train")
-WANTED_TRAIN = (
-    f"give an English NLI file (TSV or JSONL) with --train, or {TRAIN_NAMES[0]} or "
-    f"{TRAIN_FOLDERS[0]}/ in --data"
-)
+TRAIN_NAMES = ("train-{0}.tsv", "multinli.train.{0}.tsv")
+ENGLISH_NAMES = ("multinli_1.0_train.jsonl", "multinli_1.0_train.txt")
+ENGLISH_FOLDERS = ("english-train", "nli/english-train")
+
+
+def wanted_train(language: str) -> str:
+    """The remedy that names the training files."""
+    folder = f" or {ENGLISH_FOLDERS[0]}/" if language == ENGLISH else ""
+    name = TRAIN_NAMES[0].format(language)
+    return (
+        f"give an NLI file in {language} (TSV or JSONL) with --train, or {name}{folder} in --data"
+    )
 
 
 def wanted_test(split: str) -> str:
@@ -88,14 +90,16 @@ class XnliFolder:
         return self._read[path]
 
 
-def train_files(data: str) -> list[Path]:
-    """The English training files in a folder; DataError, naming those looked for, if there are none."""
-    folder = folder_of(data)
-    for name in TRAIN_NAMES:
+def train_files(data: str, language: str) -> list[Path]:
+    """The training files of a language in a folder; DataError, naming those looked for, if there are none."""
+    folder, is_english = folder_of(data), language == ENGLISH
+    names = [name.format(language) for name in TRAIN_NAMES]
+    for name in [*names, *(ENGLISH_NAMES if is_english else ())]:
         if path := existing(folder / name):
             return [path]
-    patterns = [f"{name}/*.tsv{ending}" for name in TRAIN_FOLDERS for ending in ("", ".gz")]
+    folders = ENGLISH_FOLDERS if is_english else ()
+    patterns = [f"{name}/*.tsv{ending}" for name in folders for ending in ("", ".gz")]
     found = sorted(path for pattern in patterns for path in folder.glob(pattern))
     if not found:
-        raise DataError(f"{folder}: no English training file", WANTED_TRAIN)
+        raise DataError(f"{folder}: no training file in {language}", wanted_train(language))
     return found

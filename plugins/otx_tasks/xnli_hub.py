@@ -5,7 +5,7 @@ from __future__ import annotations
 from otx.errors import DataError
 from otx_tasks.hub import parquet_rows
 from otx_tasks.nli_files import LABELS, NliRow
-from otx_tasks.xnli_folder import WANTED_TRAIN, wanted_test
+from otx_tasks.xnli_folder import wanted_test, wanted_train
 
 DATASET = "facebook/xnli"
 LANGUAGES = (
@@ -49,9 +49,9 @@ class XnliHub:
         """Neither pairIDs nor promptIDs are there."""
 
 
-def train_rows() -> list[NliRow]:
-    """The English training rows (MultiNLI)."""
-    return _rows("en", "train", WANTED_TRAIN)
+def train_rows(language: str) -> list[NliRow]:
+    """The training rows of a language: MultiNLI's, or their machine translations."""
+    return _rows(language, "train", wanted_train(language))
 
 
 def _rows(language: str, split: str, wanted: str) -> list[NliRow]:

@@ -49,14 +49,14 @@ def test_what_has_no_files_is_passed_over(
     assert [line.split()[0] for line in out.splitlines()[1:]] == ["retrieval"]
     for name in ("xnli", "paws-x", "pos", "ner", "xquad", "mlqa", "tydiqa-goldp"):
         assert f"passed over {name}: " in err
-    assert "pos: data: no English training file".removeprefix("pos: ") in err
+    assert "pos: data: no training file in en".removeprefix("pos: ") in err
 
 
 def test_a_task_by_its_own_name_must_have_them(
     folder: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert otx(["eval", "probes", "pos", "--model", str(tiny_model), "--data", "data"]) == 3
-    assert "no English training file" in capfd.readouterr().err
+    assert "no training file in en" in capfd.readouterr().err
 
 
 def test_a_suite_of_which_nothing_is_there_is_an_error(

@@ -290,3 +290,16 @@ def test_right_or_wrong_on_examples_of_their_own_is_tested_exactly(
     mean = found["mean"]
     assert mean is not None and not mean.exact
     assert any("McNemar" in note for note in table.notes) == (size == 1)
+
+
+def test_the_gap_is_that_of_the_language_that_was_trained_in(
+    make_run: Make, make_untouched: Make, add_unit: Make, make_scores: Make, tasks: dict[str, Any]
+) -> None:
+    for number, run in enumerate((make_untouched(), make_run("s1"))):
+        for language, rate in (("en", 0.5), ("de", 0.9)):
+            scores = make_scores(hits(rate, number), size=3)
+            add_unit(run, tasks["nli"], language, scores, 1, options={"source": "de"})
+    (table,) = compare([RunFolder.open(Path(run.path.parent), "s1")], tasks=tasks).tables
+    assert [c.name for c in table.columns] == ["de", "en", "mean", "gap", "de change"]
+    gap = cells(table, "sinkhorn")["gap"]
+    assert gap is not None and gap.value > 0.2

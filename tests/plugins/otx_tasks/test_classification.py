@@ -85,7 +85,7 @@ def test_traps(folder: Path, write: Write) -> None:
         task(folder).examples("xx")
     leak = write("leak.tsv", "No bridge\tbad\nA new bridge\tgood\nA third\tso-so\n")
     with pytest.raises(
-        DataError, match="1 training rows are in the English test set, the first is row-1"
+        DataError, match="1 training rows are in the en test set, the first is row-1"
     ):
         task(folder, train=str(leak)).training(1)
     alone = write("alone.tsv", "a\tgood\nb\tgood\n")
@@ -106,7 +106,7 @@ def test_real_paws_x_files_are_read_and_their_leak_is_found(shared_data: Path) -
     assert sum(map(len, tested.training(1))) == 2000
     itself = PawsxTask(ClassificationOptions(data=data, train=train, split="dev"))
     assert len(itself.languages()) == 7
-    with pytest.raises(DataError, match="training rows are in the English dev set"):
+    with pytest.raises(DataError, match="training rows are in the en dev set"):
         itself.training(1)
 
 

@@ -120,7 +120,7 @@ def test_the_floor_is_the_commonest_tag(folder: Path) -> None:
 
 def test_traps(folder: Path, write: Write, tmp_path: Path) -> None:
     same = write("same.tsv", lines(ENGLISH, ENGLISH[:2], *[[(f"w{i}", "X")] for i in range(30)]))
-    with pytest.raises(DataError, match="2 of the 2 English test sentences are trained on"):
+    with pytest.raises(DataError, match="2 of the 2 en test sentences are trained on"):
         task(folder, train=str(same)).training(1)
     one = write("one.tsv", lines(ENGLISH, *[[(f"w{i}", "X")] for i in range(30)]))
     pos = task(folder, train=str(one))

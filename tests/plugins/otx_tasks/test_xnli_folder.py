@@ -41,8 +41,8 @@ def test_a_test_set_is_used_whole(write: Write, tmp_path: Path) -> None:
 def test_what_is_missing_is_named(write: Write, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no XNLI test files.*test-XX\.tsv.*--data"):
         XnliFolder(str(tmp_path), "test").languages()
-    with pytest.raises(DataError, match=r"no English training file.*--train"):
-        train_files(str(tmp_path))
+    with pytest.raises(DataError, match=r"no training file in en.*--train"):
+        train_files(str(tmp_path), "en")
     write("test-en.tsv", "A\tB\tneutral\n")
     write("test-rows.tsv", "row\n1\n")
     with pytest.raises(DataError, match="columns promptID and pairID"):
@@ -52,6 +52,11 @@ def test_what_is_missing_is_named(write: Write, tmp_path: Path) -> None:
 def test_training_files(write: Write, tmp_path: Path) -> None:
     for name in ("snli.tsv.gz", "mnli.tsv", "notes.md"):
         write(f"english-train/{name}", "A\tB\tneutral\n")
-    assert [path.name for path in train_files(str(tmp_path))] == ["mnli.tsv", "snli.tsv.gz"]
+    assert [path.name for path in train_files(str(tmp_path), "en")] == ["mnli.tsv", "snli.tsv.gz"]
     write("train-en.tsv", "A\tB\tneutral\n")
-    assert [path.name for path in train_files(str(tmp_path))] == ["train-en.tsv"]
+    assert [path.name for path in train_files(str(tmp_path), "en")] == ["train-en.tsv"]
+    # No other language is trained on English files.
+    with pytest.raises(DataError, match=r"no training file in de.*train-de\.tsv in --data"):
+        train_files(str(tmp_path), "de")
+    write("multinli.train.de.tsv.gz", "A\tB\tneutral\n")
+    assert [path.name for path in train_files(str(tmp_path), "de")] == ["multinli.train.de.tsv.gz"]
