@@ -64,6 +64,7 @@ def evaluate(
         bool, typer.Option("--quick", help="Small sizes, for a look: see otx list recipes.")
     ] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="auto, fp32, bf16 (autocast).")] = None,
     sets: Annotated[
         list[str] | None, typer.Option("--set", help="Any key of otx.toml: table.key=value.")
     ] = None,
@@ -78,6 +79,7 @@ def evaluate(
         "eval.languages": languages.split(",") if languages else None,
         "eval.seeds": _numbers(seeds) if seeds else None,
         "align.device": device,
+        "align.dtype": dtype,
     }
     wanted = {
         "data": data,

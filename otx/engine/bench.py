@@ -129,7 +129,7 @@ class Bench:
             def compute(seed: int | None = seed, keys: dict[str, str] = keys) -> list[EvalUnit]:
                 if seed is None:
                     assert carried is not None
-                    predict = predictor(task, self.encoder, carried)
+                    predict = predictor(task, self.encoder, carried, self.autocast)
                 else:
                     predict = self._fit(task, seed)
                 found = [self._language(predict, *item, seed) for item in keys.items()]
@@ -221,7 +221,7 @@ class Bench:
         encoder = self.reopen(folder)
         brought = encoder.carried_head(task.head_kind)
         head = None if brought is None else task.carried(brought)
-        return None if head is None else predictor(task, encoder, head)
+        return None if head is None else predictor(task, encoder, head, self.autocast)
 
     def _fit(self, task: TransferTask, seed: int) -> Predictor:
         """A head fitted on the source language, from a fresh copy of the run's encoder; a killed fit goes on."""

@@ -20,7 +20,8 @@ from otx.runs.statistics import summed
 from otx.sections import EvalSettings
 from otx.types import Example, Loss, Score
 
-PREDICT_BATCH = 32
+CPU_TOKENS, DEVICE_TOKENS = 2_048, 32_768
+"""Sub-words of a batch that is predicted, padding included: what a core's cache holds, and what fills a GPU."""
 PREDICT_AT_ONCE = 2048
 """Examples whose features are in memory together; what is sorted by length."""
 SORTED_BATCHES = 50
@@ -114,7 +115,7 @@ def train_head(
     options = task.options
     job = HeadJob(task, encoder, head, features, options.batch, seed)
     steps = max(1, round(options.epochs * job.steps_per_epoch))
-    predict = predictor(task, encoder, head)
+    predict = predictor(task, encoder, head, autocast)
     metric = task.info.metrics[0]
 
     def score() -> float:
@@ -162,7 +163,9 @@ def train_head(
     return predict, checks
 
 
-def predictor(task: TransferTask, encoder: Encoder, head: nn.Module) -> Predictor:
+def predictor(
+    task: TransferTask, encoder: Encoder, head: nn.Module, autocast: torch.dtype | None
+) -> Predictor:
     """A function from examples to predictions, in the examples' order.
 
     However many there are, no more than ``PREDICT_AT_ONCE`` are in memory as features; these are batched by length.
@@ -173,25 +176,43 @@ def predictor(task: TransferTask, encoder: Encoder, head: nn.Module) -> Predicto
         head.eval()
         for start in range(0, len(examples), PREDICT_AT_ONCE):
             block = examples[start : start + PREDICT_AT_ONCE]
-            found = _predicted(task, encoder, head, block)
+            found = _predicted(task, encoder, head, autocast, block)
             yield from ((example, found[example.id]) for example in block)
 
     return predict
 
 
 def _predicted(
-    task: TransferTask, encoder: Encoder, head: nn.Module, examples: Sequence[Example]
+    task: TransferTask,
+    encoder: Encoder,
+    head: nn.Module,
+    autocast: torch.dtype | None,
+    examples: Sequence[Example],
 ) -> dict[str, Any]:
     features = task.features(encoder, examples)
     logits: list[Tensor] = [torch.empty(0)] * len(features)
-    order = sorted(range(len(features)), key=lambda i: features[i].length)
-    with torch.no_grad():
-        for start in range(0, len(order), PREDICT_BATCH):
-            indices = order[start : start + PREDICT_BATCH]
+    device = next(encoder.module.parameters()).device.type
+    batches = by_size(
+        [f.length for f in features], CPU_TOKENS if device == "cpu" else DEVICE_TOKENS
+    )
+    with torch.no_grad(), torch.autocast(device, autocast, enabled=autocast is not None):
+        for indices in batches:
             tokens, _ = task.collate(encoder, [features[i] for i in indices])
             for index, row in zip(indices, head(tokens).float().cpu(), strict=True):
                 logits[index] = row[: features[index].length] if row.ndim > 1 else row
     return task.decode(features, logits)
+
+
+def by_size(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
+    """Indices in batches of similar length, none larger than ``tokens`` when padded unless it is of one."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if batch and (len(batch) + 1) * lengths[index] > tokens:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
 
 
 def metrics_of(task: Task, scores: Sequence[Score]) -> dict[str, float]:

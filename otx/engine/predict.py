@@ -13,7 +13,7 @@ from otx.engine import fitted
 from otx.engine.evaluate import reference_of
 from otx.engine.finetune import predictor
 from otx.engine.prepare import open_encoder
-from otx.engine.runtime import open_device
+from otx.engine.runtime import choose_autocast, open_device
 from otx.errors import DataError, UsageError
 from otx.plugins import PluginHost
 from otx.registry import Entry
@@ -43,7 +43,8 @@ def predict(
         raise UsageError(f"{task} has nothing to predict with: it only reads the encoder")
     own, reference = _made(settings, host, entry, model, seed)
     encoder = open_encoder(reference, host.registry, settings)
-    encoder.module.to(open_device(settings.align.device))
+    device = open_device(settings.align.device)
+    encoder.module.to(device)
     brought = encoder.carried_head(own.head_kind)
     head = None if brought is None else own.carried(brought)
     if head is None:
@@ -51,7 +52,7 @@ def predict(
             f"{reference} has no head for {task}",
             f"give a run on which {task} was fitted, with --run, or a model with such a head",
         )
-    run = predictor(own, encoder, head)
+    run = predictor(own, encoder, head, choose_autocast(settings.align.dtype, device))
     numbered = enumerate(lines, start=1)
     while block := list(islice(numbered, LINES_AT_ONCE)):
         examples = [own.read_line(_text(line, number), number) for number, line in block]
