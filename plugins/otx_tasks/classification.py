@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -17,6 +17,7 @@ from otx_tasks.carve import carve
 from otx_tasks.classifier import Classifier
 from otx_tasks.files import digest, existing, first_split, folder_of, plain_name
 from otx_tasks.further import further
+from otx_tasks.hub import XTREME, parquet_rows
 from otx_tasks.labelled_files import Labelled, read_labelled
 from otx_tasks.options import ClassificationOptions, hyperparameters
 
@@ -34,6 +35,8 @@ class ClassificationTask(Classifier):
     info = infos.CLASSIFICATION
     folders: ClassVar[tuple[str, ...]] = ("", "classification")
     numbers_of_texts: ClassVar[tuple[int, ...]] = (1, 2)
+    hub_names: ClassVar[Mapping[str, str]] = {}
+    """The configuration of each language in XTREME's copy on the Hub."""
     options: ClassificationOptions
 
     def __init__(self, options: ClassificationOptions) -> None:
@@ -64,25 +67,24 @@ class ClassificationTask(Classifier):
 
     def languages(self) -> list[str]:
         """The languages there are test files for, the trained one first."""
-        return sorted(self._files, key=lambda language: (language != self.options.source, language))
+        return sorted(self._there, key=lambda language: (language != self.options.source, language))
 
     def examples(self, language: str) -> list[Example]:
         """The rows of a language, with fields ``texts`` and ``label``.
 
         Raises DataError for a class that was never trained on.
         """
-        if language not in self._files:
+        if language not in self._there:
             raise DataError(
                 f"{self.info.name}: no {self._split[0]} file in {language}",
                 f"there are {', '.join(self.languages())}",
             )
         if language not in self._examples:
-            path = self._files[language]
-            rows = read_labelled(path)[: self.options.test_limit]
+            where, rows = self._tested(language)
             for row in rows:
                 if row.label not in self.classes:
                     raise DataError(
-                        f"{path}:{row.line}: class {row.label!r} is not in the training file, "
+                        f"{where}:{row.line}: class {row.label!r} is not in the training file, "
                         f"which has {', '.join(self.classes)}",
                         "are these placeholders? use the labelled files",
                     )
@@ -124,7 +126,7 @@ class ClassificationTask(Classifier):
         return digest([*self._training[0], *self._training[1]], hyperparameters(self.options))
 
     def _is_parallel(self, language: str, rows: Sequence[Labelled]) -> bool:
-        if language == "en" or "en" not in self._files:
+        if language == "en" or "en" not in self._there:
             return True
         english = [example.fields["label"] for example in self.examples("en")]
         return [row.label for row in rows] == english
@@ -135,18 +137,20 @@ class ClassificationTask(Classifier):
 
     @cached_property
     def _rows(self) -> list[Labelled]:
+        if self.options.data is None and self.options.train is None and self.hub_names:
+            return self._from_hub(self.options.source, "train")
         return read_labelled(self._train_file())
 
     @cached_property
     def _training(self) -> tuple[list[Example], list[Example]]:
         if len(self.classes) < 2:
             raise DataError(
-                f"{self._train_file()}: every row has the class {self.classes[0]}",
+                f"{self.info.name}: every training row has the class {self.classes[0]}",
                 "two classes are needed to tell apart",
             )
         examples = _examples(self._rows)
         source = self.options.source
-        if source in self._files:
+        if source in self._there:
             tested = {self.texts(example) for example in self.examples(source)}
             leaked = [example.id for example in examples if self.texts(example) in tested]
             if leaked:
@@ -158,7 +162,7 @@ class ClassificationTask(Classifier):
         training, development = carve(
             examples, lambda example: example.cluster, self.options.train_limit
         )
-        everything = (e for language in self._files for e in self.examples(language))
+        everything = (e for language in self._there for e in self.examples(language))
         more = further(
             self.options, lambda path: _examples(read_labelled(path)), everything, self.texts
         )
@@ -171,12 +175,34 @@ class ClassificationTask(Classifier):
         return [*training, *more], development
 
     @property
-    def _files(self) -> Mapping[str, Path]:
-        """Test files by language."""
-        return self._split[1]
+    def _there(self) -> Collection[str]:
+        """Languages with test files, or on the Hub where no folder is given."""
+        _, files = self._split
+        return files or self.hub_names
+
+    def _tested(self, language: str) -> tuple[str, list[Labelled]]:
+        """Where a language's test rows come from, and they."""
+        split, files = self._split
+        if files:
+            where, rows = str(files[language]), read_labelled(files[language])
+        else:
+            where = self.hub_names[language]
+            rows = self._from_hub(language, {"test": "test", "dev": "validation"}[split])
+        return where, rows[: self.options.test_limit]
+
+    def _from_hub(self, language: str, split: str) -> list[Labelled]:
+        wanted = f"give the folder of {self.info.name}'s files with --data"
+        rows = parquet_rows(XTREME, self.hub_names[language], split, wanted)
+        return [
+            Labelled(number, (row["sentence1"], row["sentence2"]), str(row["label"]))
+            for number, row in enumerate(rows, start=1)
+        ]
 
     @cached_property
     def _split(self) -> tuple[str, Mapping[str, Path]]:
+        """What is tested on, and its files by language (none: from the Hub)."""
+        if self.options.data is None and self.hub_names:
+            return self.options.split or SPLITS[0], {}
         if self.options.data is None:
             raise DataError(f"{self.info.name} needs files", "give their folder with --data")
         folder = folder_of(self.options.data)
@@ -223,6 +249,9 @@ class PawsxTask(ClassificationTask):
     info = infos.PAWSX
     folders = ("pawsx", "nli/pawsx", "paws-x", "")
     numbers_of_texts = (2,)
+    hub_names: ClassVar[Mapping[str, str]] = {
+        code: f"PAWS-X.{code}" for code in ("de", "en", "es", "fr", "ja", "ko", "zh")
+    }
 
 
 def _examples(rows: Sequence[Labelled]) -> list[Example]:

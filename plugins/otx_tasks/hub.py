@@ -8,19 +8,37 @@ from typing import Any
 
 from otx.errors import DataError
 
+XTREME = "google/xtreme"
+"""Hu et al. 2020's tasks, a configuration for each task and language."""
+
 
 def parquet_rows(dataset: str, config: str, split: str, wanted: str) -> Iterator[dict[str, Any]]:
     """The rows of ``config/split-*.parquet`` of a Hub data set, from the local cache where it holds them.
 
     One attempt, no retries. Raises DataError, saying which files are ``wanted`` instead and with which flag.
     """
+    yield from _table(dataset, config, split, wanted)
+
+
+def tagged_rows(
+    config: str, split: str, column: str, wanted: str
+) -> Iterator[tuple[list[str], list[str]]]:
+    """Words and the names of their tags of XTREME's sentences; raises what ``parquet_rows`` raises."""
+    table = _table(XTREME, config, split, wanted)
+    kind = table.features[column].feature
+    names = getattr(kind, "names", None)
+    for row in table:
+        yield row["tokens"], [tag if names is None else names[tag] for tag in row[column]]
+
+
+def _table(dataset: str, config: str, split: str, wanted: str) -> Any:
     import datasets
 
     pattern = f"{config}/{split}-*.parquet"
     files = _cached(dataset, pattern) or _downloaded(dataset, pattern, wanted)
     if not files:
         raise DataError(f"{dataset} has no {pattern}", wanted)
-    yield from datasets.Dataset.from_parquet(files)
+    return datasets.Dataset.from_parquet(files)
 
 
 def _cached(dataset: str, pattern: str) -> list[str]:

@@ -8,11 +8,14 @@ from pathlib import Path
 from otx.types import Example
 from otx_tasks import infos
 from otx_tasks.files import plain_name
+from otx_tasks.hub import XTREME, parquet_rows
 from otx_tasks.mlqa_scoring import normaliser
 from otx_tasks.options import MlqaOptions
 from otx_tasks.qa_scoring import Normalise
 from otx_tasks.span_task import SpanTask
+from otx_tasks.squad import Questions, locate_answers
 
+HUB_LANGUAGES = ("ar", "de", "en", "es", "hi", "vi", "zh")
 TEST_FOLDERS = ("", "mlqa", "qa/mlqa", "MLQA_V1/{split}", "mlqa-{split}", "qa/mlqa-{split}")
 
 
@@ -24,6 +27,7 @@ class MlqaTask(SpanTask):
     """
 
     info = infos.MLQA
+    options: MlqaOptions
     splits = ("test", "dev")
     wanted = "give the folder of test-context-XX-question-XX.json (or .json.gz) with --data"
 
@@ -43,6 +47,16 @@ class MlqaTask(SpanTask):
                 for own in found
             ]
         return self._clustered[language]
+
+    def hub_languages(self) -> tuple[str, ...]:
+        """MLQA's seven."""
+        return HUB_LANGUAGES
+
+    def hub_test(self, language: str) -> Questions:
+        """The questions of a language out of XTREME's copy."""
+        split = "validation" if self.options.split == "dev" else "test"
+        config = f"MLQA.{language}.{language}"
+        return locate_answers(parquet_rows(XTREME, config, split, self.wanted), config)
 
     def file_name(self, language: str, split: str) -> str:
         """``test-context-XX-question-XX.json``."""

@@ -9,6 +9,13 @@ from otx_tasks import infos
 from otx_tasks.entities import OUTSIDE, entities
 from otx_tasks.tagging import TaggingTask
 
+LANGUAGES = (
+    "af ar bg bn de el en es et eu fa fi fr he hi hu id it ja jv ka kk ko ml mr ms my nl pt ru sw "
+    "ta te th tl tr ur vi yo zh"
+)
+"""XTREME's forty."""
+HUB_NAMES = {code: f"PAN-X.{code}" for code in LANGUAGES.split()}
+
 
 class NerTask(TaggingTask):
     """F1 over whole entities, type and both ends right, as CoNLL counts them; XTREME's panx."""
@@ -18,6 +25,8 @@ class NerTask(TaggingTask):
     fallback = OUTSIDE
     folders = ("panx", "ner/panx", "ner")
     train_folders = folders
+    hub_names = HUB_NAMES
+    hub_column = "ner_tags"
 
     def score(self, prediction: Any, example: Example) -> Score:
         """``right``, ``found`` and ``gold`` entities, and ``cut``."""

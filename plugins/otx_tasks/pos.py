@@ -11,6 +11,17 @@ from otx_tasks.tagging import TaggingTask
 
 OPEN = ("ADJ", "ADV", "INTJ", "NOUN", "PROPN", "VERB")
 CLOSED = ("ADP", "AUX", "CCONJ", "DET", "NUM", "PART", "PRON", "SCONJ", "PUNCT", "SYM", "X")
+TREEBANKS = {
+    "af": "Afrikaans", "ar": "Arabic", "bg": "Bulgarian", "de": "German", "el": "Greek",
+    "en": "English", "es": "Spanish", "et": "Estonian", "eu": "Basque", "fa": "Persian",
+    "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi", "hu": "Hungarian",
+    "id": "Indonesian", "it": "Italian", "ja": "Japanese", "kk": "Kazakh", "ko": "Korean",
+    "mr": "Marathi", "nl": "Dutch", "pt": "Portuguese", "ru": "Russian", "ta": "Tamil",
+    "te": "Telugu", "th": "Thai", "tl": "Tagalog", "tr": "Turkish", "ur": "Urdu",
+    "vi": "Vietnamese", "yo": "Yoruba", "zh": "Chinese",
+}  # fmt: skip
+"""XTREME's languages by the names that it has for them."""
+HUB_NAMES = {code: f"udpos.{name}" for code, name in TREEBANKS.items()}
 
 
 class PosTask(TaggingTask):
@@ -21,6 +32,8 @@ class PosTask(TaggingTask):
     fallback = "X"
     folders = ("ud-pud", "pos/ud-pud", "udpos", "pos")
     train_folders = ("udpos-en", "pos/udpos-en", "udpos", "pos")
+    hub_names = HUB_NAMES
+    hub_column = "pos_tags"
     floor_names = ("majority",)
 
     def score(self, prediction: Any, example: Example) -> Score:

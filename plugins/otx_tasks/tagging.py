@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from otx.types import Example, Loss, Problem, Score, TaskInfo, TokenBatch, Token
 from otx_tasks.carve import carve
 from otx_tasks.files import digest, existing, first_split, folder_of, plain_name
 from otx_tasks.further import further
+from otx_tasks.hub import tagged_rows
 from otx_tasks.options import TaggingOptions, hyperparameters
 from otx_tasks.reordered import ReorderedHead
 from otx_tasks.tagged_files import Tagged, read_tagged
@@ -65,6 +66,9 @@ class TaggingTask:
     fallback: ClassVar[str]
     folders: ClassVar[tuple[str, ...]]
     train_folders: ClassVar[tuple[str, ...]]
+    hub_names: ClassVar[Mapping[str, str]]
+    """The configuration of each language in XTREME's copy on the Hub."""
+    hub_column: ClassVar[str]
     head_kind = "token-classification"
     floor_names: ClassVar[tuple[str, ...]] = ()
 
@@ -75,17 +79,17 @@ class TaggingTask:
 
     def languages(self) -> list[str]:
         """The languages there are test files for, the trained one first."""
-        return sorted(self._files, key=lambda language: (language != self.options.source, language))
+        return sorted(self._there, key=lambda language: (language != self.options.source, language))
 
     def examples(self, language: str) -> list[Example]:
         """The sentences of a language, with fields ``words`` and ``tags``. Raises DataError if there are none."""
-        if language not in self._files:
+        if language not in self._there:
             raise DataError(
                 f"{self.info.name}: no {self._split[0]} file in {language}",
                 f"there are {', '.join(self.languages())}",
             )
         if language not in self._examples:
-            examples = _examples(self._read(self._files[language]))
+            examples = _examples(self._tested(language))
             self._examples[language] = examples[: self.options.test_limit]
         return self._examples[language]
 
@@ -204,14 +208,29 @@ class TaggingTask:
         return TagFeature(example.id, row, words, firsts, tags, len(example.fields["words"]))
 
     @property
-    def _files(self) -> Mapping[str, Path]:
-        """Test files by language."""
-        return self._split[1]
+    def _there(self) -> Collection[str]:
+        """Languages with test files, or on the Hub where no folder is given."""
+        return self.hub_names if self.options.data is None else self._split[1]
+
+    def _tested(self, language: str) -> list[Tagged]:
+        split, files = self._split
+        if self.options.data is None:
+            return self._from_hub(language, {"test": "test", "dev": "validation"}[split])
+        return self._read(files[language])
+
+    def _from_hub(self, language: str, split: str) -> list[Tagged]:
+        wanted = f"give the folder of {self.info.name}'s files with --data"
+        rows = tagged_rows(self.hub_names[language], split, self.hub_column, wanted)
+        return [
+            Tagged(f"row-{number}", tuple(words), tuple(tags))
+            for number, (words, tags) in enumerate(rows, start=1)
+        ]
 
     @cached_property
     def _split(self) -> tuple[str, Mapping[str, Path]]:
+        """What is tested on, and its files by language (none: from the Hub)."""
         if self.options.data is None:
-            raise DataError(f"{self.info.name} needs files", "give their folder with --data")
+            return self.options.split or SPLITS[0], {}
         folder = folder_of(self.options.data)
         split, found = first_split(
             self.options.split, SPLITS, lambda split: self._in(folder, split)
@@ -235,9 +254,9 @@ class TaggingTask:
 
     @cached_property
     def _training(self) -> tuple[list[Example], list[Example]]:
-        examples = _examples(self._read(self._train_file()))
+        examples = _examples(self._trained())
         source = self.options.source
-        if source in self._files:
+        if source in self._there:
             trained = {_words(example) for example in examples}
             tested = [_words(example) for example in self.examples(source)]
             self._seen = sum(words in trained for words in tested)
@@ -250,17 +269,19 @@ class TaggingTask:
         training, development = carve(
             examples, lambda example: example.cluster, self.options.train_limit
         )
-        everything = (e for language in self._files for e in self.examples(language))
+        everything = (e for language in self._there for e in self.examples(language))
         more = further(self.options, lambda path: _examples(self._read(path)), everything, _words)
         return [*training, *more], development
 
-    def _train_file(self) -> Path:
+    def _trained(self) -> list[Tagged]:
         if self.options.train is not None:
-            return Path(self.options.train).expanduser()
-        folder = folder_of(self.options.data or "")
+            return self._read(Path(self.options.train).expanduser())
+        if self.options.data is None:
+            return self._from_hub(self.options.source, "train")
+        folder = folder_of(self.options.data)
         for name in ("", *self.train_folders):
             if path := existing(folder / name / f"train-{self.options.source}.tsv"):
-                return path
+                return self._read(path)
         raise DataError(
             f"{folder}: no training file in {self.options.source}",
             f"give a token<TAB>tag file with --train, or train-{self.options.source}.tsv in --data",

@@ -8,9 +8,16 @@ from pathlib import Path
 from otx.errors import DataError
 from otx_tasks import infos
 from otx_tasks.files import existing, folder_of, plain_name
+from otx_tasks.hub import XTREME, parquet_rows
+from otx_tasks.options import TydiqaOptions
 from otx_tasks.span_task import SpanTask
-from otx_tasks.squad import Questions, read_squad
+from otx_tasks.squad import Questions, locate_answers, read_squad
 
+HUB_NAMES = {
+    "en": "english", "ar": "arabic", "bn": "bengali", "fi": "finnish", "id": "indonesian",
+    "ko": "korean", "ru": "russian", "sw": "swahili", "te": "telugu",
+}  # fmt: skip
+"""How a question's id begins there."""
 FOLDERS = ("", "tydiqa", "tydiqa-goldp", "qa/tydiqa-goldp")
 TRAIN = "tydiqa.goldp.{0}.train.json"
 
@@ -22,8 +29,24 @@ class TydiqaTask(SpanTask):
     """
 
     info = infos.TYDIQA
+    options: TydiqaOptions
     splits = ("dev", "train")
     wanted = "give the folder of tydiqa.goldp.XX.dev.json (or .json.gz) with --data"
+
+    def hub_languages(self) -> tuple[str, ...]:
+        """TyDi QA's nine; with ``split = "train"`` without the one that is trained on."""
+        source = self.options.source if self.options.split == "train" else None
+        return tuple(language for language in HUB_NAMES if language != source)
+
+    def hub_test(self, language: str) -> Questions:
+        """The questions of a language out of XTREME's copy, which has them all in one."""
+        return self._of(language, "train" if self.options.split == "train" else "validation")
+
+    def _of(self, language: str, split: str) -> Questions:
+        rows = parquet_rows(XTREME, "tydiqa", split, self.wanted)
+        name = f"{HUB_NAMES[language]}-"
+        own = (row for row in rows if row["id"].startswith(name))
+        return locate_answers(own, f"tydiqa {split}")
 
     def file_name(self, language: str, split: str) -> str:
         """``tydiqa.goldp.XX.dev.json``."""
@@ -45,7 +68,9 @@ class TydiqaTask(SpanTask):
     def _train(self) -> Questions:
         if self.options.train is not None:
             return read_squad(Path(self.options.train).expanduser())
-        folder = folder_of(self.options.data or "")
+        if self.options.data is None:
+            return self._of(self.options.source, "train")
+        folder = folder_of(self.options.data)
         for name in FOLDERS:
             if path := existing(folder / name / TRAIN.format(self.options.source)):
                 return read_squad(path)

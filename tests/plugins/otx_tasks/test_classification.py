@@ -90,7 +90,7 @@ def test_traps(folder: Path, write: Write) -> None:
         task(folder, train=str(leak)).training(1)
     alone = write("alone.tsv", "a\tgood\nb\tgood\n")
     write("one/test-de.tsv", "c\tgood\n")
-    with pytest.raises(DataError, match="every row has the class good"):
+    with pytest.raises(DataError, match="every training row has the class good"):
         task(folder / "one", train=str(alone)).training(1)
     with pytest.raises(DataError, match="classification needs files"):
         ClassificationTask(ClassificationOptions()).languages()

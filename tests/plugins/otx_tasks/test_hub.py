@@ -9,8 +9,20 @@ import huggingface_hub
 import pytest
 
 from otx.errors import DataError
+from otx_tasks.classification import PawsxTask
 from otx_tasks.hub import parquet_rows
-from otx_tasks.options import XnliOptions, XquadOptions
+from otx_tasks.mlqa import MlqaTask
+from otx_tasks.ner import NerTask
+from otx_tasks.options import (
+    ClassificationOptions,
+    MlqaOptions,
+    TaggingOptions,
+    TydiqaOptions,
+    XnliOptions,
+    XquadOptions,
+)
+from otx_tasks.pos import PosTask
+from otx_tasks.tydiqa import TydiqaTask
 from otx_tasks.xnli import XnliTask
 from otx_tasks.xquad import XquadTask
 
@@ -43,10 +55,10 @@ def hub(
     def snapshot_download(name: str, **_: Any) -> str:
         return str(tmp_path / name)
 
-    def put(name: str, config: str, split: str, rows: list[Any]) -> None:
+    def put(name: str, config: str, split: str, rows: list[Any], features: Any = None) -> None:
         path = tmp_path / name / config / f"{split}-00000-of-00001.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        datasets.Dataset.from_list(rows).to_parquet(path)
+        datasets.Dataset.from_list(rows, features=features).to_parquet(path)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
@@ -61,6 +73,11 @@ def hub(
         (lambda: XquadTask(XquadOptions()).training(1), "train-v1.1.json"),
         (lambda: XnliTask(XnliOptions()).examples("de"), "test-XX.tsv"),
         (lambda: XnliTask(XnliOptions()).training(1), "--train"),
+        (lambda: MlqaTask(MlqaOptions()).examples("de"), "test-context-XX-question-XX.json"),
+        (lambda: TydiqaTask(TydiqaOptions()).training(1), "tydiqa.goldp.XX.dev.json"),
+        (lambda: PosTask(TaggingOptions()).examples("de"), "pos's files with --data"),
+        (lambda: NerTask(TaggingOptions()).training(1), "ner's files with --data"),
+        (lambda: PawsxTask(ClassificationOptions()).training(1), "paws-x's files with --data"),
     ],
 )
 def test_offline_the_files_are_named_at_once(ask: Callable[[], Any], wanted: str) -> None:
@@ -128,3 +145,71 @@ def test_hub_rows_without_labels_are_refused(hub: Callable[..., None]) -> None:
     hub("facebook/xnli", "en", "test", [{"premise": "p", "hypothesis": "h", "label": -1}])
     with pytest.raises(DataError, match="row 1 has no label"):
         XnliTask(XnliOptions()).examples("en")
+
+
+def squad_row(name: str, context: str) -> dict[str, Any]:
+    answer = {"text": [context[:3]], "answer_start": [0]}
+    return {"id": name, "title": context, "context": context, "question": "?", "answers": answer}
+
+
+def tags(names: str, column: str) -> datasets.Features:
+    kind = datasets.List(datasets.ClassLabel(names=names.split()))
+    return datasets.Features({"tokens": datasets.List(datasets.Value("string")), column: kind})
+
+
+def test_questions_of_xtremes_copy(hub: Callable[..., None]) -> None:
+    hub("google/xtreme", "MLQA.en.en", "test", [squad_row("q", "The bridge.")])
+    hub("google/xtreme", "MLQA.de.de", "test", [squad_row("q", "Die Brücke.")])
+    hub("google/xtreme", "MLQA.de.de", "validation", [squad_row("v", "Der Fluss.")])
+    mlqa = MlqaTask(MlqaOptions())
+    assert mlqa.languages() == ["en", "ar", "de", "es", "hi", "vi", "zh"]
+    assert [(e.id, e.cluster, e.fields["answers"]) for e in mlqa.examples("de")] == [
+        ("q", "0", ["Die"])
+    ]
+    hub("google/xtreme", "MLQA.en.en", "validation", [squad_row("w", "The river.")])
+    assert [e.id for e in MlqaTask(MlqaOptions(split="dev")).examples("de")] == ["v"]
+    for split, count in (("train", 30), ("validation", 2)):
+        rows = [
+            squad_row(f"{language}-{split}-{i}", f"{language} {split} {i}")
+            for language in ("english", "swahili")
+            for i in range(count)
+        ]
+        hub("google/xtreme", "tydiqa", split, rows)
+    tydi = TydiqaTask(TydiqaOptions())
+    assert tydi.languages()[0] == "en" and len(tydi.languages()) == 9
+    assert [e.id for e in tydi.examples("sw")] == ["swahili-validation-0", "swahili-validation-1"]
+    assert {e.id.split("-")[0] for part in tydi.training(1) for e in part} == {"english"}
+
+
+def test_tags_of_xtremes_copy_by_their_own_names(hub: Callable[..., None]) -> None:
+    rows = [{"tokens": ["dogs", "run"], "pos_tags": [2, 1]}]
+    many = [{"tokens": [f"w{i}", "runs"], "pos_tags": [2, 1]} for i in range(30)]
+    features = tags("X VERB NOUN", "pos_tags")
+    hub("google/xtreme", "udpos.German", "test", rows, features)
+    hub("google/xtreme", "udpos.English", "test", rows, features)
+    hub("google/xtreme", "udpos.English", "train", many, features)
+    pos = PosTask(TaggingOptions())
+    assert len(pos.languages()) == 33 and pos.languages()[0] == "en"
+    (example,) = pos.examples("de")
+    assert (example.id, example.fields["tags"]) == ("row-1", ["NOUN", "VERB"])
+    assert sum(map(len, pos.training(1))) == 30
+    entities = tags("O B-PER I-PER B-ORG I-ORG B-LOC I-LOC", "ner_tags")
+    found = [{"tokens": ["in", "Lindau"], "ner_tags": [0, 5]}]
+    hub("google/xtreme", "PAN-X.de", "validation", found, entities)
+    ner = NerTask(TaggingOptions(split="dev"))
+    assert len(ner.languages()) == 40
+    assert ner.examples("de")[0].fields["tags"] == ["O", "B-LOC"]
+
+
+def test_paraphrases_of_xtremes_copy(hub: Callable[..., None]) -> None:
+    def row(number: int, name: str) -> dict[str, str]:
+        return {"sentence1": f"{name} {number}", "sentence2": "b", "label": str(number % 2)}
+
+    for language in ("en", "de"):
+        hub("google/xtreme", f"PAWS-X.{language}", "test", [row(i, language) for i in range(4)])
+    hub("google/xtreme", "PAWS-X.en", "train", [row(i, "train") for i in range(40)])
+    paws = PawsxTask(ClassificationOptions())
+    assert paws.languages() == ["en", "de", "es", "fr", "ja", "ko", "zh"]
+    assert paws.classes == ["0", "1"]
+    assert [e.cluster for e in paws.examples("de")] == ["row-1", "row-2", "row-3", "row-4"]
+    assert sum(map(len, paws.training(1))) == 40
