@@ -60,9 +60,10 @@ def _refuse_unknown(tasks: Sequence[Task], settings: Settings) -> None:
     known = {language for own in there.values() for language in own}
     missing = [language for language in settings.eval.languages if language not in known]
     if missing:
+        alone = len(there) == 1
         raise UsageError(
-            f"{' and '.join(there)} {'has' if len(there) == 1 else 'have'} no data for {', '.join(missing)}",
-            f"there is: {', '.join(sorted(known))}",
+            f"{' and '.join(there)} {'has' if alone else 'have'} no data for {', '.join(missing)}",
+            f"{'it has' if alone else 'they have'}: {', '.join(sorted(known))}",
         )
 
 

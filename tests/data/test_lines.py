@@ -75,7 +75,8 @@ def test_only_a_line_feed_ends_a_line(tmp_path_factory: pytest.TempPathFactory, 
     assert len(lines) == len(texts)
     for line, text in zip(lines, texts, strict=True):
         if not line.faults:
-            assert line.text == unicodedata.normalize("NFC", text)
+            # A CR before the line feed is dropped, and said at the first such line only.
+            assert line.text == unicodedata.normalize("NFC", text.removesuffix("\r"))
 
 
 def test_packed_and_plain_files_read_alike(tmp_path: Path) -> None:
