@@ -115,6 +115,13 @@ def evaluate(
     if json:
         return screen.json([{"run": at.name, **dataclasses.asdict(unit)} for at, unit in found])
     screen.result(_table(found, host.registry))
+    if len(task) > 1:
+        from otx.runs.summary import summary
+
+        infos = [host.registry.find("task", name).info for name in task]
+        metrics = {info.name: info.metrics[0] for info in infos if info is not None}
+        screen.result("\nmeans over languages\n")
+        screen.result(columns(summary([(at.name, unit) for at, unit in found], metrics)))
 
 
 def _named(names: Sequence[str], registry: Registry) -> list[str]:
