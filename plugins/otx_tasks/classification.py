@@ -15,7 +15,7 @@ from otx.types import Example, Problem, Score
 from otx_tasks import infos
 from otx_tasks.carve import carve
 from otx_tasks.classifier import Classifier
-from otx_tasks.files import digest, existing, first_split, folder_of, plain_name
+from otx_tasks.files import by_language, digest, existing, first_split, folder_of
 from otx_tasks.further import further
 from otx_tasks.hub import XTREME, parquet_rows
 from otx_tasks.labelled_files import Labelled, read_labelled
@@ -218,13 +218,7 @@ class ClassificationTask(Classifier):
 
     def _in(self, folder: Path, split: str) -> dict[str, Path]:
         pattern = re.compile(rf"{split}-([a-z]{{2,3}})\.tsv")
-        for place in (folder / name for name in self.folders):
-            files = sorted(place.iterdir(), reverse=True) if place.is_dir() else []
-            matches = ((pattern.fullmatch(plain_name(path)), path) for path in files)
-            found = {match[1]: path for match, path in matches if match}
-            if found:
-                return found
-        return {}
+        return by_language((folder / name for name in self.folders), pattern)
 
     def _train_file(self) -> Path:
         if self.options.train is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -56,6 +57,17 @@ def first_split(
         if found := files(split):
             return split, found
     return wanted or splits[0], {}
+
+
+def by_language(places: Iterable[Path], pattern: re.Pattern[str]) -> dict[str, Path]:
+    """Of the first place that has any, the files whose names match, by the group that names the language."""
+    for place in places:
+        files = sorted(place.iterdir(), reverse=True) if place.is_dir() else []
+        matches = ((pattern.fullmatch(plain_name(path)), path) for path in files)
+        found = {next(filter(None, match.groups())): path for match, path in matches if match}
+        if found:
+            return found
+    return {}
 
 
 def folder_of(data: str) -> Path:

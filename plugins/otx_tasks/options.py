@@ -11,13 +11,13 @@ PLACES = ("data", "train", "also")
 """Options that say where data lies, which its digest replaces."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetrievalOptions:
-    """Options of ``retrieval``.
+@dataclass(frozen=True)
+class SentenceOptions:
+    """Options of probes of sentence vectors.
 
     data: folder of line-aligned files; without it, the held-out part of the embedded sample.
     layer: hidden layer whose sub-words are averaged into a sentence vector (-1 = last).
-    neighbours: k of CSLS.
+    neighbours: how many sentences count as near.
     batch: sentences encoded at once.
     """
 
@@ -28,6 +28,33 @@ class RetrievalOptions:
 
     def __post_init__(self) -> None:
         _positive(neighbours=self.neighbours, batch=self.batch)
+
+
+@dataclass(frozen=True)
+class RetrievalOptions(SentenceOptions):
+    """Options of ``retrieval``.
+
+    neighbours: k of CSLS.
+    """
+
+
+@dataclass(frozen=True)
+class StructureOptions(SentenceOptions):
+    """Options of ``structure``.
+
+    neighbours: sentences that count as near, for hubness.
+    """
+
+
+@dataclass(frozen=True)
+class BuccOptions(SentenceOptions):
+    """Options of ``bucc``.
+
+    data: folder with ``XX-en.training.{XX,en,gold}`` and ``XX-en.test.{XX,en,gold}``, plain or gz.
+    neighbours: k of the margin.
+    """
+
+    neighbours: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,44 +119,6 @@ class WordRetrievalOptions:
             raise UsageError(
                 f"index_base is {self.index_base}", "gold indices count from 0 or from 1"
             )
-
-
-@dataclass(frozen=True, slots=True)
-class StructureOptions:
-    """Options of ``structure``.
-
-    data: folder of line-aligned files; without it, the held-out part of the embedded sample.
-    layer: hidden layer whose sub-words are averaged into a sentence vector (-1 = last).
-    neighbours: sentences that count as near, for hubness.
-    batch: sentences encoded at once.
-    """
-
-    data: str | None = None
-    layer: int = -1
-    neighbours: int = 10
-    batch: int = 64
-
-    def __post_init__(self) -> None:
-        _positive(neighbours=self.neighbours, batch=self.batch)
-
-
-@dataclass(frozen=True, slots=True)
-class BuccOptions:
-    """Options of ``bucc``.
-
-    data: folder with ``XX-en.training.{XX,en,gold}`` and ``XX-en.test.{XX,en,gold}``, plain or gz.
-    layer: hidden layer whose sub-words are averaged into a sentence vector (-1 = last).
-    neighbours: k of the margin.
-    batch: sentences encoded at once.
-    """
-
-    data: str | None = None
-    layer: int = -1
-    neighbours: int = 4
-    batch: int = 64
-
-    def __post_init__(self) -> None:
-        _positive(neighbours=self.neighbours, batch=self.batch)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from otx.contracts import Encoder
 from otx.errors import DataError
 from otx.types import Example, Loss, Problem, Score, TaskInfo, TokenBatch, TokenRow
 from otx_tasks.carve import carve
-from otx_tasks.files import digest, existing, first_split, folder_of, plain_name
+from otx_tasks.files import by_language, digest, existing, first_split, folder_of
 from otx_tasks.further import further
 from otx_tasks.hub import tagged_rows
 from otx_tasks.options import TaggingOptions, hyperparameters
@@ -244,13 +244,7 @@ class TaggingTask:
 
     def _in(self, folder: Path, split: str) -> dict[str, Path]:
         pattern = re.compile(rf"{split}-([a-z]{{2,3}})\.tsv|([a-z]{{2,3}})_\w+-ud-{split}\.conllu")
-        for place in (folder / name for name in ("", *self.folders)):
-            files = sorted(place.iterdir(), reverse=True) if place.is_dir() else []
-            matches = ((pattern.fullmatch(plain_name(path)), path) for path in files)
-            found = {match[1] or match[2]: path for match, path in matches if match}
-            if found:
-                return found
-        return {}
+        return by_language((folder / name for name in ("", *self.folders)), pattern)
 
     @cached_property
     def _training(self) -> tuple[list[Example], list[Example]]:
