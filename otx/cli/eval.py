@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otx.cli.complete import runs, tasks
+from otx.cli.numbers import numbers_by
 from otx.cli.output import columns, screen
 from otx.cli.progress import reporter
 from otx.cli.project import open_project
@@ -188,22 +189,12 @@ def _numbers(text: str) -> list[int]:
 
 def _table(found: list[tuple[RunFolder, EvalUnit]], registry: Registry) -> str:
     """A row a result; floors stand in brackets."""
-    plain = {
-        (entry.name, metric.name)
-        for entry in registry.entries("task")
-        if entry.info is not None
-        for metric in entry.info.metrics
-        if not metric.percent
-    }
+    write = numbers_by(registry)
     rows = [("TASK", "LANGUAGE", "RUN", "SEED", "N", "METRICS")]
     for run, unit in found:
-        numbers = "  ".join(
-            f"{name} {value:.2f}" if (unit.task, name) in plain else f"{name} {100 * value:.1f}"
-            for name, value in unit.metrics.items()
-        )
         hits, size = unit.contamination["hits"], unit.contamination["size"]
         warned = f"  ! {hits} of {size} texts are in the bitext" if hits else ""
         name = f"({unit.floor})" if unit.floor else run.name
         seed = "-" if unit.head_seed is None else str(unit.head_seed)
-        rows.append((unit.task, unit.language, name, seed, str(unit.count), numbers + warned))
+        rows.append((unit.task, unit.language, name, seed, str(unit.count), write(unit) + warned))
     return columns(rows)

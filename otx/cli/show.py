@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +10,9 @@ import typer
 
 from otx.cli.complete import runs
 from otx.cli.guards import guard_lines
+from otx.cli.numbers import numbers_by
 from otx.cli.output import columns, screen
+from otx.cli.project import open_host
 from otx.config import load_settings
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ def show(
     from otx.runs.folder import RunFolder
     from otx.runs.results import read_units
 
-    found = RunFolder.open(Path(load_settings(sets=sets or []).runs.folder), run)
+    settings = load_settings(sets=sets or [])
+    found = RunFolder.open(Path(settings.runs.folder), run)
     units = read_units(found)
     if json:
         import dataclasses
@@ -54,7 +57,10 @@ def show(
         for line in record.get("verdict", []):
             screen.result(f"! {line}")
     if units:
-        screen.result("\n" + columns(_results(units)))
+        screen.result("\n" + columns(_results(units, numbers_by(open_host(settings).registry))))
+    kept = sorted(path.name for path in (found.path / "heads").glob("[!.]*"))
+    if kept:
+        screen.result(f"\nfine-tuned models in {found.path / 'heads'}: {', '.join(kept)}")
 
 
 def _made_of(record: Mapping[str, Any]) -> Rows:
@@ -111,16 +117,15 @@ def _training(record: Mapping[str, Any]) -> Rows:
     return rows
 
 
-def _results(units: Sequence[EvalUnit]) -> list[tuple[str, ...]]:
+def _results(units: Sequence[EvalUnit], write: Callable[[EvalUnit], str]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("TASK", "LANGUAGE", "SEED", "N", "METRICS")]
     for unit in sorted(units, key=lambda own: (own.task, own.language, own.head_seed or 0)):
-        numbers = "  ".join(f"{name} {100 * value:.1f}" for name, value in unit.metrics.items())
         seed = f"({unit.floor})" if unit.floor else str(unit.head_seed or "-")
         hits = unit.contamination.get("hits", 0)
         warned = (
             f"  ! {hits} of {unit.contamination['size']} texts are in the bitext" if hits else ""
         )
-        rows.append((unit.task, unit.language, seed, str(unit.count), numbers + warned))
+        rows.append((unit.task, unit.language, seed, str(unit.count), write(unit) + warned))
     return rows
 
 
