@@ -42,6 +42,7 @@ PEERS: dict[str, Callable[..., Any]] = {
     "tydiqa-goldp": span_loop,
 }
 BATCHES = (1, 8, 32)
+VECTORS = "retrieval"
 TRIED = 48
 """Examples on which the batch of the plain side is chosen."""
 
@@ -93,7 +94,8 @@ def of_task(name: str, folder: Path, args: argparse.Namespace) -> str:
         run = predictor(task, encoder, head, precision)
         return lambda some: [task.write_line(answer) for _, answer in run(some)]
 
-    languages = [language for language in args.languages if language in task.languages()]
+    there = task.languages()
+    languages = [language for language in args.languages if language in there] or there
     examples: list[Example] = []
     for language in languages:
         examples += [
@@ -159,6 +161,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", type=Path, help="folder of a run on which tasks were fitted")
     parser.add_argument("data", type=Path)
+    parser.add_argument("--tasks", nargs="+", default=[*PEERS, VECTORS])
     parser.add_argument("--languages", nargs="+", default=["de", "zh", "ar"])
     parser.add_argument("--limit", type=int, default=300, help="examples of each language")
     parser.add_argument("--repeats", type=int, default=3)
@@ -172,14 +175,14 @@ def main() -> None:
     head += " | bf16 /s | ratio | equal"
     print(f"| {head} |\n|---|---|" + "---:|" * (head.count("|") - 1), flush=True)
     model = args.run / "model"
-    for name in PEERS:
+    for name in args.tasks:
         folder = args.run / "heads" / f"{name}-1"
-        if folder.is_dir():
-            model = model if model.is_dir() else folder
+        if name == VECTORS:
+            print(of_vectors(model, args), flush=True)
+        elif folder.is_dir():
             print(of_task(name, folder, args), flush=True)
         else:
             print(f"{name}: nothing fitted in {folder}", file=sys.stderr)
-    print(of_vectors(model, args), flush=True)
 
 
 if __name__ == "__main__":
