@@ -228,7 +228,8 @@ class TaskInfo:
 
     ``version`` changes whenever a number could. ``source_language`` is what a transfer task is trained in, unless its
     option ``source`` says otherwise. ``suites``:
-    names that stand for several tasks, with this one's place among them (``otx eval xtreme``).
+    names that stand for several tasks, with this one's place among them (``otx eval xtreme``); tables of a comparison
+    come in the order of the first.
     """
 
     name: str

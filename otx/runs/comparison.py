@@ -56,7 +56,7 @@ def compare(
             f"no results{f' of {task}' if task else ''} in {names}",
             f"make some with: otx eval {task or 'TASK'}",
         )
-    infos = [tasks[name] for name in sorted(wanted) if name in tasks]
+    infos = sorted((tasks[name] for name in wanted if name in tasks), key=_place)
     _refuse_unknown(metrics, infos)
     tables = [
         table
@@ -76,6 +76,11 @@ def compare(
         ),
         CONFIDENCE,
     )
+
+
+def _place(info: TaskInfo) -> tuple[float, str]:
+    """In the order of the task's first suite; those of none come last, by name."""
+    return next(iter(info.suites.values()), float("inf")), info.name
 
 
 def _floors(runs: Sequence[RunFolder]) -> list[EvalUnit]:

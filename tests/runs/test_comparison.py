@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -303,3 +304,15 @@ def test_the_gap_is_that_of_the_language_that_was_trained_in(
     assert [c.name for c in table.columns] == ["de", "en", "mean", "gap", "de change"]
     gap = cells(table, "sinkhorn")["gap"]
     assert gap is not None and gap.value > 0.2
+
+
+def test_tables_come_in_the_order_of_the_suite_then_by_name(
+    make_run: Make, make_untouched: Make, add_unit: Make, make_scores: Make, tasks: dict[str, Any]
+) -> None:
+    places = {"a": {}, "b": {"x": 2}, "c": {"x": 1}, "d": {}}
+    infos = {name: replace(tasks["nli"], name=name, suites=own) for name, own in places.items()}
+    for run in (make_untouched(), make_run("s1")):
+        for info in infos.values():
+            add_unit(run, info, "en", make_scores(hits(0.5, 1), size=3), 1)
+    found = compare([RunFolder.open(Path(run.path.parent), "s1")], tasks=infos)
+    assert [table.task for table in found.tables] == ["c", "b", "a", "d"]
