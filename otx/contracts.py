@@ -165,6 +165,8 @@ class TransferTask(Task, Protocol):
 
     head_kind: str
     floor_names: tuple[str, ...]
+    feature: type[Any]
+    """What ``features`` makes: a frozen dataclass of texts, numbers, lists and arrays, for it is kept on disk."""
 
     def problems(self) -> list[Problem]:
         """Every refused row or answer of the files read so far."""

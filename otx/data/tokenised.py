@@ -131,7 +131,7 @@ def tokenise(corpus: Corpus, encoder: Encoder, cache: Path) -> TokenisedPairs:
     kind = f"{type(encoder).__module__}.{type(encoder).__qualname__}"
     limit = encoder.max_length
     key = content_key(
-        VERSION, corpus.fingerprint(), _tokenizer_digest(encoder.tokenizer), limit, kind
+        VERSION, corpus.fingerprint(), tokenizer_digest(encoder.tokenizer), limit, kind
     )
     return TokenisedPairs(
         built(cache / "tokenised" / key, lambda folder: _store(folder, corpus, encoder)), corpus
@@ -166,7 +166,7 @@ def _side(found: dict[str, list[Any]], side: str) -> list[TokenRow]:
     return [TokenRow(*cells) for cells in zip(*columns, strict=True)]
 
 
-def _tokenizer_digest(tokenizer: Any) -> str:
+def tokenizer_digest(tokenizer: Any) -> str:
     """A hash of a fast tokenizer's rules and vocabulary, its last truncation and padding aside."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:

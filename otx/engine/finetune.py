@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from otx.contracts import Encoder, Task, TransferTask
+from otx.data.cache import cache_folder
 from otx.engine.development import Development
+from otx.engine.features import Features, cut
 from otx.engine.fit import FitHooks, FitSettings, fit
 from otx.engine.runtime import StopSignals, seed_step
 from otx.errors import DataError, Interrupted
@@ -37,15 +39,16 @@ class HeadJob:
         task: TransferTask,
         encoder: Encoder,
         head: nn.Module,
-        features: Sequence[Any],
+        features: Features,
         batch: int,
         seed: int,
     ) -> None:
         self.task, self.encoder, self.head, self.features = task, encoder, head, features
+        self.learnt = np.flatnonzero(features.learnable)
         self.batch, self.seed = batch, seed
         # The head is a part of it.
         self.modules: Mapping[str, nn.Module] = {"encoder": encoder.module}
-        self.steps_per_epoch = -(-len(features) // batch)
+        self.steps_per_epoch = -(-len(self.learnt) // batch)
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
 
     def begin(self, step: int, steps: int) -> None:
@@ -56,16 +59,16 @@ class HeadJob:
         epoch, place = divmod(step, self.steps_per_epoch)
         if self._epoch[0] != epoch:
             self._epoch = (epoch, self._shuffled(epoch))
-        return [[self.features[i] for i in self._epoch[1][place]]]
+        return [self.features.take(self._epoch[1][place])]
 
     def _shuffled(self, epoch: int) -> list[np.ndarray]:
         rng = np.random.default_rng([self.seed, epoch])
-        order = rng.permutation(len(self.features))
+        order = self.learnt[rng.permutation(len(self.learnt))]
         batches: list[np.ndarray] = []
         span = self.batch * SORTED_BATCHES
         for start in range(0, len(order), span):
             near = order[start : start + span]
-            near = near[np.argsort([self.features[i].length for i in near], kind="stable")]
+            near = near[np.argsort(self.features.lengths[near], kind="stable")]
             cut = [near[i : i + self.batch] for i in range(0, len(near), self.batch)]
             batches += [cut[i] for i in rng.permutation(len(cut))]
         return batches
@@ -107,8 +110,8 @@ def train_head(
     training, held = task.training(seed)
     seed_step(seed, -1)
     head = encoder.fresh_head(task.head_kind, task.labels())
-    features = [f for f in task.features(encoder, training) if f.label is not None]
-    if not features:
+    features = cut(task, encoder, training, cache_folder())
+    if not features.learnable.any():
         raise DataError(
             f"{task.info.name}: nothing is left to train on", "look at its training file and limits"
         )
@@ -189,7 +192,8 @@ def _predicted(
     autocast: torch.dtype | None,
     examples: Sequence[Example],
 ) -> dict[str, Any]:
-    features = task.features(encoder, examples)
+    kept = cut(task, encoder, examples, cache_folder())
+    features = kept.take(range(len(kept)))
     logits: list[Tensor] = [torch.empty(0)] * len(features)
     device = next(encoder.module.parameters()).device.type
     batches = by_size(

@@ -52,6 +52,7 @@ class Classifier:
 
     info: ClassVar[TaskInfo]
     head_kind = "sequence-classification"
+    feature = TextFeature
     floor_names = ("majority",)
 
     def __init__(self, options: Any) -> None:

@@ -51,6 +51,7 @@ class SpanTask:
     splits: ClassVar[tuple[str, ...]] = ("test",)
     """What may be tested on: the first of these that has files, unless the option ``split`` names one."""
     head_kind = "question-answering"
+    feature = Window
     floor_names = ("n-gram",)
 
     def __init__(self, options: SpanOptions) -> None:

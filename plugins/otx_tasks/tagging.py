@@ -70,6 +70,7 @@ class TaggingTask:
     """The configuration of each language in XTREME's copy on the Hub."""
     hub_column: ClassVar[str]
     head_kind = "token-classification"
+    feature = TagFeature
     floor_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, options: TaggingOptions) -> None:

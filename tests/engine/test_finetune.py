@@ -2,6 +2,8 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -31,8 +33,26 @@ def test_batches_hold_every_index_once_and_no_more_than_their_tokens(
         assert (len(one) + 1) * lengths[after[0]] > tokens
 
 
+@dataclass(frozen=True)
+class Text:
+    """A feature: a text."""
+
+    example: str
+    text: str
+    label: int | None = None
+
+    @property
+    def length(self) -> int:
+        """Letters."""
+        return len(self.text)
+
+
 class Spelled:
     """A task whose prediction is the text itself, read off the logits, with one feature or two an example."""
+
+    feature = Text
+    info = SimpleNamespace(name="spelled", version="1")
+    options = None
 
     def __init__(self) -> None:
         self.asked: list[int] = []
@@ -40,7 +60,7 @@ class Spelled:
     def features(self, encoder: Any, examples: Sequence[Example]) -> list[Any]:
         self.asked.append(len(examples))
         return [
-            SimpleNamespace(example=own.id, text=own.fields["text"], length=len(own.fields["text"]))
+            Text(own.id, own.fields["text"])
             for own in examples
             for _ in range(1 + len(own.fields["text"]) % 2)
         ]
@@ -57,11 +77,14 @@ class Spelled:
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 40])
 def test_predictions_come_in_order_with_few_features_in_memory(
-    count: int, monkeypatch: pytest.MonkeyPatch
+    count: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("OTX_CACHE", str(tmp_path))
     monkeypatch.setattr(finetune, "PREDICT_AT_ONCE", 8)
     monkeypatch.setattr(finetune, "CPU_TOKENS", 20)
-    task, encoder = Spelled(), SimpleNamespace(module=nn.Linear(1, 1))
+    backend = SimpleNamespace(backend_tokenizer=SimpleNamespace(to_str=lambda: "{}"))
+    encoder = SimpleNamespace(module=nn.Linear(1, 1), tokenizer=backend, max_length=99)
+    task = Spelled()
     examples = [
         Example(f"e{i}", "c", {"text": "x" * (i * 5 % 13 + 1) + str(i)}) for i in range(count)
     ]
