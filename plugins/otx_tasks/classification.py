@@ -15,7 +15,14 @@ from otx.types import Example, Problem, Score
 from otx_tasks import infos
 from otx_tasks.carve import carve
 from otx_tasks.classifier import Classifier
-from otx_tasks.files import by_language, digest, existing, first_split, folder_of
+from otx_tasks.files import (
+    by_language,
+    digest,
+    existing,
+    first_split,
+    folder_of,
+    in_folders,
+)
 from otx_tasks.further import further
 from otx_tasks.hub import XTREME, parquet_rows
 from otx_tasks.labelled_files import Labelled, read_labelled
@@ -34,6 +41,8 @@ class ClassificationTask(Classifier):
 
     info = infos.CLASSIFICATION
     folders: ClassVar[tuple[str, ...]] = ("", "classification")
+    train_names: ClassVar[tuple[str, ...]] = ("train-{0}.tsv",)
+    """What a training file is called, the language in it."""
     numbers_of_texts: ClassVar[tuple[int, ...]] = (1, 2)
     hub_names: ClassVar[Mapping[str, str]] = {}
     """The configuration of each language in XTREME's copy on the Hub."""
@@ -224,9 +233,11 @@ class ClassificationTask(Classifier):
         if self.options.train is not None:
             return Path(self.options.train).expanduser()
         folder = folder_of(self.options.data or "")
-        for name in self.folders:
-            if path := existing(folder / name / f"train-{self.options.source}.tsv"):
-                return path
+        names = [name.format(self.options.source) for name in self.train_names]
+        for place in self.folders:
+            for name in names:
+                if path := existing(folder / place / name):
+                    return path
         raise DataError(
             f"{folder}: no training file in {self.options.source}",
             f"give a table of texts and classes with --train, or train-{self.options.source}.tsv in --data",
@@ -241,11 +252,17 @@ class PawsxTask(ClassificationTask):
     """
 
     info = infos.PAWSX
-    folders = ("pawsx", "nli/pawsx", "paws-x", "")
+    folders = ("pawsx", "nli/pawsx", "paws-x", "", "x-final")
+    train_names = ("train-{0}.tsv", "{0}/train.tsv", "{0}/translated_train.tsv")
     numbers_of_texts = (2,)
     hub_names: ClassVar[Mapping[str, str]] = {
         code: f"PAWS-X.{code}" for code in ("de", "en", "es", "fr", "ja", "ko", "zh")
     }
+
+    def _in(self, folder: Path, split: str) -> dict[str, Path]:
+        """XTREME's names, or the original ones: a folder a language with ``test_2k.tsv``."""
+        places = [folder / name for name in self.folders]
+        return super()._in(folder, split) or in_folders(places, f"{split}_2k.tsv")
 
 
 def _examples(rows: Sequence[Labelled]) -> list[Example]:

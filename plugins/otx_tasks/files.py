@@ -14,6 +14,8 @@ from pathlib import Path
 from otx.errors import DataError
 from otx.types import Example
 
+_CODE = re.compile("[a-z]{2,3}")
+
 
 def read_text(path: Path) -> str:
     """The whole file as text; a leading byte-order mark is dropped.
@@ -65,6 +67,17 @@ def by_language(places: Iterable[Path], pattern: re.Pattern[str]) -> dict[str, P
         files = sorted(place.iterdir(), reverse=True) if place.is_dir() else []
         matches = ((pattern.fullmatch(plain_name(path)), path) for path in files)
         found = {next(filter(None, match.groups())): path for match, path in matches if match}
+        if found:
+            return found
+    return {}
+
+
+def in_folders(places: Iterable[Path], name: str) -> dict[str, Path]:
+    """Of the first place that has any, the files of this name in folders that are called as a language is."""
+    for place in places:
+        folders = sorted(place.iterdir()) if place.is_dir() else []
+        there = {own.name: existing(own / name) for own in folders if _CODE.fullmatch(own.name)}
+        found = {code: path for code, path in there.items() if path is not None}
         if found:
             return found
     return {}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from otx.types import Example, Score
 from otx_tasks import infos
 from otx_tasks.entities import OUTSIDE, entities
+from otx_tasks.files import in_folders
+from otx_tasks.tagged_files import Tagged
 from otx_tasks.tagging import TaggingTask
 
 LANGUAGES = (
@@ -23,10 +27,26 @@ class NerTask(TaggingTask):
     info = infos.NER
     tags = (OUTSIDE, *(f"{prefix}-{kind}" for kind in ("PER", "ORG", "LOC") for prefix in "BI"))
     fallback = OUTSIDE
-    folders = ("panx", "ner/panx", "ner")
+    folders = ("panx", "ner/panx", "ner", "panx_dataset")
     train_folders = folders
+    train_names = ("train-{0}.tsv", "{0}/train")
     hub_names = HUB_NAMES
     hub_column = "ner_tags"
+
+    def _in(self, folder: Path, split: str) -> dict[str, Path]:
+        """XTREME's names, or WikiANN's own: a folder a language with ``test``."""
+        places = [folder / name for name in ("", *self.folders)]
+        return super()._in(folder, split) or in_folders(places, split)
+
+    def _read(self, path: Path) -> list[Tagged]:
+        """WikiANN's own files write the language before every word, ``de:Lindau``: it is no part of it."""
+        sentences, prefix = super()._read(path), f"{path.parent.name}:"
+        if not all(word.startswith(prefix) for own in sentences for word in own.words):
+            return sentences
+        return [
+            replace(own, words=tuple(word.removeprefix(prefix) for word in own.words))
+            for own in sentences
+        ]
 
     def score(self, prediction: Any, example: Example) -> Score:
         """``right``, ``found`` and ``gold`` entities, and ``cut``."""

@@ -66,6 +66,8 @@ class TaggingTask:
     fallback: ClassVar[str]
     folders: ClassVar[tuple[str, ...]]
     train_folders: ClassVar[tuple[str, ...]]
+    train_names: ClassVar[tuple[str, ...]] = ("train-{0}.tsv",)
+    """What a training file is called, the language in it."""
     hub_names: ClassVar[Mapping[str, str]]
     """The configuration of each language in XTREME's copy on the Hub."""
     hub_column: ClassVar[str]
@@ -274,9 +276,11 @@ class TaggingTask:
         if self.options.data is None:
             return self._from_hub(self.options.source, "train")
         folder = folder_of(self.options.data)
-        for name in ("", *self.train_folders):
-            if path := existing(folder / name / f"train-{self.options.source}.tsv"):
-                return self._read(path)
+        names = [name.format(self.options.source) for name in self.train_names]
+        for place in ("", *self.train_folders):
+            for name in names:
+                if path := existing(folder / place / name):
+                    return self._read(path)
         raise DataError(
             f"{folder}: no training file in {self.options.source}",
             f"give a token<TAB>tag file with --train, or train-{self.options.source}.tsv in --data",

@@ -17,9 +17,20 @@ HUB_NAMES = {
     "en": "english", "ar": "arabic", "bn": "bengali", "fi": "finnish", "id": "indonesian",
     "ko": "korean", "ru": "russian", "sw": "swahili", "te": "telugu",
 }  # fmt: skip
-"""How a question's id begins there."""
-FOLDERS = ("", "tydiqa", "tydiqa-goldp", "qa/tydiqa-goldp")
-TRAIN = "tydiqa.goldp.{0}.train.json"
+"""How the id of a question begins where all languages are in one set."""
+FOLDERS = (
+    "",
+    "tydiqa",
+    "tydiqa-goldp",
+    "qa/tydiqa-goldp",
+    *(
+        f"{place}tydiqa-goldp-v1.1-{split}"
+        for place in ("", "tydiqa/")
+        for split in ("dev", "train")
+    ),
+)
+ORIGINAL = "tydiqa-goldp-v1.1-{0}.json"
+"""The file as it is distributed, with all languages."""
 
 
 class TydiqaTask(SpanTask):
@@ -48,18 +59,29 @@ class TydiqaTask(SpanTask):
         own = (row for row in rows if row["id"].startswith(name))
         return locate_answers(own, f"tydiqa {split}")
 
+    def _read_test(self, language: str) -> Questions:
+        questions = super()._read_test(language)
+        path = self._split[1].get(language)
+        return _only(language, questions) if path is not None and _is_original(path) else questions
+
     def file_name(self, language: str, split: str) -> str:
         """``tydiqa.goldp.XX.dev.json``."""
         return f"tydiqa.goldp.{language}.{split}.json"
 
     def test_files(self, folder: Path, split: str) -> dict[str, Path]:
-        """``tydiqa.goldp.XX.dev.json``; with ``split = "train"`` the training files of all languages but English."""
+        """``tydiqa.goldp.XX.dev.json``, XTREME's, or the distributed file, which is every language's.
+
+        With ``split = "train"`` the training files of all languages but the one that is trained on.
+        """
         paths = [
             path
             for name in FOLDERS
             for path in sorted((folder / name).glob(f"tydiqa.goldp.*.{split}.json*"))
         ]
         found = {plain_name(path).split(".")[2]: path for path in reversed(paths)}
+        whole = (existing(folder / name / ORIGINAL.format(split)) for name in FOLDERS)
+        if not found and (path := next(filter(None, whole), None)):
+            found = dict.fromkeys(HUB_NAMES, path)
         if split == "train":
             found.pop(self.options.source, None)
         return found
@@ -71,10 +93,23 @@ class TydiqaTask(SpanTask):
         if self.options.data is None:
             return self._of(self.options.source, "train")
         folder = folder_of(self.options.data)
+        own, whole = self.file_name(self.options.source, "train"), ORIGINAL.format("train")
         for name in FOLDERS:
-            if path := existing(folder / name / TRAIN.format(self.options.source)):
+            if path := existing(folder / name / own):
                 return read_squad(path)
+            if path := existing(folder / name / whole):
+                return _only(self.options.source, read_squad(path))
         raise DataError(
-            f"{folder}: no {TRAIN.format(self.options.source)}",
-            "give it with --train, or its folder with --data",
+            f"{folder}: no {own} and no {whole}", "give it with --train, or its folder with --data"
         )
+
+
+def _is_original(path: Path) -> bool:
+    return plain_name(path) in {ORIGINAL.format(split) for split in ("dev", "train")}
+
+
+def _only(language: str, questions: Questions) -> Questions:
+    """The questions of one language out of all."""
+    name = f"{HUB_NAMES[language]}-"
+    examples = [example for example in questions.examples if example.id.startswith(name)]
+    return Questions(examples, [p for p in questions.problems if f" {name}" in p.reason])

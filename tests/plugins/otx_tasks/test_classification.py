@@ -130,3 +130,20 @@ def test_without_files_the_classes_are_the_heads() -> None:
     assert ours is not None and own.classes == ["bad", "good"]
     logits = ours.forward(torch.tensor([[3.0]]))
     assert torch.equal(logits, head(torch.tensor([[3.0]]))[..., [1, 0]])
+
+
+def test_paws_x_is_read_as_it_is_distributed(write: Write, tmp_path: Path) -> None:
+    head = "id\tsentence1\tsentence2\tlabel\n"
+    for language in ("en", "de"):
+        rows = "".join(f"{i}\t{language} {i}\tb\t{i % 2}\n" for i in range(4))
+        write(f"x-final/{language}/test_2k.tsv", head + rows)
+    train = "".join(f"{i}\ttrain {i}\tb\t{i % 2}\n" for i in range(60))
+    write("x-final/en/train.tsv", head + train)
+    write("x-final/de/translated_train.tsv", head + train.replace("train", "Satz"))
+    paws = PawsxTask(ClassificationOptions(data=str(tmp_path)))
+    assert paws.languages() == ["en", "de"] and paws.classes == ["0", "1"]
+    assert paws.examples("de")[1].fields == {"texts": ["de 1", "b"], "label": "1"}
+    assert [e.cluster for e in paws.examples("de")][:2] == ["row-1", "row-2"]
+    assert sum(map(len, paws.training(1))) == 60
+    german = PawsxTask(ClassificationOptions(data=str(tmp_path), source="de"))
+    assert all("Satz" in e.fields["texts"][0] for e in german.training(1)[0])

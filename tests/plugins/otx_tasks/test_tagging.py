@@ -174,3 +174,17 @@ def test_where_only_development_files_are_they_are_tested_on_and_it_is_said(
     write("panx/test-de.tsv", lines([("t", "O")]))
     both = NerTask(TaggingOptions(data=str(tmp_path)))
     assert [e.fields["words"] for e in both.examples("de")] == [["t"]]
+
+
+def test_wikianns_own_files_are_read_as_they_come(write: Write, tmp_path: Path) -> None:
+    """A folder a language, no endings, the language before every word."""
+    for language in ("en", "de"):
+        for split, count in (("test", 2), ("train", 30)):
+            text = [f"{language}:{split}{i}\tB-PER\n{language}::\tO\n" for i in range(count)]
+            write(f"panx_dataset/{language}/{split}", "\n".join(text))
+    ner = NerTask(TaggingOptions(data=str(tmp_path)))
+    assert ner.languages() == ["en", "de"]
+    assert [e.fields["words"] for e in ner.examples("de")] == [["test0", ":"], ["test1", ":"]]
+    training, development = ner.training(1)
+    assert len(training) + len(development) == 30
+    assert all(e.fields["words"][0].startswith("train") for e in training)

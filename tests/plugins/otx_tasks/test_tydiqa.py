@@ -72,3 +72,24 @@ def test_without_development_files_the_training_files_are_tested_on_and_it_is_sa
     tydi = task(folder, test_limit=7)
     assert tydi.languages() == ["sw"] and len(tydi.examples("sw")) == 7
     assert tydi.notes("sw", []) == ["tested on the train files: there are no dev files"]
+
+
+def test_the_distributed_files_hold_every_language(
+    write: Write, squad_json: Json, tmp_path: Path
+) -> None:
+    for split, count in (("dev", 2), ("train", 30)):
+        articles = {
+            f"{name} {i}": {
+                f"{name} {split} text {i}": [(f"{name}-{split}-{i}", "?", [(name, 3 * (i == 0))])]
+            }
+            for name in ("english", "swahili")
+            for i in range(count)
+        }
+        write(f"tydiqa-goldp-v1.1-{split}.json.gz", squad_json(articles))
+    tydi = task(tmp_path)
+    assert tydi.languages()[0] == "en" and len(tydi.languages()) == 9
+    assert [e.id for e in tydi.examples("sw")] == ["swahili-dev-0", "swahili-dev-1"]
+    # One answer of each is not where it should be, and counts for its own language only.
+    assert tydi.notes("sw", []) == ["1 gold answers are not at their offsets"]
+    training = [e.id for part in tydi.training(1) for e in part]
+    assert len(training) == 29 and all(name.startswith("english-train") for name in training)
