@@ -41,7 +41,7 @@ def span_loop(folder: Path, batch: int, options: Any) -> Any:
         ]
         starts, ends = [], []
         with torch.no_grad():
-            for rows_of_batch in DataLoader(rows, batch_size=batch):  # type: ignore[arg-type]
+            for rows_of_batch in DataLoader(rows, batch_size=batch):
                 output = model(**rows_of_batch)
                 starts.append(output.start_logits.numpy())
                 ends.append(output.end_logits.numpy())

@@ -78,7 +78,7 @@ def compared(
     sides = (*ours, sizes[batch])
     taken = [[seconds(partial(work, examples)) for work in sides] for _ in range(repeats)]
     one, two, three = (statistics.median(turn[i][0] for turn in taken) for i in range(3))
-    return Compared((one, two, three), batch, tuple(made for _, made in taken[-1]))  # type: ignore[arg-type]
+    return Compared((one, two, three), batch, tuple(made for _, made in taken[-1]))
 
 
 def of_task(name: str, folder: Path, args: argparse.Namespace) -> str:

@@ -28,6 +28,9 @@ from otx.types import (
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+PLACES = ("data", "train", "also")
+"""Options of a task that say where its data lies: its digest, not its place, is what results depend on."""
+
 
 class Objective(Protocol):
     """A ``torch.nn.Module`` made as ``Target(options, dimension)``; no encoder, optimiser or I/O inside."""

@@ -13,6 +13,7 @@ from otx.cli.numbers import numbers_by
 from otx.cli.output import columns, screen
 from otx.cli.progress import reporter
 from otx.cli.project import open_project
+from otx.config import load_settings
 from otx.errors import DataError, UsageError
 from otx.options import field_types
 
@@ -94,7 +95,11 @@ def evaluate(
     settings, host = open_project(flags, sets or [], recipe)
     asked, task = task, _named(task, host.registry)
     entries = [host.registry.find("task", name) for name in task]
-    settings, host = open_project(flags | _options_of(entries, wanted), sets or [], recipe)
+    settings = load_settings(
+        flags=flags | _options_of(entries, wanted),
+        sets=sets or [],
+        recipe=host.registry.find("recipe", recipe).path if recipe else None,
+    )
     for entry in entries:
         settings.options_for(entry)
     if asked != task:

@@ -58,9 +58,9 @@ def show(
             screen.result(f"! {line}")
     if units:
         screen.result("\n" + columns(_results(units, numbers_by(open_host(settings).registry))))
-    kept = sorted(path.name for path in (found.path / "heads").glob("[!.]*"))
+    kept = sorted(path.name for path in found.heads.glob("[!.]*"))
     if kept:
-        screen.result(f"\nfine-tuned models in {found.path / 'heads'}: {', '.join(kept)}")
+        screen.result(f"\nfine-tuned models in {found.heads}: {', '.join(kept)}")
 
 
 def _made_of(record: Mapping[str, Any]) -> Rows:

@@ -125,15 +125,16 @@ def _column(value: Any) -> dict[str, Any] | None:
 def _written(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tobytes()
-    plain = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]
-    return json.dumps(plain, ensure_ascii=False)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _as(hint: Any, value: Any) -> Any:
     """What JSON made of a value, as the field's type has it."""
     for kind in (hint, *get_args(hint)):
-        if isinstance(value, dict) and dataclasses.is_dataclass(kind):
-            return kind(**value)  # type: ignore[operator]
+        if isinstance(value, dict) and isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            return kind(**value)
         if isinstance(value, list) and get_origin(kind) is tuple:
             return tuple(value)
     return value

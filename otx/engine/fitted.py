@@ -14,7 +14,7 @@ from otx.contracts import Encoder
 from otx.errors import DataError
 from otx.runs.folder import RunFolder
 
-HEADS, RECORD = "heads", "fitted.json"
+RECORD = "fitted.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Fitted:
 
 def keep(run: RunFolder, fitted: Fitted, encoder: Encoder) -> Path:
     """Write the encoder with its head into ``heads/TASK-SEED`` of the run, whole or not at all."""
-    folder = run.path / HEADS / f"{fitted.task}-{fitted.head_seed}"
+    folder = run.heads / f"{fitted.task}-{fitted.head_seed}"
     partial = folder.with_name(f".partial-{os.getpid()}-{folder.name}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -62,7 +62,7 @@ def find(run: RunFolder, task: str, seed: int | None) -> tuple[Path, Fitted]:
     """
     seeds = sorted(
         int(path.name.rpartition("-")[2])
-        for path in (run.path / HEADS).glob(f"{task}-*")
+        for path in (run.heads).glob(f"{task}-*")
         if path.name.rpartition("-")[0] == task
     )
     if not seeds or (seed is not None and seed not in seeds):
@@ -73,7 +73,7 @@ def find(run: RunFolder, task: str, seed: int | None) -> tuple[Path, Fitted]:
             f"{there}fit it with: otx eval {task} --run {run.name} "
             f"(where its results are known already, remove {run.results / task} first)",
         )
-    folder = run.path / HEADS / f"{task}-{seeds[0] if seed is None else seed}"
+    folder = run.heads / f"{task}-{seeds[0] if seed is None else seed}"
     try:
         return folder, Fitted(**json.loads((folder / RECORD).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:

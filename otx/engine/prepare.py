@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from otx.config import Settings
-from otx.contracts import Corpus, Encoder
+from otx.contracts import PLACES, Corpus, Encoder
 from otx.data.batches import BatchPlan
 from otx.data.cache import cache_folder
 from otx.data.corpora import open_corpora
@@ -29,8 +29,6 @@ DEFAULT_ENCODER = "huggingface"
 KEEP_CLOSE = "keep-close"
 PAPER_RATE = 5e-5
 """Alqahtani et al.'s, for mBERT and XLM-R base."""
-PLACES = ("data", "train", "also")
-"""Options that say where a task's data lies."""
 SPLIT_SEED = 0
 """One for all runs: what is held out, and so what guards measure, does not depend on the run's seed."""
 

@@ -1,8 +1,8 @@
 """A run folder: the one place where a run's settings, metrics, weights and results lie.
 
 ``run.json`` (settings, seeds, digests, guards), ``metrics.jsonl`` (one row a step),
-``problems.jsonl`` (refused lines), ``checkpoints/``, ``model/`` (a plain Hugging Face folder) and
-``eval/`` (see ``otx.runs.results``).
+``problems.jsonl`` (refused lines), ``checkpoints/``, ``model/`` (a plain Hugging Face folder), ``heads/``
+(fine-tuned ones) and ``eval/`` (see ``otx.runs.results``).
 """
 
 from __future__ import annotations
@@ -132,6 +132,11 @@ class RunFolder:
     def model(self) -> Path:
         """The aligned encoder, a plain Hugging Face folder."""
         return self.path / "model"
+
+    @property
+    def heads(self) -> Path:
+        """Where fine-tuned models are kept, one folder a task and seed."""
+        return self.path / "heads"
 
     @property
     def results(self) -> Path:

@@ -22,9 +22,10 @@ from otx_tasks.files import (
     first_split,
     folder_of,
     in_folders,
+    split_note,
 )
 from otx_tasks.further import further
-from otx_tasks.hub import XTREME, parquet_rows
+from otx_tasks.hub import HUB_SPLITS, XTREME, parquet_rows
 from otx_tasks.labelled_files import Labelled, read_labelled
 from otx_tasks.options import ClassificationOptions, hyperparameters
 
@@ -63,8 +64,6 @@ class ClassificationTask(Classifier):
 
     def fields_of(self, texts: Sequence[str]) -> dict[str, object]:
         """The texts as they are."""
-        if len(texts) not in self.numbers_of_texts:
-            raise ValueError(f"{' or '.join(map(str, self.numbers_of_texts))}, a tab between two")
         return {"texts": list(texts)}
 
     def carried(self, head: nn.Module) -> nn.Module | None:
@@ -106,10 +105,8 @@ class ClassificationTask(Classifier):
 
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
         """What ``Classifier`` tells, and which files were tested on where they are not the test set's."""
-        lines = super().notes(language, scores)
-        if self._split[0] not in (SPLITS[0], self.options.split):
-            lines.append(f"tested on the {self._split[0]} files: there are no {SPLITS[0]} files")
-        return lines
+        said = split_note(self._split[0], SPLITS, self.options.split)
+        return super().notes(language, scores) + said
 
     def fingerprint(self, language: str) -> str:
         """A hash of texts and classes."""
@@ -196,7 +193,7 @@ class ClassificationTask(Classifier):
             where, rows = str(files[language]), read_labelled(files[language])
         else:
             where = self.hub_names[language]
-            rows = self._from_hub(language, {"test": "test", "dev": "validation"}[split])
+            rows = self._from_hub(language, HUB_SPLITS[split])
         return where, rows[: self.options.test_limit]
 
     def _from_hub(self, language: str, split: str) -> list[Labelled]:

@@ -53,6 +53,8 @@ class Classifier:
     info: ClassVar[TaskInfo]
     head_kind = "sequence-classification"
     feature = TextFeature
+    numbers_of_texts: ClassVar[tuple[int, ...]] = (2,)
+    """How many texts an example may have."""
     floor_names = ("majority",)
 
     def __init__(self, options: Any) -> None:
@@ -74,7 +76,7 @@ class Classifier:
         raise NotImplementedError
 
     def fields_of(self, texts: Sequence[str]) -> dict[str, Any]:
-        """The fields that ``texts`` reads; ValueError for another number of texts than the task has."""
+        """The fields that ``texts`` reads, of as many texts as ``numbers_of_texts`` allows."""
         raise NotImplementedError
 
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
@@ -148,13 +150,13 @@ class Classifier:
     def read_line(self, line: str, number: int) -> Example:
         """A text, or two with a tab between them."""
         parts = line.split("\t")
-        try:
-            fields = self.fields_of(parts)
-        except ValueError as error:
+        if len(parts) not in self.numbers_of_texts:
+            wanted = " or ".join(map(str, self.numbers_of_texts))
             raise DataError(
-                f"line {number} has {len(parts)} texts", f"{self.info.name} wants {error}"
-            ) from error
-        return Example(str(number), str(number), {**fields, "label": None})
+                f"line {number} has {len(parts)} texts",
+                f"{self.info.name} wants {wanted}, a tab between two",
+            )
+        return Example(str(number), str(number), {**self.fields_of(parts), "label": None})
 
     def write_line(self, prediction: str) -> str:
         """The class."""

@@ -61,6 +61,13 @@ def first_split(
     return wanted or splits[0], {}
 
 
+def split_note(split: str, splits: Sequence[str], wanted: str | None) -> list[str]:
+    """What is to be said where ``first_split`` had to take another than the first, unasked."""
+    if split in (splits[0], wanted):
+        return []
+    return [f"tested on the {split} files: there are no {splits[0]} files"]
+
+
 def by_language(places: Iterable[Path], pattern: re.Pattern[str]) -> dict[str, Path]:
     """Of the first place that has any, the files whose names match, by the group that names the language."""
     for place in places:

@@ -10,6 +10,8 @@ from otx.errors import DataError
 
 XTREME = "google/xtreme"
 """Hu et al. 2020's tasks, a configuration for each task and language."""
+HUB_SPLITS = {"test": "test", "dev": "validation"}
+"""What the Hub calls our splits."""
 
 
 def parquet_rows(dataset: str, config: str, split: str, wanted: str) -> Iterator[dict[str, Any]]:

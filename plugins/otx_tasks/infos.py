@@ -97,7 +97,7 @@ def _ratio_of_roots(part: str, one: str, other: str) -> Callable[[Mapping[str, A
 
 def _participation(sums: Mapping[str, Any]) -> Any:
     """(sum of eigenvalues)^2 over the sum of their squares, from traces; 0 where all vectors are one."""
-    return sums["power"] ** 2 / (sums["overlap"] + (sums["overlap"] == 0))
+    return sums["power"] ** 2 / (sums["own"] + (sums["own"] == 0))
 
 
 def _skewness(sums: Mapping[str, Any]) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from otx.types import Example
 from otx_tasks import infos
 from otx_tasks.files import plain_name
-from otx_tasks.hub import XTREME, parquet_rows
+from otx_tasks.hub import HUB_SPLITS, XTREME, parquet_rows
 from otx_tasks.mlqa_scoring import normaliser
 from otx_tasks.options import MlqaOptions
 from otx_tasks.qa_scoring import Normalise
@@ -54,7 +54,7 @@ class MlqaTask(SpanTask):
 
     def hub_test(self, language: str) -> Questions:
         """The questions of a language out of XTREME's copy."""
-        split = "validation" if self.options.split == "dev" else "test"
+        split = HUB_SPLITS[self.options.split or self.splits[0]]
         config = f"MLQA.{language}.{language}"
         return locate_answers(parquet_rows(XTREME, config, split, self.wanted), config)
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from otx.contracts import PLACES
 from otx.errors import UsageError
-
-PLACES = ("data", "train", "also")
-"""Options that say where data lies, which its digest replaces."""
 
 
 @dataclass(frozen=True)

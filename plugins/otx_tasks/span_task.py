@@ -16,7 +16,7 @@ from otx.contracts import Encoder
 from otx.errors import DataError
 from otx.types import Example, Loss, Problem, Score, TaskInfo, TokenBatch
 from otx_tasks.carve import carve
-from otx_tasks.files import digest, existing, first_split, folder_of
+from otx_tasks.files import digest, existing, first_split, folder_of, split_note
 from otx_tasks.further import further
 from otx_tasks.hub import parquet_rows
 from otx_tasks.options import SpanOptions, hyperparameters
@@ -118,11 +118,8 @@ class SpanTask:
         """What a reader of the scores should know: answers whose offsets do not fit."""
         count = len(self._test(language).problems)
         lines = [f"{count} gold answers are not at their offsets"] if count else []
-        if self._split[0] not in (self.splits[0], getattr(self.options, "split", None)):
-            lines.append(
-                f"tested on the {self._split[0]} files: there are no {self.splits[0]} files"
-            )
-        return lines
+        wanted = getattr(self.options, "split", None)
+        return lines + split_note(self._split[0], self.splits, wanted)
 
     def labels(self) -> Sequence[str]:
         """None: a span has two logits a sub-word."""

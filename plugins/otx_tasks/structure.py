@@ -105,14 +105,14 @@ def kernels(x: Tensor, y: Tensor) -> dict[str, Tensor]:
     """Rows' shares ``[N]`` of what CKA and the participation ratio are made of, from centred ``x``, ``y [N, D]``.
 
     With K and L the centred linear kernels: ``both`` sums to <K, L>, ``own`` to <K, K>, ``other`` to <L, L>;
-    ``power`` to the trace of K, and ``overlap`` is ``own``.
+    ``power`` to the trace of K.
     """
     x, y = x - x.mean(0), y - y.mean(0)
     # <K, L> = |X'Y|^2, and row i's share is x_i (X'Y) y_i: nothing of size N x N is made.
     cross = ((x @ (x.mT @ y)) * y).sum(1)
     own = ((x @ (x.mT @ x)) * x).sum(1)
     other = ((y @ (y.mT @ y)) * y).sum(1)
-    return {"both": cross, "own": own, "other": other, "power": (x**2).sum(1), "overlap": own}
+    return {"both": cross, "own": own, "other": other, "power": (x**2).sum(1)}
 
 
 def told_apart(x: Tensor, y: Tensor) -> Tensor:

@@ -17,9 +17,16 @@ from otx.contracts import Encoder
 from otx.errors import DataError
 from otx.types import Example, Loss, Problem, Score, TaskInfo, TokenBatch, TokenRow
 from otx_tasks.carve import carve
-from otx_tasks.files import by_language, digest, existing, first_split, folder_of
+from otx_tasks.files import (
+    by_language,
+    digest,
+    existing,
+    first_split,
+    folder_of,
+    split_note,
+)
 from otx_tasks.further import further
-from otx_tasks.hub import tagged_rows
+from otx_tasks.hub import HUB_SPLITS, tagged_rows
 from otx_tasks.options import TaggingOptions, hyperparameters
 from otx_tasks.reordered import ReorderedHead
 from otx_tasks.tagged_files import Tagged, read_tagged
@@ -110,8 +117,7 @@ class TaggingTask:
         cut = int(sum(score.statistics["cut"] for score in scores))
         if cut:
             lines.append(f"{cut:,} words were beyond the length limit and count as {self.fallback}")
-        if self._split[0] not in (SPLITS[0], self.options.split):
-            lines.append(f"tested on the {self._split[0]} files: there are no {SPLITS[0]} files")
+        lines += split_note(self._split[0], SPLITS, self.options.split)
         known = self._seen if language == self.options.source else 0
         if known:
             lines.append(f"{known:,} of {len(scores):,} sentences are in the training file too")
@@ -218,7 +224,7 @@ class TaggingTask:
     def _tested(self, language: str) -> list[Tagged]:
         split, files = self._split
         if self.options.data is None:
-            return self._from_hub(language, {"test": "test", "dev": "validation"}[split])
+            return self._from_hub(language, HUB_SPLITS[split])
         return self._read(files[language])
 
     def _from_hub(self, language: str, split: str) -> list[Tagged]:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from otx.errors import DataError
-from otx_tasks.files import existing, folder_of, plain_name, read_lines
+from otx_tasks.files import by_language, existing, folder_of, read_lines
 from otx_tasks.nli_files import NliFile, NliRow, read_nli
 
 ENGLISH = "en"
@@ -75,9 +75,7 @@ class XnliFolder:
     def _paths(self) -> dict[str, Path]:
         pattern = re.compile(rf"{self.split}-([a-z]{{2}})\.tsv")
         for place in (self.folder / name for name in TEST_FOLDERS):
-            files = sorted(place.iterdir(), reverse=True) if place.is_dir() else []
-            found = {m[1]: path for path in files if (m := pattern.fullmatch(plain_name(path)))}
-            if found:
+            if found := by_language([place], pattern):
                 return found
             for name in (f"xnli.{self.split}.tsv", f"xnli.{self.split}.jsonl"):
                 if path := existing(place / name):

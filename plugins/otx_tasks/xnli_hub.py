@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from otx.errors import DataError
-from otx_tasks.hub import parquet_rows
+from otx_tasks.hub import HUB_SPLITS, parquet_rows
 from otx_tasks.nli_files import LABELS, NliRow
 from otx_tasks.xnli_folder import wanted_test, wanted_train
 
@@ -25,7 +25,6 @@ LANGUAGES = (
     "vi",
     "zh",
 )
-SPLITS = {"dev": "validation", "test": "test"}
 
 
 class XnliHub:
@@ -42,7 +41,7 @@ class XnliHub:
     def rows(self, language: str) -> list[NliRow]:
         """All rows of a language, in order."""
         if language not in self._read:
-            self._read[language] = _rows(language, SPLITS[self.split], wanted_test(self.split))
+            self._read[language] = _rows(language, HUB_SPLITS[self.split], wanted_test(self.split))
         return self._read[language]
 
     def names(self) -> None:
