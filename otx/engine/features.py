@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import pyarrow as pa
 from otx.contracts import Encoder, TransferTask
 from otx.data.arrow import open_arrow, write_arrow
 from otx.data.cache import built, content_key
+from otx.data.examples import digest
 from otx.data.tokenised import tokenizer_digest
 from otx.engine.prepare import plain_options
 from otx.types import Example
@@ -76,7 +76,7 @@ def cut(task: TransferTask, encoder: Encoder, examples: Sequence[Example], cache
         task.info.name,
         task.info.version,
         {name: value for name, value in options.items() if name not in OPTIMISATION},
-        _digest(examples),
+        digest(examples),
         tokenizer_digest(encoder.tokenizer),
         encoder.max_length,
         f"{type(encoder).__module__}.{type(encoder).__qualname__}",
@@ -138,11 +138,3 @@ def _as(hint: Any, value: Any) -> Any:
         if isinstance(value, list) and get_origin(kind) is tuple:
             return tuple(value)
     return value
-
-
-def _digest(examples: Sequence[Example]) -> str:
-    state = hashlib.sha256()
-    for example in examples:
-        row = [example.id, dict(example.fields)]
-        state.update(json.dumps(row, ensure_ascii=False, sort_keys=True).encode())
-    return state.hexdigest()

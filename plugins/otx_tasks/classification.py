@@ -10,20 +10,13 @@ from typing import ClassVar
 
 from torch import nn
 
+from otx.data.examples import digest
 from otx.errors import DataError
 from otx.types import Example, Problem, Score
 from otx_tasks import infos
 from otx_tasks.carve import carve
 from otx_tasks.classifier import Classifier
-from otx_tasks.files import (
-    by_language,
-    digest,
-    existing,
-    first_split,
-    folder_of,
-    in_folders,
-    split_note,
-)
+from otx_tasks.files import by_language, existing, first_split, folder_of, in_folders, split_note
 from otx_tasks.further import further
 from otx_tasks.hub import HUB_SPLITS, XTREME, parquet_rows
 from otx_tasks.labelled_files import Labelled, read_labelled

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
-import json
 import re
 import zlib
 from collections import Counter
@@ -105,12 +103,3 @@ def refuse_duplicates(examples: Iterable[Example], where: str) -> None:
         raise DataError(
             f"{where}: {len(twice)} duplicate ids, the first is {twice[0]}", "make the ids unique"
         )
-
-
-def digest(examples: Iterable[Example], *more: object) -> str:
-    """SHA-256 over the examples (id, cluster, fields) and whatever else, in order."""
-    state = hashlib.sha256(json.dumps(more, sort_keys=True, default=str).encode())
-    for example in examples:
-        row = [example.id, example.cluster, dict(example.fields)]
-        state.update(json.dumps(row, ensure_ascii=False, sort_keys=True).encode())
-    return state.hexdigest()

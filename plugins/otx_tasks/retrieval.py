@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from otx.contracts import Encoder
+from otx.data.examples import digest
 from otx.data.reading import reading, sentence_vectors
 from otx.links.nearest import cosine_similarity, csls, nearest
 from otx.types import Example, Score
 from otx_tasks import infos
-from otx_tasks.files import digest
 from otx_tasks.options import RetrievalOptions
 from otx_tasks.parallel import ParallelFiles, examples_of, files_of
 

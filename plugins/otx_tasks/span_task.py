@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from otx.contracts import Encoder
+from otx.data.examples import digest
 from otx.errors import DataError
 from otx.types import Example, Loss, Problem, Score, TaskInfo, TokenBatch
 from otx_tasks.carve import carve
-from otx_tasks.files import digest, existing, first_split, folder_of, split_note
+from otx_tasks.files import existing, first_split, folder_of, split_note
 from otx_tasks.further import further
 from otx_tasks.hub import parquet_rows
 from otx_tasks.options import SpanOptions, hyperparameters

@@ -28,14 +28,16 @@ class Questions:
     problems: list[Problem]
 
 
-def read_squad(path: Path) -> Questions:
+def read_squad(path: Path, ids: str = "") -> Questions:
     """Read ``data[].paragraphs[].{context, qas[]}``; offsets count Unicode characters.
+
+    Of a file that holds several sets, the questions whose id begins with ``ids``.
 
     Raises DataError for what is not such a file, and for duplicate ids.
     """
     try:
         content = json.loads(read_text(path))
-        rows = list(_rows(content["data"]))
+        rows = [row for row in _rows(content["data"]) if str(row["id"]).startswith(ids)]
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
     except (KeyError, TypeError) as error:

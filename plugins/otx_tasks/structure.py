@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from otx.contracts import Encoder
+from otx.data.examples import digest
 from otx.data.reading import reading, sentence_vectors
 from otx.links.nearest import neighbours
 from otx.types import Example, Score
 from otx_tasks import infos
-from otx_tasks.files import digest
 from otx_tasks.options import StructureOptions
 from otx_tasks.parallel import ParallelFiles, examples_of, files_of
 

@@ -14,17 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from otx.contracts import Encoder
+from otx.data.examples import digest
 from otx.errors import DataError
 from otx.types import Example, Loss, Problem, Score, TaskInfo, TokenBatch, TokenRow
 from otx_tasks.carve import carve
-from otx_tasks.files import (
-    by_language,
-    digest,
-    existing,
-    first_split,
-    folder_of,
-    split_note,
-)
+from otx_tasks.files import by_language, existing, first_split, folder_of, split_note
 from otx_tasks.further import further
 from otx_tasks.hub import HUB_SPLITS, tagged_rows
 from otx_tasks.options import TaggingOptions, hyperparameters

@@ -17,7 +17,7 @@ HUB_NAMES = {
     "en": "english", "ar": "arabic", "bn": "bengali", "fi": "finnish", "id": "indonesian",
     "ko": "korean", "ru": "russian", "sw": "swahili", "te": "telugu",
 }  # fmt: skip
-"""How the id of a question begins where all languages are in one set."""
+"""The languages as TyDi QA calls them."""
 FOLDERS = (
     "",
     "tydiqa",
@@ -55,14 +55,14 @@ class TydiqaTask(SpanTask):
 
     def _of(self, language: str, split: str) -> Questions:
         rows = parquet_rows(XTREME, "tydiqa", split, self.wanted)
-        name = f"{HUB_NAMES[language]}-"
-        own = (row for row in rows if row["id"].startswith(name))
+        own = (row for row in rows if row["id"].startswith(_ids(language)))
         return locate_answers(own, f"tydiqa {split}")
 
     def _read_test(self, language: str) -> Questions:
-        questions = super()._read_test(language)
         path = self._split[1].get(language)
-        return _only(language, questions) if path is not None and _is_original(path) else questions
+        if path is not None and plain_name(path) == ORIGINAL.format(self._split[0]):
+            return read_squad(path, _ids(language))
+        return super()._read_test(language)
 
     def file_name(self, language: str, split: str) -> str:
         """``tydiqa.goldp.XX.dev.json``."""
@@ -98,18 +98,12 @@ class TydiqaTask(SpanTask):
             if path := existing(folder / name / own):
                 return read_squad(path)
             if path := existing(folder / name / whole):
-                return _only(self.options.source, read_squad(path))
+                return read_squad(path, _ids(self.options.source))
         raise DataError(
             f"{folder}: no {own} and no {whole}", "give it with --train, or its folder with --data"
         )
 
 
-def _is_original(path: Path) -> bool:
-    return plain_name(path) in {ORIGINAL.format(split) for split in ("dev", "train")}
-
-
-def _only(language: str, questions: Questions) -> Questions:
-    """The questions of one language out of all."""
-    name = f"{HUB_NAMES[language]}-"
-    examples = [example for example in questions.examples if example.id.startswith(name)]
-    return Questions(examples, [p for p in questions.problems if f" {name}" in p.reason])
+def _ids(language: str) -> str:
+    """How the ids of a language's questions begin where all languages are in one set."""
+    return f"{HUB_NAMES[language]}-"

@@ -7,13 +7,13 @@ from functools import cached_property
 from typing import Any
 
 from otx.contracts import Encoder
+from otx.data.examples import digest
 from otx.data.reading import by_length, reading
 from otx.links.aer import aer_statistics
 from otx.links.pharaoh import GoldLinks, format_pharaoh, parse_pharaoh
 from otx.links.ways import WaySettings, find_links
 from otx.types import Example, Links, Score
 from otx_tasks import infos
-from otx_tasks.files import digest
 from otx_tasks.gold_sets import GoldSet, read_set, sets_of
 from otx_tasks.options import WordAlignmentOptions
 

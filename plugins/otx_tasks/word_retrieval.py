@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from otx.contracts import Encoder
+from otx.data.examples import digest
 from otx.data.reading import by_length, reading
 from otx.links.nearest import csls_nearest
 from otx.links.pharaoh import GoldPair
 from otx.types import Example, Score, TokenRow
 from otx_tasks import infos
-from otx_tasks.files import digest
 from otx_tasks.gold_sets import GoldSet, read_set, sets_of
 from otx_tasks.options import WordRetrievalOptions
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from otx.data.examples import digest
 from otx.errors import DataError
 from otx.types import Example, Problem
 from otx_tasks import infos
 from otx_tasks.carve import carve
 from otx_tasks.classifier import Classifier
-from otx_tasks.files import digest, plain_name, refuse_duplicates
+from otx_tasks.files import plain_name, refuse_duplicates
 from otx_tasks.further import further
 from otx_tasks.nli_examples import parallel_examples, training_examples
 from otx_tasks.nli_files import LABELS, read_nli

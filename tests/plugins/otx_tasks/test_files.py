@@ -6,7 +6,7 @@ import pytest
 
 from otx.errors import DataError
 from otx.types import Example
-from otx_tasks.files import digest, existing, folder_of, read_lines, read_text, refuse_duplicates
+from otx_tasks.files import existing, folder_of, read_lines, read_text, refuse_duplicates
 
 Write = Callable[[str, str], Path]
 
@@ -42,20 +42,3 @@ def test_duplicate_ids() -> None:
     twice = [Example("a", "1", {}), Example("a", "2", {})]
     with pytest.raises(DataError, match="here: 1 duplicate ids, the first is a"):
         refuse_duplicates(twice, "here")
-
-
-def test_digest_sees_every_part() -> None:
-    base = Example("a", "1", {"x": "y"})
-    others = [
-        Example("b", "1", {"x": "y"}),
-        Example("a", "2", {"x": "y"}),
-        Example("a", "1", {"x": "z"}),
-    ]
-    digests = {
-        digest([base]),
-        digest([base, base]),
-        digest([base], 1),
-        *(digest([o]) for o in others),
-    }
-    assert len(digests) == 6
-    assert digest([base]) == digest([Example("a", "1", {"x": "y"})])
