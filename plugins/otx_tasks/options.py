@@ -55,68 +55,66 @@ class BuccOptions(SentenceOptions):
     neighbours: int = 4
 
 
-@dataclass(frozen=True, slots=True)
-class WordAlignmentOptions:
-    """Options of ``word-alignment``.
+@dataclass(frozen=True)
+class GoldOptions:
+    """Options of probes of words with gold links.
 
     data: folder of ``.src-tgt`` and ``.gold`` files, plain or gz, or one of them; without it, the embedded sample's
         held-out part.
     index_base: what the gold indices count from, 0 or 1; by default what the folder's ``sets.tsv`` says, else 0.
-    extraction: how links are found: ``argmax`` (mutual), ``itermax``, ``softmax`` or ``entmax`` (probable both
-        ways), ``plan`` (of the transport plan) or ``null`` (the same with a null word).
     layer: hidden layer of the word vectors (-1 = last).
     vector: which sub-words make a word's vector: ``last``, ``first`` or ``mean``.
+    batch: sentence pairs encoded at once.
+    """
+
+    data: str | None = None
+    index_base: int | None = None
+    layer: int = -1
+    vector: Literal["last", "first", "mean"] = "last"
+    batch: int = 64
+
+    def __post_init__(self) -> None:
+        _positive(batch=self.batch)
+        if self.index_base not in (None, 0, 1):
+            raise UsageError(
+                f"index_base is {self.index_base}", "gold indices count from 0 or from 1"
+            )
+
+
+@dataclass(frozen=True)
+class WordAlignmentOptions(GoldOptions):
+    """Options of ``word-alignment``.
+
+    extraction: how links are found: ``argmax`` (mutual), ``itermax``, ``softmax`` or ``entmax`` (probable both
+        ways), ``plan`` (of the transport plan) or ``null`` (the same with a null word).
     threshold: probability that a link needs in both directions (``softmax``: .001 without it, ``entmax``: above 0);
         for ``plan``, the share of the largest entry that one needs (without it, those that are their words' best).
     epsilon: entropic regularisation of the plan, in units of the cosine cost.
-    batch: sentence pairs encoded at once.
     """
 
-    data: str | None = None
-    index_base: int | None = None
     extraction: Literal["argmax", "itermax", "softmax", "entmax", "plan", "null"] = "argmax"
-    layer: int = -1
-    vector: Literal["last", "first", "mean"] = "last"
     threshold: float | None = None
     epsilon: float = 0.1
-    batch: int = 64
 
     def __post_init__(self) -> None:
-        _positive(epsilon=self.epsilon, batch=self.batch)
-        if self.index_base not in (None, 0, 1):
-            raise UsageError(
-                f"index_base is {self.index_base}", "gold indices count from 0 or from 1"
-            )
+        super().__post_init__()
+        _positive(epsilon=self.epsilon)
 
 
-@dataclass(frozen=True, slots=True)
-class WordRetrievalOptions:
+@dataclass(frozen=True)
+class WordRetrievalOptions(GoldOptions):
     """Options of ``word-retrieval``.
 
-    data: folder of ``.src-tgt`` and ``.gold`` files, plain or gz, or one of them; without it, the embedded sample's
-        held-out part.
-    index_base: what the gold indices count from, 0 or 1; by default what the folder's ``sets.tsv`` says, else 0.
     sentences: the first this many sentence pairs of a set, whose words are searched.
-    layer: hidden layer of the word vectors (-1 = last).
-    vector: which sub-words make a word's vector: ``last``, ``first`` or ``mean``.
     neighbours: k of CSLS.
-    batch: sentence pairs encoded at once.
     """
 
-    data: str | None = None
-    index_base: int | None = None
     sentences: int = 1024
-    layer: int = -1
-    vector: Literal["last", "first", "mean"] = "last"
     neighbours: int = 10
-    batch: int = 64
 
     def __post_init__(self) -> None:
-        _positive(sentences=self.sentences, neighbours=self.neighbours, batch=self.batch)
-        if self.index_base not in (None, 0, 1):
-            raise UsageError(
-                f"index_base is {self.index_base}", "gold indices count from 0 or from 1"
-            )
+        super().__post_init__()
+        _positive(sentences=self.sentences, neighbours=self.neighbours)
 
 
 @dataclass(frozen=True)

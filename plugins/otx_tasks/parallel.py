@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,13 +43,6 @@ def files_of(data: str | None) -> dict[str, ParallelFiles]:
     folder = folder_of(data)
     inner = (folder / name for name in FOLDERS)
     return find_parallel(next((place for place in inner if place.is_dir()), folder))
-
-
-def examples_of(files: Mapping[str, ParallelFiles], language: str, task: str) -> list[Example]:
-    """The sentence pairs of a language; DataError for one without files."""
-    if language not in files:
-        raise DataError(f"{task}: no files for {language}", f"there are {', '.join(sorted(files))}")
-    return read_parallel(files[language])
 
 
 def find_parallel(folder: Path, pattern: str = "*") -> dict[str, ParallelFiles]:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from otx.contracts import Encoder
-from otx.data.examples import digest
 from otx.data.reading import reading, sentence_vectors
 from otx.links.nearest import cosine_similarity, csls, nearest
 from otx.types import Example, Score
 from otx_tasks import infos
-from otx_tasks.options import RetrievalOptions
-from otx_tasks.parallel import ParallelFiles, examples_of, files_of
+from otx_tasks.parallel_task import ParallelTask
 
 WAYS = ("to_pivot", "from_pivot", "csls_to_pivot", "csls_from_pivot")
 
 
-class RetrievalTask:
+class RetrievalTask(ParallelTask):
     """Both ways between each language and English, by cosine and by CSLS of mean-pooled sub-words.
 
     The accuracy shown first is the mean of both ways (LASER, Artetxe & Schwenk 2019; XTREME's is foreign to English:
@@ -29,25 +26,6 @@ class RetrievalTask:
     """
 
     info = infos.RETRIEVAL
-
-    def __init__(self, options: RetrievalOptions) -> None:
-        self.options = options
-
-    @cached_property
-    def _files(self) -> dict[str, ParallelFiles]:
-        return files_of(self.options.data)
-
-    def languages(self) -> list[str]:
-        """Every language that has files."""
-        return sorted(self._files)
-
-    def examples(self, language: str) -> list[Example]:
-        """Sentence pairs, with fields ``source`` and ``pivot``; DataError for a language without files."""
-        return examples_of(self._files, language, self.info.name)
-
-    def fingerprint(self, language: str) -> str:
-        """A hash of the sentences."""
-        return digest(self.examples(language))
 
     def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
         """Of every pair, which other side's sentence each of its sides is nearest to, by id (None: no number).
@@ -82,10 +60,6 @@ class RetrievalTask:
         return Score(
             example.id, example.cluster, {**hit, "cut": float(prediction["cut"]), "n": 1.0}
         )
-
-    def sentences(self, language: str) -> list[str]:
-        """Both sides of every pair."""
-        return [e.fields[side] for e in self.examples(language) for side in ("source", "pivot")]
 
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
         """What a reader of the scores should know: sentences that were cut."""

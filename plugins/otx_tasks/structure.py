@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -11,20 +10,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from otx.contracts import Encoder
-from otx.data.examples import digest
 from otx.data.reading import reading, sentence_vectors
 from otx.links.nearest import neighbours
 from otx.types import Example, Score
 from otx_tasks import infos
-from otx_tasks.options import StructureOptions
-from otx_tasks.parallel import ParallelFiles, examples_of, files_of
+from otx_tasks.parallel_task import ParallelTask
 
 FOLDS = 2
 RIDGE = 1e-3
 """Of the mean variance: what keeps the language probe's equations solvable."""
 
 
-class StructureTask:
+class StructureTask(ParallelTask):
     """What alignment changes, of mean-pooled sentence vectors:
 
     ``cka``: linear CKA of the two languages (Kornblith et al. 2019), 1 = the same geometry up to rotation and scale.
@@ -40,21 +37,6 @@ class StructureTask:
     """
 
     info = infos.STRUCTURE
-
-    def __init__(self, options: StructureOptions) -> None:
-        self.options = options
-
-    def languages(self) -> list[str]:
-        """Every language that has files."""
-        return sorted(self._files)
-
-    def examples(self, language: str) -> list[Example]:
-        """Sentence pairs, with fields ``source`` and ``pivot``; DataError for a language without files."""
-        return examples_of(self._files, language, self.info.name)
-
-    def fingerprint(self, language: str) -> str:
-        """A hash of the sentences."""
-        return digest(self.examples(language))
 
     def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
         """The statistics of every pair."""
@@ -88,17 +70,9 @@ class StructureTask:
         """The statistics as they are, and ``n`` = 1."""
         return Score(example.id, example.cluster, {**prediction, "n": 1.0})
 
-    def sentences(self, language: str) -> list[str]:
-        """Both sides of every pair."""
-        return [e.fields[side] for e in self.examples(language) for side in ("source", "pivot")]
-
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
         """Nothing beyond the numbers."""
         return []
-
-    @cached_property
-    def _files(self) -> dict[str, ParallelFiles]:
-        return files_of(self.options.data)
 
 
 def kernels(x: Tensor, y: Tensor) -> dict[str, Tensor]:

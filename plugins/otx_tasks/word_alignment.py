@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from otx.contracts import Encoder
-from otx.data.examples import digest
 from otx.data.reading import by_length, reading
 from otx.links.aer import aer_statistics
-from otx.links.pharaoh import GoldLinks, format_pharaoh, parse_pharaoh
+from otx.links.pharaoh import GoldLinks, GoldPair, format_pharaoh, parse_pharaoh
 from otx.links.ways import WaySettings, find_links
 from otx.types import Example, Links, Score
 from otx_tasks import infos
-from otx_tasks.gold_sets import GoldSet, read_set, sets_of
+from otx_tasks.gold_task import GoldTask
 from otx_tasks.options import WordAlignmentOptions
 
 
-class WordAlignmentTask:
+class WordAlignmentTask(GoldTask):
     """AER, precision, recall and F1 (Och & Ney 2003) over each set; a set's name stands where a language does.
 
     Sentences are split at white space, as the gold links count. A word that the encoder's length limit cuts off has
@@ -27,39 +25,16 @@ class WordAlignmentTask:
 
     info = infos.WORD_ALIGNMENT
 
-    def __init__(self, options: WordAlignmentOptions) -> None:
-        self.options = options
-        self._examples: dict[str, list[Example]] = {}
+    options: WordAlignmentOptions
 
-    def languages(self) -> list[str]:
-        """The names of the sets."""
-        return sorted(self._sets)
-
-    def examples(self, language: str) -> list[Example]:
-        """Sentence pairs of a set, with fields ``source`` and ``target`` (words), ``sure`` and ``possible`` (links).
-
-        Raises DataError for a set that is not there, and what ``otx.links.read_gold`` raises.
-        """
-        if language not in self._examples:
-            pairs = read_set(self._sets, language, self.info.name)
-            self._examples[language] = [
-                Example(
-                    f"{language}:{number}",
-                    f"{language}:{number}",
-                    {
-                        "source": list(pair.source),
-                        "target": list(pair.target),
-                        "sure": sorted(pair.links.sure),
-                        "possible": sorted(pair.links.possible),
-                    },
-                )
-                for number, pair in enumerate(pairs, start=1)
-            ]
-        return self._examples[language]
-
-    def fingerprint(self, language: str) -> str:
-        """A hash of words and links."""
-        return digest(self.examples(language))
+    def fields_of(self, pair: GoldPair) -> Mapping[str, Any]:
+        """Besides the words ``sure`` and ``possible`` links."""
+        return {
+            "source": list(pair.source),
+            "target": list(pair.target),
+            "sure": sorted(pair.links.sure),
+            "possible": sorted(pair.links.possible),
+        }
 
     def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
         """The ``links`` of every pair, as Pharaoh writes them (from 0); ``cut``: words lost to the length limit."""
@@ -97,21 +72,12 @@ class WordAlignmentTask:
         counts = aer_statistics(parse_pharaoh(prediction["links"]).sure, _gold(example))
         return Score(example.id, example.cluster, {**counts, "cut": float(prediction["cut"])})
 
-    def sentences(self, language: str) -> list[str]:
-        """Both sides of every pair, their words joined."""
-        sides = ("source", "target")
-        return [" ".join(e.fields[side]) for e in self.examples(language) for side in sides]
-
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
         """What a reader of the scores should know: where the index base comes from, pairs that were cut."""
         gold = self._sets[language]
         lines = [f"indices count from {gold.index_base} ({gold.told_by})"]
         cut = sum(score.statistics["cut"] > 0 for score in scores)
         return [*lines, f"{cut} pairs were cut at the encoder's length limit"] if cut else lines
-
-    @cached_property
-    def _sets(self) -> dict[str, GoldSet]:
-        return sets_of(self.options.data, self.options.index_base)
 
 
 def _gold(example: Example) -> GoldLinks:

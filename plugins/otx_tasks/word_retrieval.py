@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from otx.contracts import Encoder
-from otx.data.examples import digest
 from otx.data.reading import by_length, reading
 from otx.links.nearest import csls_nearest
 from otx.links.pharaoh import GoldPair
 from otx.types import Example, Score, TokenRow
 from otx_tasks import infos
-from otx_tasks.gold_sets import GoldSet, read_set, sets_of
+from otx_tasks.gold_task import GoldTask
 from otx_tasks.options import WordRetrievalOptions
 
 WAYS = ("to_target", "from_target")
 
 
-class WordRetrievalTask:
+class WordRetrievalTask(GoldTask):
     """Cao et al. 2020, section 4: by CSLS among every word of the set's sentences, both ways.
 
     The words asked for are those with one sure link to a word that has no other; a set's name stands where a language
@@ -31,27 +30,21 @@ class WordRetrievalTask:
 
     info = infos.WORD_RETRIEVAL
 
-    def __init__(self, options: WordRetrievalOptions) -> None:
-        self.options = options
-        self._examples: dict[str, list[Example]] = {}
+    options: WordRetrievalOptions
 
-    def languages(self) -> list[str]:
-        """The names of the sets."""
-        return sorted(self._sets)
+    def pairs(self, language: str) -> list[GoldPair]:
+        """The first of the set's."""
+        return super().pairs(language)[: self.options.sentences]
 
-    def examples(self, language: str) -> list[Example]:
-        """Sentence pairs of a set with fields ``source`` and ``target`` (words) and ``links``, the one-to-one ones."""
-        if language not in self._examples:
-            pairs = read_set(self._sets, language, self.info.name)[: self.options.sentences]
-            self._examples[language] = [
-                Example(f"{language}:{number}", f"{language}:{number}", _fields(pair))
-                for number, pair in enumerate(pairs, start=1)
-            ]
-        return self._examples[language]
-
-    def fingerprint(self, language: str) -> str:
-        """A hash of words and links."""
-        return digest(self.examples(language))
+    def fields_of(self, pair: GoldPair) -> Mapping[str, Any]:
+        """Besides the words ``links``, the sure ones between words that have no other, possible ones counted."""
+        sources, targets = (Counter(link[end] for link in pair.links.possible) for end in (0, 1))
+        single = [
+            list(link)
+            for link in sorted(pair.links.sure)
+            if sources[link[0]] == targets[link[1]] == 1
+        ]
+        return {"source": list(pair.source), "target": list(pair.target), "links": single}
 
     def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
         """For each of a pair's links, the word that either end is nearest to: ``[sentence, word]``, or None."""
@@ -97,11 +90,6 @@ class WordRetrievalTask:
         }
         return Score(example.id, example.cluster, {**hits, "n": float(len(links))})
 
-    def sentences(self, language: str) -> list[str]:
-        """Both sides of every pair, their words joined."""
-        sides = ("source", "target")
-        return [" ".join(e.fields[side]) for e in self.examples(language) for side in sides]
-
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
         """How many words are asked for, of how many sentences, and where the index base comes from."""
         links = int(sum(score.statistics["n"] for score in scores))
@@ -109,10 +97,6 @@ class WordRetrievalTask:
         return [
             f"{links:,} words of {len(scores):,} sentences; indices count from {gold.index_base} ({gold.told_by})"
         ]
-
-    @cached_property
-    def _sets(self) -> dict[str, GoldSet]:
-        return sets_of(self.options.data, self.options.index_base)
 
     def _words(
         self, encoder: Encoder, sentences: Sequence[Sequence[str]]
@@ -131,14 +115,3 @@ class WordRetrievalTask:
                 vectors[index], kept[index] = own[real], real.nonzero().squeeze(1).tolist()
         places = [(number, word) for number, words in enumerate(kept) for word in words]
         return places, torch.cat(vectors)
-
-
-def _fields(pair: GoldPair) -> dict[str, Any]:
-    ends = [{i: 0 for i, _ in pair.links.possible}, {j: 0 for _, j in pair.links.possible}]
-    for link in pair.links.possible:
-        for counts, word in zip(ends, link, strict=True):
-            counts[word] += 1
-    single = [
-        list(link) for link in sorted(pair.links.sure) if ends[0][link[0]] == ends[1][link[1]] == 1
-    ]
-    return {"source": list(pair.source), "target": list(pair.target), "links": single}
