@@ -45,6 +45,8 @@ class AlignSettings:
     layer: hidden layer that the guards measure (-1 = last).
     freeze: what of the encoder is not trained: ``embeddings``, the ``lower`` half of its layers, the ``upper`` half;
         one or several.
+    vocabulary: which rows of the input embeddings are trained: those that are ``used`` in the training text, or the
+        ``whole`` table. Objectives that predict sub-words always train the whole table.
     lora: rank of low-rank additions that are trained in place of the weights, and merged into them at the end; needs
         peft (``pip install "otx[lora]"``).
     recompute: compute the inside of each layer again for the gradient: less memory, one more forward pass.
@@ -92,6 +94,7 @@ class AlignSettings:
     word_vector: WordVector = "last"
     layer: int = -1
     freeze: tuple[Part, ...] = ()
+    vocabulary: Literal["used", "whole"] = "used"
     lora: int | None = None
     recompute: bool = False
     teacher: str | None = None

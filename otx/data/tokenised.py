@@ -19,7 +19,7 @@ from otx.data.subset import blocks
 from otx.errors import UsageError
 from otx.types import Problem, TokenRow
 
-VERSION = 1
+VERSION = 2
 """Changes whenever the same text would be cut or stored differently."""
 
 _IDS = pa.list_(pa.int32())
@@ -36,7 +36,7 @@ _SCHEMA = pa.schema(
     ]
     + [("line", pa.int64())]
 )
-_ROWS, _LENGTHS, _COUNTS = "rows.arrow", "lengths.npy", "counts.json"
+_ROWS, _LENGTHS, _COUNTS, _IDS_USED = "rows.arrow", "lengths.npy", "counts.json", "vocabulary.npy"
 
 
 @dataclass(slots=True)
@@ -63,12 +63,14 @@ class TokenisedPairs:
 
     ``lengths [N, 2]`` (source, pivot) counts sub-words, special tokens included; both are 0 where a
     side has no word left, and such a pair is never drawn. ``counts`` are by language.
+    ``vocabulary [K]`` are the ids that occur in pairs that can be drawn, ascending.
     """
 
     def __init__(self, folder: Path, corpus: Corpus) -> None:
         self._rows = open_arrow(folder / _ROWS)
         self._name = corpus.name
         self.lengths: np.ndarray = np.load(folder / _LENGTHS, mmap_mode="r")
+        self.vocabulary: np.ndarray = np.load(folder / _IDS_USED)
         counts = json.loads((folder / _COUNTS).read_text())
         languages = corpus.source_language, corpus.pivot_language
         self.counts = {
@@ -142,6 +144,7 @@ def _store(folder: Path, corpus: Corpus, encoder: Encoder) -> None:
     lengths = array("i")
     counts = SideCounts(), SideCounts()
     unknown = encoder.tokenizer.unk_token_id
+    vocabulary: set[int] = set()
 
     def rows() -> Iterator[tuple[Any, ...]]:
         for pairs in blocks(corpus):
@@ -153,11 +156,14 @@ def _store(folder: Path, corpus: Corpus, encoder: Encoder) -> None:
                 lengths.extend(len(row.ids) if usable else 0 for row in sides)
                 for count, row in zip(counts, sides, strict=True):
                     count.add(row, unknown)
+                    if usable:
+                        vocabulary.update(row.ids)
                 cells = ((row.ids, row.word_index, row.words, row.cut) for row in sides)
                 yield (*(cell for side in cells for cell in side), pair.line)
 
     write_arrow(folder / _ROWS, _SCHEMA, rows())
     np.save(folder / _LENGTHS, np.array(lengths, dtype=np.int32).reshape(-1, 2))
+    np.save(folder / _IDS_USED, np.array(sorted(vocabulary), dtype=np.int64))
     (folder / _COUNTS).write_text(json.dumps([asdict(count) for count in counts]))
 
 

@@ -28,6 +28,7 @@ from otx.engine.prepare import (
 from otx.engine.record import HASHES, autocast_of, begin, refuse_changes
 from otx.engine.report import Reporter
 from otx.engine.runtime import StopSignals, open_device, seed_step
+from otx.engine.vocabulary import Restriction, lift, restrict
 from otx.engine.watch import BEST, Watch
 from otx.errors import Interrupted
 from otx.plugins import PluginHost
@@ -55,6 +56,7 @@ def align(
     with StopSignals("start it again: nothing was lost") as signals:
         encoder, objective, material = _prepare(settings, host, reporter, device)
         digest = encoder.digest()
+        restriction = _restrict(settings, encoder, objective, material, reporter)
         beside = fit_out(settings, host, encoder, objective)
         job = AlignJob(settings, encoder, objective, material, beside)
         outline = _outlined(settings, encoder, material, reporter)
@@ -69,7 +71,7 @@ def align(
             started = host.notify("otx_run_started", folder=run.path, settings=settings.as_dict())
             _record_failures(run, started)
             try:
-                _train(settings, host, reporter, run, job, outline.steps, signals)
+                _train(settings, host, reporter, run, job, restriction, outline.steps, signals)
             except (Interrupted, KeyboardInterrupt):
                 _end(run, host, "interrupted")
                 raise
@@ -85,6 +87,7 @@ def plan(settings: Settings, host: PluginHost, reporter: Reporter) -> Outline:
     """What ``align`` would do, writing no run folder (``--dry-run``)."""
     device = open_device(settings.align.device)
     encoder, objective, material = _prepare(settings, host, reporter, device)
+    _restrict(settings, encoder, objective, material, reporter)
     fit_out(settings, host, encoder, objective)
     return _outlined(settings, encoder, material, reporter)
 
@@ -115,12 +118,33 @@ def _prepare(
     return encoder, objective, material
 
 
+def _restrict(
+    settings: Settings,
+    encoder: Encoder,
+    objective: Composite,
+    material: Material,
+    reporter: Reporter,
+) -> Restriction | None:
+    """Restrict training to the sub-words of the training text, unless an objective predicts sub-words."""
+    needs = objective.needs
+    if settings.align.vocabulary == "whole" or needs.masked or needs.tlm:
+        return None
+    restriction = restrict(encoder, np.concatenate([p.vocabulary for p in material.tokenised]))
+    if restriction is not None:
+        count, total = len(restriction.rows.rows), restriction.embedding.num_embeddings
+        reporter.stage(
+            f"training {count:,} of {total:,} sub-word embeddings: those in the training text"
+        )
+    return restriction
+
+
 def _train(
     settings: Settings,
     host: PluginHost,
     reporter: Reporter,
     run: RunFolder,
     job: AlignJob,
+    restriction: Restriction | None,
     steps: int,
     signals: StopSignals,
 ) -> None:
@@ -155,6 +179,7 @@ def _train(
     run.update(best=watch.put_back())
     if wanted.lora is not None:
         lora.merge(encoder)
+    lift(encoder, restriction)
     encoder.save(run.model)
     run.update(model_digest=encoder.digest(), gradient_shares=_gradient_shares(run))
     reporter.stage("measuring the aligned encoder on the same held-out pairs")

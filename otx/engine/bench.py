@@ -18,7 +18,7 @@ from otx.config import Settings
 from otx.contracts import Encoder, ProbeTask, Task, TransferTask
 from otx.data.overlap import count_hits
 from otx.engine import fitted
-from otx.engine.finetune import Predictor, metrics_of, predictor, train_head
+from otx.engine.finetune import FIT_VERSION, Predictor, metrics_of, predictor, train_head
 from otx.engine.fit import FitHooks
 from otx.engine.record import HASHES
 from otx.engine.report import Reporter
@@ -81,6 +81,7 @@ class Bench:
             wanted = self.settings.eval
             self._training = content_key(
                 data=cast(TransferTask, self.task).training_fingerprint(),
+                fit=FIT_VERSION,
                 checks=wanted.checks,
                 patience=wanted.patience,
             )

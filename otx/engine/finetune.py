@@ -17,6 +17,7 @@ from otx.engine.development import Development
 from otx.engine.features import Features, cut
 from otx.engine.fit import FitHooks, FitSettings, fit
 from otx.engine.runtime import StopSignals, seed_step
+from otx.engine.vocabulary import lift, restrict
 from otx.errors import DataError, Interrupted
 from otx.runs.statistics import summed
 from otx.sections import EvalSettings
@@ -27,6 +28,10 @@ CPU_TOKENS, DEVICE_TOKENS = 2_048, 32_768
 PREDICT_AT_ONCE = 2048
 """Examples whose features are in memory together; what is sorted by length."""
 SORTED_BATCHES = 50
+COLLATED_AT_ONCE = 256
+"""Features whose sub-words are counted together."""
+FIT_VERSION = 2
+"""Raised whenever the same options would fit other weights."""
 
 Predictor = Callable[[Sequence[Example]], Iterator[tuple[Example, Any]]]
 
@@ -73,6 +78,16 @@ class HeadJob:
             batches += [cut[i] for i in rng.permutation(len(cut))]
         return batches
 
+    def vocabulary(self) -> np.ndarray:
+        """Return the ids ``[K]`` of the sub-words in the training features, ascending."""
+        order = self.learnt[np.argsort(self.features.lengths[self.learnt], kind="stable")]
+        found = np.zeros(0, dtype=np.int64)
+        for start in range(0, len(order), COLLATED_AT_ONCE):
+            features = self.features.take(order[start : start + COLLATED_AT_ONCE])
+            tokens, _ = self.task.collate(self.encoder, features)
+            found = np.union1d(found, tokens.ids[tokens.mask].cpu().numpy())
+        return found
+
     def loss(self, batch: Sequence[Any]) -> Loss:
         """The task's loss on one batch."""
         tokens, labels = self.task.collate(self.encoder, batch)
@@ -103,6 +118,8 @@ def train_head(
 ) -> tuple[Predictor, Development]:
     """Fit a fresh head and the encoder, in place. Returns the predictor and what the development data said.
 
+    Of the input embeddings only the sub-words of the training text are trained.
+
     The weights that are left are those of the best check on development data, by the task's first metric. How to
     optimise is in the task's options: ``epochs, lr, batch, warmup, weight_decay``. Raises Interrupted, the step saved,
     after a signal.
@@ -118,6 +135,7 @@ def train_head(
     options = task.options
     job = HeadJob(task, encoder, head, features, options.batch, seed)
     steps = max(1, round(options.epochs * job.steps_per_epoch))
+    restriction = restrict(encoder, job.vocabulary(), keep_head=True)
     predict = predictor(task, encoder, head, autocast)
     metric = task.info.metrics[0]
 
@@ -163,6 +181,7 @@ def train_head(
                 signals.remedy,
             )
     checks.restore()
+    lift(encoder, restriction)
     return predict, checks
 
 

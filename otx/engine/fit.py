@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from otx.engine import checkpoint
 from otx.engine.runtime import seed_step
@@ -264,7 +264,10 @@ def _refuse_nonfinite(scalars: Mapping[str, float], batch: str, step: int) -> No
 
 def _clip(job: Job, limit: float, step: int, row: Mapping[str, float]) -> float:
     parameters = [p for m in job.modules.values() for p in m.parameters() if p.grad is not None]
-    norm: Tensor = nn.utils.clip_grad_norm_(parameters, limit)
+    # Summed in float64, the norm does not depend on how many rows without a gradient a table has.
+    norms = [torch.linalg.vector_norm(p.grad, dtype=torch.float64) for p in parameters]
+    norm = torch.linalg.vector_norm(torch.stack(norms)).float()
+    nn.utils.clip_grads_with_norm_(parameters, limit, norm)
     value = float(norm)
     if not math.isfinite(value):
         described = " and ".join(job.describe(batch) for batch in job.micro_batches(step))

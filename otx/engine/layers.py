@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from otx.contracts import Encoder
+from otx.engine.vocabulary import OccurringRows
 from otx.errors import UsageError
 from otx.types import Part
 
@@ -55,5 +56,8 @@ def recompute(encoder: Encoder) -> None:
 
 def _embeddings(module: nn.Module) -> Iterator[nn.Module]:
     for name, part in module.named_modules():
-        if isinstance(part, nn.Embedding) or name.rpartition(".")[2] == "embeddings":
+        if (
+            isinstance(part, nn.Embedding | OccurringRows)
+            or name.rpartition(".")[2] == "embeddings"
+        ):
             yield part
