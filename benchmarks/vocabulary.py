@@ -2,9 +2,9 @@
 
     python -m benchmarks.vocabulary --model e5-small --corpus DATA/bitext/tatoeba/en-de --steps 6
 
-Runs `otx align` twice in processes of their own: with `align.vocabulary = whole`, the peer, and with `used`. Each line: the
-median seconds of a step without the first two, the process's largest resident memory, the size of a checkpoint, the seconds
-to write one, and the ratio to the peer. Nothing is kept.
+Runs `otx align` twice in processes of their own: with `align.vocabulary = whole`, the peer, and with `used`. Each line:
+the median seconds of a step without the first two, the process's largest resident memory, the size of a checkpoint, the
+seconds to write one, and the ratio to the peer. Nothing is kept.
 """
 
 from __future__ import annotations
