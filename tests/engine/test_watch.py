@@ -21,15 +21,10 @@ def rows(name: str) -> list[dict[str, float]]:
     return [json.loads(line) for line in Path("runs", name, "metrics.jsonl").open()]
 
 
-@pytest.fixture(scope="module")
-def bitext(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """English and German with enough pairs that 16 are held out to choose by, and 16 to report on."""
-    sample = Path(__file__).parents[2] / "plugins/otx_corpora/sample"
-    prefix = tmp_path_factory.mktemp("larger") / "en-de"
-    for language in ("en", "de"):
-        lines = (sample / f"train.{language}.txt").read_text(encoding="utf-8").split("\n")[:160]
-        prefix.with_name(f"en-de.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return str(prefix)
+@pytest.fixture
+def bitext(larger_bitext: str) -> str:
+    """What ``align`` runs on here."""
+    return larger_bitext
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, metric: str, values: list[float]) -> list[Any]:
@@ -97,6 +92,7 @@ def test_without_a_metric_the_last_is_kept_and_looks_are_only_logged(align: Any)
     [
         (["--keep-best", "aer"], "there are no gold word links"),
         (["--keep-best", "retrieval", "--set", "align.heldout=0"], "no pair is held out"),
+        (["--keep-best", "retrieval", "--set", "align.heldout=10"], "too few examples: cannot"),
         (["--keep-best", "loss"], "must be one of retrieval, aer"),
     ],
 )
