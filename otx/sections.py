@@ -37,6 +37,8 @@ class AlignSettings:
     every_pair: every optimiser step draws one micro-batch from every language pair.
     heldout: pivot sentences of each language pair that are held out, at most: the guards report on one half, the other
         is kept for choosing by.
+    candidates: sentences among which a held-out sentence's translation is sought, at most: the held-out translations
+        and, as distractors, training sentences. Looks during the run may use fewer (docs/diagnostics.md).
     checkpoint_every: steps between checkpoints.
     keep_checkpoints: checkpoints that are kept.
     max_length: sub-words of a sentence; longer ones are cut, never inside a word, and counted.
@@ -88,6 +90,7 @@ class AlignSettings:
     sampling: Literal["proportional", "equal"] = "proportional"
     every_pair: bool = False
     heldout: int = 200
+    candidates: int = 5_000
     checkpoint_every: int = 200
     keep_checkpoints: int = 2
     max_length: int = 128
@@ -118,7 +121,7 @@ class AlignSettings:
             _check_objective(text)
         for name in ("epochs", "batch_tokens", "accumulate", "clip", "max_length"):
             _above_zero(self, name)
-        for name in ("checkpoint_every", "keep_checkpoints"):
+        for name in ("candidates", "checkpoint_every", "keep_checkpoints"):
             _above_zero(self, name)
         for name in ("steps", "lr", "length_ratio", "lora", "guard_every"):
             if getattr(self, name) is not None:

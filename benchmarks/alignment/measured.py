@@ -11,6 +11,7 @@ from otx.config import load_settings
 from otx.data.corpora import open_corpora
 from otx.data.subset import Subset
 from otx.engine import guards
+from otx.engine.heldout import HeldOut
 from otx.engine.prepare import open_encoder
 from otx.links.pharaoh import read_gold
 from otx.plugins import host
@@ -27,9 +28,10 @@ def measure(model: str, bitext: Path, data: Path) -> dict[str, float]:
     held = tuple(str(prefix(bitext, "heldout-", language)) for language in LANGUAGES)
     corpora = open_corpora(held, found.registry, settings)
     halves = [[Subset(own, np.arange(start, len(own), 2)) for own in corpora] for start in (0, 1)]
-    numbers = guards.measure(encoder, halves[1], [], -1, "last")
-    numbers["select"] = guards.measure(encoder, halves[0], [], -1, "last")["retrieval"]
+    select, report = guards.measure(encoder, [HeldOut(half) for half in halves], -1, "last")
+    numbers = report.numbers | {"select": select.numbers["retrieval"]}
     for name, base in GOLD.items():
         gold = read_gold(data / f"align/{name}.gold", index_base=base)
-        numbers[f"aer.{name}"] = guards.measure(encoder, [], gold, -1, "last")["aer"]
+        (measured,) = guards.measure(encoder, [HeldOut([], gold=gold)], -1, "last")
+        numbers[f"aer.{name}"] = measured.numbers["aer"]
     return numbers

@@ -13,6 +13,7 @@ from otx.cli.progress import reporter
 from otx.cli.project import open_host, open_project
 from otx.data.corpora import plugin_of
 from otx.errors import UsageError
+from otx.runs.ceilings import candidates_text
 
 if TYPE_CHECKING:
     from otx.engine.outline import Outline
@@ -170,8 +171,11 @@ def _said(record: dict[str, Any]) -> list[str]:
     lines = []
     if record["best"] is not None:
         best = record["best"]
+        candidates = record["diagnostics"]["select"]["candidates"]
+        among = f", {candidates_text(candidates)}" if best["metric"] == "retrieval" else ""
         lines.append(
-            f"kept the encoder of step {best['step']:,}: {best['metric']} {best['value']:.3f} on the pairs chosen by"
+            f"kept the encoder of step {best['step']:,}: {best['metric']} {best['value']:.3f} "
+            f"on the pairs chosen by{among}"
         )
     shares = record["gradient_shares"]
     if len(shares) > 1:
@@ -187,7 +191,7 @@ def _show_run(run: RunFolder, json: bool) -> None:
 
     loss, steps = run.record["loss"], run.record["steps"]
     screen.result(f"loss {loss['first']:.4g} -> {loss['last']:.4g} in {steps:,} steps")
-    for line in guard_lines(run.record["guards"]):
+    for line in guard_lines(run.record):
         screen.result(line)
     for line in _said(run.record):
         screen.result(line)

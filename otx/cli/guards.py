@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from otx.cli.output import columns
+from otx.runs.ceilings import candidates_text
 
 SHOWN = {
     "retrieval": ("held-out retrieval", "{:.1%}"),
@@ -14,12 +16,16 @@ SHOWN = {
 }
 
 
-def guard_lines(guards: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """One line a guard: its name, before -> after."""
-    before, after = guards["before"], guards["after"]
-    rows = [
-        (text, f"{form.format(before[name])} -> {form.format(after[name])}")
-        for name, (text, form) in SHOWN.items()
-        if name in before and name in after
-    ]
+def guard_lines(record: Mapping[str, Any]) -> list[str]:
+    """One line a guard of a finished run: its name, before -> after, and whether it is at its ceiling."""
+    before, after = record["guards"]["before"], record["guards"]["after"]
+    report = record.get("diagnostics", {}).get("report", {"candidates": {}, "ceilings": {}})
+    rows = []
+    for name, (text, form) in SHOWN.items():
+        if name in before and name in after:
+            if name == "retrieval" and report["candidates"]:
+                text += f", {candidates_text(report['candidates'])}"
+            change = f"{form.format(before[name])} -> {form.format(after[name])}"
+            reason = report["ceilings"].get(name)
+            rows.append((text, f"{change}  {reason}" if reason else change))
     return columns(rows).split("\n") if rows else []

@@ -53,7 +53,7 @@ def show(
         rows += _made_of(record)
     screen.result(columns(rows))
     if "after" in record.get("guards", {}):
-        screen.result("\n" + "\n".join(guard_lines(record["guards"])))
+        screen.result("\n" + "\n".join(guard_lines(record)))
         for line in record.get("verdict", []):
             screen.result(f"! {line}")
     if units:

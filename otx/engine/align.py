@@ -152,15 +152,18 @@ def _train(
     watch = Watch(settings, encoder, material, run.path / BEST, steps)
     run.update(status="running", error=None)
     _count_gold(run, material, reporter)
-    if "guards" not in run.record:
+    if "diagnostics" not in run.record:
         reporter.stage("measuring the untouched encoder on held-out pairs")
-        before = watch.reported()
-        run.update(guards={"before": before})
-        if "retrieval" not in before:
+        run.update(**watch.untouched())
+        if "retrieval" not in run.record["guards"]["before"]:
             reporter.notice(
                 "no pair is held out, so neither retrieval nor collapse is measured: "
                 "align.heldout is 0, or there are too few pairs"
             )
+        for metric, reason in run.record["diagnostics"]["report"]["ceilings"].items():
+            value = run.record["guards"]["before"][metric]
+            reporter.notice(f"{metric} before training, {value:.3f}: {reason}")
+    watch.refuse_ceiling(run.record["diagnostics"])
     encoder.module.train(wanted.dropout)
     reporter.stage(f"aligning with {', '.join(wanted.objective)}: {steps} steps")
     with signals.deferred():
@@ -186,9 +189,10 @@ def _train(
     after = watch.reported()
     before = run.record["guards"]["before"]
     first, last = guards.loss_ends([row["loss"] for row in run.metrics()])
-    verdict = guards.verdict(first, last, before, after)
+    still = after.ceilings().keys() & run.record["diagnostics"]["report"]["ceilings"].keys()
+    verdict = guards.verdict(first, last, before, after.numbers, still)
     run.update(
-        guards={"before": before, "after": after},
+        guards={"before": before, "after": after.numbers},
         loss={"first": first, "last": last},
         verdict=verdict,
     )

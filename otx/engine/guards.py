@@ -2,74 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from otx.contracts import Corpus, Encoder
-from otx.data.reading import by_length, reading, sentence_vectors
-from otx.data.subset import each_pair
+from otx.contracts import Encoder
+from otx.data.reading import by_length, reading
+from otx.engine.heldout import BATCH, HeldOut, SentenceVectors
 from otx.links.aer import METRICS, aer_statistics
 from otx.links.extract import mutual_nearest
-from otx.links.nearest import cosine_similarity, hits
 from otx.links.pharaoh import GoldPair
+from otx.runs.ceilings import ceiling
 from otx.types import WordVector
 
-BATCH = 64
 COLLAPSE_PAIRS = 4_000
 
 
-def measure(
-    encoder: Encoder,
-    corpora: Sequence[Corpus],
-    gold: Sequence[GoldPair],
-    layer: int,
-    word_vector: WordVector,
-) -> dict[str, float]:
-    """The guards' numbers as ``name -> number``.
+@dataclass(slots=True)
+class Measurement:
+    """The diagnostics of one encoder on one held-out part.
 
-    ``retrieval.xx``: share of held-out sentences whose translation is nearest by cosine, both ways averaged;
-    ``retrieval``: the mean over languages; ``aer``: alignment error rate of the mutual argmax on the gold pairs, if
-    any; ``random_cosine``: mean cosine of random pairs of held-out sentence vectors (1 = collapsed);
-    ``effective_rank``: exp of the entropy of the singular values of the centred sentence vectors (Roy & Vetterli 2007).
+    Args:
+        numbers: Values by name. ``retrieval.xx``: share of held-out sentences whose translation is the nearest
+            candidate by cosine, both directions averaged; ``retrieval``: the mean over languages; ``aer``: alignment
+            error rate of the mutual argmax on the gold pairs, if any; ``random_cosine``: mean cosine of random pairs of
+            held-out sentence vectors (1 = collapsed); ``effective_rank``: exp of the entropy of the singular values of
+            the centred sentence vectors (Roy & Vetterli 2007).
+        queries: Held-out sentences of both sides by language.
+        candidates: Candidates on each side by language.
+        examples: Sentence pairs that ``retrieval`` and ``aer`` are measured on.
+        errors: Those of them that are not perfect: not found in both directions, or with a word-alignment error.
     """
+
+    numbers: dict[str, float] = field(default_factory=dict)
+    queries: dict[str, int] = field(default_factory=dict)
+    candidates: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+
+    def ceilings(self) -> dict[str, str]:
+        """Return why each measure that cannot show a gain cannot."""
+        reasons = {name: ceiling(self.examples[name], self.errors[name]) for name in self.examples}
+        return {name: reason for name, reason in reasons.items() if reason}
+
+
+def measure(
+    encoder: Encoder, parts: Sequence[HeldOut], layer: int, word_vector: WordVector
+) -> list[Measurement]:
+    """Measure the encoder on every part; sentences that parts share are encoded once."""
     with reading(encoder):
-        numbers = _retrieval(encoder, corpora, layer)
-        if gold:
-            numbers["aer"] = alignment_error(encoder, gold, layer, word_vector)
-    return numbers
+        sentences = (sentence for part in parts for sentence in part.sentences())
+        vectors = SentenceVectors.encode(encoder, sentences, layer)
+        measured = []
+        for part in parts:
+            measurement = _retrieval(vectors, part)
+            if part.gold:
+                error, wrong = alignment_error(encoder, part.gold, layer, word_vector)
+                measurement.numbers["aer"] = error
+                measurement.examples["aer"] = len(part.gold)
+                measurement.errors["aer"] = wrong
+            measured.append(measurement)
+    return measured
 
 
-def _retrieval(encoder: Encoder, corpora: Sequence[Corpus], layer: int) -> dict[str, float]:
-    sides: dict[str, list[tuple[Tensor, Tensor]]] = {}
-    for corpus in corpora:
-        pairs = list(each_pair(corpus))
-        if pairs:
-            texts = [p.source for p in pairs], [p.pivot for p in pairs]
-            cut = (encoder.tokenise(side, pretokenised=corpus.pretokenised) for side in texts)
-            source, pivot = (sentence_vectors(encoder, rows, layer, BATCH) for rows in cut)
-            sides.setdefault(corpus.source_language, []).append((source, pivot))
-    numbers: dict[str, float] = {}
+def _retrieval(vectors: SentenceVectors, part: HeldOut) -> Measurement:
+    measurement = Measurement()
+    numbers = measurement.numbers
     everything = []
-    for language, parts in sides.items():
-        x, y = (torch.cat(side) for side in zip(*parts, strict=True))
-        numbers[f"retrieval.{language}"] = nearest_accuracy(x, y)
-        everything += [x, y]
+    wrong = 0
+    for language, own in vectors.candidates(part).items():
+        found = own.find()
+        numbers[f"retrieval.{language}"] = float(found.double().mean())
+        wrong += int((~found.all(1)).sum())
+        everything += [own.source[: own.queries], own.pivot[: own.queries]]
+        measurement.queries[language] = 2 * own.queries
+        measurement.candidates[language] = len(own.source)
     if everything:
         numbers["retrieval"] = sum(numbers.values()) / len(numbers)
-        vectors = torch.cat(everything)
-        numbers["random_cosine"] = random_cosine(vectors)
-        numbers["effective_rank"] = effective_rank(vectors)
-    return numbers
-
-
-def nearest_accuracy(x: Tensor, y: Tensor) -> float:
-    """Share of rows of ``x [N, D]`` whose nearest row of ``y`` by cosine is their own, averaged with the way back."""
-    similarity = cosine_similarity(x, y)
-    both = torch.stack([hits(similarity), hits(similarity.mT)])
-    return float(both.double().mean())
+        held_out = torch.cat(everything)
+        numbers["random_cosine"] = random_cosine(held_out)
+        numbers["effective_rank"] = effective_rank(held_out)
+        measurement.examples["retrieval"] = len(held_out) // 2
+        measurement.errors["retrieval"] = wrong
+    return measurement
 
 
 def random_cosine(vectors: Tensor) -> float:
@@ -90,11 +108,16 @@ def effective_rank(vectors: Tensor) -> float:
 
 def alignment_error(
     encoder: Encoder, gold: Sequence[GoldPair], layer: int, word_vector: WordVector
-) -> float:
-    """AER of the mutual argmax of the cosine of word vectors, over all gold pairs; lost words have no links."""
+) -> tuple[float, int]:
+    """Return the AER of the mutual argmax of the cosine of word vectors, and how many gold pairs have an error.
+
+    Words that the encoder cuts off have no links.
+    """
+    error = next(metric for metric in METRICS if metric.name == "aer")
     source = encoder.tokenise([" ".join(pair.source) for pair in gold], pretokenised=True)
     pivot = encoder.tokenise([" ".join(pair.target) for pair in gold], pretokenised=True)
     sums: dict[str, float] = {}
+    wrong = 0
     for indices in by_length(source, BATCH):
         sides = []
         for rows in (source, pivot):
@@ -105,10 +128,11 @@ def alignment_error(
         for row, i, j in mutual_nearest(*sides).tolist():
             found[row].add((i, j))
         for links, index in zip(found, indices, strict=True):
-            for name, value in aer_statistics(frozenset(links), gold[index].links).items():
+            statistics = aer_statistics(frozenset(links), gold[index].links)
+            wrong += bool(error.compute(statistics) > 0)
+            for name, value in statistics.items():
                 sums[name] = sums.get(name, 0.0) + value
-    error = next(metric for metric in METRICS if metric.name == "aer")
-    return float(error.compute(sums))
+    return float(error.compute(sums)), wrong
 
 
 def loss_ends(losses: Sequence[float]) -> tuple[float, float]:
@@ -118,16 +142,23 @@ def loss_ends(losses: Sequence[float]) -> tuple[float, float]:
 
 
 def verdict(
-    loss_first: float, loss_last: float, before: dict[str, float], after: dict[str, float]
+    loss_first: float,
+    loss_last: float,
+    before: dict[str, float],
+    after: dict[str, float],
+    at_ceiling: Collection[str] = (),
 ) -> list[str]:
-    """Plain sentences about what got worse; said loudest when the loss fell meanwhile."""
+    """Plain sentences about what got worse; said loudest when the loss fell meanwhile.
+
+    Measures that are ``at_ceiling`` both before and after are left out: too few examples differ to matter.
+    """
     fell = "the loss fell, but " if loss_last < loss_first else ""
     lines = []
-    if after.get("retrieval", 0) < before.get("retrieval", 0):
+    if "retrieval" not in at_ceiling and after.get("retrieval", 0) < before.get("retrieval", 0):
         lines.append(
             f"{fell}held-out retrieval fell from {before['retrieval']:.1%} to {after['retrieval']:.1%}"
         )
-    if after.get("aer", 0) > before.get("aer", 0):
+    if "aer" not in at_ceiling and after.get("aer", 0) > before.get("aer", 0):
         lines.append(
             f"{fell}word-alignment error rose from {before['aer']:.3f} to {after['aer']:.3f}"
         )

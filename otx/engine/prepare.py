@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ from otx.contracts import PLACES, Corpus, Encoder
 from otx.data.batches import BatchPlan
 from otx.data.cache import cache_folder
 from otx.data.corpora import open_corpora
+from otx.data.distractors import draw_distractors
 from otx.data.filters import FilterSettings, filter_corpus
 from otx.data.idf import Idf
 from otx.data.split import split
 from otx.data.tokenised import TokenisedPairs, tokenise
 from otx.engine.composite import Composite
+from otx.engine.heldout import HeldOut
 from otx.engine.report import Reporter
 from otx.errors import DataError, UsageError
 from otx.links.pharaoh import GoldPair, read_gold
@@ -35,15 +37,26 @@ SPLIT_SEED = 0
 
 @dataclass(slots=True)
 class Material:
-    """The text side of a run: what is trained on, what is held out, and how it is drawn."""
+    """The text side of a run: what is trained on, what is held out, and how it is drawn.
+
+    ``distractors`` are pairs of ``train``, by corpus, that held-out retrieval searches besides the held-out pairs.
+    """
 
     train: list[Corpus]
     select: list[Corpus]
     report: list[Corpus]
+    distractors: list[Corpus]
     tokenised: list[TokenisedPairs]
     plan: BatchPlan
     filtered: list[dict[str, int]]
     gold: list[GoldPair]
+
+    def diagnostic_texts(self) -> Iterator[tuple[str, bool]]:
+        """Yield every text that diagnostics encode, and whether it is pre-tokenised; some more than once."""
+        yield from HeldOut([*self.select, *self.report], self.distractors).sentences()
+        for pair in self.gold:
+            yield " ".join(pair.source), True
+            yield " ".join(pair.target), True
 
 
 def open_encoder(reference: str, registry: Registry, settings: Settings) -> Encoder:
@@ -129,6 +142,8 @@ def gather(
         counts.append(count)
     parts = split(kept, align.heldout, SPLIT_SEED)
     train, select, report = (list(part) for part in zip(*parts, strict=True))
+    held_out = [max(map(len, halves)) for halves in zip(select, report, strict=True)]
+    distractors: list[Corpus] = [*draw_distractors(train, held_out, align.candidates, SPLIT_SEED)]
     reporter.stage("cutting the text into sub-words")
     tokenised = [tokenise(corpus, encoder, cache_folder()) for corpus in train]
     plan = BatchPlan(
@@ -139,7 +154,8 @@ def gather(
         every_pair=align.every_pair,
         accumulate=align.accumulate,
     )
-    return Material(train, select, report, tokenised, plan, counts, gold_pairs(settings, corpora))
+    gold = gold_pairs(settings, corpora)
+    return Material(train, select, report, distractors, tokenised, plan, counts, gold)
 
 
 def gold_pairs(settings: Settings, corpora: Sequence[Corpus]) -> list[GoldPair]:

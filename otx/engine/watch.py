@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from otx.config import Settings
 from otx.contracts import Corpus, Encoder
+from otx.data.subset import Subset
 from otx.engine import checkpoint, guards
+from otx.engine.guards import Measurement
+from otx.engine.heldout import HeldOut
 from otx.engine.prepare import Material
 from otx.errors import UsageError
-from otx.links.pharaoh import GoldPair
 from otx.sections import AlignSettings
 
 BEST = "best"
@@ -34,24 +39,57 @@ class Watch:
     ) -> None:
         self.wanted, self.encoder, self.folder, self.steps = settings.align, encoder, folder, steps
         self.metric = settings.align.keep_best
-        shared = self.metric != "aer"
-        self.select = material.select, [] if shared else material.gold[::2]
-        self.report = material.report, material.gold if shared else material.gold[1::2]
+        self.every = self.wanted.guard_every or (self.wanted.checkpoint_every if self.metric else 0)
         _check_measurable(self.wanted, material)
+        shared = self.metric != "aer"
+        gold = material.gold
+        self.report = HeldOut(material.report, material.distractors, gold if shared else gold[1::2])
+        fewer = _affordable_distractors(material, min(self.every, steps))
+        self.select = HeldOut(material.select, fewer, [] if shared else gold[::2])
 
-    def reported(self) -> dict[str, float]:
-        """The guards on what is reported."""
-        return self._measured(*self.report)
+    def reported(self) -> Measurement:
+        """Measure what is reported."""
+        return self._measured(self.report)[0]
+
+    def untouched(self) -> dict[str, Any]:
+        """Measure the encoder before training; returns the record's ``guards`` and ``diagnostics``.
+
+        Diagnostics count queries, candidates and errors of ``report`` and, where there are looks, of ``select``.
+        """
+        parts = {"report": self.report} | ({"select": self.select} if self.every else {})
+        measured = dict(zip(parts, self._measured(*parts.values()), strict=True))
+        diagnostics = {name: _counted(part) for name, part in measured.items()}
+        return {"guards": {"before": measured["report"].numbers}, "diagnostics": diagnostics}
+
+    def refuse_ceiling(self, diagnostics: dict[str, Any]) -> None:
+        """Raise UsageError if the metric to keep the best by cannot show a gain on the pairs to choose by."""
+        if self.metric is None:
+            return
+        chosen = diagnostics["select"]
+        reason = chosen["ceilings"].get(self.metric)
+        if reason is None:
+            return
+        value = chosen["numbers"][self.metric]
+        examples, errors = chosen["examples"][self.metric], chosen["errors"][self.metric]
+        remedies = {
+            "retrieval": "hold out more pairs (align.heldout), search more candidates (align.candidates; "
+            "raise align.guard_every if looks use fewer), or keep the best by aer",
+            "aer": "give more gold word links, or keep the best by retrieval",
+        }
+        raise UsageError(
+            f"the best cannot be kept by {self.metric}, {value:.3f} before training: {reason} "
+            f"({errors} of {examples} pairs have an error)",
+            remedies[self.metric],
+        )
 
     def look(self, step: int) -> dict[str, float]:
         """At the steps that are looked at, and at the last: the guards on what is chosen by, as ``guards.NAME``.
 
         The best encoder is kept.
         """
-        every = self.wanted.guard_every or (self.wanted.checkpoint_every if self.metric else 0)
-        if not every or (step % every and step != self.steps):
+        if not self.every or (step % self.every and step != self.steps):
             return {}
-        numbers = self._measured(*self.select)
+        numbers = self._measured(self.select)[0].numbers
         if self.metric is not None:
             self._keep(step, numbers[self.metric])
         return {f"guards.{name}": value for name, value in numbers.items()}
@@ -74,10 +112,31 @@ class Watch:
             checkpoint.save(self.folder, step, {"encoder": self.encoder.module}, None, state)
             checkpoint.prune(self.folder, 1)
 
-    def _measured(self, corpora: Sequence[Corpus], gold: Sequence[GoldPair]) -> dict[str, float]:
-        return guards.measure(
-            self.encoder, corpora, gold, self.wanted.layer, self.wanted.word_vector
+    def _measured(self, *parts: HeldOut) -> list[Measurement]:
+        return guards.measure(self.encoder, parts, self.wanted.layer, self.wanted.word_vector)
+
+
+def _counted(measurement: Measurement) -> dict[str, Any]:
+    """A measurement as the record keeps it, and why a measure of it cannot show a gain."""
+    return dataclasses.asdict(measurement) | {"ceilings": measurement.ceilings()}
+
+
+def _affordable_distractors(material: Material, steps: int) -> list[Corpus]:
+    """Return as many distractors as have no more sub-words than ``steps`` steps train on.
+
+    A look only passes forward, about a third of a training step's work, so that looks add about a third to the time
+    of a run at most. All looks of a run use the same distractors.
+    """
+    sizes = [int(own.lengths.sum()) for own in material.tokenised]
+    trained = steps * sum(sizes) / material.plan.steps_per_epoch
+    searched = sum(
+        len(distractors) * size / len(corpus)
+        for distractors, size, corpus in zip(
+            material.distractors, sizes, material.train, strict=True
         )
+    )
+    share = min(1.0, trained / searched) if searched else 0.0
+    return [Subset(corpus, np.arange(int(share * len(corpus)))) for corpus in material.distractors]
 
 
 def _check_measurable(wanted: AlignSettings, material: Material) -> None:

@@ -36,9 +36,11 @@ def nearest(similarity: Tensor) -> Tensor:
     return similarity.argmax(1).masked_fill(similarity.isnan().any(1), -1)
 
 
-def hits(similarity: Tensor) -> Tensor:
-    """``[N]``: whether row i of ``similarity [N, N]`` is nearest to column i."""
-    return nearest(similarity) == torch.arange(len(similarity), device=similarity.device)
+def nearest_rows(x: Tensor, y: Tensor) -> Tensor:
+    """Return the row of ``y [M, D]`` nearest by cosine to each row of ``x [N, D]``: ``nearest``, in blocks of rows."""
+    x, y = functional.normalize(x, dim=1), functional.normalize(y, dim=1)
+    starts = range(0, len(x), BLOCK)
+    return torch.cat([nearest(x[start : start + BLOCK] @ y.mT) for start in starts])
 
 
 def neighbours(x: Tensor, y: Tensor, count: int) -> tuple[Tensor, Tensor]:

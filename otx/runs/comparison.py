@@ -239,5 +239,16 @@ def _guards(system: System) -> list[Guard]:
         guards = run.record.get("guards", {})
         if "after" in guards:
             verdict = tuple(run.record.get("verdict", ()))
-            found.append(Guard(run.name, system.label, guards["before"], guards["after"], verdict))
+            report = run.record.get("diagnostics", {}).get("report", {})
+            found.append(
+                Guard(
+                    run.name,
+                    system.label,
+                    guards["before"],
+                    guards["after"],
+                    verdict,
+                    report.get("candidates", {}),
+                    report.get("ceilings", {}),
+                )
+            )
     return found

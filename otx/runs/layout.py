@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Literal
 
+from otx.runs.ceilings import candidates_text
 from otx.runs.table import Cell, Column, Comparison, Row, Table
 
 SIGNIFICANT = 0.05
@@ -69,7 +70,12 @@ def guard_grid(comparison: Comparison) -> Grid:
         (
             Shown((guard.run,)),
             *(
-                Shown((_before_after(guard.before.get(name), guard.after.get(name)),))
+                Shown(
+                    (
+                        _before_after(guard.before.get(name), guard.after.get(name)),
+                        *((guard.ceilings[name],) if name in guard.ceilings else ()),
+                    )
+                )
                 for name in names
             ),
         )
@@ -100,7 +106,19 @@ def remarks(comparison: Comparison) -> list[str]:
         if runs != (label,)
     ]
     verdicts = [f"{guard.run}: {line}" for guard in comparison.guards for line in guard.verdict]
-    return [*verdicts, *comparison.notes, *made_of]
+    return [*verdicts, *_candidates(comparison), *comparison.notes, *made_of]
+
+
+def _candidates(comparison: Comparison) -> list[str]:
+    """How many candidates each alignment's retrieval searched, where they differ and its numbers do not compare."""
+    searched = {
+        guard.run: candidates_text(guard.candidates) if guard.candidates else "held-out pairs only"
+        for guard in comparison.guards
+        if "retrieval" in guard.before
+    }
+    if len(set(searched.values())) < 2:
+        return []
+    return [f"{run}: held-out retrieval searches {text}" for run, text in searched.items()]
 
 
 def number(value: float, percent: bool, *, signed: bool = False) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from otx.data.languages import language_of
@@ -90,13 +90,19 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What an alignment did to its own held-out numbers, and what got worse, in words."""
+    """What an alignment did to its own held-out numbers, and what got worse, in words.
+
+    ``candidates``: among how many a translation was sought, by language; empty where only among held-out pairs.
+    ``ceilings``: why a number cannot show a gain, by name.
+    """
 
     run: str
     system: str
     before: Mapping[str, float]
     after: Mapping[str, float]
     verdict: tuple[str, ...]
+    candidates: Mapping[str, int] = field(default_factory=dict)
+    ceilings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from otx.errors import DataError
 
 HELD_OUT = "heldout.??.txt"
 """The held-out sentences, as they are (``heldout.tok.XX.txt`` are the same, pre-tokenised)."""
+TRAINING = "train.??.txt"
+"""The training sentences."""
 
 
 def sample_folder() -> Path:

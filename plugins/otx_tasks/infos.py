@@ -20,7 +20,7 @@ def _ratio(*parts: str) -> Callable[[Mapping[str, Any]], Any]:
 
 RETRIEVAL = TaskInfo(
     name="retrieval",
-    version="1",
+    version="2",
     kind="probe",
     metrics=(
         Metric("accuracy", _ratio("to_pivot", "from_pivot")),

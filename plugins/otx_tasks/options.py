@@ -32,6 +32,8 @@ class SentenceOptions:
 class RetrievalOptions(SentenceOptions):
     """Options of ``retrieval``.
 
+    data: folder of line-aligned files; without it, the held-out part of the embedded sample, whose translations are
+        sought among its training sentences, too.
     neighbours: k of CSLS.
     """
 

@@ -38,12 +38,23 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bitext(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A prefix of 40 line-aligned English and German sentences, taken from the embedded sample."""
+    return cut_sample(tmp_path_factory.mktemp("bitext"), TRAIN)
+
+
+@pytest.fixture(scope="session")
+def larger_bitext(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """As ``bitext`` with 160: 16 pairs are held out to choose by, as fewer than 6 are refused for that."""
+    return cut_sample(tmp_path_factory.mktemp("larger"), 160)
+
+
+def cut_sample(folder: Path, lines: int) -> str:
+    """Write the first lines of the embedded sample; returns their prefix."""
     sample = Path(__file__).parents[2] / "plugins/otx_corpora/sample"
-    prefix = tmp_path_factory.mktemp("bitext") / "en-de"
     for language in ("en", "de"):
-        lines = (sample / f"train.{language}.txt").read_text(encoding="utf-8").split("\n")[:TRAIN]
-        prefix.with_name(f"en-de.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return str(prefix)
+        text = (sample / f"train.{language}.txt").read_text(encoding="utf-8")
+        first = "\n".join(text.split("\n")[:lines]) + "\n"
+        (folder / f"en-de.{language}").write_text(first, encoding="utf-8")
+    return str(folder / "en-de")
 
 
 @pytest.fixture

@@ -92,8 +92,8 @@ def test_a_run_with_lora_leaves_a_plain_folder_and_resumes(
     assert 0 < record["trainable_parameters"] < sum(value.numel() for value in first.values()) / 10
 
 
-def test_the_best_of_a_run_with_lora_is_kept_and_merged(align: Any) -> None:
-    wanted = ["--steps", "4", "--set", "align.lora=4", "--lr", "0.01"]
+def test_the_best_of_a_run_with_lora_is_kept_and_merged(align: Any, larger_bitext: str) -> None:
+    wanted = ["--corpus", larger_bitext, "--steps", "4", "--set", "align.lora=4", "--lr", "0.01"]
     every = ["--set", "align.guard_every=1", "--keep-best", "retrieval"]
     assert align(*wanted, *every, "--run", "kept") == 0
     best = json.loads(Path("runs/kept/run.json").read_text())["best"]["step"]

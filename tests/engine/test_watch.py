@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from otx.engine import guards
+from otx.engine.guards import Measurement
 
 
 def record(name: str) -> dict[str, Any]:
@@ -20,13 +21,24 @@ def rows(name: str) -> list[dict[str, float]]:
     return [json.loads(line) for line in Path("runs", name, "metrics.jsonl").open()]
 
 
+@pytest.fixture
+def bitext(larger_bitext: str) -> str:
+    """What ``align`` runs on here."""
+    return larger_bitext
+
+
 def scripted(monkeypatch: pytest.MonkeyPatch, metric: str, values: list[float]) -> list[Any]:
-    """Guards that say these values in turn; what was measured on is kept."""
+    """Guards that say these values in turn; what was measured on is kept, in the same order."""
     seen: list[Any] = []
 
-    def measure(encoder: Any, corpora: Any, gold: Any, *_: Any) -> dict[str, float]:
-        seen.append(([pair.line for corpus in corpora for pair in corpus], list(gold)))
-        return {metric: values[len(seen) - 1]}
+    def measure(encoder: Any, parts: Any, *_: Any) -> list[Measurement]:
+        measured = []
+        for part in parts:
+            lines = [pair.line for corpus in part.pairs for pair in corpus]
+            seen.append((lines, list(part.gold)))
+            numbers = {metric: values[len(seen) - 1]}
+            measured.append(Measurement(numbers, {}, {"de": 9}, {metric: 16}, {metric: 8}))
+        return measured
 
     monkeypatch.setattr(guards, "measure", measure)
     return seen
@@ -39,7 +51,7 @@ def test_the_best_of_the_looks_is_what_is_kept(
     align: Any, metric: str, looks: list[float], best: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        seen = scripted(patched, metric, [0.2, *looks, 0.25])
+        seen = scripted(patched, metric, [0.2, 0.1, *looks, 0.25])
         wanted = ["--steps", "6", "--lr", "0.01", "--set", "align.guard_every=2", "--gold", gold()]
         assert align(*wanted, "--keep-best", metric, "--run", "kept") == 0
     assert record("kept")["best"] == {"metric": metric, "step": best, "value": looks[best // 2 - 1]}
@@ -80,6 +92,7 @@ def test_without_a_metric_the_last_is_kept_and_looks_are_only_logged(align: Any)
     [
         (["--keep-best", "aer"], "there are no gold word links"),
         (["--keep-best", "retrieval", "--set", "align.heldout=0"], "no pair is held out"),
+        (["--keep-best", "retrieval", "--set", "align.heldout=10"], "too few examples: cannot"),
         (["--keep-best", "loss"], "must be one of retrieval, aer"),
     ],
 )
@@ -89,6 +102,96 @@ def test_a_metric_that_cannot_be_measured_is_refused_before_training(
     assert align(*arguments, "--steps", "2", "--run", "r") == 2
     assert message in capfd.readouterr().err
     assert not Path("runs/r/metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize("metric", ["retrieval", "aer"])
+def test_a_metric_at_its_ceiling_is_refused_before_training(
+    align: Any, metric: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    value = {"retrieval": 0.975, "aer": 0.02}[metric]
+
+    def measure(encoder: Any, parts: Any, *_: Any) -> list[Measurement]:
+        return [Measurement({metric: value}, {}, {}, {metric: 100}, {metric: 5}) for _ in parts]
+
+    monkeypatch.setattr(guards, "measure", measure)
+    wanted = ["--keep-best", metric, "--gold", gold(), "--steps", "2", "--run", "r"]
+    assert align(*wanted) == 2
+    said = capfd.readouterr().err
+    assert f"the best cannot be kept by {metric}, {value:.3f} before training" in said
+    assert "at its ceiling: cannot show a gain (5 of 100 pairs have an error)" in said
+    assert "hint:" in said and ("align.candidates" in said) == (metric == "retrieval")
+    assert not Path("runs/r/metrics.jsonl").exists()
+    # The measurement is recorded: going on with the run is refused as well, without measuring again.
+    monkeypatch.setattr(guards, "measure", None)
+    from otx.cli import run as otx
+
+    assert otx(["align", "--resume", "r", "--quiet"]) == 2
+
+
+def test_before_after_and_looks_search_recorded_numbers_of_candidates(
+    align: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    measure, seen = guards.measure, []
+
+    def counting(encoder: Any, parts: Any, *rest: Any) -> list[Measurement]:
+        measured = measure(encoder, parts, *rest)
+        seen.append([own.candidates["de"] for own in measured])
+        return measured
+
+    monkeypatch.setattr(guards, "measure", counting)
+    assert align("--steps", "4", "--keep-best", "retrieval", "--set", "align.guard_every=2") == 0
+    (report, select), *looks, (after,) = seen
+    # 160 pairs, 32 of them held out in halves; two steps train on less text than 128 pairs have.
+    assert report == after == 144
+    assert 16 < select < report and looks == [[select], [select]]
+    out = capfd.readouterr().out
+    assert "held-out retrieval, 144 candidates" in out
+    assert f"on the pairs chosen by, {select} candidates" in out
+    (run,) = Path("runs").glob("*/run.json")
+    diagnostics = json.loads(run.read_text())["diagnostics"]
+    assert diagnostics["report"]["candidates"] == {"de": 144}
+    assert diagnostics["select"]["candidates"] == {"de": select}
+    assert diagnostics["report"]["queries"] == diagnostics["select"]["queries"] == {"de": 32}
+
+
+def test_candidates_are_at_most_those_of_the_setting(align: Any) -> None:
+    sets = ["--set", "align.candidates=50", "--set", "align.guard_every=1000"]
+    assert align("--steps", "1", *sets, "--run", "r") == 0
+    assert record("r")["diagnostics"]["report"]["candidates"] == {"de": 50}
+
+
+def test_every_text_that_diagnostics_encode_is_listed(
+    align: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the encoder is asked while it is measured is what Material lists, and nothing else."""
+    from otx.engine.watch import Watch
+    from otx_encoders.huggingface import HuggingFaceEncoder
+
+    listed: list[set[tuple[str, bool]]] = []
+    asked: set[tuple[str, bool]] = set()
+    untouched, tokenise = Watch.untouched, HuggingFaceEncoder.tokenise
+
+    def spied(self: Watch) -> Any:
+        with monkeypatch.context() as patched:
+            patched.setattr(HuggingFaceEncoder, "tokenise", noting)
+            return untouched(self)
+
+    def noting(self: Any, texts: Any, *, pretokenised: bool = False) -> Any:
+        asked.update((text, pretokenised) for text in texts)
+        return tokenise(self, texts, pretokenised=pretokenised)
+
+    def kept(*arguments: Any) -> Any:
+        material = gather(*arguments)
+        listed.append(set(material.diagnostic_texts()))
+        return material
+
+    from otx.engine import align as engine
+
+    gather = engine.gather
+    monkeypatch.setattr(engine, "gather", kept)
+    monkeypatch.setattr(Watch, "untouched", spied)
+    assert align("--steps", "1", "--gold", gold(), "--set", "align.guard_every=9") == 0
+    assert listed == [asked] and len(asked) > 300
 
 
 def test_the_last_step_is_looked_at_however_few_there_are(align: Any) -> None:

@@ -8,8 +8,8 @@ from otx.links.nearest import (
     cosine_similarity,
     csls,
     csls_nearest,
-    hits,
     nearest,
+    nearest_rows,
     neighbours,
 )
 
@@ -35,15 +35,34 @@ def test_csls_against_brute_force(seed: int, count: int, neighbours: int) -> Non
 
 
 @given(st.integers(0, 2**31), st.integers(1, 30), st.integers(1, 6))
-def test_hits_are_numpys_first_maxima(seed: int, count: int, values: int) -> None:
+def test_nearest_are_numpys_first_maxima(seed: int, count: int, values: int) -> None:
     table = np.random.default_rng(seed).integers(values, size=(count, count)).astype(np.float32)
-    wanted = table.argmax(1) == np.arange(count)
-    assert hits(torch.tensor(table)).tolist() == wanted.tolist()
+    assert nearest(torch.tensor(table)).tolist() == table.argmax(1).tolist()
 
 
 def test_a_collapsed_encoder_scores_chance_and_a_broken_one_nothing() -> None:
-    assert hits(torch.ones(50, 50)).sum() == 1
-    assert hits(torch.full((50, 50), torch.nan)).sum() == 0
+    own = torch.arange(50)
+    assert (nearest(torch.ones(50, 50)) == own).sum() == 1
+    assert (nearest(torch.full((50, 50), torch.nan)) == own).sum() == 0
+    assert (nearest_rows(torch.ones(50, 3), torch.ones(80, 3)) == own).sum() == 1
+
+
+@given(st.integers(0, 2**31), st.integers(1, 25), st.integers(1, 25), st.booleans())
+def test_nearest_rows_in_blocks_are_those_of_the_whole_table(
+    seed: int, rows: int, columns: int, nan: bool
+) -> None:
+    # Cosines of vectors of 0 and 1 are often equal, and exactly so in float64 for any block.
+    generator = torch.Generator().manual_seed(seed)
+    x, y = (torch.randint(2, (size, 3), generator=generator).double() for size in (rows, columns))
+    if nan:
+        x[0] = torch.nan
+    block, module.BLOCK = module.BLOCK, 4
+    try:
+        found = nearest_rows(x, y)
+    finally:
+        module.BLOCK = block
+    assert found.tolist() == nearest(cosine_similarity(x, y)).tolist()
+    assert not nan or found[0] == -1
 
 
 def test_zero_vectors() -> None:

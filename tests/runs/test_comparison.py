@@ -234,13 +234,17 @@ def test_other_examples_under_one_digest_are_refused(
 
 
 def test_guards_come_along(world: Any, tasks: dict[str, TaskInfo]) -> None:
+    report = {"candidates": {"de": 414}, "ceilings": {"aer": "at its ceiling"}}
     world["s1"].update(
-        guards={"before": {"aer": 0.31}, "after": {"aer": 0.38}}, verdict=["the loss fell, but"]
+        guards={"before": {"aer": 0.31}, "after": {"aer": 0.38}},
+        verdict=["the loss fell, but"],
+        diagnostics={"report": report},
     )
     world["s2"].update(guards={"before": {"aer": 0.31}})
     (guard,) = compare([world["s1"], world["s2"]], tasks=tasks).guards
     assert (guard.run, guard.system, guard.verdict) == ("s1", "sinkhorn", ("the loss fell, but",))
     assert (guard.before, guard.after) == ({"aer": 0.31}, {"aer": 0.38})
+    assert (guard.candidates, guard.ceilings) == (report["candidates"], report["ceilings"])
 
 
 def test_the_result_says_nothing_of_the_order_of_the_runs(

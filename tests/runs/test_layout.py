@@ -137,6 +137,8 @@ def test_guards_and_remarks() -> None:
         {"aer": 0.31, "retrieval.de": 0.5, "effective_rank": 88.25},
         {"aer": 0.38, "effective_rank": 80.0},
         ("the loss fell, but word-alignment error rose from 0.310 to 0.380",),
+        {"de": 414},
+        {"aer": "at its ceiling: cannot show a gain"},
     )
     runs = {"untouched": ("untouched-mini-0123",), "s1": ("s1",), "sinkhorn": ("a", "b")}
     found = Comparison(runs, (), (guard,), ("a note",), 0.95)
@@ -144,6 +146,7 @@ def test_guards_and_remarks() -> None:
     assert grid.names == ("", "aer", "effective rank")
     texts = [cell.lines[0] for cell in grid.rows[0]]
     assert texts == ["s1", "0.310 → 0.380", "88.2 → 80.0"]
+    assert grid.rows[0][1].lines[1:] == ("at its ceiling: cannot show a gain",)
     assert remarks(found) == [
         "s1: the loss fell, but word-alignment error rose from 0.310 to 0.380",
         "a note",
@@ -151,3 +154,14 @@ def test_guards_and_remarks() -> None:
         "sinkhorn stands for a, b",
     ]
     assert "95% interval" in legend(found)
+
+
+def test_retrieval_among_different_numbers_of_candidates_is_said_not_to_compare() -> None:
+    old = Guard("old", "l2", {"retrieval": 0.5}, {"retrieval": 0.6}, ())
+    new = replace(old, run="new", candidates={"de": 414, "es": 414})
+    none = Guard("none", "l2", {"aer": 0.5}, {"aer": 0.6}, ())
+    assert remarks(Comparison({}, (), (new, new, none), (), 0.95)) == []
+    assert remarks(Comparison({}, (), (old, new, none), (), 0.95)) == [
+        "old: held-out retrieval searches held-out pairs only",
+        "new: held-out retrieval searches 414 candidates",
+    ]

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from otx.data.normal import normal_form
 from otx.errors import DataError
 from otx.types import Score
-from otx_tasks import parallel
+from otx_tasks import parallel, retrieval
 from otx_tasks.options import RetrievalOptions
 from otx_tasks.retrieval import RetrievalTask
 
@@ -119,6 +120,54 @@ def test_languages_and_fingerprints(folder: Path, write: Write) -> None:
         task(folder).examples("fr")
 
 
+def test_a_ceiling_is_told(folder: Path) -> None:
+    retrieve = task(folder)
+
+    def scores(wrong: int) -> list[Score]:
+        hit = dict.fromkeys(("to_pivot", "from_pivot"), 1.0)
+        return [
+            Score(str(i), str(i), {**hit, "from_pivot": float(i >= wrong), "cut": 0.0})
+            for i in range(100)
+        ]
+
+    assert retrieve.notes("de", scores(6)) == []
+    assert retrieve.notes("de", scores(5)) == [
+        "at its ceiling: cannot show a gain (5 of 100 pairs have an error)"
+    ]
+
+
+def test_the_sample_is_searched_among_its_training_sentences(tiny: Callable[..., Any]) -> None:
+    """Against brute force over each sentence encoded alone."""
+    encoder = tiny()
+    retrieve = RetrievalTask(RetrievalOptions(neighbours=3))
+    scores = probed(retrieve, encoder, "de")
+    encoder.module.eval()
+    pairs = [*retrieve.examples("de"), *retrieve.distractors("de")]
+    assert (len(scores), len(pairs)) == (100, 560)
+    x, y = (
+        one_by_one(encoder, [pair.fields[side] for pair in pairs], -1)
+        for side in ("source", "pivot")
+    )
+    table = x @ y.T
+    own = np.arange(100)
+    # A nearest candidate by less than the last bits could be another one in another batch.
+    for way, values in (("to_pivot", table[:100]), ("from_pivot", table.T[:100])):
+        first, second = np.sort(values, 1)[:, :-3:-1].T
+        clear = first - second > 1e-5
+        found = np.array([score.statistics[way] for score in scores])
+        assert clear.mean() > 0.9
+        np.testing.assert_array_equal(found[clear], (values.argmax(1) == own)[clear])
+
+
+def test_no_distractor_of_the_sample_is_a_right_answer() -> None:
+    retrieve = RetrievalTask(RetrievalOptions())
+    for language in retrieve.languages():
+        for side in ("source", "pivot"):
+            held = [normal_form(pair.fields[side]) for pair in retrieve.examples(language)]
+            others = [normal_form(pair.fields[side]) for pair in retrieve.distractors(language)]
+            assert len(set(held) | set(others)) == len(held) + len(others) == 560
+
+
 def test_without_data_the_samples_held_out_part(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,3 +178,10 @@ def test_without_data_the_samples_held_out_part(
     sample = RetrievalTask(RetrievalOptions())
     assert sample.languages() == ["de", "ru"]
     assert sample.examples("de")[0].fields == {"source": "heldout", "pivot": "heldout"}
+    monkeypatch.setattr(retrieval, "sample_folder", lambda: tmp_path)
+    (distractor,) = sample.distractors("de")
+    assert distractor.fields == {"source": "train", "pivot": "train"}
+    assert distractor.id != sample.examples("de")[0].id
+    before = sample.fingerprint("de")
+    write("train.de.txt", "other\n")
+    assert sample.fingerprint("de") != before

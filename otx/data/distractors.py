@@ -1,0 +1,66 @@
+"""Distractors: training sentences among which a held-out sentence's translation is sought."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from otx.contracts import Corpus
+from otx.data.normal import sentence_hash
+from otx.data.subset import Subset
+
+
+def draw_distractors(
+    train: Sequence[Corpus], held_out: Sequence[int], candidates: int, seed: int
+) -> list[Subset]:
+    """Draw training pairs until each language has ``candidates`` sentences on either side.
+
+    Corpora of one source language are searched together, so they share one draw. A sentence is drawn at most once by
+    normal form. ``split`` keeps held-out sentences and all their translations out of ``train``, so no distractor is a
+    correct answer.
+
+    Args:
+        train: Training part of every corpus, from ``split``.
+        held_out: Number of held-out pairs of each corpus that are searched at once. A language without any gets no
+            distractors.
+        candidates: Sentences on one side of a language, held-out ones included.
+        seed: Seed of the draw.
+
+    Returns:
+        The pairs drawn from each corpus, in random order: a prefix is a random sample, too.
+    """
+    languages: dict[str, list[int]] = defaultdict(list)
+    for number, corpus in enumerate(train):
+        languages[corpus.source_language].append(number)
+    drawn: dict[int, Subset] = {}
+    for numbers in languages.values():
+        queries = sum(held_out[number] for number in numbers)
+        missing = max(0, candidates - queries) if queries else 0
+        indices = _draw([train[number] for number in numbers], missing, seed)
+        drawn |= {
+            number: Subset(train[number], np.array(own, dtype=np.int64))
+            for number, own in zip(numbers, indices, strict=True)
+        }
+    return [drawn[number] for number in range(len(train))]
+
+
+def _draw(corpora: Sequence[Corpus], count: int, seed: int) -> list[list[int]]:
+    """Indices of at most ``count`` pairs in all, every sentence new on its side."""
+    ends = np.cumsum([len(corpus) for corpus in corpora])
+    drawn: list[list[int]] = [[] for _ in corpora]
+    sources: set[int] = set()
+    pivots: set[int] = set()
+    for place in np.random.default_rng(seed).permutation(int(ends[-1])):
+        if len(sources) == count:
+            break
+        number = int(np.searchsorted(ends, place, side="right"))
+        index = int(place) - (int(ends[number - 1]) if number else 0)
+        pair = corpora[number][index]
+        source, pivot = sentence_hash(pair.source), sentence_hash(pair.pivot)
+        if source not in sources and pivot not in pivots:
+            sources.add(source)
+            pivots.add(pivot)
+            drawn[number].append(index)
+    return drawn
