@@ -65,6 +65,7 @@ def measure_child(arguments: list[str]) -> None:
 def measured(vocabulary: str, arguments: list[str], steps: int) -> dict[str, float]:
     """Return what one alignment took, in a process of its own."""
     own = [*arguments, "--steps", str(steps), "--set", f"align.vocabulary={vocabulary}"]
+    own += ["--set", "align.heldout=0"]  # Diagnostics are the same for both.
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [sys.executable, __file__, "--child", *own],

@@ -6,8 +6,8 @@ import copy
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from otx.config import Settings
 from otx.contracts import Encoder, ProbeTask, Task, TransferTask
 from otx.data.overlap import count_hits
 from otx.engine import fitted
+from otx.engine.chance import FitQuality, judge_fit
 from otx.engine.finetune import FIT_VERSION, Predictor, metrics_of, predictor, train_head
 from otx.engine.fit import FitHooks
 from otx.engine.record import HASHES
@@ -62,6 +63,7 @@ class Bench:
     others: dict[str, str]
     reopen: Callable[[Path], Encoder]
     _training: str | None = None
+    _fits: dict[int, FitQuality] = field(default_factory=dict)
 
     def units(self) -> list[EvalUnit]:
         """Every unit in the order of a table; those that others are computing are left out."""
@@ -219,6 +221,8 @@ class Bench:
         folder = fitted.known(self.run, task.info.name, seed, self._head_key(seed))
         if folder is None:
             return None
+        _, record = fitted.find(self.run, task.info.name, seed)
+        self._judge(task, seed, record.development, record.step, record.size)
         encoder = self.reopen(folder)
         brought = encoder.carried_head(task.head_kind)
         head = None if brought is None else task.carried(brought)
@@ -267,6 +271,7 @@ class Bench:
         self.reporter.stage(
             f"{label}: development {metric} {said}; the weights of step {checks.best} are kept"
         )
+        self._judge(task, seed, history, checks.best, checks.size)
         if self.settings.eval.keep_models:
             made_of = fitted.Fitted(
                 self._head_key(seed),
@@ -276,9 +281,31 @@ class Bench:
                 seed,
                 history,
                 checks.best,
+                checks.size,
             )
             fitted.keep(self.run, made_of, encoder)
         return predict
+
+    def _judge(
+        self,
+        task: TransferTask,
+        seed: int,
+        development: Mapping[str, float],
+        step: int,
+        size: int,
+    ) -> None:
+        """Compare a fit with the floors on the source language's test examples, and say if it learnt nothing."""
+        metric = task.info.metrics[0]
+        source = getattr(task.options, "source", None) or task.info.source_language
+        floors = task.floors(source) if size and source in task.languages() else {}
+        values = {name: metrics_of(task, scores)[metric.name] for name, scores in floors.items()}
+        fit = judge_fit(metric, development[str(step)], step, size, values)
+        self._fits[seed] = fit
+        if not fit.left_chance and fit.floor_value is not None:
+            self.reporter.notice(
+                f"{task.info.name} head, seed {seed}, on {self.run.name} never left chance: best development "
+                f"{fit.metric} {fit.best:.3f}, {fit.floor} {fit.floor_value:.3f}; raise warmup or epochs"
+            )
 
     def _write(
         self,
@@ -313,6 +340,7 @@ class Bench:
             data=self._data_name(),
             precision=None if floor else precision_name(self.autocast),
             encoder_options={} if floor else self.encoder_options,
+            fit=asdict(self._fits[seed]) if seed in self._fits and not floor else None,
         )
         return read_unit(write_unit(self.run, unit, scores, predictions))
 

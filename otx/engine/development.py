@@ -22,7 +22,8 @@ class Development:
 
     ``checks`` lie evenly over the ``steps``, the last at the end. ``score``: the metric on development data, of the
     weights as they are; ``higher``: whether more of it is better. ``patience``: checks in a row without a better score
-    after which it is enough, 0 = never. An undefined score is worse than any other.
+    after which it is enough, 0 = never. ``size``: number of development examples. An undefined score is worse than
+    any other.
     """
 
     def __init__(
@@ -34,9 +35,10 @@ class Development:
         patience: int,
         score: Callable[[], float],
         higher: bool,
+        size: int = 0,
     ) -> None:
         self.folder, self.modules, self.score = folder, modules, score
-        self.patience, self.higher = patience, higher
+        self.patience, self.higher, self.size = patience, higher, size
         self.steps = {max(1, round(steps * place / checks)) for place in range(1, checks + 1)}
         self.history: dict[int, float] = self._read()
 

@@ -152,6 +152,7 @@ def train_head(
         wanted.patience,
         score,
         metric.higher_is_better,
+        len(held),
     )
 
     def step_finished(row: dict[str, float]) -> None:

@@ -21,7 +21,7 @@ RECORD = "fitted.json"
 class Fitted:
     """What a kept model was made of. ``development``: the first metric by step; ``step``: the one that was kept.
 
-    ``key``: a hash of all that the model depends on.
+    ``key``: a hash of all that the model depends on. ``size``: number of development examples, 0 in older records.
     """
 
     key: str
@@ -31,6 +31,7 @@ class Fitted:
     head_seed: int
     development: Mapping[str, float]
     step: int
+    size: int = 0
 
 
 def keep(run: RunFolder, fitted: Fitted, encoder: Encoder) -> Path:

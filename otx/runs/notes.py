@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from otx.runs.results import EvalUnit
 from otx.runs.selection import Match
 from otx.runs.systems import System
 
@@ -37,6 +38,7 @@ def table_notes(
         *_left_out(match),
         *_single_alignments(match, present),
         *_unequal_seeds(match),
+        *_at_chance(match),
         *_few_clusters(clusters),
         *_contamination(match, present),
     )
@@ -105,6 +107,31 @@ def _unequal_seeds(match: Match) -> list[str]:
         if short:
             notes.append(f"{label} does not have all of its {len(every)} seeds in {_listed(short)}")
     return notes
+
+
+def _at_chance(match: Match) -> list[str]:
+    units = {
+        (label, seed): unit
+        for label, held in match.results.items()
+        for seeds in held.values()
+        for seed, (_, unit) in seeds.items()
+    }
+    return [
+        line
+        for (label, (alignment, _)), unit in units.items()
+        if (line := chance_note(label if alignment is None else f"{label} {alignment}", unit))
+    ]
+
+
+def chance_note(name: str, unit: EvalUnit) -> str | None:
+    """Return a line on a fine-tuning that never left chance, None for any other result."""
+    fit = unit.fit
+    if fit is None or fit["left_chance"]:
+        return None
+    return (
+        f"{name}, head seed {unit.head_seed}, never left chance on {unit.task}: best development {fit['metric']} "
+        f"{fit['best']:.1%} of {fit['size']:,}, {fit['floor']} {fit['floor_value']:.1%}; its numbers say nothing"
+    )
 
 
 def _few_clusters(clusters: Mapping[str, int]) -> list[str]:

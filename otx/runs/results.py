@@ -37,8 +37,9 @@ class EvalUnit:
     None. ``options``: the task's, without places. ``precision``: what the encoder ran in
     ("float32", or what autocast made of it), None for a floor. ``encoder_options``: the encoder
     plugin's. ``contamination``: ``hits`` of the ``size`` tested texts that occur in the run's
-    bitext. ``seconds``: wall time. ``data``: where the tested data lay, for people. ``written``:
-    UTC time, set by ``write_unit``.
+    bitext. ``seconds``: wall time. ``data``: where the tested data lay, for people. ``fit``: what
+    development data said of a fine-tuning (``otx.engine.chance.FitQuality``), None where nothing was fitted.
+    ``written``: UTC time, set by ``write_unit``.
     """
 
     task: str
@@ -60,6 +61,7 @@ class EvalUnit:
     data: str | None = None
     precision: str | None = None
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
+    fit: Mapping[str, Any] | None = None
     written: str = ""
     schema: int = SCHEMA
 

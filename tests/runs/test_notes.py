@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,6 +89,25 @@ def test_few_clusters_are_said(match: Match, systems: list[System]) -> None:
 def test_results_left_out_are_said(match: Match, systems: list[System]) -> None:
     match.left_out = 3
     assert any(note.startswith("left out: 3 results") for note in notes(match, systems))
+
+
+def test_a_fit_that_never_left_chance_is_named_once(match: Match, systems: list[System]) -> None:
+    fit = {
+        "metric": "accuracy",
+        "best": 0.341,
+        "size": 1000,
+        "floor": "majority class",
+        "floor_value": 0.333,
+    }
+    for language in ("de", "en"):
+        held = match.results["sinkhorn"][language]
+        for seed, left in (((1, 1), True), ((2, 1), False)):
+            run, unit = held[seed]
+            held[seed] = (run, replace(unit, fit={**fit, "left_chance": left}))
+    assert [note for note in notes(match, systems) if "chance" in note] == [
+        "sinkhorn 2, head seed 1, never left chance on nli: best development accuracy 34.1% of 1,000, "
+        "majority class 33.3%; its numbers say nothing"
+    ]
 
 
 def test_contamination_is_counted_by_language(
