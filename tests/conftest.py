@@ -1,4 +1,7 @@
-"""What every test shares: no network, no real cache, the real data beside the checkout, and honesty about skips."""
+"""What every test shares: no network, no real cache, the real data beside the checkout, and honesty about skips.
+
+Hypothesis draws the same examples everywhere unless ``--hypothesis-profile=fuzz`` is given (``make fuzz``).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -19,6 +23,15 @@ ABSENT = "shared data absent"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 skips: Counter[str] = Counter()
+
+# One thread for each pytest-xdist worker and each process that a test starts. Set before any test imports torch.
+for library in ("OMP", "MKL", "OPENBLAS"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+# No deadline: a busy machine is no failure.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("fuzz", max_examples=1000, deadline=None, print_blob=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,14 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.engine.guards import effective_rank, nearest_accuracy, random_cosine, verdict
+from tests.examples import examples
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(st.integers(2, 12), st.integers(2, 6), st.integers(0, 10_000))
 def test_nearest_accuracy_is_the_brute_force_count(count: int, width: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)

@@ -10,6 +10,7 @@ from otx.errors import ProblemError
 from otx.ot.costs import COSTS, cosine, euclidean
 from otx.ot.marginals import BALANCED
 from otx.ot.tiled import solve_tiled
+from tests import oracles
 
 TAUS = [BALANCED, (0.5, 0.5), (math.inf, 0.3), (0.3, math.inf)]
 
@@ -40,12 +41,14 @@ def _solved(x, y, a, b, cost=cosine, epsilon=0.1, tau=BALANCED, itself=False, li
 
 def _pot_plan(cost, a, b, epsilon, tau):
     if tau == BALANCED:
-        return ot.sinkhorn(
+        plan = ot.sinkhorn(
             a, b, cost, epsilon, method="sinkhorn_log", stopThr=1e-13, numItermax=100_000
         )
-    return ot.unbalanced.sinkhorn_unbalanced(
+        return oracles.balanced(plan, a, b, tolerance=1e-8)
+    plan = ot.unbalanced.sinkhorn_unbalanced(
         a, b, cost, epsilon, tau, reg_type="kl", c=a[:, None] * b[None], stopThr=1e-14, numItermax=100_000,
     )  # fmt: skip
+    return oracles.relaxed(plan, a, b, cost, epsilon, tau, tolerance=1e-8)
 
 
 @pytest.mark.parametrize("name", COSTS)
