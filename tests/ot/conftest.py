@@ -79,7 +79,7 @@ def pot_plan() -> Callable[..., tuple[Array, float]]:
         if f is not None and g is not None:
             start = (f / case.epsilon + np.log(case.a), g / case.epsilon + np.log(case.b))
         plan = ot.bregman.sinkhorn_log(
-            case.a, case.b, case.cost, case.epsilon, numItermax=3000, stopThr=1e-12, warn=False,
+            case.a, case.b, case.cost, case.epsilon, numItermax=1000, stopThr=1e-12, warn=False,
             warmstart=start,
         )  # fmt: skip
         return plan, max(np.abs(plan.sum(1) - case.a).max(), np.abs(plan.sum(0) - case.b).max())
