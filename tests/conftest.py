@@ -1,4 +1,7 @@
-"""What every test shares: no network, no real cache, the real data beside the checkout, and honesty about skips."""
+"""What every test shares: no network, no real cache, the real data beside the checkout, and honesty about skips.
+
+Hypothesis draws the same examples everywhere unless ``--hypothesis-profile=fuzz`` is given (``make fuzz``).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -19,6 +23,17 @@ ABSENT = "shared data absent"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 skips: Counter[str] = Counter()
+whole_modules: Counter[str] = Counter()
+"""Skips while collecting, which a pytest-xdist worker does not report by itself."""
+
+# One thread for each pytest-xdist worker and each process that a test starts. Set before any test imports torch.
+for library in ("OMP", "MKL", "OPENBLAS"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+# No deadline: a busy machine is no failure.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("fuzz", max_examples=1000, deadline=None, print_blob=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
@@ -100,22 +115,37 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     if report.skipped and isinstance(report.longrepr, tuple):
-        skips[report.longrepr[2].removeprefix("Skipped: ")] += 1
+        whole_modules[report.longrepr[2].removeprefix("Skipped: ")] += 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over the skipped modules of a pytest-xdist worker; every worker collects all modules."""
+    for why, count in getattr(node, "workeroutput", {}).get("whole_modules", {}).items():
+        whole_modules[why] = max(whole_modules[why], count)
+
+
+def _skipped() -> Counter[str]:
+    return skips + whole_modules
 
 
 def _forbidden() -> int:
-    return sum(skips[why] for why in skips if why.startswith(ABSENT)) if SHARED_DATA.is_dir() else 0
+    absent = (count for why, count in _skipped().items() if why.startswith(ABSENT))
+    return sum(absent) if SHARED_DATA.is_dir() else 0
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["whole_modules"] = dict(whole_modules)
+        return
     if _forbidden() and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("skipped")
-    terminalreporter.write_line(f"{sum(skips.values())} tests were skipped")
-    for why, count in skips.most_common():
+    terminalreporter.write_line(f"{_skipped().total()} tests were skipped")
+    for why, count in _skipped().most_common():
         terminalreporter.write_line(f"{count:5d}  {why}")
     if forbidden := _forbidden():
         terminalreporter.write_line(

@@ -41,7 +41,8 @@ def test_the_objective_of_the_readme_is_a_plugin_that_conforms_and_trains(tmp_pa
         "check_objective(lambda: Centroid(None, 8), dimension=8)",
     )
     assert checked.returncode == 0, checked.stderr
+    small = ["--batch-tokens", "500"]
     terms = ["--objective", "centroid", "--objective", "0.1*keep-close"]
-    trained = python("-m", "otx", "align", *terms, "--corpus", "sample:de", "--steps", "2")
+    trained = python("-m", "otx", "align", *terms, "--corpus", "sample:de", "--steps", "2", *small)
     assert trained.returncode == 0, trained.stderr
     assert "loss" in trained.stdout

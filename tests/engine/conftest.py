@@ -1,5 +1,6 @@
 """A tiny encoder and a little bitext that the engine's tests run whole alignments on."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,11 @@ def cut_sample(folder: Path, lines: int) -> str:
     return str(folder / "en-de")
 
 
+def _align(bitext: str, model: str, *arguments: str) -> int:
+    common = ["--model", model, "--corpus", bitext, "--batch-tokens", "300", "--quiet"]
+    return otx(["align", *common, *arguments])
+
+
 @pytest.fixture
 def align(tiny_model: Path, bitext: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run `otx align` on the tiny encoder in an empty folder; returns the exit code."""
@@ -64,7 +70,25 @@ def align(tiny_model: Path, bitext: str, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("OTX_CACHE", str(tmp_path / "cache"))
 
     def run(*arguments: str, model: str = str(tiny_model)) -> int:
-        common = ["--model", model, "--corpus", bitext, "--batch-tokens", "300", "--quiet"]
-        return otx(["align", *common, *arguments])
+        return _align(bitext, model, *arguments)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def aligned_once(tiny_model: Path, bitext: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the finished run `r` of two steps, made once; tests work on copies."""
+    folder = tmp_path_factory.mktemp("aligned")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert _align(bitext, str(tiny_model), "--steps", "2", "--run", "r") == 0
+    return folder
+
+
+@pytest.fixture
+def aligned(
+    aligned_once: Path, tmp_path: Path, align: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Copy the finished run `r` into the folder of `align`."""
+    shutil.copytree(aligned_once, tmp_path, dirs_exist_ok=True)
+    capfd.readouterr()

@@ -26,12 +26,6 @@ def units(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.fixture
-def aligned(align: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    assert align("--steps", "2", "--run", "r") == 0
-    capfd.readouterr()
-
-
 @pytest.mark.usefixtures("aligned")
 def test_a_run_is_evaluated_behind_its_untouched_encoder_and_only_once(
     capfd: pytest.CaptureFixture[str],

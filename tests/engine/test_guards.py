@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
 from otx.engine.guards import Measurement, effective_rank, measure, random_cosine, verdict
 from otx.engine.heldout import HeldOut
 from otx.types import Pair, TokenRow
+from tests.examples import examples
 
 
 class ByText:
@@ -48,7 +49,7 @@ class Pairs:
         return self.pairs[index]
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(
     st.integers(1, 12),
     st.integers(0, 9),

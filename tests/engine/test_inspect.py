@@ -12,6 +12,7 @@ import torch
 from otx.cli import run as otx
 from otx_encoders.huggingface import HuggingFaceEncoder
 from otx_encoders.options import EncoderOptions
+from tests import oracles
 
 PAIR = ("Die Katze schläft.", "The cat sleeps.")
 
@@ -26,7 +27,7 @@ def pots_plan(model: str, epsilon: float) -> np.ndarray:
     cost = ot.dist(*sides, metric="cosine")
     a, b = (np.full(len(side), 1 / len(side)) for side in sides)
     plan = ot.bregman.sinkhorn_log(a, b, cost, epsilon, numItermax=10_000, stopThr=1e-12)
-    return np.asarray(plan * len(sides[0]))
+    return oracles.balanced(plan, a, b) * len(sides[0])
 
 
 def test_before_and_after_are_pots_plans(

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,24 +15,32 @@ from otx.cli import run as otx
 LABELS = ("entailment", "neutral", "contradiction")
 
 
-@pytest.fixture
-def fitted(
-    align: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> str:
-    """A run `r` with heads for xnli, xquad and pos."""
-    assert align("--steps", "2", "--run", "r") == 0
-    data = tmp_path / "data"
+@pytest.fixture(scope="module")
+def fitted_once(aligned_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run `r` that has heads for xnli and pos, made once."""
+    folder = tmp_path_factory.mktemp("fitted")
+    shutil.copytree(aligned_once, folder, dirs_exist_ok=True)
+    data = folder / "data"
     data.mkdir()
     rows = [f"a thing {i}\tit is {LABELS[i % 3]}\t{LABELS[i % 3]}" for i in range(60)]
     (data / "train-en.tsv").write_text("\n".join(rows[:40]) + "\n")
     (data / "test-en.tsv").write_text("\n".join(rows[40:]) + "\n")
     words = ["dogs\tNOUN\nrun\tVERB\n.\tPUNCT\n" * 1, "cats\tNOUN\nsleep\tVERB\n"]
-    (tmp_path / "pos").mkdir()
-    (tmp_path / "pos/train-en.tsv").write_text("\n".join(words * 20))
-    (tmp_path / "pos/test-en.tsv").write_text("birds\tNOUN\nfly\tVERB\n\n")
+    (folder / "pos").mkdir()
+    (folder / "pos/train-en.tsv").write_text("\n".join(words * 20))
+    (folder / "pos/test-en.tsv").write_text("birds\tNOUN\nfly\tVERB\n\n")
     common = ["--quiet", "--run", "r", "--languages", "en"]
-    assert otx(["eval", "xnli", *common, "--data", str(data), "--set", "xnli.epochs=1"]) == 0
-    assert otx(["eval", "pos", *common, "--data", "pos", "--set", "pos.epochs=1"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert otx(["eval", "xnli", *common, "--data", "data", "--set", "xnli.epochs=1"]) == 0
+        assert otx(["eval", "pos", *common, "--data", "pos", "--set", "pos.epochs=1"]) == 0
+    return folder
+
+
+@pytest.fixture
+def fitted(fitted_once: Path, tmp_path: Path, align: Any, capfd: pytest.CaptureFixture[str]) -> str:
+    """Copy the run `r` with its heads and their data into the folder of `align`; returns its name."""
+    shutil.copytree(fitted_once, tmp_path, dirs_exist_ok=True)
     capfd.readouterr()
     return "r"
 

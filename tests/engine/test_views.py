@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.engine.frozen import Beside
 from otx.engine.views import PairBatch, Views, link_rows, mask_subwords
 from otx.types import Encoded, Needs, TokenBatch
+from tests.examples import examples
 
 
 def batch_of(rows: list[list[int]]) -> TokenBatch:
@@ -28,7 +29,7 @@ def test_links_to_lost_words_are_dropped_and_never_shifted() -> None:
     assert link_rows([[], []], source, pivot).shape == (0, 3)
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(st.integers(0, 1000), st.integers(1, 6), st.integers(1, 30))
 def test_masks_touch_only_real_subwords_and_at_least_one_a_sequence(
     seed: int, rows: int, length: int

@@ -3,11 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
 from otx.links.entmax import entmax15
+from tests.examples import examples
 
 
 def _by_bisection(scores):
@@ -21,7 +22,7 @@ def _by_bisection(scores):
     return np.maximum(halves - tau, 0) ** 2
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(st.lists(st.floats(-30, 30), min_size=1, max_size=20))
 def test_it_is_what_bisection_finds(values):
     scores = np.array(values)

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from otx.links import extract
+from tests.examples import examples
 
 # Worked by hand: row maxima (0,1) (1,0) (2,1) (3,1), column maxima (1,0) (2,1) (3,2).
 BY_HAND = torch.tensor(
@@ -69,7 +70,6 @@ def test_words_without_mass_or_without_freight_have_no_link() -> None:
     assert extract.from_plan(plan, a, b) == {(0, 0)}
 
 
-@settings(deadline=None)
 @given(st.integers(1, 7), st.integers(1, 7), st.integers(0, 10_000))
 def test_links_of_a_plan_do_not_hang_on_the_masses(count: int, other: int, seed: int) -> None:
     # Scaling rows and columns of a plan with their masses leaves its density as it was.
@@ -90,7 +90,7 @@ def loop_argmax(x: np.ndarray, y: np.ndarray) -> set[tuple[int, int]]:
     return {(i, j) for i, j in enumerate(best_y) if best_x[j] == i}
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(
     st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=4),
     st.integers(0, 10_000),

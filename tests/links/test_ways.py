@@ -11,6 +11,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 from otx.links.ways import WAYS, WaySettings, find_links
+from tests import oracles
 
 
 def links_of(x: torch.Tensor, y: torch.Tensor, **settings: object) -> set[tuple[int, int]]:
@@ -80,7 +81,9 @@ def test_the_plan_follows_the_optimal_assignment() -> None:
 def test_a_threshold_cuts_pots_plan(threshold: float) -> None:
     x, y = torch.randn(2, 6, 8, generator=torch.Generator().manual_seed(3))
     cost = ot.dist(x.numpy(), y.numpy(), metric="cosine")
-    plan = ot.bregman.sinkhorn_log(np.full(6, 1 / 6), np.full(6, 1 / 6), cost, 0.1, stopThr=1e-12)
+    mass = np.full(6, 1 / 6)
+    plan = ot.bregman.sinkhorn_log(mass, mass, cost, 0.1, stopThr=1e-12)
+    oracles.balanced(plan, mass, mass)
     wanted = {
         (int(i), int(j)) for i, j in zip(*np.nonzero(plan > threshold * plan.max()), strict=True)
     }

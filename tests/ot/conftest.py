@@ -72,17 +72,17 @@ def _costs(rng: np.random.Generator, n: int, m: int, kind: str) -> Array:
 
 @pytest.fixture(scope="session")
 def pot_plan() -> Callable[..., tuple[Array, float]]:
-    """POT's ``sinkhorn_log``: plan and remaining error; it goes on from potentials f, g."""
+    """POT's ``sinkhorn_log``: plan and the largest error of its marginals; it goes on from potentials f, g."""
 
     def solve(case: Case, f: Array | None = None, g: Array | None = None) -> tuple[Array, float]:
         start = None
         if f is not None and g is not None:
             start = (f / case.epsilon + np.log(case.a), g / case.epsilon + np.log(case.b))
-        plan, log = ot.bregman.sinkhorn_log(
-            case.a, case.b, case.cost, case.epsilon, numItermax=3000, stopThr=1e-12, warn=False,
-            log=True, warmstart=start,
+        plan = ot.bregman.sinkhorn_log(
+            case.a, case.b, case.cost, case.epsilon, numItermax=1000, stopThr=1e-12, warn=False,
+            warmstart=start,
         )  # fmt: skip
-        return plan, log["err"][-1]
+        return plan, max(np.abs(plan.sum(1) - case.a).max(), np.abs(plan.sum(0) - case.b).max())
 
     return solve
 

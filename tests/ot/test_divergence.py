@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from geomloss import SamplesLoss
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.ot.costs import COSTS, cosine, euclidean, half_squared_euclidean
@@ -12,6 +12,8 @@ from otx.ot.divergence import divergence
 from otx.ot.masses import uniform
 from otx.ot.sinkhorn import sinkhorn
 from otx.ot.unbalanced import unbalanced
+from tests import oracles
+from tests.examples import examples
 
 SEEDS = st.integers(0, 2**31)
 NAMES = st.sampled_from(list(COSTS))
@@ -26,7 +28,7 @@ def _sides(seed, n=6, m=8, dtype=torch.float64):
     return x, y, a / a.sum(), b / b.sum()
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(SEEDS, NAMES, TAUS, st.floats(0.02, 2))
 def test_it_is_the_cross_value_less_half_of_each_self_value(seed, name, tau, epsilon):
     x, y, a, b = _sides(seed)
@@ -92,7 +94,7 @@ def test_diracs_of_unequal_mass_in_closed_form():
     assert result.value.item() > 0
 
 
-@settings(deadline=None, max_examples=20)
+@examples(20)
 @given(SEEDS, NAMES, TAUS, st.floats(0.05, 2))
 def test_gradients_equal_finite_differences(seed, name, tau, epsilon):
     x, y, a, b = _sides(seed, 3, 4)
@@ -140,13 +142,26 @@ def test_autocast_changes_little():
     assert half.cross.mass.item() == pytest.approx(1, abs=1e-4)
 
 
+def _annealed_far_enough(loss, x, y, a, b, epsilon, tau):
+    """Check that the plan of GeomLoss's potentials, which its value is made of, is a solution."""
+    f, g = loss(a, x, b, y)
+    cost = half_squared_euclidean(x[None], y[None])[0]
+    plan = torch.exp((f.view(-1, 1) + g.view(-1) - cost) / epsilon) * a[:, None] * b
+    if tau is None:
+        oracles.balanced(plan, a.numpy(), b.numpy(), tolerance=1e-4)
+    else:
+        masses = a.numpy(), b.numpy()
+        oracles.relaxed(plan, *masses, cost.numpy(), epsilon, tau, tolerance=1e-4)
+
+
 @pytest.mark.parametrize("reach", [None, 1.0])
 def test_it_is_what_geomloss_comes_to_when_it_anneals_slowly(reach):
     x, y, a, b = _sides(3, n=9, m=12)
     blur = 2.0
-    theirs = SamplesLoss(
-        "sinkhorn", p=2, blur=blur, scaling=0.9998, reach=reach, backend="tensorized"
-    )
+    options = {"p": 2, "blur": blur, "scaling": 0.9998, "reach": reach, "backend": "tensorized"}
+    theirs = SamplesLoss("sinkhorn", **options)
+    biased = SamplesLoss("sinkhorn", **options, debias=False, potentials=True)
+    _annealed_far_enough(biased, x[0], y[0], a[0], b[0], blur**2, reach and reach**2)
     ours = divergence(
         x, y, a, b, cost=half_squared_euclidean, epsilon=blur**2,
         tau=None if reach is None else reach**2, tolerance=1e-9,

@@ -7,13 +7,15 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from otx.errors import ProblemError
 from otx.ot.exact import exact
 from otx.ot.sinkhorn import sinkhorn
+from tests import oracles
+from tests.examples import examples
 
 SEEDS = st.integers(0, 2**31)
 
@@ -25,10 +27,11 @@ def _linear_program(case):
     found = linprog(
         case.cost.ravel(), A_eq=np.vstack([rows, columns]), b_eq=np.concatenate([case.a, case.b])
     )
+    oracles.require(found.success, found.message)
     return found.fun
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(SEEDS, st.integers(1, 9), st.integers(1, 9))
 def test_the_value_is_the_linear_program_s(make_case, seed, n, m):
     case = make_case(seed, n, m, 10.0)

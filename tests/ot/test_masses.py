@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.errors import ProblemError
 from otx.ot.masses import by_norm, from_weights, uniform
+from tests.examples import examples
 
 MASK = torch.tensor([[True, True, False, False], [True, True, True, True]])
 
@@ -23,7 +24,7 @@ def test_norms_are_detached_and_normalised():
     assert not masses.requires_grad
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(st.integers(0, 2**31), st.integers(1, 512))
 def test_masses_sum_to_one_over_real_words(seed, length):
     generator = torch.Generator().manual_seed(seed)

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.errors import ProblemError
 from otx.ot.ragged import GROUP_PRICE, groups
 from otx.ot.sinkhorn import sinkhorn
+from tests.examples import examples
 
 
 def _masses(lengths, width):
@@ -17,7 +18,7 @@ def _masses(lengths, width):
     return mass
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(lengths=st.lists(st.tuples(st.integers(1, 90), st.integers(1, 90)), min_size=1, max_size=80))
 def test_every_problem_is_in_one_group_that_holds_all_its_mass(lengths):
     a, b = (_masses(side, 90) for side in zip(*lengths, strict=True))

@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.ot.marginals import BALANCED
 from otx.ot.problem import pose
 from otx.ot.scaling import SAFE_EXPONENT, alternate, average, is_safe
+from tests.examples import examples
 
 
 def _posed(make_case, *shape, tau=BALANCED, **kind):
@@ -35,7 +36,7 @@ def test_the_error_is_that_of_the_plan_and_it_falls_below_the_tolerance(make_cas
     assert found.error.item() == pytest.approx(gap.abs().sum().item(), abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     seed=st.integers(0, 10_000),
     n=st.integers(1, 20),

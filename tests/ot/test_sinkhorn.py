@@ -6,7 +6,7 @@ import numpy as np
 import ot
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.errors import ProblemError
@@ -14,6 +14,8 @@ from otx.ot.costs import cosine
 from otx.ot.masses import uniform
 from otx.ot.sinkhorn import sinkhorn
 from otx.ot.solve import SCALINGS
+from tests import oracles
+from tests.examples import examples
 
 SPREADS = st.floats(-1, np.log10(300)).map(lambda power: 10.0**power)
 SCALES = st.sampled_from([1e-3, 1.0, 1e3])
@@ -22,7 +24,7 @@ LENGTHS = st.integers(1, 24)
 SEEDS = st.integers(0, 2**31)
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(SEEDS, LENGTHS, LENGTHS, SPREADS, SCALES, KINDS, st.booleans())
 def test_plan_and_value_equal_pot(
     make_case, pot_plan, objective, seed, n, m, spread, scale, kind, equal_masses
@@ -44,12 +46,14 @@ def test_plan_and_value_equal_pot(
     assert result.value.item() == pytest.approx(objective(plan, case), abs=2e-6 * scale)
 
 
-@pytest.mark.parametrize(("n", "m", "spread"), [(512, 300, 30), (1, 512, 300), (200, 512, 100)])
+@pytest.mark.parametrize(("n", "m", "spread"), [(512, 300, 30), (1, 512, 300), (120, 200, 100)])
 def test_long_sentences_equal_pot(make_case, pot_plan, n, m, spread):
     case = make_case(3, n, m, spread, kind="copies").rounded()
     result = sinkhorn(*case.tensors(), epsilon=case.epsilon)
-    plan, _ = pot_plan(case)
     assert bool(result.converged)
+    # From our potentials, which POT must have nothing to mend in: from scratch it takes thousands of iterations.
+    f, g = (potential[0].double().numpy() for potential in (result.f, result.g))
+    plan = oracles.balanced(pot_plan(case, f, g)[0], case.a, case.b)
     np.testing.assert_allclose(result.plan[0].numpy(), plan, atol=1e-5)
 
 
@@ -120,12 +124,13 @@ def test_squared_distances_in_float32_with_epsilon_one(make_case, pot_plan):
     np.testing.assert_allclose(result.plan[0].numpy(), plan, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=15)
+@examples(15)
 @given(SEEDS, st.integers(1, 12), st.integers(1, 12), st.sampled_from([1e3, 1e4, 1e5, 1e6]))
 def test_a_vanishing_epsilon_comes_to_the_exact_value_or_says_no(make_case, seed, n, m, spread):
     case = make_case(seed, n, m, spread, equal_masses=seed % 2 == 0)
     result = sinkhorn(*case.tensors(torch.float64), epsilon=case.epsilon)
-    exact = ot.emd2(case.a, case.b, case.cost)
+    plan = oracles.balanced(ot.emd(case.a, case.b, case.cost), case.a, case.b)
+    exact = (plan * case.cost).sum()
     entropy = case.epsilon * np.log(1 / min(case.a.min(), case.b.min()))
     for known in (result.value, result.f, result.g, result.plan, result.mass):
         assert known.isfinite().all()
@@ -145,7 +150,7 @@ def test_too_few_iterations_are_reported_and_the_value_is_a_lower_bound(make_cas
     assert short.value.item() <= full.value.item()
 
 
-@settings(deadline=None, max_examples=20)
+@examples(20)
 @given(SEEDS, st.integers(2, 6), st.integers(2, 6), st.floats(0.5, 300), SCALES)
 def test_gradients_equal_finite_differences(make_case, seed, n, m, spread, scale):
     case = make_case(seed, n, m, spread, scale)
@@ -180,11 +185,12 @@ def test_gradient_by_the_cost_equals_differences_of_pots_value(make_case, pot_pl
             moved = case.cost.copy()
             moved[i, j] += step
             there = type(case)(moved, case.a, case.b, case.epsilon)
-            values.append(objective(pot_plan(there)[0], there))
+            plan = oracles.balanced(pot_plan(there)[0], there.a, there.b)
+            values.append(objective(plan, there))
         assert cost.grad[0, i, j].item() == pytest.approx((values[0] - values[1]) / 2e-4, abs=1e-5)
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(SEEDS, st.integers(1, 12), st.integers(1, 12), st.integers(0, 9), SPREADS)
 def test_padding_changes_nothing_and_gets_nothing(make_case, seed, n, m, padding, spread):
     case = make_case(seed, n, m, spread)

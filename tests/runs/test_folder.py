@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.errors import DataError, OTXError, UsageError
 from otx.runs.folder import RunFolder, all_runs, run_names, untouched_runs
 from otx.types import Problem
+from tests.examples import examples
 
 HOLD = """
 import sys, time
@@ -86,7 +87,7 @@ def test_generated_names_are_readable_and_unique(tmp_path: Path) -> None:
     assert all(name.startswith("0.5-sinkhorn-mini-20") for name in names)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(stem=st.text(max_size=20))
 def test_any_stem_gives_a_folder(tmp_path_factory: pytest.TempPathFactory, stem: str) -> None:
     root = tmp_path_factory.mktemp("stems")

@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -18,6 +18,7 @@ from otx.runs.statistics import (
     summed,
 )
 from otx.types import Metric, Score
+from tests.examples import examples
 
 Make = Callable[..., list[Score]]
 
@@ -116,7 +117,7 @@ def test_clusters_are_resampled_whole(accuracy: Metric, make_scores: Make) -> No
     assert drawn[0] == pytest.approx(hits.mean())
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=30), st.integers(1, 4))
 def test_equal_systems_differ_by_nothing(values: list[float], size: int) -> None:
     metric = Metric("mean", lambda s: s["hit"] / s["n"])
@@ -129,7 +130,7 @@ def test_equal_systems_differ_by_nothing(values: list[float], size: int) -> None
     assert found == Interval(0, 0, 0, 1)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=2, max_size=40))
 def test_swapping_the_systems_mirrors_the_result(hits: list[tuple[bool, bool, bool]]) -> None:
     metric = Metric("mean", lambda s: s["hit"] / s["n"])

@@ -30,8 +30,9 @@ def test_the_kernel_changes_how_and_not_what(interpreted, tau):
 
 
 def test_what_the_kernel_leaves_is_solved_without_it(interpreted):
-    (x, a), (y, b) = _side(3, 6, 0), _side(2, 9, 1)
-    options = {"cost": cosine, "epsilon": 0.05, "tolerance": 1e-9}
+    (x, a), (y, b) = _side(2, 4, 0), _side(2, 5, 1)
+    # The interpreted kernel spends all its iterations on an error that float32 cannot reach.
+    options = {"cost": cosine, "epsilon": 0.05, "tolerance": 1e-9, "max_iterations": 60}
     here, there = grid(x, y, a, b, **options), interpreted(grid, x, y, a, b, **options)
     assert bool(there.converged.all())
     assert torch.allclose(there.value, here.value, atol=1e-6)

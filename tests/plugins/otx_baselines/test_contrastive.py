@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
@@ -12,6 +12,7 @@ from otx.options import SettingError
 from otx.testing import check_objective, random_pair
 from otx_baselines.contrastive import Contrastive, strong, weak
 from otx_baselines.options import ContrastiveOptions
+from tests.examples import examples
 
 DIMENSION = 6
 
@@ -57,7 +58,7 @@ def test_it_equals_loops_over_the_linked_words(strength, loop, vector, word_of):
     assert objective(pair).value.item() == pytest.approx(expected, rel=1e-5)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(count=st.integers(1, 6), seed=st.integers(0, 10**6), temperature=st.floats(0.05, 2.0))
 def test_any_number_of_links_equals_loops(count, seed, temperature):
     random = torch.Generator().manual_seed(seed)

@@ -7,13 +7,14 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from otx.errors import DataError, UsageError
 from otx_corpora.files import open_corpora
 from otx_corpora.options import FilesOptions
 from otx_corpora.tmx import units
+from tests.examples import examples
 
 HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE tmx SYSTEM "tmx14.dtd">
@@ -44,9 +45,7 @@ def pairs(spec: str, pivot: str = "en") -> list[tuple[str, str, int]]:
     return [(p.source, p.pivot, p.line) for p in (corpus[i] for i in range(len(corpus)))]
 
 
-@settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=5))
 def test_what_is_written_is_read(tmp_path: Path, texts: list[tuple[str, str]]) -> None:
     written = [tuv("en", escape(en)) + tuv("de", escape(de)) for en, de in texts]

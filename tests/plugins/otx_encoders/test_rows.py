@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from otx.types import TokenRow
 from otx_encoders.rows import tokenise
+from tests.examples import examples
 
 WORDS = [
     "The",
@@ -27,9 +28,7 @@ WORDS = [
     "xyzzyx",
 ]
 SENTENCES = st.lists(st.sampled_from(WORDS), max_size=12)
-FIXTURES = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FIXTURES = examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def naive(tokenizer: Any, words: list[str], max_length: int) -> TokenRow:

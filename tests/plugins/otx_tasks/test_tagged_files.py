@@ -3,11 +3,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from otx.errors import DataError
 from otx_tasks.tagged_files import Tagged, read_tagged
+from tests.examples import examples
 
 Write = Callable[[str, str], Path]
 WORD = st.text(st.characters(categories=("L", "N", "P")), min_size=1, max_size=8)
@@ -18,9 +19,7 @@ def anything(tag: str) -> bool:
     return True
 
 
-@settings(
-    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(SENTENCE, min_size=1, max_size=4), st.sampled_from(["\n", "\n\n"]))
 def test_what_is_written_in_two_columns_is_read(
     tmp_path: Path, sentences: list[list[tuple[str, str]]], ending: str

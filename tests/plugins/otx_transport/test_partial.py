@@ -9,6 +9,7 @@ from otx.options import SettingError
 from otx.testing import check_objective, random_pair
 from otx_transport.options import PartialOptions
 from otx_transport.partial import Partial
+from tests import oracles
 
 DIMENSION = 8
 
@@ -33,6 +34,7 @@ def test_value_and_gradient_are_pots(scope, problems, distances, kl, double_pair
                 a, b, cost - epsilon * np.log(reference), epsilon,
                 m=share, numItermax=20_000, stopThr=1e-13,
             )  # fmt: skip
+            plan = oracles.partial(plan, a, b, share)
             values.append((plan * cost).sum() + epsilon * kl(plan, reference))
         return np.mean(values)
 

@@ -12,6 +12,7 @@ from otx.options import SettingError
 from otx.testing import check_objective, random_pair
 from otx_transport.options import TransportLabelOptions
 from otx_transport.transport_label import TransportLabel
+from tests import oracles
 
 DIMENSION = 8
 EPSILON, TEMPERATURE = 0.2, 0.3
@@ -27,12 +28,13 @@ def _log_softmax(scores, axis):
 
 
 def _plans(pair, problems, distances, options):
-    return [
-        ot.bregman.sinkhorn_knopp(
+    plans = []
+    for x, y, a, b in problems(pair, options):
+        plan = ot.bregman.sinkhorn_knopp(
             a, b, distances("cosine", x, y), EPSILON, numItermax=100_000, stopThr=1e-12, warn=False
         )
-        for x, y, a, b in problems(pair, options)
-    ]
+        plans.append(oracles.balanced(plan, a, b))
+    return plans
 
 
 @pytest.mark.parametrize("labels", ["own", "reference"])
