@@ -27,7 +27,7 @@ from otx.engine.prepare import (
 )
 from otx.engine.record import HASHES, autocast_of, begin, refuse_changes
 from otx.engine.report import Reporter
-from otx.engine.runtime import StopSignals, open_device, seed_step
+from otx.engine.runtime import StopSignals, open_device, seed_step, warn_of_slow_bf16
 from otx.engine.watch import BEST, Watch
 from otx.errors import Interrupted
 from otx.plugins import PluginHost
@@ -102,6 +102,7 @@ def _outlined(
 def _prepare(
     settings: Settings, host: PluginHost, reporter: Reporter, device: torch.device
 ) -> tuple[Encoder, Composite, Material]:
+    warn_of_slow_bf16(settings.align.dtype, device, reporter)
     reporter.stage(f"loading the encoder {settings.align.model}")
     encoder = open_encoder(settings.align.model, host.registry, settings)
     seed_step(settings.align.seed, -1)

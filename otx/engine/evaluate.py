@@ -11,7 +11,7 @@ from otx.contracts import Encoder, Task
 from otx.engine.bench import Bench
 from otx.engine.prepare import open_encoder, plain_options, plugin_of
 from otx.engine.report import Reporter
-from otx.engine.runtime import StopSignals, choose_autocast, open_device
+from otx.engine.runtime import StopSignals, choose_autocast, open_device, warn_of_slow_bf16
 from otx.errors import DataError, UsageError
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder
@@ -39,6 +39,7 @@ def evaluate(
         entry.load()(option) for entry, option in zip(entries, options, strict=True)
     ]
     _refuse_unknown(made, settings)
+    warn_of_slow_bf16(settings.align.dtype, open_device(settings.align.device), reporter)
     found: dict[str, list[tuple[RunFolder, EvalUnit]]] = {}
     with StopSignals("finished units are kept; the same command goes on") as signals:
         left = list(targets)
