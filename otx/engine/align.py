@@ -60,7 +60,9 @@ def align(
         outline = _outlined(settings, encoder, material, reporter)
         options = options_in_force(settings, host.registry)
         if beside.teacher is not None:
-            options["teacher"] = {"digest": beside.teacher.digest()}
+            # Without align.teacher it is the encoder as it was, whose digest is known.
+            own = settings.align.teacher is None
+            options["teacher"] = {"digest": digest if own else beside.teacher.digest()}
         run = resume or begin(root, name, settings, encoder, digest, material, outline, options)
         signals.remedy = f"go on with: otx align --resume {run.name}"
         with run.lock():

@@ -10,11 +10,11 @@ from typing import Any, cast
 from otx.config import Settings
 from otx.contracts import TransferTask
 from otx.engine import fitted
-from otx.engine.evaluate import reference_of
 from otx.engine.finetune import predictor
 from otx.engine.prepare import open_encoder
 from otx.engine.report import Reporter
 from otx.engine.runtime import choose_autocast, open_device, warn_of_slow_bf16
+from otx.engine.targets import reference_of
 from otx.errors import DataError, UsageError
 from otx.plugins import PluginHost
 from otx.registry import Entry
