@@ -1,13 +1,16 @@
 """The rules and the vocabulary of a fast tokenizer, as canonical text and as its digest.
 
-Both are kept for the tokenizers last used: for 250,000 pieces, parsing and sorting the 17 MB takes .8 s. The key is the
+Both are kept for the tokenizers last used: for 250,000 pieces, parsing and sorting the 17 MB takes .9 s. The key is the
 tokenizer's present content, which takes .1 s to hash, so a tokenizer that was changed is read again.
 """
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from otx.data.cache import content_key
@@ -32,6 +35,21 @@ def tokenizer_digest(tokenizer: Any) -> str:
     return _text_and_digest(tokenizer)[1]
 
 
+@contextmanager
+def paused_collection() -> Iterator[None]:
+    """Pause the garbage collector while a vocabulary is parsed.
+
+    A list for each of 250,000 pieces makes it search everything again and again for cycles: 1.4 s instead of .9 s.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def _text_and_digest(tokenizer: Any) -> tuple[str, str]:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
@@ -42,8 +60,10 @@ def _text_and_digest(tokenizer: Any) -> tuple[str, str]:
     text = backend.to_str()
     content = hashlib.blake2b(text.encode()).digest()
     if content not in _known:
-        rules = json.loads(text) | {"truncation": None, "padding": None}
-        canonical = json.dumps(rules, sort_keys=True)
+        with paused_collection():
+            rules = json.loads(text) | {"truncation": None, "padding": None}
+            canonical = json.dumps(rules, sort_keys=True)
+            del rules
         while len(_known) >= KEPT:
             _known.pop(next(iter(_known)))
         _known[content] = canonical, content_key(canonical)

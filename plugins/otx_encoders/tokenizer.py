@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from otx.data.tokenizer_rules import paused_collection
 from otx.errors import DataError, UsageError
 from otx_encoders.checkpoint import first_line
 from otx_encoders.quiet import quiet
@@ -18,7 +19,7 @@ def load_tokenizer(folder: Path, reference: str) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        with quiet():
+        with quiet(), paused_collection():
             tokenizer = AutoTokenizer.from_pretrained(
                 folder, use_fast=True, local_files_only=True, trust_remote_code=False
             )

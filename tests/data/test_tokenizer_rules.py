@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from otx.data import tokenizer_rules
-from otx.data.tokenizer_rules import canonical_rules, tokenizer_digest
+from otx.data.tokenizer_rules import canonical_rules, paused_collection, tokenizer_digest
 from otx.errors import UsageError
 
 
@@ -46,3 +47,15 @@ def test_few_texts_are_kept_and_a_dropped_one_is_made_again() -> None:
 def test_a_slow_tokenizer_is_refused() -> None:
     with pytest.raises(UsageError, match="SimpleNamespace is not a fast tokenizer"):
         tokenizer_digest(SimpleNamespace())
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_is_afterwards_as_it_was(enabled: bool) -> None:
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with pytest.raises(ValueError), paused_collection():
+            assert not gc.isenabled()
+            raise ValueError
+        assert gc.isenabled() == enabled
+    finally:
+        gc.enable()
