@@ -18,6 +18,7 @@ import typer
 from otx import __version__
 from otx.cli.output import columns, screen
 from otx.config import Settings, load_settings
+from otx.engine.processor import read_processor
 from otx.errors import OTXError
 from otx.plugins import PluginHost, PluginRecord
 
@@ -91,6 +92,7 @@ def _is_ours(record: PluginRecord) -> bool:
 def examine(runs: Path) -> list[dict[str, Any]]:
     """The result of each check, whatever the others meet; ``runs`` is where run folders would lie."""
     checks: dict[str, Callable[[], str]] = {
+        "processor": _processor,
         "device": _device,
         "disk": lambda: _disk(runs),
         "cache": _cache,
@@ -108,11 +110,18 @@ def examine(runs: Path) -> list[dict[str, Any]]:
     return results
 
 
+def _processor() -> str:
+    import torch
+
+    threads = torch.get_num_threads()
+    return f"{read_processor().describe()}; {threads} thread{'' if threads == 1 else 's'}"
+
+
 def _device() -> str:
     import torch
 
     if not torch.cuda.is_available():
-        return f"no GPU; {torch.get_num_threads()} threads"
+        return "no GPU"
     gpu = torch.cuda.get_device_properties(0)
     return f"{torch.cuda.device_count()} GPU: {gpu.name}, {gpu.total_memory / 2**30:.0f} GiB"
 

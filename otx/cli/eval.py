@@ -113,10 +113,10 @@ def evaluate(
     for name in run or []:
         RunFolder.open(root, name)
     from otx.engine.evaluate import evaluate as run_tasks
-    from otx.engine.evaluate import targets_of
+    from otx.engine.targets import targets_of
 
     with reporter() as report:
-        targets = targets_of(settings, host, run or [], model)
+        targets = targets_of(settings, run or [], model)
         found = run_tasks(settings, host, report, task, targets)
     if json:
         return screen.json([{"run": at.name, **dataclasses.asdict(unit)} for at, unit in found])

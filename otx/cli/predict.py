@@ -10,6 +10,7 @@ import typer
 
 from otx.cli.complete import runs, tasks
 from otx.cli.output import screen
+from otx.cli.progress import reporter
 from otx.cli.project import open_project
 from otx.errors import UsageError
 
@@ -49,7 +50,7 @@ def predict(
 
     source = RunFolder.open(Path(settings.runs.folder), run) if run is not None else model
     assert source is not None
-    for prediction, line in made(settings, host, task, source, seed, sys.stdin.buffer):
+    for prediction, line in made(settings, host, reporter(), task, source, seed, sys.stdin.buffer):
         if json:
             line = plain_json.dumps({"prediction": prediction}, ensure_ascii=False)
         screen.result(line)

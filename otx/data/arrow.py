@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import datasets
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 BLOCK = 1_000
 """Rows in memory at a time."""
@@ -23,9 +25,12 @@ def write_arrow(path: Path, schema: pa.Schema, rows: Iterable[tuple[Any, ...]]) 
             writer.write_batch(pa.record_batch(arrays, schema=schema))
 
 
-def open_arrow(path: Path) -> datasets.Dataset:
+def open_arrow(path: Path) -> Dataset:
     """The file as a memory-mapped data set."""
-    return datasets.Dataset.from_file(str(path))
+    # It brings pandas and a second of imports, which probes of plain files do without.
+    from datasets import Dataset
+
+    return Dataset.from_file(str(path))
 
 
 def _blocks(rows: Iterator[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:

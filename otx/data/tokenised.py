@@ -16,7 +16,7 @@ from otx.contracts import Corpus, Encoder
 from otx.data.arrow import open_arrow, write_arrow
 from otx.data.cache import built, content_key
 from otx.data.subset import blocks
-from otx.errors import UsageError
+from otx.data.tokenizer_rules import tokenizer_digest
 from otx.types import Problem, TokenRow
 
 VERSION = 2
@@ -170,15 +170,3 @@ def _store(folder: Path, corpus: Corpus, encoder: Encoder) -> None:
 def _side(found: dict[str, list[Any]], side: str) -> list[TokenRow]:
     columns = (found[f"{side}_{name}"] for name in ("ids", "index", "words", "cut"))
     return [TokenRow(*cells) for cells in zip(*columns, strict=True)]
-
-
-def tokenizer_digest(tokenizer: Any) -> str:
-    """A hash of a fast tokenizer's rules and vocabulary, its last truncation and padding aside."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        raise UsageError(
-            f"{type(tokenizer).__name__} is not a fast tokenizer and gives no offsets",
-            "use a model folder that holds tokenizer.json",
-        )
-    rules = json.loads(backend.to_str())
-    return content_key({**rules, "truncation": None, "padding": None})

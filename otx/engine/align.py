@@ -27,7 +27,7 @@ from otx.engine.prepare import (
 )
 from otx.engine.record import HASHES, autocast_of, begin, refuse_changes
 from otx.engine.report import Reporter
-from otx.engine.runtime import StopSignals, open_device, seed_step
+from otx.engine.runtime import StopSignals, open_device, seed_step, warn_of_slow_bf16
 from otx.engine.vocabulary import Restriction, lift, restrict
 from otx.engine.watch import BEST, Watch
 from otx.errors import Interrupted
@@ -62,7 +62,9 @@ def align(
         outline = _outlined(settings, encoder, material, reporter)
         options = options_in_force(settings, host.registry)
         if beside.teacher is not None:
-            options["teacher"] = {"digest": beside.teacher.digest()}
+            # Without align.teacher it is the encoder as it was, whose digest is known.
+            own = settings.align.teacher is None
+            options["teacher"] = {"digest": digest if own else beside.teacher.digest()}
         run = resume or begin(root, name, settings, encoder, digest, material, outline, options)
         signals.remedy = f"go on with: otx align --resume {run.name}"
         with run.lock():
@@ -105,6 +107,7 @@ def _outlined(
 def _prepare(
     settings: Settings, host: PluginHost, reporter: Reporter, device: torch.device
 ) -> tuple[Encoder, Composite, Material]:
+    warn_of_slow_bf16(settings.align.dtype, device, reporter)
     reporter.stage(f"loading the encoder {settings.align.model}")
     encoder = open_encoder(settings.align.model, host.registry, settings)
     seed_step(settings.align.seed, -1)

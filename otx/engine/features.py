@@ -15,7 +15,7 @@ from otx.contracts import Encoder, TransferTask
 from otx.data.arrow import open_arrow, write_arrow
 from otx.data.cache import built, content_key
 from otx.data.examples import digest
-from otx.data.tokenised import tokenizer_digest
+from otx.data.tokenizer_rules import tokenizer_digest
 from otx.engine.prepare import plain_options
 from otx.types import Example
 

@@ -10,10 +10,11 @@ from typing import Any, cast
 from otx.config import Settings
 from otx.contracts import TransferTask
 from otx.engine import fitted
-from otx.engine.evaluate import reference_of
 from otx.engine.finetune import predictor
 from otx.engine.prepare import open_encoder
-from otx.engine.runtime import choose_autocast, open_device
+from otx.engine.report import Reporter
+from otx.engine.runtime import choose_autocast, open_device, warn_of_slow_bf16
+from otx.engine.targets import reference_of
 from otx.errors import DataError, UsageError
 from otx.plugins import PluginHost
 from otx.registry import Entry
@@ -25,6 +26,7 @@ LINES_AT_ONCE = 256
 def predict(
     settings: Settings,
     host: PluginHost,
+    reporter: Reporter,
     task: str,
     model: str | RunFolder,
     seed: int | None,
@@ -44,6 +46,7 @@ def predict(
     own, reference = _made(settings, host, entry, model, seed)
     encoder = open_encoder(reference, host.registry, settings)
     device = open_device(settings.align.device)
+    warn_of_slow_bf16(settings.align.dtype, device, reporter)
     encoder.module.to(device)
     brought = encoder.carried_head(own.head_kind)
     head = None if brought is None else own.carried(brought)

@@ -99,7 +99,7 @@ class RunFolder:
         Its record has ``model``, where the encoder was last found, and ``model_digest``, which is
         the encoder's ``digest``.
         """
-        path = root / f"{UNTOUCHED}{_as_stem(Path(model).name or model)}-{digest[:8]}"
+        path = root / untouched_name(model, digest)
         if not (path / RECORD).exists():
             record = {
                 "schema": SCHEMA,
@@ -190,6 +190,11 @@ class RunFolder:
         (self.path / CLAIMS).mkdir(exist_ok=True)
         with _held(self.path / CLAIMS / work) as holder:
             yield holder
+
+
+def untouched_name(model: str, digest: str) -> str:
+    """Return the name of the folder for results of an encoder as it came."""
+    return f"{UNTOUCHED}{_as_stem(Path(model).name or model)}-{digest[:8]}"
 
 
 def run_names(root: Path) -> list[str]:

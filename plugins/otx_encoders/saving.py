@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from otx.data.tokenizer_rules import canonical_rules
 from otx_encoders.quiet import quiet
 
 _PROVENANCE = {"_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"}
@@ -54,10 +55,9 @@ def digest(model: Any, tokenizer: Any) -> str:
         content.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         plain = tensor.detach().cpu().contiguous().reshape(-1)
         content.update(plain.view(torch.uint8).numpy())
-    # The truncation and padding that a tokenizer was last asked for are no part of it.
-    rules = json.loads(tokenizer.backend_tokenizer.to_str()) | {"truncation": None, "padding": None}
     configuration = model.config.to_dict()
     behaviour = {key: configuration[key] for key in configuration.keys() - _PROVENANCE}
-    parts = [rules, tokenizer.model_max_length, behaviour]
-    content.update(json.dumps(parts, sort_keys=True, default=str).encode())
+    # One JSON list of three, whose first part is text already.
+    rest = json.dumps([tokenizer.model_max_length, behaviour], sort_keys=True, default=str)
+    content.update(f"[{canonical_rules(tokenizer)}, {rest.removeprefix('[')}".encode())
     return content.hexdigest()

@@ -18,6 +18,7 @@ def test_a_sound_machine_is_told_so(otx: Run) -> None:
     report = json.loads(done.stdout)
     assert done.returncode == 0 and done.stderr == ""
     assert {check["name"] for check in report["checks"]} == {
+        "processor",
         "device",
         "disk",
         "cache",

@@ -67,6 +67,35 @@ def test_an_encoder_that_moved_is_found_and_its_place_is_not_taken_by_another(
     assert record["model"] == "old/ckpt"
 
 
+def test_a_changed_encoder_is_not_taken_for_the_one_that_a_run_began_with(
+    align: Any, tiny_model: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(tiny_model, "ckpt")
+    assert align("--steps", "1", "--run", "r", model="ckpt") == 0
+    one = ["eval", "retrieval", "--quiet", "--languages", "de"]
+    assert otx([*one, "--model", "ckpt"]) == 0
+    (untouched,) = Path("runs").glob("untouched-*")
+    tensors = load_file("ckpt/model.safetensors")
+    tensors = {name: tensor + 1 for name, tensor in tensors.items()}
+    save_file(tensors, "ckpt/model.safetensors", metadata={"format": "pt"})
+    capfd.readouterr()
+    assert otx([*one, "--run", "r"]) == 3
+    assert "ckpt is no longer the encoder that run r began with" in capfd.readouterr().err
+    assert otx([*one, "--run", untouched.name]) == 3
+    assert "no longer the encoder whose results lie in" in capfd.readouterr().err
+    assert [*Path("runs").glob("untouched-*")] == [untouched]
+
+
+@pytest.mark.usefixtures("aligned")
+def test_an_untouched_encoder_that_is_named_beside_its_run_is_evaluated_once(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert otx(EVALUATE) == 0
+    first = units(capfd)
+    assert otx([*EVALUATE, "--run", "r", "--run", first[0]["run"], "--run", "r"]) == 0
+    assert units(capfd) == first
+
+
 @pytest.mark.usefixtures("aligned")
 def test_other_weights_under_the_same_name_are_computed_anew(
     capfd: pytest.CaptureFixture[str],

@@ -126,6 +126,7 @@ def test_a_copy_stands_on_its_own(checkpoint: Any) -> None:
             parameter.mul_(2)
     assert twin.digest() == before != encoder.digest()
     assert twin.tokenise(["The fox"]) == encoder.tokenise(["The fox"])
+    assert twin.tokenizer is encoder.tokenizer and twin.module is twin._model
 
 
 def test_the_same_text_gives_the_same_bits(checkpoint: Any, text: list[str]) -> None:

@@ -1,5 +1,6 @@
 """A saved folder loads with transformers and with otx, and has what Sentence Transformers reads."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -137,3 +138,23 @@ def test_the_digest_tells_weights_and_tokenizers_apart(checkpoint: Any, copied: 
     settings["tokenize_chinese_chars"] = False
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     assert opened(folder).digest() != before
+
+
+@pytest.mark.parametrize("architecture", ["BertModel", "XLMRobertaForMaskedLM"])
+def test_the_digest_is_that_of_weights_and_one_json_list(
+    checkpoint: Any, architecture: str
+) -> None:
+    """Results are found by it, so it must stay what it was; here it is computed in the plain way."""
+    encoder = opened(checkpoint(architecture))
+    content = hashlib.sha256()
+    for name, tensor in sorted(encoder.module.state_dict().items()):
+        content.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        content.update(tensor.numpy().tobytes())
+    rules = json.loads(encoder.tokenizer.backend_tokenizer.to_str())
+    rules |= {"truncation": None, "padding": None}
+    past = {"_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"}
+    config: Any = encoder.module.config
+    behaviour = {key: value for key, value in config.to_dict().items() if key not in past}
+    parts = [rules, encoder.tokenizer.model_max_length, behaviour]
+    content.update(json.dumps(parts, sort_keys=True, default=str).encode())
+    assert encoder.digest() == content.hexdigest()

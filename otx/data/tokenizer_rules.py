@@ -1,0 +1,70 @@
+"""The rules and the vocabulary of a fast tokenizer, as canonical text and as its digest.
+
+Both are kept for the tokenizers last used: for 250,000 pieces, parsing and sorting the 17 MB takes .9 s. The key is the
+tokenizer's present content, which takes .1 s to hash, so a tokenizer that was changed is read again.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from otx.data.cache import content_key
+from otx.errors import UsageError
+
+KEPT = 2
+"""Tokenizers whose text is kept: the encoder's and a teacher's."""
+
+_known: dict[bytes, tuple[str, str]] = {}
+
+
+def canonical_rules(tokenizer: Any) -> str:
+    """Return everything that a fast tokenizer does as JSON with sorted keys.
+
+    The truncation and padding that it was last asked for are left out. Raises UsageError for a slow tokenizer.
+    """
+    return _text_and_digest(tokenizer)[0]
+
+
+def tokenizer_digest(tokenizer: Any) -> str:
+    """Return a hash of ``canonical_rules``."""
+    return _text_and_digest(tokenizer)[1]
+
+
+@contextmanager
+def paused_collection() -> Iterator[None]:
+    """Pause the garbage collector while a vocabulary is parsed.
+
+    A list for each of 250,000 pieces makes it search everything again and again for cycles: 1.4 s instead of .9 s.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _text_and_digest(tokenizer: Any) -> tuple[str, str]:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise UsageError(
+            f"{type(tokenizer).__name__} is not a fast tokenizer and gives no offsets",
+            "use a model folder that holds tokenizer.json",
+        )
+    text = backend.to_str()
+    content = hashlib.blake2b(text.encode()).digest()
+    if content not in _known:
+        with paused_collection():
+            rules = json.loads(text) | {"truncation": None, "padding": None}
+            canonical = json.dumps(rules, sort_keys=True)
+            del rules
+        while len(_known) >= KEPT:
+            _known.pop(next(iter(_known)))
+        _known[content] = canonical, content_key(canonical)
+    return _known[content]

@@ -1,0 +1,54 @@
+"""Name the processor and the instruction sets that decide how fast otx computes on it."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+CPUINFO = Path("/proc/cpuinfo")
+INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16")
+"""Sets that matter for speed, by Linux's names; the last three are those of ARM."""
+BF16_SETS = {"avx512_bf16", "amx_bf16", "bf16"}
+"""Sets that multiply bf16 numbers without converting them to float32 first."""
+_NAMES, _FLAGS = ("model name", "Model"), ("flags", "Features")
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """A processor's name and those of ``INSTRUCTION_SETS`` that it has; None where the system does not list them."""
+
+    name: str
+    instruction_sets: tuple[str, ...] | None
+
+    @property
+    def has_bf16(self) -> bool | None:
+        """Whether it multiplies bf16 numbers directly; None where that is unknown."""
+        if self.instruction_sets is None:
+            return None
+        return not BF16_SETS.isdisjoint(self.instruction_sets)
+
+    def describe(self) -> str:
+        """Return the name, the instruction sets and what they mean for bf16, in one line."""
+        if self.instruction_sets is None:
+            return f"{self.name}: instruction sets unknown"
+        names = ", ".join(self.instruction_sets) or "no vector instructions"
+        return f"{self.name}: {names}" + ("" if self.has_bf16 else "; bf16 slower than float32")
+
+
+def read_processor(cpuinfo: Path = CPUINFO) -> Processor:
+    """Read what Linux says of the processor; elsewhere its instruction sets are unknown."""
+    text = cpuinfo.read_text(encoding="utf-8", errors="replace") if cpuinfo.is_file() else ""
+    return parse_cpuinfo(text)
+
+
+def parse_cpuinfo(text: str) -> Processor:
+    """Parse the text of /proc/cpuinfo. A set counts if every core has it, since any core may run a thread."""
+    fields = [line.partition(":")[::2] for line in text.splitlines()]
+    names = [value.strip() for key, value in fields if key.strip() in _NAMES]
+    cores = [set(value.split()) for key, value in fields if key.strip() in _FLAGS]
+    name = names[0] if names else platform.processor() or platform.machine()
+    if not cores:
+        return Processor(name, None)
+    common = set.intersection(*cores)
+    return Processor(name, tuple(each for each in INSTRUCTION_SETS if each in common))
