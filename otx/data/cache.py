@@ -29,33 +29,43 @@ def content_key(*parts: object) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def file_digest(path: Path) -> str:
+def file_digest(path: Path, algorithm: str = "blake2b") -> str:
     """A hash of a file's bytes. Raises DataError, naming it, when it cannot be read."""
     try:
         with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "blake2b").hexdigest()
+            return hashlib.file_digest(stream, algorithm).hexdigest()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def built(folder: Path, build: Callable[[Path], None]) -> Path:
-    """``folder``, filled by ``build`` unless it is there already.
+def built(folder: Path, build: Callable[[Path], None], *, verify: bool = False) -> Path:
+    """Return ``folder``, filled by ``build`` unless it is there already.
 
-    ``build`` writes into a folder beside it, which is renamed when all is written; other processes
-    wait meanwhile. A folder in which a file is missing or has another size than it was written with
-    is built anew.
+    ``build`` writes into a folder beside it, which is renamed when all is written; other processes wait meanwhile. A
+    folder in which a file is missing or has another size than it was written with is built anew.
+
+    Args:
+        folder: Where the files are kept; its name is the key of their content.
+        build: Writes the files into the empty folder that it is given.
+        verify: Also keep each file's SHA-256, and build anew where one no longer matches.
+
+    Returns:
+        ``folder``.
+
+    Raises:
+        DataError: If the cache cannot be written.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
-            if not _whole(folder):
+            if not _whole(folder, verify):
                 shutil.rmtree(folder, ignore_errors=True)
                 with tempfile.TemporaryDirectory(dir=folder.parent, prefix="new-") as work:
                     fresh = Path(work) / folder.name
                     fresh.mkdir()
                     build(fresh)
-                    sizes = {path.name: path.stat().st_size for path in fresh.iterdir()}
-                    (fresh / MANIFEST).write_text(json.dumps(sizes))
+                    manifest = {path.name: _state(path, verify) for path in fresh.iterdir()}
+                    (fresh / MANIFEST).write_text(json.dumps(manifest))
                     fresh.replace(folder)
     except OSError as error:
         raise DataError(
@@ -65,10 +75,14 @@ def built(folder: Path, build: Callable[[Path], None]) -> Path:
     return folder
 
 
-def _whole(folder: Path) -> bool:
-    manifest = folder / MANIFEST
-    if not manifest.exists():
+def _whole(folder: Path, verify: bool) -> bool:
+    try:
+        manifest: dict[str, object] = json.loads((folder / MANIFEST).read_text())
+        return all(_state(folder / name, verify) == state for name, state in manifest.items())
+    except FileNotFoundError:
         return False
-    sizes: dict[str, int] = json.loads(manifest.read_text())
-    files = {name: folder / name for name in sizes}
-    return all(path.exists() and path.stat().st_size == sizes[n] for n, path in files.items())
+
+
+def _state(path: Path, verify: bool) -> object:
+    size = path.stat().st_size
+    return [size, file_digest(path, "sha256")] if verify else size

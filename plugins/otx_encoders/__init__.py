@@ -1,4 +1,4 @@
-"""Built-in encoders: Hugging Face checkpoints and the embedded mini."""
+"""Built-in encoders: Hugging Face checkpoints, the embedded mini, and e5-small from its package."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ def otx_register(registry: Registry) -> None:
         "mini",
         "otx_encoders.mini:MiniEncoder",
         "the embedded encoder: 4 layers of 256, languages en de es fr ru zh ar tr",
+        EncoderOptions,
+    )
+    registry.encoder(
+        "e5-small",
+        "otx_encoders.e5_small:E5SmallEncoder",
+        "multilingual-e5-small (MIT) rounded to 4 bits: 12 layers of 384, 94 languages; needs otx[e5]",
         EncoderOptions,
     )
     registry.encoder(

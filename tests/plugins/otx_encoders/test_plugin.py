@@ -20,10 +20,10 @@ class Recorder:
         self.encoders[name] = target, options
 
 
-def test_both_encoders_are_registered_by_target() -> None:
+def test_the_encoders_are_registered_by_target() -> None:
     registry = Recorder()
     otx_encoders.otx_register(registry)
-    assert set(registry.encoders) == {"mini", "huggingface"}
+    assert set(registry.encoders) == {"mini", "e5-small", "huggingface"}
     for target, options in registry.encoders.values():
         module, _, name = target.partition(":")
         assert callable(getattr(__import__(module, fromlist=[name]), name))
