@@ -1,7 +1,7 @@
 """The laboratory: fill a GPU or a CPU with the cells of a study, and compare what is finished (docs/laboratory.md).
 
-    python scripts/lab.py run studies/e5-small.toml --pack e5-small.tar --minutes 8 --workers 12 --device cuda
-    python scripts/lab.py table studies/e5-small.toml
+python scripts/lab.py run studies/e5-small.toml --pack e5-small.tar --minutes 8 --workers 12 --device cuda
+python scripts/lab.py table studies/e5-small.toml
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class Job:
 
 
 def compute(job: Job) -> None:
-    """Compute a cell and write its result."""
+    """Compute a cell, write its result and remove its scratch folder."""
     scratch = Path(job.scratch)
     _write_settings(job, scratch)
     recorder = Recorder(scratch / "curves.jsonl")
@@ -87,6 +87,7 @@ def compute(job: Job) -> None:
     model = {"name": job.model_name, "digest": job.model_digest}
     machine = {"device": job.device, "seconds": seconds, "predicted": job.predicted}
     write_record(Path(job.output), {**about, "model": model, **machine, **record})
+    shutil.rmtree(scratch)
 
 
 def _write_settings(job: Job, scratch: Path) -> None:
@@ -112,9 +113,7 @@ def _project(job: Job, more: Mapping[str, Any]) -> tuple[Settings, PluginHost]:
     return settings, host(settings)
 
 
-def _aligned(
-    job: Job, settings: Settings, plugins: PluginHost, recorder: Recorder
-) -> RunFolder:
+def _aligned(job: Job, settings: Settings, plugins: PluginHost, recorder: Recorder) -> RunFolder:
     """Align, or resume the alignment that a stopped process left."""
     from otx.engine.align import align
 
@@ -210,7 +209,6 @@ def main() -> int:
     except OTXError as error:
         print(f"error: {error.message}", f"hint: {error.remedy}", sep="\n", file=sys.stderr)
         return error.exit_code
-    shutil.rmtree(job.scratch)
     return 0
 
 

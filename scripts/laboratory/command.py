@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from scripts.laboratory.keys import contents_of, files_of, key_of
 from scripts.laboratory.material import Manifest, draw_material
 from scripts.laboratory.records import ENDING, FAILED, read_record
 from scripts.laboratory.running import Machine, Runner
+from scripts.laboratory.sharing import shared_gpu
 from scripts.laboratory.site import import_path
 from scripts.laboratory.study import Cell, Study, read_study
 from scripts.laboratory.tables import cell_list, table
@@ -84,11 +86,7 @@ def _run(study: Study, registry: Registry, args: argparse.Namespace, scratch: Pa
     subject = _subject(study, args, scratch, path)
     jobs = open_jobs(study, registry, subject, args.device, scratch)
     device = args.device.partition(":")[0]
-    machine = Machine(
-        args.minutes, args.workers, args.device, study.pace.get(device, 1.0), path, scratch / "cache"
-    )
-    say = _say
-    say(f"{len(jobs)} of {len(study.cells)} cells are open")
+    _say(f"{len(jobs)} of {len(study.cells)} cells are open")
     done: list[Path] = []
 
     def finished(job: Job) -> None:
@@ -97,15 +95,23 @@ def _run(study: Study, registry: Registry, args: argparse.Namespace, scratch: Pa
             # After every cell: a machine may be taken away at any time.
             write_archive(args.archive, done)
 
-    runner = Runner(machine, say, finished)
-    outcome = runner.fill(jobs)
+    environment = {"PYTHONPATH": os.pathsep.join(path), "OTX_CACHE": str(scratch / "cache")}
+    with shared_gpu(args.device, args.workers, scratch / "mps", _say) as variables:
+        machine = Machine(
+            args.minutes,
+            args.workers,
+            study.pace.get(device, 1.0),
+            {**environment, **variables},
+        )
+        runner = Runner(machine, _say, finished)
+        outcome = runner.fill(jobs)
     failures = [study.results / f"{name}{FAILED}" for name in outcome.failed]
     if args.archive is not None:
         size = write_archive(args.archive, [*done, *failures])
-        say(f"Saved {len(done)} cells to {args.archive}, {size / 2**20:.1f} MiB")
+        _say(f"Saved {len(done)} cells to {args.archive}, {size / 2**20:.1f} MiB")
     for what in ("finished", "failed", "stopped", "left"):
         names = getattr(outcome, what)
-        say(f"{what}: {len(names)}" + (f" ({', '.join(names)})" if names else ""))
+        _say(f"{what}: {len(names)}" + (f" ({', '.join(names)})" if names else ""))
     return INTERRUPTED if runner.interrupted else 1 if outcome.failed else 0
 
 
@@ -150,15 +156,13 @@ def _job(
     )
 
 
-def _subject(
-    study: Study, args: argparse.Namespace, scratch: Path, path: Sequence[str]
-) -> Subject:
+def _subject(study: Study, args: argparse.Namespace, scratch: Path, path: Sequence[str]) -> Subject:
     if args.pack is not None:
         from scripts.laboratory.packing import unpack
 
         unpacked = unpack(args.pack, scratch / "pack")
         digest = unpacked.digest or model_digest(study.model, path)
-        model = str(unpacked.model or study.model)
+        model = study.model if unpacked.model is None else f"{study.model}:{unpacked.model}"
         return Subject(model, digest, unpacked.material, unpacked.manifest)
     material = scratch / "material"
     manifest = draw_material(study, args.data, material)
@@ -193,7 +197,7 @@ def _parser() -> argparse.ArgumentParser:
     running = command("run", "Compute open cells for so many minutes.")
     running.add_argument("--minutes", type=float, required=True)
     running.add_argument("--workers", type=int, required=True, help="cells side by side")
-    running.add_argument("--device", default="auto", help="cuda or cpu")
+    running.add_argument("--device", default="cpu", help="cuda or cpu")
     running.add_argument("--data", type=Path, help="folder that the study's data is drawn from")
     running.add_argument("--pack", type=Path, help="pack to take data and encoder from")
     running.add_argument("--scratch", type=Path, help="folder for what is not kept")

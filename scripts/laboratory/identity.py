@@ -1,6 +1,6 @@
 """The digest of an encoder, asked of a process of its own so that the runner never holds a model.
 
-    python -m scripts.laboratory.identity MODEL
+python -m scripts.laboratory.identity MODEL
 """
 
 from __future__ import annotations

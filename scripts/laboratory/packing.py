@@ -19,9 +19,13 @@ from typing import Any
 
 from otx.data.cache import file_digest
 from otx.errors import DataError
+from otx_encoders.e5_small import CARD, packed_file
+from otx_encoders.e5_small.folder import WEIGHTS, write_folder, write_weights
+from otx_encoders.e5_small.packed import read_packed, write_packed
+from otx_encoders.e5_small.tokenizer import build_tokenizer
 from scripts.laboratory.identity import model_digest
 from scripts.laboratory.material import Manifest, draw_material, read_manifest
-from scripts.laboratory.site import PLACES
+from scripts.laboratory.site import import_path
 from scripts.laboratory.study import Study
 from scripts.laboratory.vocabulary import (
     first_difference,
@@ -32,7 +36,6 @@ from scripts.laboratory.vocabulary import (
 
 PACK, DATA, ENCODER, WHEELS = "manifest.json", "data.tar.xz", "encoder.q4", "wheels"
 MATERIAL, FOLDER = "data", "encoder"
-WEIGHTS = "model.safetensors"
 LARGEST = 40 * 2**20
 """Bytes of a pack, at most."""
 PACKABLE = "e5-small"
@@ -95,7 +98,9 @@ def pack(
                 "take fewer pairs, languages or training examples",
             )
         if model is not None:
-            model["digest"] = model_digest(str(stage / FOLDER / study.model), _path())
+            model["digest"] = model_digest(
+                f"{PACKABLE}:{stage / FOLDER / PACKABLE}", import_path(stage)
+            )
         digests = {file: file_digest(stage / file, "sha256") for file in files}
         content = {"study": study.name, "files": digests, "encoder": model}
         (stage / PACK).write_text(json.dumps(content, indent=1), encoding="utf-8")
@@ -134,13 +139,6 @@ def unpack(source: Path, folder: Path) -> Unpacked:
     )
 
 
-def packed_file() -> Path:
-    """Return the whole encoder's 4-bit file."""
-    from otx_encoders.e5_small import packed_file as place
-
-    return place()
-
-
 def _data_parts(manifest: Manifest, folder: Path) -> Iterator[Part]:
     """Yield one part for each part of the study; a file of several belongs to the first."""
     for name in dict.fromkeys(own["parts"][0] for own in manifest.values()):
@@ -150,14 +148,8 @@ def _data_parts(manifest: Manifest, folder: Path) -> Iterator[Part]:
         yield Part(name, rows, len(content), len(lzma.compress(content)))
 
 
-def _stage_encoder(
-    manifest: Manifest, stage: Path, source: Path
-) -> tuple[Part, dict[str, Any]]:
+def _stage_encoder(manifest: Manifest, stage: Path, source: Path) -> tuple[Part, dict[str, Any]]:
     """Write the reduced encoder as blocks and as a folder, and return its part and its record."""
-    from otx_encoders.e5_small.folder import write_folder
-    from otx_encoders.e5_small.packed import read_packed, write_packed
-    from otx_encoders.e5_small.tokenizer import build_tokenizer
-
     whole = read_packed(source)
     tokenizer = build_tokenizer(whole)
 
@@ -181,16 +173,11 @@ def _stage_encoder(
 
 def card(kept: int, pieces: int) -> str:
     """Return the model card of a reduced encoder."""
-    from otx_encoders.e5_small import CARD
-
     return f"{CARD}\nReduced to {kept:,} of {pieces:,} sub-words: those of one study's texts.\n"
 
 
 def _write_encoder(folder: Path, record: Mapping[str, Any]) -> None:
     """Write the Hugging Face folder; the tokenizer comes as it was packed, weights from the blocks."""
-    from otx_encoders.e5_small.folder import write_weights
-    from otx_encoders.e5_small.packed import read_packed
-
     place = folder / FOLDER / record["name"]
     write_weights(read_packed(folder / ENCODER), place / WEIGHTS)
     for name, digest in record["files"].items():
@@ -244,7 +231,3 @@ def _read(source: Path, name: str) -> bytes:
     except (OSError, KeyError, tarfile.TarError) as error:
         raise DataError(f"{source} has no {name}: {error}", "pack the study again") from error
     raise DataError(f"{source}: {name} is no file", "pack the study again")
-
-
-def _path() -> list[str]:
-    return [str(place) for place in PLACES]

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,14 +27,16 @@ STOPPED = 5
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What cells run on: for how long, how many side by side, with which import path."""
+    """What cells run on: for how long, how many side by side, at which pace, in which environment.
+
+    program: command of a cell's process, which gets the job's file.
+    """
 
     minutes: float
     workers: int
-    device: str
     pace: float
-    path: Sequence[str]
-    cache: Path
+    environment: Mapping[str, str]
+    program: Sequence[str] = (sys.executable, "-m", "scripts.laboratory.cell")
 
     @property
     def threads(self) -> int:
@@ -115,15 +117,14 @@ class Runner:
         threads = str(self.machine.threads)
         environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join(self.machine.path),
-            "OTX_CACHE": str(self.machine.cache),
+            **self.machine.environment,
             "OMP_NUM_THREADS": threads,
             "MKL_NUM_THREADS": threads,
             "TOKENIZERS_PARALLELISM": "false",
         }
         with (scratch / "log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "scripts.laboratory.cell", str(scratch / "job.json")],
+                [*self.machine.program, str(scratch / "job.json")],
                 cwd=scratch,
                 env=environment,
                 stdout=log,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from importlib import metadata
 from pathlib import Path
@@ -14,13 +15,18 @@ PLACES = (ROOT, ROOT / "plugins")
 
 
 def import_path(folder: Path) -> list[str]:
-    """Return what PYTHONPATH needs, writing otx's metadata into ``folder`` where otx is not installed."""
+    """Return what PYTHONPATH needs: this checkout, then what it names already.
+
+    Where otx is not installed, its metadata is written into ``folder``, which is added.
+    """
+    given = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    path = [*map(str, PLACES), *given]
     try:
         metadata.distribution("otx")
     except metadata.PackageNotFoundError:
         write_metadata(folder)
-        return [str(place) for place in (*PLACES, folder)]
-    return [str(place) for place in PLACES]
+        path.append(str(folder))
+    return list(dict.fromkeys(path))
 
 
 def write_metadata(folder: Path) -> Path:

@@ -52,7 +52,9 @@ def used_pieces(model: PackedModel, tokenizer: Tokenizer, texts: Iterable[str]) 
         for encoding in tokenizer.encode_batch(batch, add_special_tokens=False):
             is_used[encoding.ids] = True
     places = {piece: place for place, piece in enumerate(model.pieces)}
-    characters = {character for place in np.flatnonzero(is_used) for character in model.pieces[place]}
+    characters = {
+        character for place in np.flatnonzero(is_used) for character in model.pieces[place]
+    }
     kept = [*SPECIAL.values(), *(c for c in characters if c in places)]
     is_used[[places[piece] for piece in kept]] = True
     is_used[list(model.special.values())] = True
