@@ -184,12 +184,15 @@ def _cells(
     """Yield the cells tier by tier, within a tier seed by seed: one seed of every system comes first."""
     given: set[tuple[str, int]] = set()
     first_seeds: dict[str, int] = {}
-    for number, tier in enumerate(tiers, start=1):
+    for tier in tiers:
+        missing = {"tier", "seeds", "systems"} - set(tier)
+        if missing:
+            raise UsageError(f"{path}: a tier lacks {', '.join(sorted(missing))}", "add it")
         for seed in tier["seeds"]:
             for name in tier["systems"]:
                 if name not in systems:
                     raise UsageError(
-                        f"{path}: tier {number} names system '{name}'", remedy(name, systems)
+                        f"{path}: tier {tier['tier']} names system '{name}'", remedy(name, systems)
                     )
                 if (name, seed) in given:
                     continue
@@ -199,7 +202,7 @@ def _cells(
                 is_first = first_seeds.setdefault(name, seed) == seed
                 own = [t for t in tasks if system.align or is_first or t in fitted]
                 seconds = system.seconds + sum(tasks[task].seconds for task in own)
-                yield Cell(name, seed, number, tuple(own), seconds)
+                yield Cell(name, seed, tier["tier"], tuple(own), seconds)
 
 
 def _filled(kind: type[Any], table: Mapping[str, Any], where: str) -> Any:

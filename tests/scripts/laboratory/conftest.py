@@ -63,10 +63,12 @@ copy = ["nli/xnli/test-*.tsv"]
 train = {kind = "nli", files = ["nli/made.tsv"], count = 24, output = "nli/english-train/train.tsv"}
 
 [[tiers]]
+tier = 1
 systems = ["untouched", "sinkhorn"]
 seeds = [1]
 
 [[tiers]]
+tier = 2
 systems = ["sinkhorn", "untouched", "shuffled"]
 seeds = [1, 2]
 """

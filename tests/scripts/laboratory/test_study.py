@@ -39,6 +39,7 @@ def test_the_prediction_is_the_system_s_and_its_tasks_seconds(study: Study) -> N
         ("seconds = 10", "second = 10", "unknown key 'second'"),
         ('name = "tiny"', "", "'name' is missing"),
         ('"sinkhorn"]\nseeds = [1]', '"sinkhron"]\nseeds = [1]', "names system 'sinkhron'"),
+        ("tier = 1", "", "a tier lacks tier"),
         ('task = "xnli"', 'task = "xnil"', "unknown task 'xnil'"),
         ("[pace]", "[pace", "cannot be read"),
     ],
