@@ -160,7 +160,7 @@ def _subject(study: Study, args: argparse.Namespace, scratch: Path, path: Sequen
     if args.pack is not None:
         from scripts.laboratory.packing import unpack
 
-        unpacked = unpack(args.pack, scratch / "pack")
+        unpacked = unpack(study, args.pack, scratch / "pack")
         digest = unpacked.digest or model_digest(study.model, path)
         model = study.model if unpacked.model is None else f"{study.model}:{unpacked.model}"
         return Subject(model, digest, unpacked.material, unpacked.manifest)
@@ -173,7 +173,7 @@ def _pack_or_unpack(study: Study, args: argparse.Namespace) -> None:
     from scripts.laboratory import packing
 
     if args.command == "unpack":
-        unpacked = packing.unpack(args.pack, args.output)
+        unpacked = packing.unpack(study, args.pack, args.output)
         print(f"Saved the data to {unpacked.material}, the encoder to {unpacked.model}")
     else:
         packing.pack(study, args.data, args.output, args.wheels, dry_run=args.dry_run)

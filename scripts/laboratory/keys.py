@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from otx.registry import Registry
@@ -30,11 +31,14 @@ def contents_of(study: Study, cell: Cell, registry: Registry) -> dict[str, Any]:
         "wrong": system.wrong,
         "align": system.align,
         "seed": cell.seed,
+        "bitext": None,
+        "copy": list(study.copy) if system.align else [],
         "corpora": [],
         "tasks": {},
     }
     if study.bitext is not None and system.align:
         languages = study.bitext.languages
+        contents["bitext"] = asdict(study.bitext)
         contents["corpora"] = [f"{MATERIAL}/bitext/en-{language}" for language in languages]
     for name in cell.tasks:
         task = study.tasks[name]
@@ -45,8 +49,17 @@ def contents_of(study: Study, cell: Cell, registry: Registry) -> dict[str, Any]:
             "languages": list(task.languages),
             "data": task.data,
             "options": dict(task.options),
+            "copy": list(task.copy),
+            "train": None if task.train is None else asdict(task.train),
         }
     return contents
+
+
+def drawing_of(study: Study) -> str:
+    """Return a digest of how the study's data is drawn: a pack of another drawing does not fit."""
+    tasks = {name: (task.copy, task.train) for name, task in study.tasks.items()}
+    drawn = [study.bitext, study.copy, tasks]
+    return content_key(drawn=repr(drawn))
 
 
 def files_of(study: Study, cell: Cell, manifest: Manifest) -> dict[str, str]:

@@ -24,6 +24,7 @@ from otx_encoders.e5_small.folder import WEIGHTS, write_folder, write_weights
 from otx_encoders.e5_small.packed import read_packed, write_packed
 from otx_encoders.e5_small.tokenizer import build_tokenizer
 from scripts.laboratory.identity import model_digest
+from scripts.laboratory.keys import drawing_of
 from scripts.laboratory.material import Manifest, draw_material, read_manifest
 from scripts.laboratory.site import import_path
 from scripts.laboratory.study import Study
@@ -102,18 +103,21 @@ def pack(
                 f"{PACKABLE}:{stage / FOLDER / PACKABLE}", import_path(stage)
             )
         digests = {file: file_digest(stage / file, "sha256") for file in files}
-        content = {"study": study.name, "files": digests, "encoder": model}
+        content = {"drawing": drawing_of(study), "files": digests, "encoder": model}
         (stage / PACK).write_text(json.dumps(content, indent=1), encoding="utf-8")
         _write(stage, [PACK, *files], output)
 
 
-def unpack(source: Path, folder: Path) -> Unpacked:
-    """Unpack a pack into ``folder``, which is made anew unless it holds this pack already.
+def unpack(study: Study, source: Path, folder: Path) -> Unpacked:
+    """Unpack a study's pack into ``folder``, which is made anew unless it holds this pack already.
 
     Raises:
-        DataError: If a file is missing or damaged, or the encoder does not come out as it was packed.
+        DataError: If the study draws its data otherwise than when it was packed, if a file is missing or damaged, or if
+            the encoder does not come out as it was packed.
     """
     content = json.loads(_read(source, PACK))
+    if content["drawing"] != drawing_of(study):
+        raise DataError(f"{source} holds other data than study {study.name} draws", "pack it again")
     done = folder / PACK
     if not (done.exists() and json.loads(done.read_text(encoding="utf-8")) == content):
         shutil.rmtree(folder, ignore_errors=True)

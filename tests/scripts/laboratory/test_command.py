@@ -33,6 +33,7 @@ def test_a_cell_that_failed_before_comes_last(laboratory: Any) -> None:
         ("lr = 1e-4", "lr = 2e-4", {"untouched-s1", "sinkhorn-s1"}),
         ('["sinkhorn"]}\n\n[systems.shuffled', '["l2"]}\n\n[systems.shuffled', {"sinkhorn-s1"}),
         ("steps = 3", "steps = 4", {"untouched-s1", "sinkhorn-s1"}),
+        ("count = 24", "count = 23", {"untouched-s1", "sinkhorn-s1"}),
         ("seconds = 10", "seconds = 99", set()),
         ("seeds = [1, 2]", "seeds = [1]", set()),
     ],

@@ -50,7 +50,7 @@ def test_a_pack_comes_out_as_it_went_in(
     printed = capsys.readouterr().out
     for part in ("retrieval", "encoder", "wheel tomli"):
         assert f"\n{part}" in printed
-    unpacked = packing.unpack(tmp_path / name, tmp_path / "out")
+    unpacked = packing.unpack(small, tmp_path / name, tmp_path / "out")
     assert unpacked.digest == "digest of the encoder" and unpacked.model is not None
     assert unpacked.manifest == draw_material(small, tmp_path / "texts", tmp_path / "drawn")
     assert unpacked.wheels is not None and (unpacked.wheels / "tomli-1.0-py3-none-any.whl").exists()
@@ -80,7 +80,7 @@ def test_a_damaged_pack_is_refused(small: Study, q4: Path, tmp_path: Path) -> No
     blocks = tmp_path / "pack" / packing.ENCODER
     blocks.write_bytes(blocks.read_bytes()[:-1] + b"?")
     with pytest.raises(DataError, match=r"encoder\.q4 is damaged"):
-        packing.unpack(tmp_path / "pack", tmp_path / "out")
+        packing.unpack(small, tmp_path / "pack", tmp_path / "out")
 
 
 def test_a_pack_that_is_too_large_is_not_written(
@@ -91,8 +91,15 @@ def test_a_pack_that_is_too_large_is_not_written(
         packing.pack(small, tmp_path / "texts", tmp_path / "pack", None, dry_run=False)
 
 
+def test_a_pack_of_other_data_is_refused(small: Study, q4: Path, tmp_path: Path) -> None:
+    packing.pack(small, tmp_path / "texts", tmp_path / "pack", None, dry_run=False)
+    edited = replace(small, copy=("pairs/x.en-de.en",))
+    with pytest.raises(DataError, match="other data than study tiny draws"):
+        packing.unpack(edited, tmp_path / "pack", tmp_path / "out")
+
+
 def test_another_encoder_is_not_packed(study: Study, data: Path, tmp_path: Path) -> None:
     packing.pack(study, data, tmp_path / "pack", None, dry_run=False)
-    unpacked = packing.unpack(tmp_path / "pack", tmp_path / "out")
+    unpacked = packing.unpack(study, tmp_path / "pack", tmp_path / "out")
     assert unpacked.model is None and unpacked.digest is None
     assert (unpacked.material / "nli/xnli/test-de.tsv").exists()
