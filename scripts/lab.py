@@ -14,9 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
     # This checkout, installed or not.
     sys.path[:0] = [str(ROOT), str(ROOT / "plugins")]
-    from scripts.laboratory.site import import_path
+    from scripts.laboratory.site import enter
 
-    sys.path += import_path(ROOT / "runs" / "site")
+    enter()
     from scripts.laboratory.command import main
 
     sys.exit(main())

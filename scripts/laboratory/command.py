@@ -82,7 +82,7 @@ def run(study: Study, registry: Registry, args: argparse.Namespace) -> int:
 
 
 def _run(study: Study, registry: Registry, args: argparse.Namespace, scratch: Path) -> int:
-    path = import_path(scratch / "site")
+    path = import_path()
     subject = _subject(study, args, scratch, path)
     jobs = open_jobs(study, registry, subject, args.device, scratch)
     device = args.device.partition(":")[0]

@@ -99,9 +99,7 @@ def pack(
                 "take fewer pairs, languages or training examples",
             )
         if model is not None:
-            model["digest"] = model_digest(
-                f"{PACKABLE}:{stage / FOLDER / PACKABLE}", import_path(stage)
-            )
+            model["digest"] = model_digest(f"{PACKABLE}:{stage / FOLDER / PACKABLE}", import_path())
         digests = {file: file_digest(stage / file, "sha256") for file in files}
         content = {"drawing": drawing_of(study), "files": digests, "encoder": model}
         (stage / PACK).write_text(json.dumps(content, indent=1), encoding="utf-8")

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from importlib import metadata
 from pathlib import Path
 
 import tomli
 
 ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / "runs" / "site"
 PLACES = (ROOT, ROOT / "plugins")
 """What a cell's process imports from."""
 
 
-def import_path(folder: Path) -> list[str]:
+def enter() -> None:
+    """Make this checkout importable here and in every process that is started from here."""
+    path = import_path()
+    os.environ["PYTHONPATH"] = os.pathsep.join(path)
+    sys.path += path
+
+
+def import_path() -> list[str]:
     """Return what PYTHONPATH needs: this checkout, then what it names already.
 
-    Where otx is not installed, its metadata is written into ``folder``, which is added.
+    Where otx is not installed, its metadata is written into ``SITE``, which is added.
     """
     given = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     path = [*map(str, PLACES), *given]
     try:
         metadata.distribution("otx")
     except metadata.PackageNotFoundError:
-        write_metadata(folder)
-        path.append(str(folder))
+        write_metadata(SITE)
+        path.append(str(SITE))
     return list(dict.fromkeys(path))
 
 
