@@ -7,7 +7,7 @@ import platform
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from types import FrameType, TracebackType
 
 import torch
@@ -79,13 +79,21 @@ def seed_step(seed: int, step: int) -> None:
 
 def versions() -> dict[str, str]:
     """Versions that a number may depend on, with the machine's threads."""
-    found = {name: version(name) for name in PACKAGES}
+    found = {name: _version(name) for name in PACKAGES}
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "threads": str(torch.get_num_threads()),
         **found,
     }
+
+
+def _version(name: str) -> str:
+    """Return the installed version; no number depends on a package that is not there (POT on a bare machine)."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"
 
 
 class StopSignals:

@@ -124,6 +124,9 @@ def _labelled(groups: Sequence[tuple[RunFolder, ...]]) -> list[System]:
 
 def _objectives(group: Sequence[RunFolder]) -> str:
     run = group[0]
+    if "system" in run.record:
+        # A study names its systems itself.
+        return str(run.record["system"])
     if run.record["kind"] == "untouched":
         return "untouched"
     return " + ".join(run.record.get("objectives", [])) or run.name

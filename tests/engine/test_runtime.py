@@ -5,6 +5,7 @@ import os
 import pytest
 import torch
 
+from otx.engine import runtime
 from otx.engine.runtime import choose_device, open_device, seed_step
 from otx.errors import UsageError
 
@@ -49,3 +50,9 @@ def test_random_numbers_of_a_step_depend_on_seed_and_step_alone():
     assert torch.equal(torch.rand(3), first)
     seed_step(2, 5)
     assert not torch.equal(torch.rand(3), first)
+
+
+def test_a_package_that_is_not_there_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "PACKAGES", ("torch", "no-such-package"))
+    found = runtime.versions()
+    assert found["torch"] == torch.__version__ and found["no-such-package"] == "absent"

@@ -80,7 +80,7 @@ def _convert(folder: Path) -> None:
     from otx_encoders.e5_small.folder import write_folder
     from otx_encoders.e5_small.packed import read_packed
 
-    path = _packed_file()
+    path = packed_file()
     digest = file_digest(path, "sha256")
     if digest != DIGEST:
         raise DataError(
@@ -90,8 +90,12 @@ def _convert(folder: Path) -> None:
     write_folder(read_packed(path), folder, CARD)
 
 
-def _packed_file() -> Path:
-    """Return the package's file; the package itself is not imported."""
+def packed_file() -> Path:
+    """Return the package's file; the package itself is not imported.
+
+    Raises:
+        UsageError: If the package is not installed.
+    """
     specification = importlib.util.find_spec(PACKAGE)
     places = [] if specification is None else specification.submodule_search_locations or []
     path = next((Path(place) / FILE for place in places), None)

@@ -12,6 +12,7 @@ from otx.errors import DataError
 from otx_encoders.e5_small.packed import BLOCKS, PackedModel, Shape
 from otx_encoders.e5_small.tokenizer import SPECIAL, build_tokenizer
 
+WEIGHTS = "model.safetensors"
 VERSION = 1
 """Raised whenever the same packed file would become another folder."""
 _EMBEDDINGS = {
@@ -45,12 +46,7 @@ def write_folder(model: PackedModel, folder: Path, card: str) -> None:
     Raises:
         DataError: If a tensor is missing or has another size than the encoder's shape implies.
     """
-    from safetensors.numpy import save_file
-
-    tensors = {
-        name: np.ascontiguousarray(weights) for name, weights in _named_tensors(model).items()
-    }
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    write_weights(model, folder / WEIGHTS)
     build_tokenizer(model).save(str(folder / "tokenizer.json"), pretty=False)
     limit = model.shape.positions
     tokenizer: dict[str, Any] = {
@@ -65,6 +61,24 @@ def write_folder(model: PackedModel, folder: Path, card: str) -> None:
     ):
         (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def write_weights(model: PackedModel, path: Path) -> None:
+    """Write the weights in float32 as safetensors.
+
+    Args:
+        model: The packed encoder.
+        path: The file.
+
+    Raises:
+        DataError: If a tensor is missing or has another size than the encoder's shape implies.
+    """
+    from safetensors.numpy import save_file
+
+    tensors = {
+        name: np.ascontiguousarray(weights) for name, weights in _named_tensors(model).items()
+    }
+    save_file(tensors, path, metadata={"format": "pt"})
 
 
 def _configuration(model: PackedModel) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def packed_file(
     path = tmp_path / "e5-small-q4.bin"
     write_packed(packed, path)
     monkeypatch.setenv("OTX_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(e5_small, "_packed_file", lambda: path)
+    monkeypatch.setattr(e5_small, "packed_file", lambda: path)
     monkeypatch.setattr(e5_small, "DIGEST", file_digest(path, "sha256"))
     return path
 
@@ -98,7 +98,7 @@ def test_without_its_packages_the_extra_is_named(
 def test_two_processes_at_once_write_one_folder(packed_file: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from otx_encoders import e5_small as e\n"
-        "e._packed_file = lambda: Path(sys.argv[1]); e.DIGEST = sys.argv[2]\n"
+        "e.packed_file = lambda: Path(sys.argv[1]); e.DIGEST = sys.argv[2]\n"
         "print(e.open_folder())"
     )
     command = [sys.executable, "-c", code, str(packed_file), e5_small.DIGEST]

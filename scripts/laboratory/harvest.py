@@ -1,0 +1,120 @@
+"""What is kept of a cell's run folder: scores, diagnostics, loss curves, and whether each fit left chance."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from otx.contracts import TransferTask
+from otx.engine import fitted
+from otx.engine.finetune import metrics_of
+from otx.runs.folder import RunFolder
+from scripts.laboratory.records import pack_units, thin
+
+CURVE_POINTS = 200
+"""Points that are kept of a loss curve."""
+DEVIATIONS = 3.0
+"""Standard errors above the floor at which a fit has left chance."""
+ALIGNING = "align"
+
+
+class Recorder:
+    """A reporter that prints to the log and keeps the loss curves in a file, so that a resumed cell has them whole.
+
+    ``part``: the task that is evaluated, or ALIGNING.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.part = ALIGNING
+        self.notices: list[str] = []
+
+    def stage(self, text: str) -> None:
+        """Print the stage."""
+        print(text, flush=True)
+
+    def progress(self, label: str, done: int, total: int, fields: Mapping[str, float]) -> None:
+        """Keep the step's loss; the alignment's own metrics are in its run folder."""
+        if self.part != ALIGNING and "loss" in fields:
+            row = {"part": self.part, "step": done, "loss": fields["loss"]}
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+
+    def notice(self, text: str) -> None:
+        """Print the notice and keep it."""
+        self.notices.append(text)
+        print(f"note: {text}", flush=True)
+
+    def curve(self, part: str) -> list[list[float]]:
+        """Return the (step, loss) points of one fit; a step that was made twice counts once."""
+        losses: dict[int, float] = {}
+        lines = self.path.read_text(encoding="utf-8").split("\n")[:-1] if self.path.exists() else []
+        for row in map(json.loads, lines):
+            if row["part"] == part:
+                losses[row["step"]] = round(row["loss"], 5)
+        return thin([list(point) for point in sorted(losses.items())], CURVE_POINTS)
+
+
+def describe_fit(
+    run: RunFolder, task: TransferTask, seed: int, curve: list[list[float]]
+) -> dict[str, Any] | None:
+    """Return the curves of a fit and whether its development score ever left chance; None if nothing was fitted.
+
+    A fit has left chance when its best check is three standard errors above the best floor without an encoder, which
+    is measured on the source language's test set.
+    """
+    if not (run.heads.exists() and any(run.heads.glob(f"{task.info.name}-*"))):
+        return None
+    _, made = fitted.find(run, task.info.name, seed)
+    metric = task.info.metrics[0]
+    source = str(getattr(task.options, "source", task.info.source_language))
+    floors = [metrics_of(task, scores)[metric.name] for scores in task.floors(source).values()]
+    floor = max(floors)
+    examples = len(task.training(seed)[1])
+    margin = DEVIATIONS * math.sqrt(floor * (1 - floor) / examples)
+    best = max(made.development.values())
+    return {
+        "task": task.info.name,
+        "metric": metric.name,
+        "curve": curve,
+        "development": dict(made.development),
+        "kept_step": made.step,
+        "development_examples": examples,
+        "floor": floor,
+        "margin": margin,
+        "left_chance": best > floor + margin,
+    }
+
+
+def harvest(
+    run: RunFolder, recorder: Recorder, fits: Mapping[str, Any], hidden: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what is kept of a run; ``hidden``: what stands for each path of this machine."""
+    keys = ("step", "loss", "grad_norm", "lr")
+    rows = [{key: row[key] for key in keys if key in row} for row in run.metrics()]
+    kept: dict[str, Any] = _hide(
+        {
+            "run": run.record,
+            "curve": thin(rows, CURVE_POINTS),
+            "step_seconds": sum(row["seconds"] for row in run.metrics()),
+            "fits": dict(fits),
+            "notices": list(dict.fromkeys(recorder.notices)),
+            "units": pack_units(run),
+        },
+        hidden,
+    )
+    return kept
+
+
+def _hide(value: Any, hidden: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _hide(item, hidden) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hide(item, hidden) for item in value]
+    if isinstance(value, str):
+        for text, other in hidden.items():
+            value = value.replace(text, other)
+    return value

@@ -1,0 +1,42 @@
+"""The digest of an encoder, asked of a process of its own so that the runner never holds a model.
+
+python -m scripts.laboratory.identity MODEL
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from otx.errors import DataError
+
+
+def model_digest(model: str, path: Sequence[str]) -> str:
+    """Return the digest of what ``--model`` opens. Raises DataError if it cannot be opened."""
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, model],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise DataError(f"the encoder {model} cannot be opened: {reason}")
+    return done.stdout.strip().splitlines()[-1]
+
+
+def main() -> None:
+    """Print the digest."""
+    from otx.config import load_settings
+    from otx.engine.prepare import open_encoder
+    from otx.plugins import host
+
+    settings = load_settings()
+    print(open_encoder(sys.argv[1], host(settings).registry, settings).digest())
+
+
+if __name__ == "__main__":
+    main()

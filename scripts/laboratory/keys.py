@@ -1,0 +1,73 @@
+"""What a cell's numbers depend on, as plain data, and the key that is made of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from otx.registry import Registry
+from otx.runs.results import content_key
+from otx.toml import read_file
+from scripts.laboratory.material import ALIGNING, BITEXT, Manifest, digests_of
+from scripts.laboratory.study import MATERIAL, Cell, Study
+
+SCHEMA = 1
+"""Raise it when the same study would give other numbers."""
+
+
+def contents_of(study: Study, cell: Cell, registry: Registry) -> dict[str, Any]:
+    """Return all that the study says about a cell: settings, recipe, seed, tasks with their versions."""
+    system = study.systems[cell.system]
+    recipe: dict[str, Any] = {}
+    if system.recipe is not None:
+        path = registry.find("recipe", system.recipe).path
+        assert path is not None
+        recipe = {k: v for k, v, _ in read_file(path) if not k.startswith("recipe.")}
+    contents: dict[str, Any] = {
+        "schema": SCHEMA,
+        "settings": study.settings,
+        "recipe": recipe,
+        "set": dict(system.set),
+        "wrong": system.wrong,
+        "align": system.align,
+        "seed": cell.seed,
+        "bitext": None,
+        "copy": list(study.copy) if system.align else [],
+        "corpora": [],
+        "tasks": {},
+    }
+    if study.bitext is not None and system.align:
+        languages = study.bitext.languages
+        contents["bitext"] = asdict(study.bitext)
+        contents["corpora"] = [f"{MATERIAL}/bitext/en-{language}" for language in languages]
+    for name in cell.tasks:
+        task = study.tasks[name]
+        info = registry.find("task", task.task).info
+        contents["tasks"][name] = {
+            "task": task.task,
+            "version": None if info is None else info.version,
+            "languages": list(task.languages),
+            "data": task.data,
+            "options": dict(task.options),
+            "copy": list(task.copy),
+            "train": None if task.train is None else asdict(task.train),
+        }
+    return contents
+
+
+def drawing_of(study: Study) -> str:
+    """Return a digest of how the study's data is drawn: a pack of another drawing does not fit."""
+    tasks = {name: (task.copy, task.train) for name, task in study.tasks.items()}
+    drawn = [study.bitext, study.copy, tasks]
+    return content_key(drawn=repr(drawn))
+
+
+def files_of(study: Study, cell: Cell, manifest: Manifest) -> dict[str, str]:
+    """Return the digests of the files that a cell reads."""
+    aligning = [BITEXT, ALIGNING] if study.systems[cell.system].align else []
+    return digests_of(manifest, [*aligning, *cell.tasks])
+
+
+def key_of(contents: dict[str, Any], files: dict[str, str], model_digest: str) -> str:
+    """Return the cell's key: equal keys mean equal numbers."""
+    return content_key(contents=contents, files=files, model=model_digest)

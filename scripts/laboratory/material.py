@@ -1,0 +1,175 @@
+"""The study's data: drawn from a data folder once, the same files on every machine, each with its digest."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from otx.errors import DataError
+from otx.runs import atomic
+from scripts.draw_lines import draw
+from scripts.laboratory.study import Bitext, Study, Training
+
+MANIFEST = "manifest.json"
+BITEXT, ALIGNING = "bitext", "aligning"
+"""Parts of the data besides the tasks: training pairs, and files that ``Study.copy`` names."""
+
+Manifest = dict[str, dict[str, Any]]
+"""File -> parts of the study it belongs to, SHA-256, bytes and rows."""
+
+
+def draw_material(study: Study, data: Path | None, folder: Path) -> Manifest:
+    """Write the study's data into ``folder`` and return its manifest.
+
+    The files depend on the study and on ``data`` alone. Raises DataError for a file that is not in ``data``.
+    """
+    if data is None and _needs_data(study):
+        raise DataError(f"study {study.name} draws its data from a folder", "give it with --data")
+    manifest: Manifest = {}
+    for part, name, content in _files(study, data or Path()):
+        if name in manifest:
+            manifest[name]["parts"].append(part)
+            continue
+        atomic.write(folder / name, content)
+        manifest[name] = {"parts": [part], **describe(content)}
+    text = json.dumps(manifest, indent=1, ensure_ascii=False)
+    atomic.write(folder / MANIFEST, text.encode())
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of ``folder``. Raises DataError for a file that is not what it was when written."""
+    try:
+        manifest: Manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        for name, known in manifest.items():
+            if describe((folder / name).read_bytes())["sha256"] != known["sha256"]:
+                raise DataError(f"{folder / name} has changed", "unpack or draw the data again")
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{folder} is not the data of a study: {error}", "unpack or draw it again"
+        ) from error
+    return manifest
+
+
+def describe(content: bytes) -> dict[str, Any]:
+    """Return digest, bytes and rows of a file: its questions, or else its lines."""
+    return {
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+        "rows": content.count(b'"question"') or content.count(b"\n"),
+    }
+
+
+def digests_of(manifest: Manifest, parts: Sequence[str]) -> dict[str, str]:
+    """Return the digests of the files that belong to ``parts``."""
+    wanted = set(parts)
+    return {name: own["sha256"] for name, own in manifest.items() if wanted & set(own["parts"])}
+
+
+def _needs_data(study: Study) -> bool:
+    tasks = study.tasks.values()
+    return bool(study.bitext or study.copy or any(t.copy or t.train for t in tasks))
+
+
+def _files(study: Study, data: Path) -> Iterator[tuple[str, str, bytes]]:
+    """Yield (part, name, content) of every file; a file of two parts comes twice."""
+    if study.bitext is not None:
+        for name, content in _bitext(study.bitext, data):
+            yield BITEXT, name, content
+    for name, content in _copied(study.copy, data):
+        yield ALIGNING, name, content
+    for part, task in study.tasks.items():
+        for name, content in _copied(task.copy, data):
+            yield part, name, content
+        if task.train is not None:
+            yield part, task.train.output, _training(task.train, data)
+
+
+def _bitext(wanted: Bitext, data: Path) -> Iterator[tuple[str, bytes]]:
+    for language, longest in wanted.languages.items():
+        lines: list[str] = []
+        for source in wanted.sources:
+            prefix = f"bitext/{source}/en-{language}"
+            if _place(data, f"{prefix}.en") is None:
+                continue
+            sides = (_read(data, f"{prefix}.{side}").split("\n") for side in ("en", language))
+            lines += ["\t".join(pair) for pair in zip(*sides, strict=True)]
+        pairs = draw(lines, 0, wanted.pairs, longest)
+        if not pairs:
+            raise DataError(f"{data}/bitext has no pairs of en and {language}", "correct --data")
+        for side, column in zip(("en", language), zip(*pairs, strict=True), strict=True):
+            yield f"bitext/en-{language}.{side}", ("\n".join(column) + "\n").encode()
+
+
+def _copied(patterns: Sequence[str], data: Path) -> Iterator[tuple[str, bytes]]:
+    for pattern in patterns:
+        names = {
+            path.relative_to(data).as_posix().removesuffix(".gz")
+            for spelling in (pattern, f"{pattern}.gz")
+            for path in data.glob(spelling)
+        }
+        if not names:
+            raise DataError(f"{data}: nothing is called {pattern}", "correct --data or the study")
+        for name in sorted(names):
+            yield name, _read(data, name).encode()
+
+
+def _training(wanted: Training, data: Path) -> bytes:
+    """Draw whole groups in the order of their hash until ``count`` examples are there."""
+    kinds = {"nli": _draw_nli, "squad": _draw_squad}
+    if wanted.kind not in kinds:
+        raise DataError(f"no training file of kind '{wanted.kind}'", "write nli or squad")
+    return kinds[wanted.kind]([_read(data, name) for name in wanted.files], wanted.count)
+
+
+def _draw_nli(texts: Sequence[str], count: int) -> bytes:
+    groups: dict[str, list[str]] = {}
+    for text in texts:
+        for line in text.split("\n"):
+            if line:
+                groups.setdefault(line.split("\t")[0], []).append(line)
+    drawn = [line for premise in sorted(groups, key=_rank) for line in groups[premise]]
+    return ("\n".join(drawn[:count]) + "\n").encode()
+
+
+def _draw_squad(texts: Sequence[str], count: int) -> bytes:
+    articles: dict[str, dict[str, list[Any]]] = {}
+    for text in texts:
+        for article in json.loads(text)["data"]:
+            for paragraph in article["paragraphs"]:
+                own = articles.setdefault(article["title"], {})
+                own.setdefault(paragraph["context"], []).extend(paragraph["qas"])
+    order = sorted(
+        ((title, context) for title, own in articles.items() for context in own),
+        key=lambda place: _rank(place[1]),
+    )
+    kept: dict[str, list[dict[str, Any]]] = {}
+    left = count
+    for title, context in order:
+        questions = articles[title][context][:left]
+        left -= len(questions)
+        kept.setdefault(title, []).append({"context": context, "qas": questions})
+        if left == 0:
+            break
+    data = [{"title": title, "paragraphs": own} for title, own in sorted(kept.items())]
+    return (json.dumps({"version": "1.1", "data": data}, ensure_ascii=False) + "\n").encode()
+
+
+def _rank(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _place(data: Path, name: str) -> Path | None:
+    return next((p for p in (data / name, data / f"{name}.gz") if p.is_file()), None)
+
+
+def _read(data: Path, name: str) -> str:
+    path = _place(data, name)
+    if path is None:
+        raise DataError(f"{data / name}: no such file, plain or gz", "correct --data or the study")
+    content = path.read_bytes()
+    return (gzip.decompress(content) if path.suffix == ".gz" else content).decode()

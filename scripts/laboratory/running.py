@@ -1,0 +1,188 @@
+"""Filling a machine with cells for so many minutes: several processes side by side, none left half done."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from otx.runs import atomic
+from scripts.laboratory.cell import Job
+from scripts.laboratory.records import FAILED
+
+POLL_SECONDS = 0.1
+GRACE_SECONDS = 15.0
+"""Before the end: what a stopped process gets to save its run before it is killed."""
+LOG_LINES = 30
+STOPPED = 5
+"""Exit code of a cell that was stopped and can be resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What cells run on: for how long, how many side by side, at which pace, in which environment.
+
+    program: command of a cell's process, which gets the job's file.
+    """
+
+    minutes: float
+    workers: int
+    pace: float
+    environment: Mapping[str, str]
+    program: Sequence[str] = (sys.executable, "-m", "scripts.laboratory.cell")
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of each process."""
+        return max(1, (os.cpu_count() or 1) // self.workers)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Names of the cells that were finished, that failed, that were stopped, and that were not begun."""
+
+    finished: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Running:
+    job: Job
+    process: subprocess.Popen[bytes]
+    began: float
+
+
+class Runner:
+    """Starts, watches and stops the cells' processes.
+
+    A cell is started only if its prediction fits the time left. Predictions are in seconds on a GPU; they are
+    multiplied by the machine's pace, and once cells have finished, by what these took instead.
+    """
+
+    def __init__(
+        self, machine: Machine, say: Callable[[str], None], finished: Callable[[Job], None]
+    ) -> None:
+        self.machine, self.say, self.finished = machine, say, finished
+        self.outcome = Outcome()
+        self.interrupted = False
+        self._running: list[_Running] = []
+        self._ratios: list[float] = []
+
+    def fill(self, jobs: Sequence[Job]) -> Outcome:
+        """Run the jobs in their order until they are done or the time is over."""
+        began = time.monotonic()
+        end = began + 60 * self.machine.minutes
+        stop = end - min(GRACE_SECONDS, 6 * self.machine.minutes)
+        waiting = list(jobs)
+        handlers = {n: signal.signal(n, self._interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            while not self.interrupted and time.monotonic() < stop:
+                self._reap()
+                self._start(waiting, stop)
+                if not self._running:
+                    break
+                time.sleep(POLL_SECONDS)
+            self._stop(end)
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        self.outcome.left = [job.name for job in waiting]
+        return self.outcome
+
+    def expected(self, job: Job) -> float:
+        """Return the seconds that a job is expected to take here."""
+        ratios = self._ratios or [self.machine.pace]
+        return job.predicted * sum(ratios) / len(ratios)
+
+    def _start(self, waiting: list[Job], stop: float) -> None:
+        for job in list(waiting):
+            if len(self._running) >= self.machine.workers:
+                return
+            if time.monotonic() + self.expected(job) <= stop:
+                waiting.remove(job)
+                self._running.append(self._launch(job))
+
+    def _launch(self, job: Job) -> _Running:
+        scratch = Path(job.scratch)
+        job.write(scratch / "job.json")
+        threads = str(self.machine.threads)
+        environment = {
+            **os.environ,
+            **self.machine.environment,
+            "OMP_NUM_THREADS": threads,
+            "MKL_NUM_THREADS": threads,
+            "TOKENIZERS_PARALLELISM": "false",
+        }
+        with (scratch / "log").open("ab") as log:
+            process = subprocess.Popen(
+                [*self.machine.program, str(scratch / "job.json")],
+                cwd=scratch,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.say(f"Started {job.name}, {self.expected(job):.0f} s expected")
+        return _Running(job, process, time.monotonic())
+
+    def _reap(self) -> None:
+        for own in list(self._running):
+            code = own.process.poll()
+            if code is not None:
+                self._running.remove(own)
+                self._close(own, code)
+
+    def _close(self, own: _Running, code: int) -> None:
+        job, seconds = own.job, time.monotonic() - own.began
+        failure = Path(job.output).with_name(f"{job.name}{FAILED}")
+        if code == 0:
+            failure.unlink(missing_ok=True)
+            self._ratios.append(seconds / max(job.predicted, 1e-9))
+            self.outcome.finished.append(job.name)
+            self.say(f"Finished {job.name} in {seconds:.0f} s")
+            self.finished(job)
+        elif code == STOPPED:
+            self.outcome.stopped.append(job.name)
+            self.say(f"Stopped {job.name} after {seconds:.0f} s; it resumes from {job.scratch}")
+        else:
+            log = Path(job.scratch) / "log"
+            lines = log.read_text(encoding="utf-8", errors="replace").split("\n")[-LOG_LINES:]
+            record = {"key": job.key, "exit_code": code, "log": lines}
+            atomic.write(failure, json.dumps(record, indent=1, ensure_ascii=False).encode())
+            shutil.rmtree(job.scratch)
+            self.outcome.failed.append(job.name)
+            self.say(f"Failed {job.name} with exit code {code}: see {failure}")
+
+    def _stop(self, end: float) -> None:
+        """Ask what still runs to stop; kill at the end what did not. No result is written either way."""
+        for own in self._running:
+            _signal(own.process, signal.SIGTERM)
+        for own in self._running:
+            try:
+                code = own.process.wait(max(0.0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                _signal(own.process, signal.SIGKILL)
+                own.process.wait()
+                code = STOPPED
+            # Ended by the signal itself, before or after what otx can resume.
+            self._close(own, STOPPED if code < 0 else code)
+        self._running.clear()
+
+    def _interrupt(self, number: int, frame: object) -> None:
+        self.interrupted = True
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return

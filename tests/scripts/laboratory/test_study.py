@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from otx.errors import UsageError
+from otx.registry import Registry
+from scripts.laboratory.site import ROOT
+from scripts.laboratory.study import Study, read_study
+from tests.scripts.laboratory.conftest import STUDY, write_study
+
+
+def test_cells_come_by_tier_then_by_seed_each_once(study: Study) -> None:
+    assert [(cell.name, cell.tier) for cell in study.cells] == [
+        ("untouched-s1", 1),
+        ("sinkhorn-s1", 1),
+        ("shuffled-s1", 2),
+        ("sinkhorn-s2", 2),
+        ("untouched-s2", 2),
+        ("shuffled-s2", 2),
+    ]
+
+
+def test_a_further_seed_of_the_untouched_encoder_has_fitted_tasks_only(study: Study) -> None:
+    tasks = {cell.name: cell.tasks for cell in study.cells}
+    assert tasks["untouched-s1"] == tasks["sinkhorn-s2"] == ("retrieval", "xnli")
+    assert tasks["untouched-s2"] == ("xnli",)
+
+
+def test_the_prediction_is_the_system_s_and_its_tasks_seconds(study: Study) -> None:
+    seconds = {cell.name: cell.seconds for cell in study.cells}
+    assert seconds["sinkhorn-s1"] == 16 and seconds["untouched-s2"] == 5
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("seconds = 10", "second = 10", "unknown key 'second'"),
+        ('name = "tiny"', "", "'name' is missing"),
+        ('"sinkhorn"]\nseeds = [1]', '"sinkhron"]\nseeds = [1]', "names system 'sinkhron'"),
+        ("tier = 1", "", "a tier lacks tier"),
+        ('task = "xnli"', 'task = "xnil"', "unknown task 'xnil'"),
+        ("[pace]", "[pace", "cannot be read"),
+    ],
+)
+def test_a_fault_in_the_file_is_named(
+    before: str, after: str, message: str, tmp_path: Path, registry: Registry
+) -> None:
+    with pytest.raises(UsageError, match=message.replace("[", r"\[")):
+        write_study(tmp_path, STUDY.replace(before, after), registry)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.toml")), ids=lambda p: p.stem)
+def test_every_study_of_the_project_can_be_read(path: Path, registry: Registry) -> None:
+    study = read_study(path, registry)
+    assert study.cells and all(cell.seconds > 0 for cell in study.cells)
+    for system in study.systems.values():
+        assert system.recipe is None or registry.find("recipe", system.recipe)
