@@ -51,13 +51,14 @@ def contents_of(study: Study, cell: Cell, registry: Registry) -> dict[str, Any]:
             "options": dict(task.options),
             "copy": list(task.copy),
             "train": None if task.train is None else asdict(task.train),
+            "pairs": None if task.pairs is None else asdict(task.pairs),
         }
     return contents
 
 
 def drawing_of(study: Study) -> str:
     """Return a digest of how the study's data is drawn: a pack of another drawing does not fit."""
-    tasks = {name: (task.copy, task.train) for name, task in study.tasks.items()}
+    tasks = {name: (task.copy, task.train, task.pairs) for name, task in study.tasks.items()}
     drawn = [study.bitext, study.copy, tasks]
     return content_key(drawn=repr(drawn))
 

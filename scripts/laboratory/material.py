@@ -72,24 +72,27 @@ def digests_of(manifest: Manifest, parts: Sequence[str]) -> dict[str, str]:
 
 def _needs_data(study: Study) -> bool:
     tasks = study.tasks.values()
-    return bool(study.bitext or study.copy or any(t.copy or t.train for t in tasks))
+    return bool(study.bitext or study.copy or any(t.copy or t.train or t.pairs for t in tasks))
 
 
 def _files(study: Study, data: Path) -> Iterator[tuple[str, str, bytes]]:
     """Yield (part, name, content) of every file; a file of two parts comes twice."""
     if study.bitext is not None:
-        for name, content in _bitext(study.bitext, data):
+        for name, content in _bitext(study.bitext, data, BITEXT):
             yield BITEXT, name, content
     for name, content in _copied(study.copy, data):
         yield ALIGNING, name, content
     for part, task in study.tasks.items():
         for name, content in _copied(task.copy, data):
             yield part, name, content
+        if task.pairs is not None:
+            for name, content in _bitext(task.pairs, data, str(task.data)):
+                yield part, name, content
         if task.train is not None:
             yield part, task.train.output, _training(task.train, data)
 
 
-def _bitext(wanted: Bitext, data: Path) -> Iterator[tuple[str, bytes]]:
+def _bitext(wanted: Bitext, data: Path, folder: str) -> Iterator[tuple[str, bytes]]:
     for language, longest in wanted.languages.items():
         lines: list[str] = []
         for source in wanted.sources:
@@ -102,7 +105,7 @@ def _bitext(wanted: Bitext, data: Path) -> Iterator[tuple[str, bytes]]:
         if not pairs:
             raise DataError(f"{data}/bitext has no pairs of en and {language}", "correct --data")
         for side, column in zip(("en", language), zip(*pairs, strict=True), strict=True):
-            yield f"bitext/en-{language}.{side}", ("\n".join(column) + "\n").encode()
+            yield f"{folder}/en-{language}.{side}", ("\n".join(column) + "\n").encode()
 
 
 def _copied(patterns: Sequence[str], data: Path) -> Iterator[tuple[str, bytes]]:

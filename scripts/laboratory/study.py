@@ -20,7 +20,7 @@ MATERIAL = "{material}"
 
 @dataclass(frozen=True, slots=True)
 class Bitext:
-    """How the training pairs are drawn from a data folder.
+    """How pairs of sentences are drawn from a data folder, each English sentence once.
 
     languages: languages to draw, each with the largest number of words of an English sentence.
     pairs: pairs of each language, at most.
@@ -74,6 +74,7 @@ class Evaluation:
     copy: files that are taken over, as patterns inside the data folder, with or without ``.gz``.
     options: the task's options by name.
     train: how the training file is drawn.
+    pairs: how pairs are drawn into ``data``, for a task on translations.
     """
 
     task: str
@@ -83,6 +84,7 @@ class Evaluation:
     copy: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
     train: Training | None = None
+    pairs: Bitext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +165,14 @@ def read_study(path: Path, registry: Registry) -> Study:
 
 
 def _evaluation(table: Mapping[str, Any], where: str) -> Evaluation:
-    train = table.get("train")
-    drawn = None if train is None else _filled(Training, train, f"{where} train")
-    made: Evaluation = _filled(Evaluation, {**table, "train": drawn}, where)
+    drawn = {
+        name: _filled(kind, table[name], f"{where} {name}")
+        for name, kind in (("train", Training), ("pairs", Bitext))
+        if name in table
+    }
+    made: Evaluation = _filled(Evaluation, {**table, **drawn}, where)
+    if made.pairs is not None and made.data is None:
+        raise UsageError(f"{where}: 'data' is missing", "name the folder that pairs are drawn into")
     return made
 
 

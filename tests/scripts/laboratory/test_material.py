@@ -66,6 +66,26 @@ def test_bitext_is_mixed_from_its_sources_each_english_sentence_once(
     assert set(zip(english, german, strict=True)) == {("a cat", "Katze"), ("a dog", "Hund")}
 
 
+def test_pairs_are_drawn_for_a_task_beside_the_bitext(study: Study, tmp_path: Path) -> None:
+    folder = tmp_path / "bitext" / "one"
+    folder.mkdir(parents=True)
+    for side in ("en", "zh"):
+        (folder / f"en-zh.{side}").write_text("".join(f"{side} {i}\n" for i in range(9)))
+    pairs = Bitext(languages={"zh": 3}, pairs=5, sources=("one",))
+    task = Evaluation("retrieval", 1.0, data="heldout", pairs=pairs)
+    own = replace(study, tasks={"r": task}, bitext=None)
+    manifest = draw_material(own, tmp_path, tmp_path / "drawn")
+    assert {name: entry["parts"] for name, entry in manifest.items()} == {
+        "heldout/en-zh.en": ["r"],
+        "heldout/en-zh.zh": ["r"],
+    }
+    sides = [
+        (tmp_path / f"drawn/heldout/en-zh.{side}").read_text().split("\n") for side in ("en", "zh")
+    ]
+    assert len(sides[0]) == 6
+    assert [line[2:] for line in sides[0]] == [line[2:] for line in sides[1]]
+
+
 def test_questions_are_drawn_by_paragraph(study: Study, tmp_path: Path) -> None:
     def paragraph(name: str) -> dict[str, object]:
         return {"context": name, "qas": [{"id": f"{name}{i}", "question": "?"} for i in range(3)]}
