@@ -157,6 +157,7 @@ def _evaluated(
 ) -> tuple[dict[str, Any] | None, float]:
     """Evaluate one task and return its fit, if it has one, and the seconds; the fitted model is removed."""
     from otx.engine.evaluate import evaluate
+    from otx.engine.targets import Target
 
     done = Path(job.scratch) / f"task-{name}.json"
     if done.exists():
@@ -169,7 +170,9 @@ def _evaluated(
     flags[f"{own}.data"] = None if data is None else str(Path(job.material) / data)
     settings, plugins = _project(job, flags)
     recorder.part = name
-    evaluate(settings, plugins, recorder, [own], [run])
+    # The untouched encoder's folder is found again by the digest.
+    target = Target(job.model, run if job.contents["align"] else None)
+    evaluate(settings, plugins, recorder, [own], [target])
     entry = plugins.registry.find("task", own)
     fit = None
     if entry.info is not None and entry.info.kind == "transfer":
