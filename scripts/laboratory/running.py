@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -158,7 +157,7 @@ class Runner:
             lines = log.read_text(encoding="utf-8", errors="replace").split("\n")[-LOG_LINES:]
             record = {"key": job.key, "exit_code": code, "log": lines}
             atomic.write(failure, json.dumps(record, indent=1, ensure_ascii=False).encode())
-            shutil.rmtree(job.scratch)
+            # Its scratch stays: an alignment that succeeded is not made again when the cell is tried again.
             self.outcome.failed.append(job.name)
             self.say(f"Failed {job.name} with exit code {code}: see {failure}")
 

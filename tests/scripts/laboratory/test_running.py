@@ -59,7 +59,7 @@ def test_a_failure_is_recorded_and_does_not_stop_the_others(
     assert (outcome.finished, outcome.failed) == (["quick-1", "quick-2"], ["failing"])
     failure = json.loads((tmp_path / "cells/failing.failed.json").read_text())
     assert failure["exit_code"] == 3 and failure["log"][:2] == ["one line", "the reason"]
-    assert not list((tmp_path / "scratch").iterdir())
+    assert [path.name for path in (tmp_path / "scratch").iterdir()] == ["failing"]
 
 
 def test_a_finished_cell_takes_back_its_failure(tmp_path: Path, program: tuple[str, str]) -> None:
