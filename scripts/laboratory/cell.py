@@ -157,6 +157,7 @@ def _evaluated(
 ) -> tuple[dict[str, Any] | None, float]:
     """Evaluate one task and return its fit, if it has one, and the seconds; the fitted model is removed."""
     from otx.engine.evaluate import evaluate
+    from otx.engine.targets import Target
 
     done = Path(job.scratch) / f"task-{name}.json"
     if done.exists():
@@ -169,12 +170,8 @@ def _evaluated(
     flags[f"{own}.data"] = None if data is None else str(Path(job.material) / data)
     settings, plugins = _project(job, flags)
     recorder.part = name
-    evaluate(settings, plugins, recorder, [own], [run])
-    entry = plugins.registry.find("task", own)
-    fit = None
-    if entry.info is not None and entry.info.kind == "transfer":
-        made = entry.load()(settings.options_for(entry))
-        fit = describe_fit(run, made, job.seed, recorder.curve(name))
+    evaluate(settings, plugins, recorder, [own], [Target(run.record["model"], run)])
+    fit = describe_fit(run, own, job.seed, recorder.curve(name))
     shutil.rmtree(run.heads, ignore_errors=True)
     seconds = time.perf_counter() - began
     atomic.write(done, json.dumps([fit, seconds]).encode())
