@@ -23,7 +23,7 @@ def otx_register(registry: Registry) -> None:
     registry.encoder(
         "e5-small",
         "otx_encoders.e5_small:E5SmallEncoder",
-        "multilingual-e5-small (MIT) rounded to 4 bits: 12 layers of 384, 94 languages; needs otx[e5]",
+        "multilingual-e5-small (MIT), 4-bit weights; needs otx[e5]",
         EncoderOptions,
     )
     registry.encoder(

@@ -170,14 +170,8 @@ def _evaluated(
     flags[f"{own}.data"] = None if data is None else str(Path(job.material) / data)
     settings, plugins = _project(job, flags)
     recorder.part = name
-    # The untouched encoder's folder is found again by the digest.
-    target = Target(job.model, run if job.contents["align"] else None)
-    evaluate(settings, plugins, recorder, [own], [target])
-    entry = plugins.registry.find("task", own)
-    fit = None
-    if entry.info is not None and entry.info.kind == "transfer":
-        made = entry.load()(settings.options_for(entry))
-        fit = describe_fit(run, made, job.seed, recorder.curve(name))
+    evaluate(settings, plugins, recorder, [own], [Target(run.record["model"], run)])
+    fit = describe_fit(run, own, job.seed, recorder.curve(name))
     shutil.rmtree(run.heads, ignore_errors=True)
     seconds = time.perf_counter() - began
     atomic.write(done, json.dumps([fit, seconds]).encode())

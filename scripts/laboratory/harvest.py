@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from otx.contracts import TransferTask
 from otx.engine import fitted
-from otx.engine.finetune import metrics_of
 from otx.runs.folder import RunFolder
+from otx.runs.results import read_units
 from scripts.laboratory.records import pack_units, thin
 
 CURVE_POINTS = 200
 """Points that are kept of a loss curve."""
-DEVIATIONS = 3.0
-"""Standard errors above the floor at which a fit has left chance."""
 ALIGNING = "align"
 
 
@@ -59,34 +55,22 @@ class Recorder:
 
 
 def describe_fit(
-    run: RunFolder, task: TransferTask, seed: int, curve: list[list[float]]
+    run: RunFolder, task: str, seed: int, curve: list[list[float]]
 ) -> dict[str, Any] | None:
-    """Return the curves of a fit and whether its development score ever left chance; None if nothing was fitted.
+    """Return the curves of a fit and whether it ever left chance; None if nothing was fitted.
 
-    A fit has left chance when its best check is three standard errors above the best floor without an encoder, which
-    is measured on the source language's test set.
+    Args:
+        run: The cell's run folder, which still holds the fitted model.
+        task: Name of the otx task.
+        seed: The head's seed.
+        curve: (step, loss) points of the fit.
     """
-    if not (run.heads.exists() and any(run.heads.glob(f"{task.info.name}-*"))):
+    units = (unit for unit in read_units(run) if unit.task == task and unit.head_seed == seed)
+    quality = next((unit.fit for unit in units if unit.fit is not None), None)
+    if quality is None:
         return None
-    _, made = fitted.find(run, task.info.name, seed)
-    metric = task.info.metrics[0]
-    source = str(getattr(task.options, "source", task.info.source_language))
-    floors = [metrics_of(task, scores)[metric.name] for scores in task.floors(source).values()]
-    floor = max(floors)
-    examples = len(task.training(seed)[1])
-    margin = DEVIATIONS * math.sqrt(floor * (1 - floor) / examples)
-    best = max(made.development.values())
-    return {
-        "task": task.info.name,
-        "metric": metric.name,
-        "curve": curve,
-        "development": dict(made.development),
-        "kept_step": made.step,
-        "development_examples": examples,
-        "floor": floor,
-        "margin": margin,
-        "left_chance": best > floor + margin,
-    }
+    _, made = fitted.find(run, task, seed)
+    return {"task": task, "curve": curve, "development": dict(made.development), **quality}
 
 
 def harvest(

@@ -97,7 +97,7 @@ def _remarks(found: Finished) -> str:
     """Name every fit that never left chance, and every cell without a result."""
     lines = [
         f"- {name}: the fit of {part} never left chance: best development {fit['metric']} "
-        f"{max(fit['development'].values()):.3f}, floor {fit['floor']:.3f} + {fit['margin']:.3f}"
+        f"{fit['best']:.3f}, {fit['floor']} {fit['floor_value']:.3f}"
         for name, record in found.records.items()
         for part, fit in record["fits"].items()
         if not fit["left_chance"]

@@ -39,7 +39,7 @@ def test_a_cell_keeps_scores_curves_digests_and_no_path_of_this_machine(laborato
 
 def test_a_fit_of_three_steps_has_not_left_chance(laboratory: Any) -> None:
     fit = record_of(laboratory, "untouched-s1")["fits"]["xnli"]
-    assert fit["floor"] == pytest.approx(1 / 3) and fit["left_chance"] is False
+    assert fit["floor_value"] == pytest.approx(1 / 3) and fit["left_chance"] is False
 
 
 def test_the_scores_come_back_as_run_folders(
