@@ -102,3 +102,20 @@ def test_what_cannot_be_predicted_is_said(
     say(monkeypatch, text)
     assert otx(["predict", *arguments]) == code
     assert message in capfd.readouterr().err
+
+
+def test_a_fit_changes_the_embeddings_of_its_training_text_only(fitted: str) -> None:
+    from safetensors.torch import load_file
+    from transformers import AutoTokenizer
+
+    name = "roberta.embeddings.word_embeddings.weight"
+    before = load_file("runs/r/model/model.safetensors")[name]
+    after = load_file("runs/r/heads/xnli-1/model.safetensors")[name]
+    tokenizer = AutoTokenizer.from_pretrained("runs/r/model")
+    read = {
+        token
+        for row in Path("data/train-en.tsv").read_text().splitlines()
+        for token in tokenizer(*row.split("\t")[:2])["input_ids"]
+    }
+    moved = {*(after != before).any(1).nonzero().flatten().tolist()}
+    assert moved and moved <= read

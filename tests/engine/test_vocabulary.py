@@ -208,3 +208,17 @@ def test_parameters_are_kept_close_whatever_rows_are_trained(align: Any) -> None
     used, whole = ([json.loads(line) for line in own] for own in lines)
     for name in ("loss", "keep-close", "grad_norm"):
         assert [row[name] for row in used] == pytest.approx([row[name] for row in whole], rel=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_on_a_gpu_used_rows_end_as_in_full_training(align: Any, tiny_model: Path) -> None:
+    """Within 1e-5 after three steps: sums over a batch come in no fixed order there."""
+    asked = ["--steps", "3", "--lr", "0.0001", "--device", "cuda", "--dtype", "fp32"]
+    assert align(*asked, "--run", "used") == 0
+    assert align(*asked, "--run", "whole", "--set", "align.vocabulary=whole") == 0
+    used, whole = table_of("runs/used/model"), table_of("runs/whole/model")
+    ids = training_ids()
+    torch.testing.assert_close(used[ids], whole[ids], atol=1e-5, rtol=0)
+    others = torch.ones(len(used), dtype=torch.bool)
+    others[ids] = False
+    assert torch.equal(used[others], table_of(tiny_model)[others])
