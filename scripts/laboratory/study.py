@@ -54,6 +54,7 @@ class System:
     recipe: name of the recipe that the alignment begins with.
     wrong: share of pairs that get another sentence's translation (a control).
     align: False for the encoder as it came.
+    tasks: names of the tasks that it is evaluated on; empty for all.
     """
 
     seconds: float = 0.0
@@ -61,6 +62,7 @@ class System:
     recipe: str | None = None
     wrong: float | None = None
     align: bool = True
+    tasks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,12 @@ def read_study(path: Path, registry: Registry) -> Study:
         name: _evaluation(own, f"{path} [tasks.{name}]")
         for name, own in table.pop("tasks", {}).items()
     }
+    for name, system in systems.items():
+        for task in system.tasks:
+            if task not in tasks:
+                raise UsageError(
+                    f"{path} [systems.{name}]: no task '{task}'", remedy(task, set(tasks))
+                )
     fitted = {name for name, own in tasks.items() if _is_fitted(own, registry)}
     bitext = table.pop("bitext", None)
     table |= {
@@ -207,7 +215,8 @@ def _cells(
                 system = systems[name]
                 # A probe of the encoder as it came gives the same number for every seed.
                 is_first = first_seeds.setdefault(name, seed) == seed
-                own = [t for t in tasks if system.align or is_first or t in fitted]
+                asked = [task for task in tasks if task in (system.tasks or tasks)]
+                own = [t for t in asked if system.align or is_first or t in fitted]
                 seconds = system.seconds + sum(tasks[task].seconds for task in own)
                 yield Cell(name, seed, tier["tier"], tuple(own), seconds)
 

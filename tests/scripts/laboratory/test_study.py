@@ -28,6 +28,18 @@ def test_a_further_seed_of_the_untouched_encoder_has_fitted_tasks_only(study: St
     assert tasks["untouched-s2"] == ("xnli",)
 
 
+def test_a_system_may_have_some_of_the_tasks_only(tmp_path: Path, registry: Registry) -> None:
+    text = STUDY.replace("[systems.sinkhorn]", '[systems.sinkhorn]\ntasks = ["retrieval"]')
+    path = tmp_path / "study.toml"
+    path.write_text(text)
+    tasks = {cell.name: cell.tasks for cell in read_study(path, registry).cells}
+    assert tasks["sinkhorn-s1"] == ("retrieval",)
+    assert tasks["shuffled-s1"] == ("retrieval", "xnli")
+    path.write_text(text.replace('["retrieval"]', '["retrieve"]'))
+    with pytest.raises(UsageError, match=r"\[systems\.sinkhorn\]: no task 'retrieve'"):
+        read_study(path, registry)
+
+
 def test_the_prediction_is_the_system_s_and_its_tasks_seconds(study: Study) -> None:
     seconds = {cell.name: cell.seconds for cell in study.cells}
     assert seconds["sinkhorn-s1"] == 16 and seconds["untouched-s2"] == 5
