@@ -47,8 +47,8 @@ class AlignSettings:
     layer: hidden layer that the guards measure (-1 = last).
     freeze: what of the encoder is not trained: ``embeddings``, the ``lower`` half of its layers, the ``upper`` half;
         one or several.
-    vocabulary: which rows of the input embeddings are trained: those that are ``used`` in the training text, or the
-        ``whole`` table. Objectives that predict sub-words always train the whole table.
+    vocabulary: which rows of the input embeddings are trained, in alignment and in fine-tuning: those that are ``used``
+        in the training text, or the ``whole`` table. Objectives that predict sub-words always train the whole table.
     lora: rank of low-rank additions that are trained in place of the weights, and merged into them at the end; needs
         peft (``pip install "otx[lora]"``).
     recompute: compute the inside of each layer again for the gradient: less memory, one more forward pass.

@@ -143,6 +143,8 @@ def _resumed(
     if run.record["status"] == "finished":
         raise UsageError(f"run {name} is finished", f"evaluate it: otx eval retrieval --run {name}")
     record = {**run.record["settings"], "runs": {"folder": str(folder)}}
+    # A run of before this setting trained the whole table.
+    record["align"] = {"vocabulary": "whole", **record["align"]}
     settings = settings_from(record, f"run {name}")
     host = open_host(settings)
     from otx.engine import align as engine

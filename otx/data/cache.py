@@ -79,7 +79,7 @@ def _whole(folder: Path, verify: bool) -> bool:
     try:
         manifest: dict[str, object] = json.loads((folder / MANIFEST).read_text())
         return all(_state(folder / name, verify) == state for name, state in manifest.items())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, ValueError, AttributeError):
         return False
 
 

@@ -84,6 +84,7 @@ class Bench:
             self._training = content_key(
                 data=cast(TransferTask, self.task).training_fingerprint(),
                 fit=FIT_VERSION,
+                vocabulary=self.settings.align.vocabulary,
                 checks=wanted.checks,
                 patience=wanted.patience,
             )
@@ -261,6 +262,7 @@ class Bench:
             self.autocast,
             self.settings.eval,
             self.signals,
+            whole_vocabulary=self.settings.align.vocabulary == "whole",
         )
         kinds = Counter(problem.kind for problem in task.problems())
         for kind, count in kinds.items():
@@ -301,10 +303,11 @@ class Bench:
         values = {name: metrics_of(task, scores)[metric.name] for name, scores in floors.items()}
         fit = judge_fit(metric, development[str(step)], step, size, values)
         self._fits[seed] = fit
-        if not fit.left_chance and fit.floor_value is not None:
+        if not fit.left_chance:
+            beside = "" if fit.floor_value is None else f", {fit.floor} {fit.floor_value:.3f}"
             self.reporter.notice(
                 f"{task.info.name} head, seed {seed}, on {self.run.name} never left chance: best development "
-                f"{fit.metric} {fit.best:.3f}, {fit.floor} {fit.floor_value:.3f}; raise warmup or epochs"
+                f"{fit.metric} {fit.best:.3f}{beside}; raise {task.info.name}.warmup or .epochs"
             )
 
     def _write(

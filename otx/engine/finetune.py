@@ -115,10 +115,12 @@ def train_head(
     autocast: torch.dtype | None,
     wanted: EvalSettings,
     signals: StopSignals,
+    *,
+    whole_vocabulary: bool = False,
 ) -> tuple[Predictor, Development]:
     """Fit a fresh head and the encoder, in place. Returns the predictor and what the development data said.
 
-    Of the input embeddings only the sub-words of the training text are trained.
+    Of the input embeddings only the sub-words of the training text are trained, unless ``whole_vocabulary``.
 
     The weights that are left are those of the best check on development data, by the task's first metric. How to
     optimise is in the task's options: ``epochs, lr, batch, warmup, weight_decay``. Raises Interrupted, the step saved,
@@ -135,7 +137,7 @@ def train_head(
     options = task.options
     job = HeadJob(task, encoder, head, features, options.batch, seed)
     steps = max(1, round(options.epochs * job.steps_per_epoch))
-    restriction = restrict(encoder, job.vocabulary(), keep_head=True)
+    restriction = None if whole_vocabulary else restrict(encoder, job.vocabulary(), keep_head=True)
     predict = predictor(task, encoder, head, autocast)
     metric = task.info.metrics[0]
 

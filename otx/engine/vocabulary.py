@@ -75,7 +75,7 @@ class Restriction:
 
 
 def restrict(encoder: Encoder, ids: np.ndarray, *, keep_head: bool = False) -> Restriction | None:
-    """Leave only these rows of the input embeddings as parameters, until ``lift``.
+    """Leave only these rows of the input embeddings as parameters.
 
     Args:
         encoder: The encoder, on the device where it is trained. Copies made of it from now on share the frozen rows.
@@ -84,7 +84,8 @@ def restrict(encoder: Encoder, ids: np.ndarray, *, keep_head: bool = False) -> R
             that share the table: the output layer of a masked-LM head.
 
     Returns:
-        What ``lift`` needs; None where the encoder's input embeddings are not a plain table, and so stay whole.
+        What ``lift`` needs; None where the encoder's input embeddings are not a plain table of their own, and so stay
+        whole.
 
     Example:
         >>> restriction = restrict(encoder, ids)  # doctest: +SKIP
@@ -98,13 +99,15 @@ def restrict(encoder: Encoder, ids: np.ndarray, *, keep_head: bool = False) -> R
     ids = np.unique(ids)
     chosen = torch.from_numpy(ids[ids != embedding.padding_idx].astype(np.int64))
     rows = OccurringRows(embedding, chosen.to(embedding.weight.device))
-    heads = [] if keep_head else _heads(module)
     tied = [
         (owner, name)
         for owner in module.modules()
         for name, parameter in owner._parameters.items()
         if parameter is embedding.weight and owner is not embedding
     ]
+    if any(isinstance(owner, nn.Embedding) for owner, _ in tied):
+        return None
+    heads = [] if keep_head else _heads(module)
     for owner, name in tied:
         setattr(owner, name, None)
     for name, _ in heads:
@@ -114,7 +117,7 @@ def restrict(encoder: Encoder, ids: np.ndarray, *, keep_head: bool = False) -> R
 
 
 def lift(encoder: Encoder, restriction: Restriction | None) -> None:
-    """Give the encoder its whole table back, trained rows included, and what was taken off with it.
+    """Put the whole table back, trained rows included, and what was taken off.
 
     Args:
         encoder: The encoder that was restricted.

@@ -128,9 +128,12 @@ def chance_note(name: str, unit: EvalUnit) -> str | None:
     fit = unit.fit
     if fit is None or fit["left_chance"]:
         return None
+    start = f"{name}, head seed {unit.head_seed}, never left chance on {unit.task}"
+    if fit["floor_value"] is None:
+        return f"{start}: its development {fit['metric']} is undefined"
     return (
-        f"{name}, head seed {unit.head_seed}, never left chance on {unit.task}: best development {fit['metric']} "
-        f"{fit['best']:.1%} of {fit['size']:,}, {fit['floor']} {fit['floor_value']:.1%}; its numbers say nothing"
+        f"{start}: best development {fit['metric']} {fit['best']:.1%} of {fit['size']:,} examples, "
+        f"{fit['floor']} {fit['floor_value']:.1%}"
     )
 
 

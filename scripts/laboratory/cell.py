@@ -23,7 +23,7 @@ from otx.errors import DataError, Interrupted, OTXError
 from otx.plugins import PluginHost, host
 from otx.runs import atomic
 from otx.runs.folder import RunFolder
-from scripts.laboratory.harvest import Recorder, describe_fit, harvest
+from scripts.laboratory.harvest import Recorder, describe_fit, harvest, replace_texts
 from scripts.laboratory.records import write_record
 from scripts.laboratory.study import MATERIAL
 
@@ -92,14 +92,14 @@ def compute(job: Job) -> None:
 
 def _write_settings(job: Job, scratch: Path) -> None:
     """Write the study's settings as the cell's otx.toml: recipe and system come over them."""
-    tables = _replaced(job.contents["settings"], {MATERIAL: job.material})
+    tables = replace_texts(job.contents["settings"], {MATERIAL: job.material})
     (scratch / "otx.toml").write_text(tomlkit.dumps(tables), encoding="utf-8")
 
 
 def _project(job: Job, more: Mapping[str, Any]) -> tuple[Settings, PluginHost]:
-    own = _replaced(job.contents["recipe"] | job.contents["set"], {MATERIAL: job.material})
+    own = replace_texts(job.contents["recipe"] | job.contents["set"], {MATERIAL: job.material})
     flags: dict[str, Any] = {
-        "align.corpus": _replaced(job.contents["corpora"], {MATERIAL: job.material}),
+        "align.corpus": replace_texts(job.contents["corpora"], {MATERIAL: job.material}),
         **own,
         "align.model": job.model,
         "align.seed": job.seed,
@@ -172,27 +172,19 @@ def _evaluated(
     recorder.part = name
     evaluate(settings, plugins, recorder, [own], [Target(run.record["model"], run)])
     fit = describe_fit(run, own, job.seed, recorder.curve(name))
-    shutil.rmtree(run.heads, ignore_errors=True)
     seconds = time.perf_counter() - began
+    # First this file: a process that is killed between the two must not ask for a fit whose model is gone.
     atomic.write(done, json.dumps([fit, seconds]).encode())
+    shutil.rmtree(run.heads, ignore_errors=True)
     return fit, seconds
 
 
 def _hidden(job: Job) -> dict[str, str]:
     """Return what stands for this machine's paths in a result."""
+    folder = job.model.partition(":")[2] or job.model
     paths = {job.scratch: "scratch", job.material: "data"}
-    return paths | ({job.model: job.model_name} if "/" in job.model else {})
-
-
-def _replaced(value: Any, texts: Mapping[str, str]) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _replaced(item, texts) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_replaced(item, texts) for item in value]
-    if isinstance(value, str):
-        for text, other in texts.items():
-            value = value.replace(text, other)
-    return value
+    own = {job.model: job.model_name, folder: job.model_name} if "/" in folder else {}
+    return own | paths
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from otx.config import load_settings
-from otx.errors import OTXError, UsageError
+from otx.errors import DataError, OTXError, UsageError
 from otx.plugins import host
 from otx.registry import Registry
 from scripts.laboratory.archives import collect, write_archive
@@ -93,7 +93,7 @@ def _run(study: Study, registry: Registry, args: argparse.Namespace, scratch: Pa
         done.append(Path(job.output))
         if args.archive is not None:
             # After every cell: a machine may be taken away at any time.
-            write_archive(args.archive, done)
+            _save(args.archive, done)
 
     environment = {"PYTHONPATH": os.pathsep.join(path), "OTX_CACHE": str(scratch / "cache")}
     with shared_gpu(args.device, args.workers, scratch / "mps", _say) as variables:
@@ -107,12 +107,20 @@ def _run(study: Study, registry: Registry, args: argparse.Namespace, scratch: Pa
         outcome = runner.fill(jobs)
     failures = [study.results / f"{name}{FAILED}" for name in outcome.failed]
     if args.archive is not None:
-        size = write_archive(args.archive, [*done, *failures])
-        _say(f"Saved {len(done)} cells to {args.archive}, {size / 2**20:.1f} MiB")
+        _save(args.archive, [*done, *failures])
+        _say(f"Saved {len(done)} cells to {args.archive}")
     for what in ("finished", "failed", "stopped", "left"):
         names = getattr(outcome, what)
         _say(f"{what}: {len(names)}" + (f" ({', '.join(names)})" if names else ""))
     return INTERRUPTED if runner.interrupted else 1 if outcome.failed else 0
+
+
+def _save(archive: Path, files: Sequence[Path]) -> None:
+    """Write the archive; one that would be too large stays as it is, and the cells go on."""
+    try:
+        write_archive(archive, files)
+    except DataError as error:
+        _say(f"{error.message}: it holds the cells of before; the others are in {files[-1].parent}")
 
 
 def open_jobs(

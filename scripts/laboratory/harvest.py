@@ -79,7 +79,7 @@ def harvest(
     """Return what is kept of a run; ``hidden``: what stands for each path of this machine."""
     keys = ("step", "loss", "grad_norm", "lr")
     rows = [{key: row[key] for key in keys if key in row} for row in run.metrics()]
-    kept: dict[str, Any] = _hide(
+    kept: dict[str, Any] = replace_texts(
         {
             "run": run.record,
             "curve": thin(rows, CURVE_POINTS),
@@ -93,12 +93,13 @@ def harvest(
     return kept
 
 
-def _hide(value: Any, hidden: Mapping[str, str]) -> Any:
+def replace_texts(value: Any, texts: Mapping[str, str]) -> Any:
+    """Return JSON values with every occurrence of the given texts replaced."""
     if isinstance(value, Mapping):
-        return {key: _hide(item, hidden) for key, item in value.items()}
+        return {key: replace_texts(item, texts) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_hide(item, hidden) for item in value]
+        return [replace_texts(item, texts) for item in value]
     if isinstance(value, str):
-        for text, other in hidden.items():
+        for text, other in texts.items():
             value = value.replace(text, other)
     return value

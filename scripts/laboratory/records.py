@@ -79,7 +79,10 @@ def restore_runs(root: Path, records: Iterable[Mapping[str, Any]]) -> list[RunFo
         aligned = record["run"]["kind"] == "align"
         name = f"{record['system']}-{record['seed']}" if aligned else record["run"]["name"]
         if name not in runs:
-            own = {**record["run"], "name": name, "system": record["system"]}
+            # Every untouched system is the same encoder, and its row is called so.
+            own = {**record["run"], "name": name} | (
+                {"system": record["system"]} if aligned else {}
+            )
             atomic.write(root / name / RECORD, json.dumps(own).encode())
             runs[name] = RunFolder(root / name)
         for packed in record["units"]:

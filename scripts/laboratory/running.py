@@ -14,7 +14,7 @@ from pathlib import Path
 
 from otx.runs import atomic
 from scripts.laboratory.cell import Job
-from scripts.laboratory.records import FAILED
+from scripts.laboratory.records import FAILED, read_record
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 15.0
@@ -58,6 +58,7 @@ class _Running:
     job: Job
     process: subprocess.Popen[bytes]
     began: float
+    resumed: bool
 
 
 class Runner:
@@ -90,8 +91,9 @@ class Runner:
                 if not self._running:
                     break
                 time.sleep(POLL_SECONDS)
-            self._stop(end)
         finally:
+            # Also when something failed here: no process is left behind.
+            self._stop(min(end, time.monotonic() + GRACE_SECONDS))
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         self.outcome.left = [job.name for job in waiting]
@@ -112,6 +114,7 @@ class Runner:
 
     def _launch(self, job: Job) -> _Running:
         scratch = Path(job.scratch)
+        resumed = (scratch / "job.json").exists()
         job.write(scratch / "job.json")
         threads = str(self.machine.threads)
         environment = {
@@ -131,7 +134,7 @@ class Runner:
                 start_new_session=True,
             )
         self.say(f"Started {job.name}, {self.expected(job):.0f} s expected")
-        return _Running(job, process, time.monotonic())
+        return _Running(job, process, time.monotonic(), resumed)
 
     def _reap(self) -> None:
         for own in list(self._running):
@@ -143,9 +146,10 @@ class Runner:
     def _close(self, own: _Running, code: int) -> None:
         job, seconds = own.job, time.monotonic() - own.began
         failure = Path(job.output).with_name(f"{job.name}{FAILED}")
-        if code == 0:
+        if code == 0 or (code == STOPPED and _has_result(job)):
             failure.unlink(missing_ok=True)
-            self._ratios.append(seconds / max(job.predicted, 1e-9))
+            if code == 0 and not own.resumed and job.predicted > 0:
+                self._ratios.append(seconds / job.predicted)
             self.outcome.finished.append(job.name)
             self.say(f"Finished {job.name} in {seconds:.0f} s")
             self.finished(job)
@@ -155,7 +159,10 @@ class Runner:
         else:
             log = Path(job.scratch) / "log"
             lines = log.read_text(encoding="utf-8", errors="replace").split("\n")[-LOG_LINES:]
-            record = {"key": job.key, "exit_code": code, "log": lines}
+            hidden = {job.scratch: "scratch", job.material: "data", os.getcwd(): "."}
+            for path, name in hidden.items():
+                lines = [line.replace(path, name) for line in lines]
+            record = {"exit_code": code, "log": lines}
             atomic.write(failure, json.dumps(record, indent=1, ensure_ascii=False).encode())
             # Its scratch stays: an alignment that succeeded is not made again when the cell is tried again.
             self.outcome.failed.append(job.name)
@@ -178,6 +185,12 @@ class Runner:
 
     def _interrupt(self, number: int, frame: object) -> None:
         self.interrupted = True
+
+
+def _has_result(job: Job) -> bool:
+    """Return whether a process that was stopped had just written its result."""
+    output = Path(job.output)
+    return output.exists() and read_record(output)["key"] == job.key
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

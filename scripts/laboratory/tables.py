@@ -22,11 +22,13 @@ from scripts.laboratory.study import Cell, Study
 class Finished:
     """The results of a study by cell, and the names of cells that have none.
 
-    outdated: the study says something else of the cell now. failed: name -> last line of the log.
+    outdated: the study says something else of the cell now. foreign: computed with another encoder or other files than
+    the first. failed: name -> last line of the log.
     """
 
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     outdated: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
@@ -34,12 +36,17 @@ class Finished:
 def gather(study: Study, registry: Registry) -> Finished:
     """Read every cell's result. Raises DataError for a file that cannot be read."""
     found = Finished()
+    digests: dict[str, str] = {}
     for cell in study.cells:
         path = study.results / f"{cell.name}{ENDING}"
         failure = study.results / f"{cell.name}{FAILED}"
         record = read_record(path) if path.exists() else None
         if record is not None and record["contents"] == _plain(contents_of(study, cell, registry)):
-            found.records[cell.name] = record
+            read = {"model": record["model"]["digest"], **record["files"]}
+            if all(digests.setdefault(name, digest) == digest for name, digest in read.items()):
+                found.records[cell.name] = record
+            else:
+                found.foreign.append(cell.name)
             continue
         if record is not None:
             found.outdated.append(cell.name)
@@ -94,21 +101,15 @@ def _heading(study: Study, found: Finished) -> str:
 
 
 def _remarks(found: Finished) -> str:
-    """Name every fit that never left chance, and every cell without a result."""
-    lines = [
-        f"- {name}: the fit of {part} never left chance: best development {fit['metric']} "
-        f"{fit['best']:.3f}, {fit['floor']} {fit['floor_value']:.3f}"
-        for name, record in found.records.items()
-        for part, fit in record["fits"].items()
-        if not fit["left_chance"]
-    ]
+    """Name every cell without a result that counts; tables name fits that never left chance themselves."""
     named: Mapping[str, list[str]] = {
         "not computed": found.missing,
         "outdated (the study was edited)": found.outdated,
+        "left out (another encoder or other data than the first cell's)": found.foreign,
         "failed": list(found.failed),
     }
-    lines += [f"- {what}: {', '.join(names)}" for what, names in named.items() if names]
-    return "\n".join(lines) or "- every cell is finished, and every fit left chance"
+    lines = [f"- {what}: {', '.join(names)}" for what, names in named.items() if names]
+    return "\n".join(lines) or "- every cell is finished"
 
 
 def _plain(value: Any) -> Any:

@@ -37,6 +37,35 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         built(tmp_path / "file" / "key", lambda folder: None)
 
 
+@pytest.mark.parametrize(
+    "manifest", ["", "[]", "null", '{"x": 5}', '{"x": [5, "0"]}', '{"y/z": 5}']
+)
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_folder_with_another_manifest_is_built_anew(
+    tmp_path: Path, manifest: str, verify: bool
+) -> None:
+    times = []
+
+    def build(folder: Path) -> None:
+        times.append(folder)
+        (folder / "x").write_text("a whole file")
+
+    built(tmp_path / "key", build, verify=verify)
+    (tmp_path / "key" / "manifest.json").write_text(manifest)
+    assert (built(tmp_path / "key", build, verify=verify) / "x").read_text() == "a whole file"
+    assert len(times) == 2
+
+
+def test_a_flipped_byte_is_noticed_where_digests_are_kept(tmp_path: Path) -> None:
+    def build(folder: Path) -> None:
+        (folder / "x").write_text("whole")
+
+    for verify, expected in ((False, "Whole"), (True, "whole")):
+        path = built(tmp_path / str(verify), build, verify=verify) / "x"
+        path.write_text("Whole")
+        assert (built(path.parent, build, verify=verify) / "x").read_text() == expected
+
+
 def test_keys_tell_parts_apart() -> None:
     assert content_key("a", "bc") != content_key("ab", "c")
     assert content_key({"a": 1, "b": 2}) == content_key({"b": 2, "a": 1})

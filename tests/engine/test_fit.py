@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from otx.engine.fit import FitHooks, FitSettings, Health, fit, schedule
+from otx.engine.fit import FitHooks, FitSettings, Health, fit, gradient_norm, schedule
 from otx.errors import ProblemError, TrainingError
 from otx.types import Loss
 
@@ -220,3 +220,20 @@ def test_the_learning_rate_rises_and_falls_linearly() -> None:
     settings = FitSettings(steps=10, lr=1.0, seed=0, warmup=0.2)
     factors = [schedule(step, settings) for step in range(10)]
     assert factors == pytest.approx([0.5, 1.0, *(1 - k / 8 for k in range(8))])
+
+
+@pytest.mark.parametrize("shape", [(3,), (40, 7), (300, 500)])
+def test_the_gradient_s_norm_is_that_of_float64(shape: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    gradients = [torch.randn(shape, generator=generator), torch.randn(5, generator=generator)]
+    expected = math.sqrt(sum(float(g.double().square().sum()) for g in gradients))
+    assert float(gradient_norm(gradients)) == pytest.approx(expected, rel=1e-7)
+
+
+def test_rows_without_a_gradient_do_not_change_the_norm() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(500, 48, generator=generator)
+    table = torch.zeros(9_000, 48)
+    table[torch.randperm(9_000, generator=generator)[:500].sort().values] = rows
+    assert torch.equal(gradient_norm([table]), gradient_norm([rows]))
+    assert float(gradient_norm([])) == 0.0

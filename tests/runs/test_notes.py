@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from otx.runs.folder import RunFolder
-from otx.runs.notes import added_terms, table_notes
+from otx.runs.notes import added_terms, chance_note, table_notes
 from otx.runs.selection import Match
 from otx.runs.systems import System, systems_of
 from otx.types import Score, TaskInfo
@@ -105,9 +105,16 @@ def test_a_fit_that_never_left_chance_is_named_once(match: Match, systems: list[
             run, unit = held[seed]
             held[seed] = (run, replace(unit, fit={**fit, "left_chance": left}))
     assert [note for note in notes(match, systems) if "chance" in note] == [
-        "sinkhorn 2, head seed 1, never left chance on nli: best development accuracy 34.1% of 1,000, "
-        "majority class 33.3%; its numbers say nothing"
+        "sinkhorn 2, head seed 1, never left chance on nli: best development accuracy 34.1% of 1,000 examples, "
+        "majority class 33.3%"
     ]
+
+
+def test_an_undefined_development_score_is_named(match: Match) -> None:
+    _, unit = match.results["sinkhorn"]["de"][1, 1]
+    fit = {"metric": "f1", "best": float("nan"), "floor": None, "floor_value": None}
+    note = chance_note("sinkhorn 1", replace(unit, fit={**fit, "left_chance": False}))
+    assert note is not None and note.endswith("its development f1 is undefined")
 
 
 def test_contamination_is_counted_by_language(

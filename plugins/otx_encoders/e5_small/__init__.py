@@ -35,10 +35,24 @@ This folder holds {ORIGIN}, written out in float32.
 """
 
 
+DERIVED = f"""---
+license: mit
+base_model: intfloat/multilingual-e5-small
+---
+
+# An encoder trained with otx
+
+It began from {ORIGIN}.
+
+- Original model: https://huggingface.co/intfloat/multilingual-e5-small (Wang et al. 2024, https://arxiv.org/abs/2402.05672)
+- The settings, data and results of the training are in the run folder that this model was saved to.
+"""
+
+
 class E5SmallEncoder(HuggingFaceEncoder):
     """``e5-small``: 12 layers of 384 over XLM-R's vocabulary; see docs/encoders.md.
 
-    The first use writes the packed weights out as a Hugging Face folder in otx's cache (490 MB). Later uses load that
+    The first use writes the packed weights out as a Hugging Face folder in otx's cache (480 MB). Later uses load that
     folder and verify its digests first.
 
     Args:
@@ -60,7 +74,7 @@ class E5SmallEncoder(HuggingFaceEncoder):
     def save(self, folder: Path) -> None:
         """Write a plain Hugging Face folder with a note on where its weights began."""
         super().save(folder)
-        (folder / "README.md").write_text(CARD, encoding="utf-8")
+        (folder / "README.md").write_text(DERIVED, encoding="utf-8")
 
 
 def open_folder() -> Path:
@@ -101,6 +115,7 @@ def packed_file() -> Path:
     path = next((Path(place) / FILE for place in places), None)
     if path is None or not path.is_file() or importlib.util.find_spec("sentencepiece") is None:
         raise UsageError(
-            f"encoder {NAME} needs the packages {PACKAGE} 0.3.0 and sentencepiece", INSTALL
+            f"encoder {NAME} needs the packages {PACKAGE} 0.3.0 and sentencepiece",
+            f"{INSTALL} on Linux (x86-64); elsewhere --model intfloat/multilingual-e5-small",
         )
     return path

@@ -47,7 +47,8 @@ def write_folder(model: PackedModel, folder: Path, card: str) -> None:
         DataError: If a tensor is missing or has another size than the encoder's shape implies.
     """
     write_weights(model, folder / WEIGHTS)
-    build_tokenizer(model).save(str(folder / "tokenizer.json"), pretty=False)
+    # Tokenizer.save raises no OSError on a full disk.
+    (folder / "tokenizer.json").write_text(build_tokenizer(model).to_str(), encoding="utf-8")
     limit = model.shape.positions
     tokenizer: dict[str, Any] = {
         **SPECIAL,
@@ -71,14 +72,22 @@ def write_weights(model: PackedModel, path: Path) -> None:
         path: The file.
 
     Raises:
-        DataError: If a tensor is missing or has another size than the encoder's shape implies.
+        DataError: If a tensor is missing or has another size than the encoder's shape implies, or if the file cannot be
+            written.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     tensors = {
         name: np.ascontiguousarray(weights) for name, weights in _named_tensors(model).items()
     }
-    save_file(tensors, path, metadata={"format": "pt"})
+    try:
+        save_file(tensors, path, metadata={"format": "pt"})
+    except SafetensorError as error:
+        size = sum(weights.nbytes for weights in tensors.values())
+        raise DataError(
+            f"{path} cannot be written: {error}", f"it needs {size / 1e6:.0f} MB of free space"
+        ) from error
 
 
 def _configuration(model: PackedModel) -> dict[str, Any]:

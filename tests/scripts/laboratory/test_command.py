@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -8,8 +10,10 @@ from typing import Any
 import pytest
 
 from otx.errors import DataError
-from scripts.laboratory import command
+from scripts.laboratory import archives, command
 from scripts.laboratory.archives import collect, write_archive
+from scripts.laboratory.records import read_record, write_record
+from scripts.laboratory.site import ROOT
 from scripts.laboratory.tables import cell_list, table
 from tests.scripts.laboratory.conftest import STUDY, write_study
 
@@ -53,7 +57,51 @@ def test_the_table_says_what_is_finished_missing_and_never_left_chance(
     assert "2 of 6 cells are finished" in text and "- sinkhorn: seeds 1" in text
     assert "### retrieval" in text and "### xnli" in text
     assert "not computed: shuffled-s1, sinkhorn-s2, untouched-s2, shuffled-s2" in text
-    assert "- sinkhorn-s1: the fit of xnli never left chance" in text
+    assert "sinkhorn 1, head seed 1, never left chance on xnli" in text
+
+
+def test_a_cell_of_another_encoder_is_left_out_and_named(laboratory: Any, registry: Any) -> None:
+    path = laboratory.study.results / "sinkhorn-s1.json.gz"
+    content = path.read_bytes()
+    record = read_record(path)
+    try:
+        write_record(path, {**record, "model": {"name": "mini", "digest": "another"}})
+        text = table(laboratory.study, registry)
+    finally:
+        path.write_bytes(content)
+    assert "1 of 6 cells are finished" in text
+    assert "left out (another encoder or other data than the first cell's): sinkhorn-s1" in text
+
+
+def test_the_command_computes_a_cell_in_processes_of_their_own(tmp_path: Path) -> None:
+    """The script, the process that digests the encoder, and the cell's process, as a user starts them."""
+    study = tmp_path / "study.toml"
+    study.write_text(
+        """
+name = "one"
+model = "mini"
+results = "cells"
+systems.untouched.align = false
+tasks.retrieval = {task = "retrieval", seconds = 1, languages = ["de"]}
+tiers = [{tier = 1, systems = ["untouched"], seeds = [1]}]
+"""
+    )
+    archive = tmp_path / "cells.tar"
+    command = ["run", str(study), "--minutes", "4", "--workers", "1", "--archive", str(archive)]
+    script = [sys.executable, str(ROOT / "scripts" / "lab.py")]
+    done = subprocess.run(
+        [*script, *command, "--scratch", str(tmp_path / "scratch")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = read_record(tmp_path / "cells" / "untouched-s1.json.gz")
+    assert [unit["unit"]["language"] for unit in record["units"]] == ["de"]
+    assert tarfile.open(archive).getnames() == ["untouched-s1.json.gz"]
+    assert str(tmp_path) not in json.dumps(record)
+    assert not list((tmp_path / "scratch" / "cells").glob("*"))
 
 
 def test_one_finished_cell_of_many_makes_a_table(laboratory: Any, registry: Any) -> None:
@@ -126,3 +174,16 @@ def test_run_draws_computes_and_says_what_is_left(
     assert "failed: 1 (sinkhorn-s1)" in printed and "finished: 5" in printed
     with tarfile.open(tmp_path / "cells.tar") as archive:
         assert len(archive.getnames()) == 6 and "sinkhorn-s1.failed.json" in archive.getnames()
+
+
+def test_an_archive_that_would_be_too_large_keeps_what_it_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.json.gz").write_bytes(b"x" * 9_000)
+    monkeypatch.setattr(archives, "LARGEST", 15_000)
+    path = tmp_path / "cells.tar"
+    command._save(path, [tmp_path / "a.json.gz"])
+    command._save(path, [tmp_path / "a.json.gz", tmp_path / "b.json.gz"])
+    assert tarfile.open(path).getnames() == ["a.json.gz"]
+    assert "above 16" in capsys.readouterr().out

@@ -97,3 +97,15 @@ def test_predictions_follow_what_finished_cells_took(
     assert runner.expected(own) == 30
     runner.fill([replace(own, predicted=1e-3)])
     assert runner.expected(replace(own, predicted=1e-3)) > 1e-3 * 3
+
+
+def test_nothing_is_left_running_when_a_result_cannot_be_kept(
+    tmp_path: Path, program: tuple[str, str]
+) -> None:
+    def fail(job: Job) -> None:
+        raise OSError("the disk is full")
+
+    runner = Runner(Machine(1.0, 2, 1.0, {}, program), lambda text: None, fail)
+    with pytest.raises(OSError, match="disk is full"):
+        runner.fill([job("quick", tmp_path), job("slow", tmp_path)])
+    assert runner._running == []
