@@ -14,6 +14,7 @@ from pathlib import Path
 
 from otx.runs import atomic
 from scripts.laboratory.cell import Job
+from scripts.laboratory.harvest import replace_texts
 from scripts.laboratory.records import FAILED, read_record
 
 POLL_SECONDS = 0.1
@@ -160,9 +161,8 @@ class Runner:
             log = Path(job.scratch) / "log"
             lines = log.read_text(encoding="utf-8", errors="replace").split("\n")[-LOG_LINES:]
             hidden = {job.scratch: "scratch", job.material: "data", os.getcwd(): "."}
-            for path, name in hidden.items():
-                lines = [line.replace(path, name) for line in lines]
-            record = {"exit_code": code, "log": lines}
+            known = {path: name for path, name in hidden.items() if path}
+            record = {"exit_code": code, "log": replace_texts(lines, known)}
             atomic.write(failure, json.dumps(record, indent=1, ensure_ascii=False).encode())
             # Its scratch stays: an alignment that succeeded is not made again when the cell is tried again.
             self.outcome.failed.append(job.name)

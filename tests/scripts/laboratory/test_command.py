@@ -99,7 +99,8 @@ tiers = [{tier = 1, systems = ["untouched"], seeds = [1]}]
     assert done.returncode == 0, done.stdout + done.stderr
     record = read_record(tmp_path / "cells" / "untouched-s1.json.gz")
     assert [unit["unit"]["language"] for unit in record["units"]] == ["de"]
-    assert tarfile.open(archive).getnames() == ["untouched-s1.json.gz"]
+    with tarfile.open(archive) as saved:
+        assert saved.getnames() == ["untouched-s1.json.gz"]
     assert str(tmp_path) not in json.dumps(record)
     assert not list((tmp_path / "scratch" / "cells").glob("*"))
 
@@ -180,10 +181,11 @@ def test_an_archive_that_would_be_too_large_keeps_what_it_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("a", "b"):
-        (tmp_path / f"{name}.json.gz").write_bytes(b"x" * 9_000)
-    monkeypatch.setattr(archives, "LARGEST", 15_000)
+        (tmp_path / f"{name}.json.gz").write_bytes(b"x" * 15_000)
+    monkeypatch.setattr(archives, "LARGEST", 25_000)
     path = tmp_path / "cells.tar"
     command._save(path, [tmp_path / "a.json.gz"])
     command._save(path, [tmp_path / "a.json.gz", tmp_path / "b.json.gz"])
-    assert tarfile.open(path).getnames() == ["a.json.gz"]
+    with tarfile.open(path) as saved:
+        assert saved.getnames() == ["a.json.gz"]
     assert "above 16" in capsys.readouterr().out
