@@ -283,16 +283,19 @@ def gradient_norm(gradients: Sequence[Tensor]) -> Tensor:
         part
         for gradient in gradients
         for part in (
-            gradient.reshape(-1).split(NORM_PART) if gradient.device.type == "cpu" else [gradient]
+            torch.split(gradient.reshape(-1), NORM_PART)
+            if gradient.device.type == "cpu"
+            else [gradient]
         )
     ]
     norms = [torch.linalg.vector_norm(part, dtype=torch.float64) for part in parts]
-    return torch.linalg.vector_norm(torch.stack(norms)).float()
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms)).float()
+    return norm
 
 
 def _clip(job: Job, limit: float, step: int, row: Mapping[str, float]) -> float:
     parameters = [p for m in job.modules.values() for p in m.parameters() if p.grad is not None]
-    norm = gradient_norm([p.grad for p in parameters])
+    norm = gradient_norm([p.grad for p in parameters if p.grad is not None])
     nn.utils.clip_grads_with_norm_(parameters, limit, norm)
     value = float(norm)
     if not math.isfinite(value):
