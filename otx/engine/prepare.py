@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from otx.data.idf import Idf
 from otx.data.split import split
 from otx.data.tokenised import TokenisedPairs, tokenise
 from otx.engine.composite import Composite
-from otx.engine.heldout import HeldOut
 from otx.engine.report import Reporter
 from otx.errors import DataError, UsageError
 from otx.links.pharaoh import GoldPair, read_gold
@@ -50,13 +49,6 @@ class Material:
     plan: BatchPlan
     filtered: list[dict[str, int]]
     gold: list[GoldPair]
-
-    def diagnostic_texts(self) -> Iterator[tuple[str, bool]]:
-        """Yield every text that diagnostics encode, and whether it is pre-tokenised; some more than once."""
-        yield from HeldOut([*self.select, *self.report], self.distractors).sentences()
-        for pair in self.gold:
-            yield " ".join(pair.source), True
-            yield " ".join(pair.target), True
 
 
 def open_encoder(reference: str, registry: Registry, settings: Settings) -> Encoder:

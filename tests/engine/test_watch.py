@@ -160,40 +160,6 @@ def test_candidates_are_at_most_those_of_the_setting(align: Any) -> None:
     assert record("r")["diagnostics"]["report"]["candidates"] == {"de": 50}
 
 
-def test_every_text_that_diagnostics_encode_is_listed(
-    align: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the encoder is asked while it is measured is what Material lists, and nothing else."""
-    from otx.engine.watch import Watch
-    from otx_encoders.huggingface import HuggingFaceEncoder
-
-    listed: list[set[tuple[str, bool]]] = []
-    asked: set[tuple[str, bool]] = set()
-    untouched, tokenise = Watch.untouched, HuggingFaceEncoder.tokenise
-
-    def spied(self: Watch) -> Any:
-        with monkeypatch.context() as patched:
-            patched.setattr(HuggingFaceEncoder, "tokenise", noting)
-            return untouched(self)
-
-    def noting(self: Any, texts: Any, *, pretokenised: bool = False) -> Any:
-        asked.update((text, pretokenised) for text in texts)
-        return tokenise(self, texts, pretokenised=pretokenised)
-
-    def kept(*arguments: Any) -> Any:
-        material = gather(*arguments)
-        listed.append(set(material.diagnostic_texts()))
-        return material
-
-    from otx.engine import align as engine
-
-    gather = engine.gather
-    monkeypatch.setattr(engine, "gather", kept)
-    monkeypatch.setattr(Watch, "untouched", spied)
-    assert align("--steps", "1", "--gold", gold(), "--set", "align.guard_every=9") == 0
-    assert listed == [asked] and len(asked) > 300
-
-
 def test_the_last_step_is_looked_at_however_few_there_are(align: Any) -> None:
     assert align("--steps", "3", "--keep-best", "retrieval", "--run", "r") == 0
     assert record("r")["best"]["step"] == 3
