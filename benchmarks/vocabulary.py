@@ -2,7 +2,7 @@
 
     python -m benchmarks.vocabulary --model e5-small --corpus DATA/bitext/tatoeba/en-de --steps 6
 
-Runs `otx align` twice in processes of their own: with `align.vocabulary = whole`, the peer, and with `used`. Each line:
+Runs `otx align` twice in separate processes: with `align.vocabulary = whole`, the peer, and with `used`. Each line:
 the median seconds of a step without the first two, the process's largest resident memory, the size of a checkpoint, the
 seconds to write one, and the ratio to the peer. Nothing is kept.
 """
@@ -53,30 +53,30 @@ def measure_child(arguments: list[str]) -> None:
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     newest = sorted((folder / "checkpoints").glob("step-*"))[-1]
     size = sum(path.stat().st_size for path in newest.iterdir())
-    found = {
+    results = {
         "step": statistics.median(row["seconds"] for row in rows[WARM_UP:]),
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "checkpoint": size / 1e6,
         "save": statistics.median(seconds),
     }
-    print(json.dumps(found))
+    print(json.dumps(results))
 
 
 def measured(vocabulary: str, arguments: list[str], steps: int) -> dict[str, float]:
-    """Return what one alignment took, in a process of its own."""
-    own = [*arguments, "--steps", str(steps), "--set", f"align.vocabulary={vocabulary}"]
-    own += ["--set", "align.heldout=0"]  # Diagnostics are the same for both.
+    """Return what one alignment took, in a separate process."""
+    command = [*arguments, "--steps", str(steps), "--set", f"align.vocabulary={vocabulary}"]
+    command += ["--set", "align.heldout=0"]  # Diagnostics are the same for both.
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [sys.executable, __file__, "--child", *own],
+            [sys.executable, __file__, "--child", *command],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             check=True,
             stdout=subprocess.PIPE,
             text=True,
         )
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    results: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return results
 
 
 def main() -> None:
@@ -90,11 +90,11 @@ def main() -> None:
     given = parser.parse_args()
     corpora = [os.path.abspath(prefix) for prefix in given.corpus]
     arguments = ["--model", given.model, *(part for c in corpora for part in ("--corpus", c))]
-    found = {name: measured(name, arguments, given.steps) for name in ("whole", "used")}
+    results = {name: measured(name, arguments, given.steps) for name in ("whole", "used")}
     print(f"{'':6}" + "".join(f"{title:>15} {'ratio':>6}" for title in MEASURES))
-    for name, numbers in found.items():
+    for name, numbers in results.items():
         cells = (
-            f"{numbers[key]:15.2f} {numbers[key] / found['whole'][key]:6.2f}"
+            f"{numbers[key]:15.2f} {numbers[key] / results['whole'][key]:6.2f}"
             for key in MEASURES.values()
         )
         print(f"{name:6}" + "".join(cells))

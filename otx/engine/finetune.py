@@ -81,12 +81,12 @@ class HeadJob:
     def vocabulary(self) -> np.ndarray:
         """Return the ids ``[K]`` of the sub-words in the training features, ascending."""
         order = self.learnt[np.argsort(self.features.lengths[self.learnt], kind="stable")]
-        found = np.zeros(0, dtype=np.int64)
+        ids = np.zeros(0, dtype=np.int64)
         for start in range(0, len(order), COLLATED_AT_ONCE):
             features = self.features.take(order[start : start + COLLATED_AT_ONCE])
             tokens, _ = self.task.collate(self.encoder, features)
-            found = np.union1d(found, tokens.ids[tokens.mask].cpu().numpy())
-        return found
+            ids = np.union1d(ids, tokens.ids[tokens.mask].cpu().numpy())
+        return ids
 
     def loss(self, batch: Sequence[Any]) -> Loss:
         """The task's loss on one batch."""
