@@ -1,4 +1,4 @@
-"""What training only the sub-words of the training text saves: time of a step, memory, checkpoints.
+"""Measure what training only the vocabulary that occurs saves.
 
     python -m benchmarks.vocabulary --model e5-small --corpus DATA/bitext/tatoeba/en-de --steps 6
 

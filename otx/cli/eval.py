@@ -121,11 +121,10 @@ def evaluate(
     if json:
         return screen.json([{"run": at.name, **dataclasses.asdict(unit)} for at, unit in found])
     screen.result(_table(found, host.registry))
-    from otx.runs.notes import chance_note
+    from otx.runs.notes import chance_notes
 
-    for line in dict.fromkeys(chance_note(at.name, unit) for at, unit in found):
-        if line is not None:
-            screen.result(f"! {line}")
+    for line in chance_notes((at.name, unit) for at, unit in found):
+        screen.result(f"! {line}")
     if len(task) > 1:
         from otx.runs.summary import summary
 

@@ -57,12 +57,11 @@ def show(
         for line in record.get("verdict", []):
             screen.result(f"! {line}")
     if units:
-        from otx.runs.notes import chance_note
+        from otx.runs.notes import chance_notes
 
         screen.result("\n" + columns(_results(units, numbers_by(open_host(settings).registry))))
-        for line in dict.fromkeys(chance_note(found.name, unit) for unit in units):
-            if line is not None:
-                screen.result(f"! {line}")
+        for line in chance_notes((found.name, unit) for unit in units):
+            screen.result(f"! {line}")
     kept = sorted(path.name for path in found.heads.glob("[!.]*"))
     if kept:
         screen.result(f"\nfine-tuned models in {found.heads}: {', '.join(kept)}")

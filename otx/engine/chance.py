@@ -14,7 +14,7 @@ ERRORS = 3
 
 @dataclass(frozen=True, slots=True)
 class FitQuality:
-    """What the development data said of one fine-tuning.
+    """The verdict of the development data on one fine-tuning.
 
     Attributes:
         metric: The task's first metric, in which all numbers are.

@@ -20,7 +20,7 @@ BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What diagnostics measure on.
+    """One part of the held-out data that diagnostics measure.
 
     Args:
         pairs: Held-out pairs of every corpus: both sides are queries.

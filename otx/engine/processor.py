@@ -23,7 +23,7 @@ class Processor:
 
     @property
     def has_bf16(self) -> bool | None:
-        """Whether it multiplies bf16 numbers directly; None where that is unknown."""
+        """Tell whether the processor multiplies bf16 directly; None where that is unknown."""
         if self.instruction_sets is None:
             return None
         return not BF16_SETS.isdisjoint(self.instruction_sets)

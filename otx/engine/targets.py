@@ -15,7 +15,7 @@ from otx.runs.folder import RunFolder, untouched_name
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An encoder to evaluate: a run's, or one as it came.
+    """An encoder to evaluate: that of a run, or an untouched one.
 
     The folder for the results of an untouched encoder is named after its digest, so it is known only when the encoder
     was opened; a large one is then opened and hashed once.

@@ -66,7 +66,7 @@ class OccurringRows(nn.Module):
 
 @dataclass(slots=True)
 class Restriction:
-    """What ``restrict`` took off the encoder, for ``lift`` to put back: owner, name and object of each."""
+    """The parts that ``restrict`` took off the encoder and ``lift`` puts back."""
 
     embedding: nn.Embedding
     rows: OccurringRows

@@ -193,7 +193,7 @@ class RunFolder:
 
 
 def untouched_name(model: str, digest: str) -> str:
-    """Return the name of the folder for results of an encoder as it came."""
+    """Return the name of the folder for the results of an untouched encoder."""
     return f"{UNTOUCHED}{_as_stem(Path(model).name or model)}-{digest[:8]}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from otx.runs.results import EvalUnit
 from otx.runs.selection import Match
@@ -116,11 +116,16 @@ def _at_chance(match: Match) -> list[str]:
         for seeds in held.values()
         for seed, (_, unit) in seeds.items()
     }
-    return [
-        line
+    return chance_notes(
+        (label if alignment is None else f"{label} {alignment}", unit)
         for (label, (alignment, _)), unit in units.items()
-        if (line := chance_note(label if alignment is None else f"{label} {alignment}", unit))
-    ]
+    )
+
+
+def chance_notes(named: Iterable[tuple[str, EvalUnit]]) -> list[str]:
+    """Return the lines of ``chance_note`` for results by name, each once."""
+    notes = (chance_note(name, unit) for name, unit in named)
+    return list(dict.fromkeys(note for note in notes if note is not None))
 
 
 def chance_note(name: str, unit: EvalUnit) -> str | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from otx.config import load_settings
-from otx.errors import DataError, OTXError, UsageError
+from otx.errors import DataError, Interrupted, OTXError, UsageError
 from otx.plugins import host
 from otx.registry import Registry
 from scripts.laboratory.archives import collect, write_archive
@@ -30,7 +30,6 @@ from scripts.laboratory.tables import cell_list, table
 
 LETTERS = 12
 """Of a key, in the name of a cell's scratch folder."""
-INTERRUPTED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ def _run(study: Study, registry: Registry, args: argparse.Namespace, scratch: Pa
     for what in ("finished", "failed", "stopped", "left"):
         names = getattr(outcome, what)
         _say(f"{what}: {len(names)}" + (f" ({', '.join(names)})" if names else ""))
-    return INTERRUPTED if runner.interrupted else 1 if outcome.failed else 0
+    return Interrupted.exit_code if runner.interrupted else 1 if outcome.failed else 0
 
 
 def _save(archive: Path, files: Sequence[Path]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from otx.errors import Interrupted
 from otx.runs import atomic
 from scripts.laboratory.cell import Job
 from scripts.laboratory.harvest import replace_texts
@@ -21,7 +22,7 @@ POLL_SECONDS = 0.1
 GRACE_SECONDS = 15.0
 """Before the end: what a stopped process gets to save its run before it is killed."""
 LOG_LINES = 30
-STOPPED = 5
+STOPPED = Interrupted.exit_code
 """Exit code of a cell that was stopped and can be resumed."""
 
 

@@ -127,13 +127,6 @@ class Study:
     copy: tuple[str, ...] = ()
     pace: Mapping[str, float] = field(default_factory=dict)
 
-    def find(self, name: str) -> Cell:
-        """Return the cell of this name. Raises UsageError if there is none."""
-        for cell in self.cells:
-            if cell.name == name:
-                return cell
-        raise UsageError(f"study {self.name} has no cell '{name}'", "see: lab.py cells STUDY")
-
 
 def read_study(path: Path, registry: Registry) -> Study:
     """Read a study file; ``registry`` knows which tasks fit a head.
