@@ -10,7 +10,8 @@ from typing import Any
 
 import tomli
 
-from otx.errors import OTXError, UsageError
+from otx.errors import UsageError
+from otx.files import atomic
 
 NAME = "otx.toml"
 
@@ -35,8 +36,11 @@ def read_file(path: Path) -> Iterator[tuple[str, Any, str]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         document = tomli.loads(text)
-    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+    except RecursionError as error:
+        raise UsageError(f"{shown} cannot be read: nested too deeply", "mend the file") from error
+    # ValueError: no UTF-8, no TOML, or an integer of more digits than Python reads.
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else _reason(error)
         raise UsageError(f"{shown} cannot be read: {reason}", "mend the file") from error
     lines = _lines(text)
     for dotted, value in _leaves(document):
@@ -48,8 +52,13 @@ def parse_value(text: str) -> Any:
     """A value as TOML would read it, else the text itself: ``0.1``, ``true``, ``["a", "b"]``, ``cosine``."""
     try:
         return tomli.loads(f"value = {text}")["value"] if "\n" not in text else text
-    except tomli.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
+
+
+def _reason(error: ValueError) -> str:
+    known = isinstance(error, UnicodeDecodeError | tomli.TOMLDecodeError)
+    return str(error) if known else "a number of too many digits"
 
 
 def _leaves(document: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -88,18 +97,5 @@ def edit_list(table: str, key: str, values: Sequence[str]) -> Path:
         tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
     )
     document.setdefault(table, tomlkit.table())[key] = list(values)
-    write_file(path, tomlkit.dumps(document))
+    atomic.write(path, tomlkit.dumps(document).encode())
     return path
-
-
-def write_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Raises OTXError naming it if that cannot be done."""
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise OTXError(
-            f"{path} cannot be written: {error.strerror}", "is the folder yours?"
-        ) from error

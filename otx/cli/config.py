@@ -11,9 +11,10 @@ import typer
 from otx.cli.output import columns, screen
 from otx.config import Settings, load_settings
 from otx.errors import UsageError
+from otx.files import atomic
 from otx.options import field_docs
 from otx.sections import SECTIONS
-from otx.toml import NAME, write_file
+from otx.toml import NAME
 
 COMMON = (
     ("align", ("objective", "model", "corpus", "pivot", "seed", "epochs", "batch_tokens")),
@@ -55,7 +56,7 @@ def init() -> None:
     path = Path(NAME)
     if path.exists():
         raise UsageError(f"{path} is there already", "edit it, or see otx config show --origin")
-    write_file(path, template())
+    atomic.write(path, template().encode())
     screen.result(f"wrote {path}")
 
 

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
+from otx.printable import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -85,6 +87,6 @@ def _write(stream: TextIO | None, text: str) -> None:
     if stream is None:
         return
     try:
-        print(text, file=stream, flush=True)
+        print(printable(text), file=stream, flush=True)
     except BrokenPipeError:
         hush(stream)

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from otx.cli.output import screen
+from otx.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,7 +60,7 @@ class PlainReporter:
 
     def stage(self, text: str) -> None:
         """Print the stage."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def progress(self, label: str, done: int, total: int, fields: Mapping[str, float]) -> None:
         """Print a line if the last is ten seconds old, or at the end."""
@@ -90,11 +91,11 @@ class LiveReporter(PlainReporter):
 
         super().__init__(console)
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[numbers]}"),
+            TextColumn("{task.fields[numbers]}", style="dim", markup=False),
             console=console,
             transient=True,
         )
@@ -115,8 +116,8 @@ class LiveReporter(PlainReporter):
     def progress(self, label: str, done: int, total: int, fields: Mapping[str, float]) -> None:
         """Move the label's bar."""
         if label not in self._tasks:
-            self._tasks[label] = self._bars.add_task(label, total=total, numbers="")
-        numbers = describe(fields)
+            self._tasks[label] = self._bars.add_task(printable(label), total=total, numbers="")
+        numbers = printable(describe(fields))
         self._bars.update(self._tasks[label], completed=done, total=total, numbers=numbers)
 
 

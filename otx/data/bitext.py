@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from otx.data.arrow import open_arrow, write_arrow
-from otx.data.cache import built, cache_folder, content_key, file_digest
+from otx.data.cache import built, cache_folder
 from otx.data.lines import Line, read_lines
 from otx.errors import DataError
+from otx.files.digests import file_digest, short_key
 from otx.types import Links, Pair, Problem
 
 VERSION = 1
@@ -50,7 +51,7 @@ class Bitext:
         self.gold = gold
         self._pairs = open_arrow(folder / _PAIRS)
         record = json.loads((folder / _RECORD).read_text())
-        self._fingerprint = content_key(VERSION, languages, pretokenised, record["digest"])
+        self._fingerprint = short_key(VERSION, languages, pretokenised, record["digest"])
 
     def __len__(self) -> int:
         """How many pairs were kept."""
@@ -102,9 +103,7 @@ def read_bitext(
     differ or no pair can be used.
     """
     digests = file_digest(source), file_digest(pivot)
-    key = content_key(
-        VERSION, digests, [p.suffix == ".gz" for p in (source, pivot)], max_characters
-    )
+    key = short_key(VERSION, digests, [p.suffix == ".gz" for p in (source, pivot)], max_characters)
 
     def build(folder: Path) -> None:
         store_pairs(folder, _line_pairs(source, pivot, max_characters), (str(source), str(pivot)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -14,6 +13,7 @@ import platformdirs
 from filelock import FileLock
 
 from otx.errors import DataError
+from otx.files.digests import file_digest
 
 MANIFEST = "manifest.json"
 
@@ -21,21 +21,6 @@ MANIFEST = "manifest.json"
 def cache_folder() -> Path:
     """Where text that was read is kept: ``$OTX_CACHE``, else the user's cache folder."""
     return Path(os.environ.get("OTX_CACHE") or platformdirs.user_cache_dir("otx"))
-
-
-def content_key(*parts: object) -> str:
-    """A short hash of JSON-able parts, for names of cache folders and fingerprints."""
-    text = json.dumps(parts, ensure_ascii=False, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def file_digest(path: Path, algorithm: str = "blake2b") -> str:
-    """A hash of a file's bytes. Raises DataError, naming it, when it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, algorithm).hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def built(folder: Path, build: Callable[[Path], None], *, verify: bool = False) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 from otx.contracts import Corpus
 from otx.data.arrow import BLOCK
 from otx.data.bitext import Bitext
-from otx.data.cache import content_key
+from otx.files.digests import short_key
 from otx.types import Links, Pair, Problem
 
 
@@ -45,7 +45,7 @@ class Subset:
     def fingerprint(self) -> str:
         """A hash of the whole's fingerprint and of the indices."""
         digest = hashlib.blake2b(self.indices.tobytes(), digest_size=16).hexdigest()
-        return content_key(self.corpus.fingerprint(), digest)
+        return short_key(self.corpus.fingerprint(), digest)
 
     def problems(self) -> Sequence[Problem]:
         """The whole's refused lines."""

@@ -14,9 +14,10 @@ import pyarrow as pa
 
 from otx.contracts import Corpus, Encoder
 from otx.data.arrow import open_arrow, write_arrow
-from otx.data.cache import built, content_key
+from otx.data.cache import built
 from otx.data.subset import blocks
 from otx.data.tokenizer_rules import tokenizer_digest
+from otx.files.digests import short_key
 from otx.types import Problem, TokenRow
 
 VERSION = 2
@@ -132,9 +133,7 @@ def tokenise(corpus: Corpus, encoder: Encoder, cache: Path) -> TokenisedPairs:
     """
     kind = f"{type(encoder).__module__}.{type(encoder).__qualname__}"
     limit = encoder.max_length
-    key = content_key(
-        VERSION, corpus.fingerprint(), tokenizer_digest(encoder.tokenizer), limit, kind
-    )
+    key = short_key(VERSION, corpus.fingerprint(), tokenizer_digest(encoder.tokenizer), limit, kind)
     return TokenisedPairs(
         built(cache / "tokenised" / key, lambda folder: _store(folder, corpus, encoder)), corpus
     )

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from otx.data.cache import content_key
 from otx.errors import UsageError
+from otx.files.digests import short_key
 
 KEPT = 2
 """Tokenizers whose text is kept: the encoder's and a teacher's."""
@@ -66,5 +66,5 @@ def _text_and_digest(tokenizer: Any) -> tuple[str, str]:
             del rules
         while len(_known) >= KEPT:
             _known.pop(next(iter(_known)))
-        _known[content] = canonical, content_key(canonical)
+        _known[content] = canonical, short_key(canonical)
     return _known[content]

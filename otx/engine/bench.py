@@ -25,11 +25,11 @@ from otx.engine.record import HASHES
 from otx.engine.report import Reporter
 from otx.engine.runtime import StopSignals, precision_name, versions
 from otx.errors import DataError
+from otx.files.digests import content_key
 from otx.runs.folder import RunFolder
 from otx.runs.results import (
     EvalUnit,
     Predictions,
-    content_key,
     find_unit,
     read_unit,
     write_unit,

@@ -7,7 +7,6 @@ A checkpoint is a folder ``step-00000200`` with ``tensors.safetensors`` (modules
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -21,7 +20,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from otx.errors import CheckpointError, OTXError
+from otx.errors import CheckpointError, DataError, OTXError
+from otx.files.digests import file_digest
 
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 _FREE_SPACE_FACTOR = 1.1
@@ -60,7 +60,7 @@ def save(
             raise OSError(errno.ENOSPC, "no space left")
         save_file(tensors, partial / TENSORS)
         (partial / STATE).write_text(json.dumps({**state, "step": step}))
-        digests = {name: file_digest(partial / name) for name in (TENSORS, STATE)}
+        digests = {name: file_digest(partial / name, "sha256") for name in (TENSORS, STATE)}
         (partial / MANIFEST).write_text(json.dumps(digests))
         for name in (TENSORS, STATE, MANIFEST):
             _flush(partial / name)
@@ -125,22 +125,18 @@ def prune(folder: Path, keep: int) -> None:
         shutil.rmtree(path)
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _verified(path: Path) -> Checkpoint:
     try:
         digests = json.loads((path / MANIFEST).read_text())
         for name in (TENSORS, STATE):
-            if file_digest(path / name) != digests[name]:
+            if file_digest(path / name, "sha256") != digests[name]:
                 raise CheckpointError(
                     f"damaged checkpoint {path}: {name} does not match its digest"
                 )
         state = json.loads((path / STATE).read_text())
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except CheckpointError:
+        raise
+    except (DataError, OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"damaged checkpoint {path}: {error}") from error
     return Checkpoint(path, int(state["step"]), state)
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from otx.engine import checkpoint
 from otx.errors import DataError
-from otx.runs import atomic
+from otx.files import atomic
 
 HISTORY, BEST = "development.json", "best"
 

@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from otx.contracts import Encoder, TransferTask
 from otx.data.arrow import open_arrow, write_arrow
-from otx.data.cache import built, content_key
+from otx.data.cache import built
 from otx.data.examples import digest
 from otx.data.tokenizer_rules import tokenizer_digest
 from otx.engine.prepare import plain_options
+from otx.files.digests import short_key
 from otx.types import Example
 
 VERSION = 1
@@ -71,7 +72,7 @@ def cut(task: TransferTask, encoder: Encoder, examples: Sequence[Example], cache
     its options that are not about optimisation. Memory holds the features of a few examples only.
     """
     options = plain_options(task.options)
-    key = content_key(
+    key = short_key(
         VERSION,
         task.info.name,
         task.info.version,

@@ -12,17 +12,17 @@ import numpy as np
 
 from otx.config import Settings
 from otx.contracts import Corpus, Encoder
-from otx.data.cache import content_key
 from otx.data.corpora import open_corpora
 from otx.data.reading import reading
 from otx.engine.prepare import open_encoder
 from otx.engine.report import Reporter
 from otx.engine.runtime import StopSignals, open_device
 from otx.errors import DataError, UsageError
+from otx.files import atomic
+from otx.files.digests import short_key
 from otx.links.pharaoh import GoldLinks, format_pharaoh
 from otx.links.ways import Found, WaySettings, find_links
 from otx.plugins import PluginHost
-from otx.runs import atomic
 from otx.types import TokenRow
 
 WINDOW = 512
@@ -75,7 +75,7 @@ def link(
         encoder = open_encoder(model, host.registry, settings)
         encoder.max_length = min(encoder.max_length, settings.align.max_length)
         encoder.module.to(device)
-        key = content_key(
+        key = short_key(
             corpus.fingerprint(),
             encoder.digest(),
             asdict(way),

@@ -14,13 +14,13 @@ import torch
 
 from otx.config import Settings
 from otx.contracts import Encoder
-from otx.data.cache import file_digest
 from otx.data.overlap import sentence_hashes
 from otx.engine.outline import Outline
 from otx.engine.prepare import Material, learning_rate, terms
 from otx.engine.runtime import choose_autocast, choose_device, precision_name, versions
 from otx.engine.training_links import link_digests
 from otx.errors import CheckpointError
+from otx.files.digests import file_digest
 from otx.links.pharaoh import sentences_of
 from otx.runs.folder import RunFolder
 from otx.terms import parse_term

@@ -9,11 +9,12 @@ from typing import Literal
 
 from otx.config import Settings
 from otx.contracts import Corpus
-from otx.data.cache import built, cache_folder, content_key, file_digest
+from otx.data.cache import built, cache_folder
 from otx.data.subset import each_pair
 from otx.data.words import split_words, splits_everywhere
 from otx.engine.prepare import Material
 from otx.errors import DataError, UsageError
+from otx.files.digests import file_digest, short_key
 from otx.links.dictionary import dictionary_links, read_dictionary
 from otx.links.eflomal import align_words
 from otx.links.pharaoh import read_links
@@ -61,7 +62,7 @@ def sources(text: str) -> list[Source]:
 
 def eflomal_file(corpus: Corpus) -> Path:
     """Links by eflomal, a line a pair; made once and kept, since no two calls give quite the same."""
-    key = content_key("eflomal", EFLOMAL_VERSION, corpus.fingerprint())
+    key = short_key("eflomal", EFLOMAL_VERSION, corpus.fingerprint())
 
     def build(folder: Path) -> None:
         align_words(((s or ["-"], p or ["-"]) for s, p in _words(corpus)), folder)

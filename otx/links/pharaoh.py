@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import gzip
 import re
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from otx.errors import DataError, UsageError
+from otx.files.reading import read_lines
 from otx.types import Links
 
 _LINK = re.compile(r"([0-9]+)([-p])([0-9]+)")
@@ -84,7 +84,7 @@ def read_gold(gold: Path, sentences: Path | None = None, index_base: int = 0) ->
     unreadable line, a link to a word that is not there, and files of unequal length.
     """
     sentences = sentences_of(gold) if sentences is None else sentences
-    rows, texts = _lines(gold), _lines(sentences)
+    rows, texts = read_lines(gold), read_lines(sentences)
     if len(texts) != len(rows):
         raise DataError(f"{sentences} has {len(texts)} lines but {gold} has {len(rows)}")
     pairs = []
@@ -114,7 +114,7 @@ def read_links(path: Path, *, index_base: int = 0) -> list[Links]:
     """
     return [
         _parsed(path, number, row, index_base).possible
-        for number, row in enumerate(_lines(path), start=1)
+        for number, row in enumerate(read_lines(path), start=1)
     ]
 
 
@@ -137,25 +137,6 @@ def _parsed(path: Path, number: int, row: str, index_base: int) -> GoldLinks:
         return parse_pharaoh(row, index_base=index_base)
     except DataError as error:
         raise DataError(f"{path}:{number}: {error.message}", error.remedy) from error
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        content = path.read_bytes()
-        rows = (gzip.decompress(content) if path.suffix == ".gz" else content).split(b"\n")
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
-    if rows[-1] == b"":
-        rows.pop()
-    lines = []
-    for number, row in enumerate(rows, start=1):
-        try:
-            lines.append(row.decode("utf-8-sig" if number == 1 else "utf-8"))
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}:{number}: not UTF-8", "convert the file to UTF-8") from error
-    return lines
 
 
 def _check_base(index_base: int) -> None:

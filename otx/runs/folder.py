@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from otx.errors import DataError, OTXError, UsageError
-from otx.runs import atomic
+from otx.files import atomic
 from otx.suggest import remedy
 from otx.types import Problem
 

@@ -16,6 +16,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from otx.printable import printable
 from otx.runs.layout import (
     BETTER,
     MAYBE_BETTER,
@@ -52,7 +53,7 @@ def rich_table(comparison: Comparison, width: int) -> RenderableType:
     parts: list[RenderableType] = []
     for table in comparison.tables:
         grid = table_grid(table)
-        parts.append(Text(grid.heading, style="bold"))
+        parts.append(Text(printable(grid.heading), style="bold"))
         parts += _rich_blocks(grid, width)
         parts += [_note(note) for note in table.notes]
         parts.append(Text())
@@ -60,7 +61,7 @@ def rich_table(comparison: Comparison, width: int) -> RenderableType:
         parts += [Text(legend(comparison), style="dim"), Text()]
     if comparison.guards:
         grid = guard_grid(comparison)
-        parts.append(Text(grid.heading, style="bold"))
+        parts.append(Text(printable(grid.heading), style="bold"))
         parts += _rich_blocks(grid, width)
     parts += [_note(line) for line in remarks(comparison)]
     return Group(*parts)
@@ -165,9 +166,9 @@ def _rich_block(grid: Grid, block: Sequence[int]) -> RichTable:
     # The box's own gap of one column and one of padding make GAP.
     table = RichTable(box=HORIZONTALS, show_edge=False, padding=(0, GAP - 1, 0, 0), pad_edge=False)
     for place in range(grid.fixed):
-        table.add_column(grid.names[place], no_wrap=True)
+        table.add_column(Text(printable(grid.names[place])), no_wrap=True)
     for place in block:
-        table.add_column(grid.names[place], justify="right", no_wrap=True)
+        table.add_column(Text(printable(grid.names[place])), justify="right", no_wrap=True)
     for number, row in enumerate(grid.rows):
         if number in grid.sections:
             table.add_section()
@@ -176,7 +177,7 @@ def _rich_block(grid: Grid, block: Sequence[int]) -> RichTable:
 
 
 def _rich_cell(cell: Shown) -> Text:
-    first, *rest = cell.lines
+    first, *rest = (printable(line) for line in cell.lines)
     styles = [COLOURS[cell.change], "dim"]
     text = Text(first, style="bold" if cell.best else "")
     for line, style in zip(rest, styles, strict=False):
@@ -185,7 +186,7 @@ def _rich_cell(cell: Shown) -> Text:
 
 
 def _note(line: str) -> Padding:
-    return Padding(Text(line), (0, 0, 0, 2), expand=False)
+    return Padding(Text(printable(line)), (0, 0, 0, 2), expand=False)
 
 
 def _markdown_row(texts: Sequence[str]) -> str:

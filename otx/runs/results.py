@@ -8,7 +8,6 @@ written last: where it stands, all stands.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import os
 import re
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from otx.errors import DataError, PluginError
-from otx.runs import atomic
+from otx.files import atomic
 from otx.runs.folder import RunFolder
 from otx.types import Score
 
@@ -64,12 +63,6 @@ class EvalUnit:
     fit: Mapping[str, Any] | None = None
     written: str = ""
     schema: int = SCHEMA
-
-
-def content_key(**parts: Any) -> str:
-    """SHA-256, in hex, of the parts as canonical JSON: equal parts in any order, equal keys."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Predictions:

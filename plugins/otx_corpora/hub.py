@@ -20,9 +20,10 @@ from huggingface_hub import HfApi, constants
 
 from otx.contracts import Corpus
 from otx.data.bitext import VERSION, Bitext, store_pairs
-from otx.data.cache import built, cache_folder, content_key, file_digest
+from otx.data.cache import built, cache_folder
 from otx.data.lines import Line, check_text
 from otx.errors import DataError, UsageError
+from otx.files.digests import file_digest, short_key
 from otx_corpora.languages import looks_like_language, source_beside
 from otx_corpora.options import HubOptions
 
@@ -48,9 +49,9 @@ def open_corpora(spec: str, options: HubOptions, pivot: str) -> list[Corpus]:
     options = replace(options, config=config or options.config)
     wanted = [options.config, options.split, options.columns, options.max_characters, pivot]
     if Path(spec).is_dir():
-        return [_open(spec, None, options, pivot, content_key(_digests(Path(spec)), wanted))]
+        return [_open(spec, None, options, pivot, short_key(_digests(Path(spec)), wanted))]
     commit = _known_commit(spec, options.revision) or _resolve(spec, options.revision)
-    corpus = _open(spec, commit, options, pivot, content_key(spec, commit, wanted))
+    corpus = _open(spec, commit, options, pivot, short_key(spec, commit, wanted))
     if options.revision is None:
         fresh = _record(spec).with_suffix(".new")
         fresh.write_text(json.dumps({"revision": commit}))
@@ -85,7 +86,7 @@ def _open(spec: str, commit: str | None, options: HubOptions, pivot: str, key: s
         store_pairs(folder, _lines(rows, paths, options.max_characters), (name, name))
         (folder / _LANGUAGES).write_text(json.dumps([source, pivot]))
 
-    folder = built(cache_folder() / "hub" / content_key(VERSION, key), build)
+    folder = built(cache_folder() / "hub" / short_key(VERSION, key), build)
     source, _ = json.loads((folder / _LANGUAGES).read_text())
     return Bitext(
         folder,

@@ -17,10 +17,11 @@ from xml.parsers import expat
 
 from otx.contracts import Corpus
 from otx.data.bitext import VERSION, Bitext, store_pairs
-from otx.data.cache import built, cache_folder, content_key, file_digest
+from otx.data.cache import built, cache_folder
 from otx.data.languages import language_of
 from otx.data.lines import Fault, Line, check_text
 from otx.errors import DataError, UsageError
+from otx.files.digests import file_digest, short_key
 from otx_corpora.options import FilesOptions
 
 CODES = frozenset({"bpt", "ept", "it", "ph", "ut"})
@@ -91,7 +92,7 @@ def _languages(path: Path, digest: str) -> list[str]:
         found = dict.fromkeys(language for unit in units(path) for language in unit)
         (folder / _LANGUAGES).write_text(json.dumps(list(found)))
 
-    folder = built(cache_folder() / "tmx" / content_key(VERSION, digest, "languages"), build)
+    folder = built(cache_folder() / "tmx" / short_key(VERSION, digest, "languages"), build)
     languages: list[str] = json.loads((folder / _LANGUAGES).read_text())
     return languages
 
@@ -108,7 +109,7 @@ def _corpus(path: Path, digest: str, source: str, pivot: str, options: FilesOpti
         lines = ((side(unit, source), side(unit, pivot)) for unit in units(path))
         store_pairs(folder, lines, files)
 
-    key = content_key(VERSION, digest, languages, options.max_characters)
+    key = short_key(VERSION, digest, languages, options.max_characters)
     folder = built(cache_folder() / "tmx" / key, build)
     return Bitext(
         folder,

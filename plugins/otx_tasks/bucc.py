@@ -15,10 +15,11 @@ from otx.contracts import Encoder
 from otx.data.examples import digest
 from otx.data.reading import reading, sentence_vectors
 from otx.errors import DataError
+from otx.files.reading import read_lines
 from otx.links.mining import best_threshold, mine
 from otx.types import Example, Score
 from otx_tasks import infos
-from otx_tasks.files import existing, folder_of, plain_name, read_lines
+from otx_tasks.files import existing, folder_of, plain_name
 from otx_tasks.options import BuccOptions
 
 PIVOT = "en"

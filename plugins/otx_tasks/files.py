@@ -1,10 +1,8 @@
-"""Reading text files, plain or gz, and hashing what was read."""
+"""Finding the files of a task in a folder."""
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,29 +11,6 @@ from otx.errors import DataError
 from otx.types import Example
 
 _CODE = re.compile("[a-z]{2,3}")
-
-
-def read_text(path: Path) -> str:
-    """The whole file as text; a leading byte-order mark is dropped.
-
-    Raises DataError, naming the file, if it cannot be opened, is a broken gz or is not UTF-8.
-    """
-    try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}:{line}: not UTF-8", "convert the file to UTF-8") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
-
-
-def read_lines(path: Path) -> list[str]:
-    """The lines of a file, split at line feeds only: other Unicode separators are text."""
-    lines = read_text(path).split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    return [line.removesuffix("\r") for line in lines]
 
 
 def existing(path: Path) -> Path | None:

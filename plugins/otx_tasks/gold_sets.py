@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otx.errors import DataError
+from otx.files.reading import read_lines
 from otx.links.pharaoh import GoldPair, read_gold
 from otx_tasks.embedded import sample_folder
-from otx_tasks.files import existing, plain_name, read_lines
+from otx_tasks.files import existing, plain_name
 
 FOLDER = "align"
 """Where the files may lie in a folder of many sets."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otx.errors import DataError
-from otx_tasks.files import read_lines
+from otx.files.reading import read_lines
 
 FIRST = ("sentence1", "text", "sentence", "premise")
 SECOND = ("sentence2", "hypothesis")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otx.errors import DataError
+from otx.files.reading import read_lines
 from otx.types import Problem
-from otx_tasks.files import read_lines
 
 LABELS = ("entailment", "neutral", "contradiction")
 NO_CONSENSUS = "-"

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from otx.data.languages import two_letters
 from otx.errors import DataError
+from otx.files.reading import read_lines
 from otx.types import Example
 from otx_tasks.embedded import HELD_OUT, sample_folder
-from otx_tasks.files import existing, folder_of, plain_name, read_lines
+from otx_tasks.files import existing, folder_of, plain_name
 
 PIVOT = "en"
 FOLDERS = ("tatoeba", "retrieval/tatoeba")

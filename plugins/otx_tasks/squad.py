@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from otx.errors import DataError
+from otx.files.reading import read_text
 from otx.types import Example, Problem
-from otx_tasks.files import read_text, refuse_duplicates
+from otx_tasks.files import refuse_duplicates
 
 UNLOCATED = -1
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otx.errors import DataError
-from otx_tasks.files import plain_name, read_lines
+from otx.files.reading import read_lines
+from otx_tasks.files import plain_name
 
 SPACE_INSIDE = re.compile(r"\s+")
 

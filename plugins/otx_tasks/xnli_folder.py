@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from otx.errors import DataError
-from otx_tasks.files import by_language, existing, folder_of, read_lines
+from otx.files.reading import read_lines
+from otx_tasks.files import by_language, existing, folder_of
 from otx_tasks.nli_files import NliFile, NliRow, read_nli
 
 ENGLISH = "en"

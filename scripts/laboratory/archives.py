@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from otx.errors import DataError
-from otx.runs import atomic
+from otx.files import atomic
 from scripts.laboratory.records import ENDING, FAILED
 from scripts.laboratory.study import Study
 

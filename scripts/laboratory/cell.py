@@ -20,8 +20,8 @@ import tomlkit
 
 from otx.config import Settings, load_settings
 from otx.errors import DataError, Interrupted, OTXError
+from otx.files import atomic
 from otx.plugins import PluginHost, host
-from otx.runs import atomic
 from otx.runs.folder import RunFolder
 from scripts.laboratory.harvest import Recorder, describe_fit, harvest, replace_texts
 from scripts.laboratory.records import write_record

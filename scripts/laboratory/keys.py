@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from otx.files.digests import content_key
 from otx.registry import Registry
-from otx.runs.results import content_key
 from otx.toml import read_file
 from scripts.laboratory.material import ALIGNING, BITEXT, Manifest, digests_of
 from scripts.laboratory.study import MATERIAL, Cell, Study

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from otx.errors import DataError
-from otx.runs import atomic
+from otx.files import atomic
 from scripts.draw_lines import draw
 from scripts.laboratory.study import Bitext, Study, Training
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from otx.data.cache import file_digest
 from otx.errors import DataError
+from otx.files.digests import file_digest
 from otx_encoders.e5_small import CARD, packed_file
 from otx_encoders.e5_small.folder import WEIGHTS, write_folder, write_weights
 from otx_encoders.e5_small.packed import read_packed, write_packed

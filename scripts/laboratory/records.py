@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from otx.errors import DataError
-from otx.runs import atomic
+from otx.files import atomic
 from otx.runs.folder import RECORD, RunFolder
 from otx.runs.results import EvalUnit, read_scores, read_units, write_unit
 from otx.types import Score

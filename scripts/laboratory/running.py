@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from otx.errors import Interrupted
-from otx.runs import atomic
+from otx.files import atomic
 from scripts.laboratory.cell import Job
 from scripts.laboratory.harvest import replace_texts
 from scripts.laboratory.records import FAILED, read_record

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from otx import cli
+from otx.files.digests import content_key
 from otx.runs.folder import RunFolder
-from otx.runs.results import EvalUnit, content_key, write_unit
+from otx.runs.results import EvalUnit, write_unit
 from otx.types import Score
 
 Otx = Callable[..., "subprocess.CompletedProcess[str]"]

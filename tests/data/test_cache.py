@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from otx.data.cache import built, content_key
+from otx.data.cache import built
 from otx.errors import DataError
+from otx.files.digests import short_key
 
 
 def test_a_folder_is_built_once(tmp_path: Path) -> None:
@@ -67,5 +68,5 @@ def test_a_flipped_byte_is_noticed_where_digests_are_kept(tmp_path: Path) -> Non
 
 
 def test_keys_tell_parts_apart() -> None:
-    assert content_key("a", "bc") != content_key("ab", "c")
-    assert content_key({"a": 1, "b": 2}) == content_key({"b": 2, "a": 1})
+    assert short_key("a", "bc") != short_key("ab", "c")
+    assert short_key({"a": 1, "b": 2}) == short_key({"b": 2, "a": 1})

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from otx.files.digests import content_key
 from otx.runs.folder import RunFolder
-from otx.runs.results import EvalUnit, content_key, write_unit
+from otx.runs.results import EvalUnit, write_unit
 from otx.types import Metric, Score, TaskInfo
 
 ACCURACY = Metric("accuracy", lambda sums: sums["hit"] / sums["n"])

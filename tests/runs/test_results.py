@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.errors import DataError, OTXError, PluginError
-from otx.runs import atomic, results
+from otx.files import atomic
+from otx.files.digests import content_key
+from otx.runs import results
 from otx.runs.folder import RunFolder
 from otx.runs.results import (
     EvalUnit,
     Predictions,
-    content_key,
     evaluated_tasks,
     find_unit,
     read_scores,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from otx.data.cache import built, cache_folder, content_key, file_digest
+from otx.data.cache import built, cache_folder
 from otx.errors import DataError, UsageError
+from otx.files.digests import file_digest, short_key
 from otx_encoders.huggingface import HuggingFaceEncoder
 from otx_encoders.options import EncoderOptions
 
@@ -86,7 +87,7 @@ def open_folder() -> Path:
     """
     from otx_encoders.e5_small.folder import VERSION
 
-    key = content_key(DIGEST, VERSION)
+    key = short_key(DIGEST, VERSION)
     return built(cache_folder() / "encoders" / f"{NAME}-{key}", _convert, verify=True)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import transformers
 
-from otx.data.cache import file_digest
 from otx.errors import DataError, UsageError
+from otx.files.digests import file_digest
 from otx_encoders import e5_small
 from otx_encoders.e5_small import E5SmallEncoder, open_folder
 from otx_encoders.e5_small.packed import PackedModel, write_packed

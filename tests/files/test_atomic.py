@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from otx.errors import OTXError
-from otx.runs import atomic
+from otx.files import atomic
 
 
 def test_writes_a_new_file_and_its_folder(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Files: reading with limits, atomic writing, and content digests."""

@@ -1,0 +1,52 @@
+"""Content digests: of files, and of JSON values that name what depends on them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from otx.errors import DataError
+
+
+def file_digest(path: Path, algorithm: str = "blake2b") -> str:
+    """Hash the bytes of a file.
+
+    Args:
+        path: The file.
+        algorithm: A name that ``hashlib`` knows. What is written beside the file for others to check uses "sha256".
+
+    Returns:
+        The hash in hex.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, algorithm).hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def content_key(**parts: Any) -> str:
+    """Return the SHA-256, in hex, of the parts as canonical JSON: the key of a result.
+
+    Example:
+        >>> content_key(a=1, b=2) == content_key(b=2, a=1)
+        True
+    """
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def short_key(*parts: object) -> str:
+    """Return a hash of 32 hex digits of JSON values, for names of cache folders and fingerprints.
+
+    Example:
+        >>> short_key("a", "bc") == short_key("ab", "c")
+        False
+    """
+    text = json.dumps(parts, ensure_ascii=False, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
