@@ -23,6 +23,7 @@ FLOORS: dict[str, tuple[int, str]] = {
     "guard": (0, "nouns"),
     "hookspecs": (0, "nouns"),
     "printable": (0, "nouns"),
+    "roles": (1, "files"),
     "files": (1, "files"),
     "data": (2, "data"),
     "ot": (2, "ot"),

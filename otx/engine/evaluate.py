@@ -9,12 +9,13 @@ from pathlib import Path
 from otx.config import Settings
 from otx.contracts import Encoder, Task
 from otx.engine.bench import Bench
-from otx.engine.prepare import open_encoder, plain_options
+from otx.engine.prepare import open_encoder
 from otx.engine.report import Reporter
 from otx.engine.runtime import StopSignals, choose_autocast, open_device, warn_of_slow_bf16
 from otx.engine.targets import Target
 from otx.errors import UsageError
 from otx.plugins import PluginHost
+from otx.roles import digested_options, keyed_options
 from otx.runs.folder import RunFolder
 from otx.runs.results import EvalUnit
 
@@ -81,7 +82,7 @@ def _evaluated(
 ) -> tuple[RunFolder, list[EvalUnit], dict[str, str]]:
     """Return the folder, its units, and the work that other processes hold (claim -> pid): those units are missing."""
     name, reference = target.reference(host)
-    encoder_options = plain_options(settings.options_for(host.registry.find("encoder", name)))
+    encoder_options = digested_options(settings.options_for(host.registry.find("encoder", name)))
     device = open_device(settings.align.device)
 
     def reopen(folder: Path | str) -> Encoder:
@@ -99,7 +100,7 @@ def _evaluated(
     for task in tasks:
         bench = Bench(
             task,
-            plain_options(task.options),
+            keyed_options(task.options),
             run,
             encoder,
             digest,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from otx.config import Settings
-from otx.contracts import PLACES, Corpus, Encoder
+from otx.contracts import Corpus, Encoder
 from otx.data.batches import BatchPlan
 from otx.data.cache import cache_folder
 from otx.data.corpora import open_corpora
@@ -23,6 +22,7 @@ from otx.engine.report import Reporter
 from otx.errors import DataError, UsageError
 from otx.links.pharaoh import GoldPair, read_gold
 from otx.registry import Registry
+from otx.roles import digested_options
 from otx.suggest import nearest
 from otx.terms import Term, parse_term
 
@@ -104,15 +104,9 @@ def options_in_force(settings: Settings, registry: Registry) -> dict[str, Any]:
     encoder = registry.find("encoder", plugin_of(settings.align.model, registry)[0])
     objectives = [registry.find("objective", term.name) for term in terms(settings)]
     return {
-        entry.name: plain_options(settings.options_for(entry)) for entry in [encoder, *objectives]
+        entry.name: digested_options(settings.options_for(entry))
+        for entry in [encoder, *objectives]
     }
-
-
-def plain_options(options: Any) -> dict[str, Any]:
-    """Options as JSON values, without where data lies: that is in the data's digest."""
-    values = asdict(options) if is_dataclass(options) and not isinstance(options, type) else {}
-    plain: dict[str, Any] = json.loads(json.dumps(values))
-    return {name: value for name, value in plain.items() if name not in PLACES}
 
 
 def gather(
