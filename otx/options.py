@@ -10,9 +10,13 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from otx.errors import PluginError, UsageError
+from otx.printable import shorten
 from otx.suggest import remedy
 
 T = TypeVar("T")
+
+LARGEST = 2**63 - 1
+"""Largest whole number that an option takes: torch's and numpy's."""
 
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 _FIELD_DOC = re.compile(r"^(\w+): (.*(?:\n[ \t]+\S.*)*)", re.MULTILINE)
@@ -51,7 +55,9 @@ def fill(
         try:
             values[key] = _convert(value, types[key])
         except _Unfit as error:
-            raise UsageError(f"{origin(dotted)}: {dotted} must be {error}, not {value!r}") from None
+            raise UsageError(
+                f"{origin(dotted)}: {dotted} must be {error}, not {shorten(repr(value))}"
+            ) from None
     try:
         return kind(**values)
     except SettingError as error:
@@ -105,6 +111,8 @@ def _convert(value: Any, wanted: Any) -> Any:
         if not isinstance(value, Mapping):
             raise _Unfit("a table")
         return {str(key): _convert(item, arguments[1]) for key, item in value.items()}
+    if type(value) is int and wanted in (int, float) and abs(value) > LARGEST:
+        raise _Unfit(f"{_WORDS[wanted]} of at most 64 bits")
     if wanted is float and type(value) is int:
         return float(value)
     if wanted in _WORDS and type(value) is wanted:

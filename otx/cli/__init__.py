@@ -35,6 +35,8 @@ ANYWHERE = ("--no-plugins", "--debug", "--quiet")
 """Flags of otx itself that may stand behind the command too."""
 
 INTERRUPTED = 130
+LONGEST_MESSAGE = 2_000
+"""In characters. A message quotes little of a file, but an error of a library or plugin may quote all of it."""
 
 
 def main() -> None:
@@ -115,10 +117,16 @@ def _tell(message: str, remedy: str | None, code: int) -> int:
         import traceback
 
         screen.warn(traceback.format_exc().rstrip())
-    screen.warn(f"error: {message}")
+    screen.warn(f"error: {_cut(message)}")
     if remedy is not None:
-        screen.warn(f"hint: {remedy}")
+        screen.warn(f"hint: {_cut(remedy)}")
     return code
+
+
+def _cut(text: str) -> str:
+    if len(text) <= LONGEST_MESSAGE:
+        return text
+    return f"{text[:LONGEST_MESSAGE]}... ({len(text):,} characters)"
 
 
 def _tell_unexpected(error: Exception) -> int:

@@ -12,6 +12,7 @@ from torch import nn
 
 from otx.data.examples import digest
 from otx.errors import DataError
+from otx.printable import quote
 from otx.roles import keyed_options
 from otx.types import Example, Problem, Score
 from otx_tasks import infos
@@ -86,7 +87,7 @@ class ClassificationTask(Classifier):
             for row in rows:
                 if row.label not in self.classes:
                     raise DataError(
-                        f"{where}:{row.line}: class {row.label!r} is not in the training file, "
+                        f"{where}:{row.line}: class {quote(row.label)} is not in the training file, "
                         f"which has {', '.join(self.classes)}",
                         "are these placeholders? use the labelled files",
                     )
