@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from otx.errors import OTXError, PluginError, UsageError
+from otx.option_checks import check_options
 from otx.suggest import remedy
-from otx.types import TaskInfo
+from otx.types import Metric, TaskInfo
 
 API = 1
 """The plugin contract's level; it grows whenever a plugin can ask for something new."""
@@ -99,12 +99,15 @@ class Registry:
         info: TaskInfo,
     ) -> None:
         """A task: ``Target(options)`` is an ``otx.types.ProbeTask`` or ``TransferTask``; ``info`` says what it is."""
+        _check_info(name, info)
         if info.name != name:
             raise PluginError(f"task '{name}': its info is named '{info.name}'", "name both alike")
         self._add("task", name, target, summary, options, info=info)
 
     def recipe(self, name: str, path: Path, summary: str) -> None:
         """A recipe: settings in a TOML file laid out like otx.toml."""
+        if not isinstance(path, Path):
+            raise PluginError(f"recipe '{name}': its path is not a pathlib.Path", "write Path(...)")
         self._add("recipe", name, "", summary, path=path)
 
     def require_api(self, level: int) -> None:
@@ -169,8 +172,10 @@ class Registry:
             raise PluginError(
                 f"{kind} '{name}': '{target}' is no target", "write package.module:Name"
             )
-        if options is not None and not _is_frozen(options):
-            raise PluginError(f"{kind} '{name}': its options are not a frozen dataclass")
+        if not isinstance(summary, str):
+            raise PluginError(f"{kind} '{name}': its summary is not text", "write one line")
+        if options is not None:
+            _check_options(kind, name, options)
         entry = Entry(kind, name, target, summary, options, self.distribution, info, path)
         self._entries.append(entry)
 
@@ -192,6 +197,27 @@ def canonical(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
-def _is_frozen(options: type[Any]) -> bool:
-    parameters = getattr(options, "__dataclass_params__", None)
-    return dataclasses.is_dataclass(options) and bool(parameters and parameters.frozen)
+def _check_info(name: str, info: TaskInfo) -> None:
+    """Refuse what a listing could not show: PluginError naming the field."""
+    if not isinstance(info, TaskInfo):
+        raise PluginError(f"task '{name}': its info is not an otx.types.TaskInfo")
+    texts = ("name", "version", "licence", "source_language")
+    faults = [field for field in texts if not isinstance(getattr(info, field), str)]
+    if not all(isinstance(metric, Metric) for metric in info.metrics):
+        faults.append("metrics")
+    if not isinstance(info.suites, Mapping):
+        faults.append("suites")
+    if info.kind not in ("probe", "transfer"):
+        faults.append("kind")
+    if faults:
+        raise PluginError(
+            f"task '{name}': its info has another type of {', '.join(faults)} than TaskInfo declares",
+            "see otx.types.TaskInfo",
+        )
+
+
+def _check_options(kind: Kind, name: str, options: type[Any]) -> None:
+    try:
+        check_options(options)
+    except PluginError as error:
+        raise PluginError(f"{kind} '{name}': {error.message}", error.remedy) from error

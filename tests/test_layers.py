@@ -29,6 +29,7 @@ FLOORS: dict[str, tuple[int, str]] = {
     "links": (3, "links"),
     "runs": (4, "runs"),
     "options": (5, "host"),
+    "option_checks": (5, "host"),
     "toml": (5, "host"),
     "sections": (5, "host"),
     "config": (5, "host"),

@@ -13,6 +13,10 @@ Run = Callable[..., CompletedProcess[str]]
 Install = Callable[..., Path]
 
 HOOK = "from otx import hookimpl\n@hookimpl\ndef otx_register(registry):\n"
+OPTIONS = (
+    "from dataclasses import dataclass\nfrom pathlib import Path\n@dataclass(frozen=True)\n"
+    "class Options:\n    where: Path = Path('.')\n"
+)
 GOOD = HOOK + "    registry.objective('welcome', 'good:Thing', 'a good neighbour')\n"
 HALF = "    registry.objective('half', 'bad:Thing', 'never seen')\n"
 
@@ -23,6 +27,14 @@ FAULTS = {
     "wrong-hook": (HOOK.replace("otx_register", "otx_registers") + "    pass\n", "otx_registers"),
     "wrong-argument": (HOOK.replace("(registry)", "(register)") + "    pass\n", "register"),
     "raises-in-hook": (HOOK + HALF + "    raise RuntimeError('no luck')\n", "no luck"),
+    "options-of-another-type": (
+        OPTIONS + HOOK + HALF + "    registry.objective('path', 'bad:Thing', 'x', Options)\n",
+        "field 'where'",
+    ),
+    "summary-is-no-text": (
+        HOOK + HALF + "    registry.objective('x', 'bad:Thing', 3)\n",
+        "summary",
+    ),
     "newer-contract": (HOOK + HALF + "    registry.require_api(99)\n", "API 99"),
 }
 
