@@ -33,6 +33,7 @@ from otx.engine.watch import BEST, Watch
 from otx.errors import Interrupted
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder, check_name
+from otx.terms import GRADIENT
 
 
 def align(
@@ -205,7 +206,7 @@ def _train(
 
 def _gradient_shares(run: RunFolder) -> dict[str, float]:
     """Each term's share of the norms that the terms sent into the encoder, on average over the steps."""
-    ending = ".gradient"
+    ending = f".{GRADIENT}"
     sums: dict[str, float] = {}
     for row in run.metrics():
         sent = {name: value for name, value in row.items() if name.endswith(ending)}

@@ -70,7 +70,7 @@ def compare(
         (
             *added_terms(systems),
             *(
-                f"results of {name} are left out: nothing that is installed registers this task"
+                f"results of {name} are left out: no plugin that is loaded registers this task (otx plugins list)"
                 for name in sorted(wanted - set(tasks))
             ),
         ),

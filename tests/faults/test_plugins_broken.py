@@ -140,7 +140,7 @@ def test_the_doctor_shows_the_whole_failure(
 ) -> None:
     path = with_bad("def broken():\n    raise ValueError('deep inside')\nbroken()\n")
     seen = otx("doctor", PYTHONPATH=path)
-    assert seen.returncode == 0, seen.stdout + seen.stderr
+    assert seen.returncode == 4, seen.stdout + seen.stderr
     assert "ValueError: deep inside" in seen.stdout and "in broken" in seen.stdout
     assert "Traceback" in seen.stdout and "Traceback" not in seen.stderr
 
