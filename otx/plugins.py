@@ -20,6 +20,7 @@ from otx.absent import Absent
 from otx.discovery import GROUP, Installed, given_files, installed
 from otx.errors import PluginError, UsageError
 from otx.guard import OutOfPatience, guarded
+from otx.read_only import read_only
 from otx.registry import RESERVED, Registry
 from otx.suggest import nearest, remedy
 
@@ -91,20 +92,31 @@ class PluginHost:
         """The records of plugins that failed."""
         return [record for record in self.records if record.status == "failed"]
 
+    def observers(self) -> list[tuple[str, str, str]]:
+        """Return name, distribution and version of every plugin that observes."""
+        return [
+            (record.name, record.distribution, record.version)
+            for record in self.records
+            if record.status == "loaded" and set(record.hooks) - {"otx_register"}
+        ]
+
     def notify(self, hook: str, **arguments: Any) -> list[str]:
         """Call an observer hook, plugin by plugin, and return what went wrong, one line a failure.
 
-        A plugin that does not come back in ``PATIENCE`` seconds is not called again.
+        Every plugin gets the same read-only copies of the arguments. A KeyboardInterrupt is a failure too: a caller
+        whose work a signal stops looks at its ``StopSignals`` afterwards. A plugin that does not come back in
+        ``PATIENCE`` seconds is not called again.
         """
         failures = []
+        given = read_only(arguments)
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
             name, module = implementation.plugin_name, implementation.plugin
             if name in self._silenced:
                 continue
             try:
                 with guarded():
-                    self._alone(module, hook)(**arguments)
-            except (Exception, SystemExit, OutOfPatience) as error:
+                    self._alone(module, hook)(**given)
+            except (Exception, SystemExit, KeyboardInterrupt, OutOfPatience) as error:
                 failures.append(f"plugin {name}, {hook}: {_in_words(error)}")
                 if isinstance(error, OutOfPatience):
                     self._silenced.add(name)

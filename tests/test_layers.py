@@ -22,6 +22,7 @@ FLOORS: dict[str, tuple[int, str]] = {
     "terms": (0, "nouns"),
     "guard": (0, "nouns"),
     "absent": (0, "nouns"),
+    "read_only": (0, "nouns"),
     "hookspecs": (0, "nouns"),
     "printable": (0, "nouns"),
     "files": (1, "files"),

@@ -10,6 +10,7 @@ from otx.errors import DataError, UsageError
 from otx.runs.folder import RunFolder, all_runs, untouched_runs
 from otx.runs.mcnemar import exact_p
 from otx.runs.notes import added_terms, table_notes
+from otx.runs.plugin_notes import alignment_notes
 from otx.runs.results import EvalUnit, evaluated_tasks, read_scores, read_units
 from otx.runs.rows import adjusted, floor_row, system_row
 from otx.runs.selection import Match, Result, matches
@@ -69,6 +70,7 @@ def compare(
         tuple(guard for system in systems for guard in _guards(system)),
         (
             *added_terms(systems),
+            *alignment_notes(systems),
             *(
                 f"results of {name} are left out: no plugin that is loaded registers this task (otx plugins list)"
                 for name in sorted(wanted - set(tasks))
