@@ -85,7 +85,7 @@ class PluginHost:
         self.records += [self._admit(plugin, owners) for plugin in given_files()]
         for record in self.records:
             if record.status != "loaded":
-                self.registry.add_absent(_absent(record))
+                self.registry.add_absent(self._absent(record))
 
     @property
     def failed(self) -> list[PluginRecord]:
@@ -144,6 +144,18 @@ class PluginHost:
         if wanted is not None and not any(name in names for name in wanted):
             return f"left out by --no-plugins or {ONLY}"
         return None
+
+    def _absent(self, record: PluginRecord) -> Absent:
+        names = (record.name, f"{record.distribution}:{record.name}")
+        if record.status == "failed":
+            state, advice = "failed", "see otx doctor"
+        elif record.error == DISABLED:
+            # As it is written in otx.toml, which is what `enable` removes.
+            written = next(name for name in self._disabled if name in names)
+            state, advice = "disabled", f"otx plugins enable {written}"
+        else:
+            state, advice = "left out", f"drop --no-plugins and {ONLY}"
+        return Absent(record.name, record.distribution, state, advice)
 
     def _admit(self, plugin: Installed, owners: dict[str, str]) -> PluginRecord:
         began = time.perf_counter()
@@ -240,15 +252,6 @@ def _record(
         trace,
         plugin.is_file,
     )
-
-
-def _absent(record: PluginRecord) -> Absent:
-    if record.status == "failed":
-        return Absent(record.name, record.distribution, "failed", "see otx doctor")
-    if record.error == DISABLED:
-        advice = f"otx plugins enable {record.name}"
-        return Absent(record.name, record.distribution, "disabled", advice)
-    return Absent(record.name, record.distribution, "left out", f"drop --no-plugins and {ONLY}")
 
 
 def _in_words(error: BaseException) -> str:

@@ -152,6 +152,9 @@ def test_a_disabled_plugin_is_named_where_its_name_is_unknown(add: Callable[...,
     with pytest.raises(UsageError) as caught:
         loaded(disabled=("vicreg",)).registry.find("objective", "vicreg")
     assert "is disabled: otx plugins enable vicreg" in (caught.value.remedy or "")
+    with pytest.raises(UsageError) as caught:
+        loaded(disabled=("otx-vicreg:vicreg",)).registry.find("objective", "vicreg")
+    assert "otx plugins enable otx-vicreg:vicreg" in (caught.value.remedy or "")
 
 
 def test_a_plugin_that_hangs_is_given_up(

@@ -62,7 +62,7 @@ class EvalUnit:
     precision: str | None = None
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
     fit: Mapping[str, Any] | None = None
-    plugins: Sequence[Mapping[str, str]] = ()
+    plugins: Sequence[Mapping[str, str]] = field(default_factory=list)
     written: str = ""
     schema: int = SCHEMA
 

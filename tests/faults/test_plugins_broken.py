@@ -170,3 +170,18 @@ def test_a_broken_settings_file_does_not_stop_the_doctor(otx: Run, tmp_path: Pat
     seen = otx("doctor", "--json")
     assert seen.returncode == 1
     assert "cannot be read" in json.loads(seen.stdout)["settings"]["error"]
+
+
+def test_the_doctor_fails_where_a_name_is_not_settled(
+    otx: Run, distribution: Install, tmp_path: Path
+) -> None:
+    """A stranger's objective of the name of our encoder: both would own the table [mini]."""
+    path = str(distribution("aaa", HOOK + "    registry.objective('mini', 'aaa:Thing', 'x')\n"))
+    seen = otx("doctor", "--json", PYTHONPATH=path)
+    (clash,) = json.loads(seen.stdout)["clashes"]
+    assert seen.returncode == 4 and "otx and by aaa as an objective" in clash["names"]
+    assert 'prefer = {mini = "otx"}' in clash["remedy"]
+    refused = otx("align", "--dry-run", PYTHONPATH=path)
+    assert refused.returncode == 2 and "otx and by aaa" in refused.stderr
+    (tmp_path / "otx.toml").write_text('[plugins]\nprefer = {mini = "otx"}\n')
+    assert otx("doctor", PYTHONPATH=path).returncode == 0
