@@ -13,6 +13,7 @@ import pytest
 
 from otx.config import load_settings
 from otx.errors import DataError, PluginError, UsageError
+from otx.option_checks import check_options
 from otx.options import field_types
 from otx.plugins import host
 from otx.registry import Kind
@@ -91,6 +92,8 @@ def test_an_unknown_role_is_refused() -> None:
 
     with pytest.raises(PluginError, match=r"option x declares the role 'secret'.*path"):
         keyed_options(Wrong())
+    with pytest.raises(PluginError, match=r"option x declares the role 'secret'"):
+        check_options(Wrong)
 
 
 def test_a_path_counts_by_its_content(tmp_path: Path) -> None:

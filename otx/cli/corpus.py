@@ -104,9 +104,10 @@ def _tested(
     from otx.data.languages import language_of
 
     found: dict[str, list[str]] = {}
-    wanted = names or [entry.name for entry in host.registry.entries("task")]
-    for name in wanted:
-        entry = host.registry.find("task", name)
+    registry = host.registry
+    wanted = [registry.find("task", name) for name in names] if names else registry.entries("task")
+    for entry in wanted:
+        name = entry.name
         try:
             task = entry.load()(settings.options_for(entry))
             for language in task.languages():

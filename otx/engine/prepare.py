@@ -58,10 +58,14 @@ def open_encoder(reference: str, registry: Registry, settings: Settings) -> Enco
     try:
         encoder: Encoder = entry.load()(rest, settings.options_for(entry))
     except DataError as error:
-        meant = nearest(reference, [entry.name for entry in registry.entries("encoder")])
-        if meant is None or "/" in reference or Path(reference).exists():
+        named = reference.partition(":")[0]
+        if name != DEFAULT_ENCODER or "/" in named or Path(named).exists():
             raise
-        raise DataError(error.message, f"did you mean '{meant}'? (otx list encoders)") from error
+        # Perhaps the name of an encoder was meant.
+        meant = nearest(reference, [entry.name for entry in registry.entries("encoder")])
+        advice = f"did you mean '{meant}'? (otx list encoders)" if meant else error.remedy
+        hints = [hint for hint in (registry.absence_hint(named), advice) if hint]
+        raise DataError(error.message, "; ".join(hints) or None) from error
     return encoder
 
 

@@ -10,6 +10,7 @@ from otx.errors import DataError, UsageError
 from otx.runs.folder import RunFolder, all_runs, untouched_runs
 from otx.runs.mcnemar import exact_p
 from otx.runs.notes import added_terms, table_notes
+from otx.runs.plugin_notes import alignment_notes
 from otx.runs.results import EvalUnit, evaluated_tasks, read_scores, read_units
 from otx.runs.rows import adjusted, floor_row, system_row
 from otx.runs.selection import Match, Result, matches
@@ -79,8 +80,9 @@ def compare(
         (
             *added_terms(systems),
             *_only_baselines(found - compared if task is None else set()),
+            *alignment_notes(systems),
             *(
-                f"results of {name} are left out: nothing that is installed registers this task"
+                f"results of {name} are left out: no plugin that is loaded registers this task (otx plugins list)"
                 for name in sorted(wanted - set(tasks))
             ),
         ),
