@@ -37,8 +37,9 @@ def check_options(kind: type[Any]) -> None:
         kind: What a plugin registers as the options of one of its names.
 
     Raises:
-        PluginError: If it is not a frozen dataclass, a field has an unknown role, another type or no default, a default does not fit
-            its type, or an instance cannot be made from the defaults. The message names the class and the field.
+        PluginError: If it is not a frozen dataclass, a field has an unknown role, another type or no default, a
+            default does not fit its type, or an instance cannot be made from the defaults. The message names the class
+            and the field.
 
     Example:
         >>> @dataclasses.dataclass(frozen=True)
