@@ -144,6 +144,8 @@ class EvalSettings:
     checks: how often, evenly over a fine-tuning, it is scored on development data; the best of these is what is kept.
     patience: checks in a row without a better score after which a fine-tuning ends; 0 = it never ends early.
     keep_models: keep every fine-tuned model with its run, in ``heads/``, as a plain Hugging Face folder.
+    strict: refuse a test set of which a part cannot be used, such as a gold link out of range; otherwise such parts are
+        counted and left out, up to the share that the task states.
     """
 
     languages: tuple[str, ...] = ()
@@ -151,6 +153,7 @@ class EvalSettings:
     checks: int = 4
     patience: int = 0
     keep_models: bool = True
+    strict: bool = False
 
     def __post_init__(self) -> None:
         """Refuse to evaluate with no seed at all, or with one twice."""

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from otx.config import Settings
 from otx.contracts import Encoder, Task
 from otx.engine.bench import Bench
+from otx.engine.faults import Faults
 from otx.engine.prepare import open_encoder, plain_options
 from otx.engine.report import Reporter
 from otx.engine.runtime import StopSignals, choose_autocast, open_device, warn_of_slow_bf16
 from otx.engine.targets import Target
-from otx.errors import UsageError
+from otx.errors import DataError, UsageError
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder
 from otx.runs.results import EvalUnit
 
 POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The units that could be evaluated, and the faults of the data of those that could not, each once."""
+
+    units: list[tuple[RunFolder, EvalUnit]]
+    faults: list[DataError] = field(default_factory=list)
 
 
 def evaluate(
@@ -27,8 +37,11 @@ def evaluate(
     reporter: Reporter,
     tasks: Sequence[str],
     targets: Sequence[Target],
-) -> list[tuple[RunFolder, EvalUnit]]:
+) -> Evaluated:
     """Evaluate every task on every target; units with a known content key are read, not computed.
+
+    A task or a test set whose files cannot be used does not end the others: its fault is reported when it is found, and
+    returned.
 
     Several processes may be at it: what another one has begun is waited for when there is nothing else left to do, and
     taken over should it end without a result. Raises Interrupted (exit 5) after a signal: finished units are kept, and
@@ -36,9 +49,12 @@ def evaluate(
     """
     entries = [host.registry.find("task", name) for name in tasks]
     options = [settings.options_for(entry) for entry in entries]
-    made: list[Task] = [
-        entry.load()(option) for entry, option in zip(entries, options, strict=True)
-    ]
+    faults = Faults(reporter)
+    made: list[Task] = faults.with_data(
+        [entry.load()(option) for entry, option in zip(entries, options, strict=True)]
+    )
+    if not made:
+        return Evaluated([], faults.errors)
     _refuse_unknown(made, settings)
     warn_of_slow_bf16(settings.align.dtype, open_device(settings.align.device), reporter)
     found: dict[int, list[tuple[RunFolder, EvalUnit]]] = {}
@@ -48,18 +64,19 @@ def evaluate(
             waiting: dict[int, tuple[RunFolder, dict[str, str]]] = {}
             for number in left:
                 run, units, others = _evaluated(
-                    targets[number], made, host, settings, reporter, signals
+                    targets[number], made, host, settings, reporter, signals, faults
                 )
                 found[number] = [(run, unit) for unit in units]
                 if others:
                     waiting[number] = run, others
             left = list(waiting)
             _wait(list(waiting.values()), reporter)
-    return [item for number in range(len(targets)) for item in found[number]]
+    everything = [item for number in range(len(targets)) for item in found[number]]
+    return Evaluated(everything, faults.errors)
 
 
 def _refuse_unknown(tasks: Sequence[Task], settings: Settings) -> None:
-    """Raise UsageError for a language that none of the tasks has, and DataError if a task's files are not there."""
+    """Raise UsageError for a language that none of the tasks has."""
     there = {task.info.name: task.languages() for task in tasks}
     known = {language for own in there.values() for language in own}
     missing = [language for language in settings.eval.languages if language not in known]
@@ -78,6 +95,7 @@ def _evaluated(
     settings: Settings,
     reporter: Reporter,
     signals: StopSignals,
+    faults: Faults,
 ) -> tuple[RunFolder, list[EvalUnit], dict[str, str]]:
     """Return the folder, its units, and the work that other processes hold (claim -> pid): those units are missing."""
     name, reference = target.reference(host)
@@ -110,8 +128,12 @@ def _evaluated(
             signals,
             others,
             reopen,
+            faults,
         )
-        units += bench.units()
+        try:
+            units += bench.units()
+        except DataError as error:
+            faults.add(error)
     return run, units, others
 
 
