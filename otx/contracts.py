@@ -122,7 +122,11 @@ class Corpus(Protocol):
 
 class Task(Protocol):
     """Made as ``Target(options)``; ``options`` hold at least ``data`` (a folder or None), a transfer task's also
-    ``epochs, lr, batch, warmup`` and ``weight_decay``. Options declare their roles: see ``otx.roles``."""
+    ``epochs, lr, batch, warmup`` and ``weight_decay``. Options declare their roles: see ``otx.roles``.
+
+    It may also have ``left_out(language)``: which parts of a test set it cannot use, in one line, or None. Its notes
+    count them, and ``otx eval --strict`` refuses such a set. A DataError for one language does not end the others.
+    """
 
     info: TaskInfo
     options: Any
@@ -161,7 +165,11 @@ class ProbeTask(Task, Protocol):
 
 
 class TransferTask(Task, Protocol):
-    """A task that is learnt in the source language and then predicted in each."""
+    """A task that is learnt in the source language and then predicted in each.
+
+    It may also have ``count_cut(encoder, examples)``: how many sub-words, or words, of each example the length limit
+    leaves out, which ``otx predict`` notes.
+    """
 
     head_kind: str
     floor_names: tuple[str, ...]

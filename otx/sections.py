@@ -58,16 +58,18 @@ class AlignSettings:
         with ``keep_best`` one at each checkpoint.
     keep_best: what the encoder that is kept is chosen by at these looks: ``retrieval``, or ``aer`` (gold links select
         on their even pairs and report on their odd ones); without it, the last encoder is kept.
-    links: word links to train with: a Pharaoh file, the pivot's word second; ``dictionary:FILE``, a bilingual
-        dictionary; ``eflomal``, run as a process (``pip install "otx[eflomal]"``); ``xx:...,yy:...`` for several
-        corpora, by source language or name. Without it, mutual nearest neighbours of the untouched encoder.
+    links: word links to train with: a Pharaoh file; ``dictionary:FILE``, a bilingual dictionary; ``eflomal``, run as a
+        process (``pip install "otx[eflomal]"``); ``xx:...,yy:...`` for several corpora, by source language or name.
+        Without it, mutual nearest neighbours of the untouched encoder.
+    links_direction: direction of each Pharaoh file that has no ``FILE.json`` beside it: ``en-es`` where the first index
+        counts English words.
     links_layer: hidden layer in which neighbours are sought.
     max_bad: share of refused lines at which a corpus is refused.
     drop_duplicates: leave out a pair that came before.
     length_ratio: leave out a pair whose longer side has more than so many times the shorter one's characters.
     drop_identical: leave out a pair of two equal sides.
-    gold: file of gold word links for the guards, its sentences beside it in ``.src-tgt``.
-    index_base: what the gold links count from, 0 or 1.
+    gold: gold word links for the guards: ``NAME.gold`` or ``NAME.src-tgt``, of which the other is beside it.
+    index_base: what the gold links count from, 0 or 1. Without it they count from 0, and a file without a 0 is refused.
     device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
     dtype: what the encoder computes in: ``fp32``, ``bf16``, or ``auto`` (bf16 on a GPU, fp32 on a CPU).
     """
@@ -105,13 +107,14 @@ class AlignSettings:
     guard_every: int | None = None
     keep_best: Literal["retrieval", "aer"] | None = None
     links: str | None = None
+    links_direction: tuple[str, ...] = ()
     links_layer: int = -1
     max_bad: float = 0.01
     drop_duplicates: bool = True
     length_ratio: float | None = None
     drop_identical: bool = True
     gold: str | None = None
-    index_base: Literal[0, 1] = 0
+    index_base: Literal[0, 1] | None = None
     device: str = "auto"
     dtype: Literal["auto", "fp32", "bf16"] = "auto"
 
@@ -141,6 +144,8 @@ class EvalSettings:
     checks: how often, evenly over a fine-tuning, it is scored on development data; the best of these is what is kept.
     patience: checks in a row without a better score after which a fine-tuning ends; 0 = it never ends early.
     keep_models: keep every fine-tuned model with its run, in ``heads/``, as a plain Hugging Face folder.
+    strict: refuse a test set of which a part cannot be used, such as a gold link out of range; otherwise such parts are
+        counted and left out, up to the share that the task states.
     """
 
     languages: tuple[str, ...] = ()
@@ -148,6 +153,7 @@ class EvalSettings:
     checks: int = 4
     patience: int = 0
     keep_models: bool = True
+    strict: bool = False
 
     def __post_init__(self) -> None:
         """Refuse to evaluate with no seed at all, or with one twice."""

@@ -13,7 +13,7 @@ from otx.data.subset import Subset
 from otx.engine import guards
 from otx.engine.heldout import HeldOut
 from otx.engine.prepare import open_encoder
-from otx.links.pharaoh import read_gold
+from otx.links.gold import read_gold
 from otx.plugins import host
 
 GOLD = {"enes": 0, "zhen": 1}

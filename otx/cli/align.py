@@ -63,6 +63,13 @@ def align(
         str | None,
         typer.Option(help="Gold word links for the guards (FILE.gold beside FILE.src-tgt)."),
     ] = None,
+    index_base: Annotated[
+        int | None, typer.Option(help="What gold word links count from: 0 or 1.")
+    ] = None,
+    links_direction: Annotated[
+        list[str] | None,
+        typer.Option(help="Direction of the word links in align.links (en-es); again for more."),
+    ] = None,
     keep_best: Annotated[
         str | None,
         typer.Option(help="Keep the encoder that is best by retrieval or aer on pairs held out."),
@@ -93,6 +100,8 @@ def align(
         "align.batch_tokens": batch_tokens,
         "align.lr": lr,
         "align.gold": gold,
+        "align.index_base": index_base,
+        "align.links_direction": links_direction,
         "align.keep_best": keep_best,
         "align.device": device,
         "align.dtype": dtype,

@@ -62,6 +62,9 @@ def evaluate(
     index_base: Annotated[
         int | None, typer.Option(help="What gold word links count from: 0 or 1.")
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a test set of which a part cannot be used.")
+    ] = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="Small sizes, for a look: see otx list recipes.")
     ] = False,
@@ -72,7 +75,10 @@ def evaluate(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print every result as JSON.")] = False,
 ) -> None:
-    """Evaluate runs on tasks; what was computed before is not computed again."""
+    """Evaluate runs on tasks; what was computed before is not computed again.
+
+    Data that cannot be used ends its own task or test set only: the other results are printed, and the exit code is 3.
+    """
     if run and model is not None:
         raise UsageError(
             "--run and --model exclude one another", "a run brings its untouched encoder"
@@ -80,6 +86,7 @@ def evaluate(
     flags: dict[str, Any] = {
         "eval.languages": languages.split(",") if languages else None,
         "eval.seeds": _numbers(seeds) if seeds else None,
+        "eval.strict": strict or None,
         "align.device": device,
         "align.dtype": dtype,
     }
@@ -117,10 +124,23 @@ def evaluate(
 
     with reporter() as report:
         targets = targets_of(settings, run or [], model)
-        found = run_tasks(settings, host, report, task, targets)
+        evaluated = run_tasks(settings, host, report, task, targets)
+    faults = evaluated.faults
+    if evaluated.units or not faults:
+        _show(evaluated.units, task, host.registry, json)
+    for fault in faults[:-1]:
+        screen.warn(f"error: {fault}")
+    if faults:
+        raise faults[-1]
+
+
+def _show(
+    found: list[tuple[RunFolder, EvalUnit]], task: Sequence[str], registry: Registry, json: bool
+) -> None:
+    """Print results: as JSON, or as a table with notes and, for several tasks, means over languages."""
     if json:
         return screen.json([{"run": at.name, **dataclasses.asdict(unit)} for at, unit in found])
-    screen.result(_table(found, host.registry))
+    screen.result(_table(found, registry))
     from otx.runs.notes import chance_notes
 
     for line in chance_notes((at.name, unit) for at, unit in found):
@@ -128,7 +148,7 @@ def evaluate(
     if len(task) > 1:
         from otx.runs.summary import summary
 
-        infos = [host.registry.find("task", name).info for name in task]
+        infos = [registry.find("task", name).info for name in task]
         metrics = {info.name: info.metrics[0] for info in infos if info is not None}
         screen.result("\nmeans over languages\n")
         screen.result(columns(summary([(at.name, unit) for at, unit in found], metrics)))
@@ -148,21 +168,22 @@ def _named(names: Sequence[str], registry: Registry) -> list[str]:
 
 
 def _with_files(entries: Sequence[Entry], settings: Settings, asked: Sequence[str]) -> list[Entry]:
-    """The tasks that can be run; of a suite, one without its files is passed over and said.
+    """The tasks that can be run: of a suite, those that have their files; the others are skipped with a warning.
 
-    Raises DataError for a task that was asked for by its own name, and where nothing is left.
+    A task that was named by itself stays: without its files it is a fault. Raises DataError where nothing is left.
     """
     left = []
     for entry in entries:
+        if entry.name in asked:
+            left.append(entry)
+            continue
         task = entry.load()(settings.options_for(entry))
         try:
             task.languages()
             if task.info.kind == "transfer":
                 task.training(1)
         except DataError as error:
-            if entry.name in asked:
-                raise
-            screen.warn(f"passed over {entry.name}: {error.message}")
+            screen.warn(f"Skipped {entry.name}: {error.message}")
         else:
             left.append(entry)
     if not left:

@@ -51,10 +51,11 @@ def link(
         list[str] | None, typer.Option("--set", help="Any key of otx.toml: table.key=value.")
     ] = None,
 ) -> None:
-    """Write Pharaoh links (source-pivot, from 0), a line for each line of the corpus.
+    """Write Pharaoh links (i-j, from 0), a line for each line of the corpus: otx link data/en-es --output links.
 
-    They count the white-space tokens of pre-tokenised text (--set files.pretokenised=true), and otherwise otx's own
-    words. An interrupted call goes on where it was when it is called again.
+    i is a word of the language that the corpus's name puts first (en in data/en-es), and FILE.json states the
+    direction. Words are the white-space tokens of pre-tokenised text (--set files.pretokenised=true), otherwise otx's
+    own. Safe to interrupt: run the same command again to resume.
     """
     if (run is None) == (model is None):
         raise UsageError("give one of --run and --model", "--run NAME or --model mini")
@@ -77,12 +78,19 @@ def link(
     from otx.engine.link import link as engine
     from otx.links.ways import WaySettings
 
-    wanted = Outputs(Path(output), None if probabilities is None else Path(probabilities))
+    outputs = Outputs(Path(output), None if probabilities is None else Path(probabilities))
     way = WaySettings(by, threshold, epsilon)  # type: ignore[arg-type]
     with reporter() as report:
         reference = model if run is None else _model_of(run, settings)
-        count = engine(settings, host, report, corpus, str(reference), way, wanted)
-    screen.result(f"links of {count:,} pairs lie in {output}")
+        linked = engine(settings, host, report, corpus, str(reference), way, outputs)
+    if linked.refused:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in linked.refused.items())
+        count = sum(linked.refused.values())
+        screen.note(f"note: {count:,} lines cannot be used and have no links ({kinds})")
+    screen.result(
+        f"Saved {linked.direction} links of {linked.pairs:,} pairs in {linked.lines:,} lines to {output}, "
+        f"their direction to {outputs.record}"
+    )
 
 
 def _model_of(name: str, settings: Settings) -> str:

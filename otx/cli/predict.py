@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as plain_json
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,10 @@ from otx.cli.complete import runs, tasks
 from otx.cli.output import screen
 from otx.cli.progress import reporter
 from otx.cli.project import open_project
-from otx.errors import UsageError
+from otx.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from otx.engine.predict import Prediction
 
 
 def register(app: typer.Typer) -> None:
@@ -37,7 +40,8 @@ def predict(
     """Read lines from standard input and print a prediction for each: otx predict xnli --run NAME < pairs.tsv.
 
     A line holds a text, or two with a tab between them (premise and hypothesis; question and context), or a sentence
-    whose words are tagged.
+    whose words are tagged. A line that cannot be used gives an empty line, or {"error": ...} with --json; the exit code
+    is then 3. An input that is longer than the model reads is noted.
     """
     if (run is None) == (model is None):
         raise UsageError("give one of --run and --model", "--run NAME or --model FOLDER")
@@ -45,12 +49,35 @@ def predict(
     settings, host = open_project(flags, sets or [])
     from pathlib import Path
 
-    from otx.engine.predict import predict as made
+    from otx.engine.predict import bounded_lines
+    from otx.engine.predict import predict as predict_lines
     from otx.runs.folder import RunFolder
 
     source = RunFolder.open(Path(settings.runs.folder), run) if run is not None else model
     assert source is not None
-    for prediction, line in made(settings, host, reporter(), task, source, seed, sys.stdin.buffer):
-        if json:
-            line = plain_json.dumps({"prediction": prediction}, ensure_ascii=False)
-        screen.result(line)
+    lines = bounded_lines(sys.stdin.buffer)
+    total = refused = 0
+    for prediction in predict_lines(settings, host, reporter(), task, source, seed, lines):
+        total += 1
+        refused += prediction.error is not None
+        if prediction.error is not None:
+            screen.warn(f"error: {prediction.error}")
+        elif prediction.cut:
+            screen.warn(
+                f"note: line {prediction.number} is too long: {prediction.cut:,} words or sub-words of it were not read"
+            )
+        screen.result(_as_json(prediction) if json else prediction.text)
+    if refused:
+        raise DataError(
+            f"{refused:,} of {total:,} lines have no prediction", "correct the lines named above"
+        )
+
+
+def _as_json(prediction: Prediction) -> str:
+    """One object: a prediction, with what was cut if anything was, or an error."""
+    if prediction.error is not None:
+        return plain_json.dumps({"error": str(prediction.error)}, ensure_ascii=False)
+    row: dict[str, Any] = {"prediction": prediction.value}
+    if prediction.cut:
+        row["cut"] = prediction.cut
+    return plain_json.dumps(row, ensure_ascii=False)

@@ -19,6 +19,7 @@ from otx.contracts import Encoder, ProbeTask, Task, TransferTask
 from otx.data.overlap import count_hits
 from otx.engine import fitted
 from otx.engine.chance import FitQuality, judge_fit
+from otx.engine.faults import Faults
 from otx.engine.finetune import FIT_VERSION, Predictor, metrics_of, predictor, train_head
 from otx.engine.fit import FitHooks
 from otx.engine.record import HASHES
@@ -65,6 +66,7 @@ class Bench:
     reopen: Callable[[Path], Encoder]
     plugins: Sequence[Mapping[str, str]]
     unit_finished: Callable[[EvalUnit], None]
+    faults: Faults
     _training: str | None = None
     _fits: dict[int, FitQuality] = field(default_factory=dict)
 
@@ -112,7 +114,7 @@ class Bench:
 
     def _probe(self) -> Iterator[EvalUnit]:
         task = cast(ProbeTask, self.task)
-        for language in languages_of(task, self.settings):
+        for language in self._readable():
             key = self.key(language, None)
 
             def compute(language: str = language, key: str = key) -> list[EvalUnit]:
@@ -126,7 +128,7 @@ class Bench:
 
     def _transfer(self) -> Iterator[EvalUnit]:
         task = cast(TransferTask, self.task)
-        languages = languages_of(task, self.settings)
+        languages = self._readable()
         brought = self.encoder.carried_head(task.head_kind)
         carried = None if brought is None else task.carried(brought)
         seeds: Iterable[int | None] = [None] if carried is not None else self.settings.eval.seeds
@@ -147,7 +149,7 @@ class Bench:
 
     def _floors(self) -> Iterator[EvalUnit]:
         task = cast(TransferTask, self.task)
-        for language in languages_of(task, self.settings):
+        for language in self._readable():
             keys = {name: self.key(language, None, name) for name in task.floor_names}
 
             def compute(language: str = language, keys: dict[str, str] = keys) -> list[EvalUnit]:
@@ -159,6 +161,11 @@ class Bench:
                 ]
 
             yield from self._claimed(list(keys.values()), compute)
+
+    def _readable(self) -> list[str]:
+        """The languages to evaluate whose test sets can be read."""
+        languages = languages_of(self.task, self.settings)
+        return self.faults.readable(self.task, languages, strict=self.settings.eval.strict)
 
     def _claimed(
         self, keys: Sequence[str], compute: Callable[[], list[EvalUnit]]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from otx.config import Settings
 from otx.contracts import Encoder, Task
 from otx.engine.bench import Bench
 from otx.engine.components import plugin_versions
+from otx.engine.faults import Faults
 from otx.engine.observers import Observers
 from otx.engine.prepare import open_encoder
 from otx.engine.report import Reporter
 from otx.engine.runtime import StopSignals, choose_autocast, open_device, warn_of_slow_bf16
 from otx.engine.targets import Target
-from otx.errors import UsageError
+from otx.errors import DataError, UsageError
 from otx.plugins import PluginHost
 from otx.registry import Entry
 from otx.roles import digested_options, keyed_options
@@ -25,14 +27,25 @@ from otx.runs.results import EvalUnit
 POLL_SECONDS = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The units that could be evaluated, and the faults of the data of those that could not, each once."""
+
+    units: list[tuple[RunFolder, EvalUnit]]
+    faults: list[DataError] = field(default_factory=list)
+
+
 def evaluate(
     settings: Settings,
     host: PluginHost,
     reporter: Reporter,
     tasks: Sequence[str],
     targets: Sequence[Target],
-) -> list[tuple[RunFolder, EvalUnit]]:
+) -> Evaluated:
     """Evaluate every task on every target; units with a known content key are read, not computed.
+
+    A task or a test set whose files cannot be used does not end the others: its fault is reported when it is found, and
+    returned.
 
     Several processes may be at it: what another one has begun is waited for when there is nothing else left to do, and
     taken over should it end without a result. Raises Interrupted (exit 5) after a signal: finished units are kept, and
@@ -40,10 +53,12 @@ def evaluate(
     """
     entries = [host.registry.find("task", name) for name in tasks]
     options = [settings.options_for(entry) for entry in entries]
-    made: list[Task] = [
-        entry.load()(option) for entry, option in zip(entries, options, strict=True)
-    ]
-    _refuse_unknown(made, settings)
+    faults = Faults(reporter)
+    every = [(entry.load()(option), entry) for entry, option in zip(entries, options, strict=True)]
+    ready = [(task, entry) for task, entry in every if faults.has_data(task)]
+    if not ready:
+        return Evaluated([], faults.errors)
+    _refuse_unknown([task for task, _ in ready], settings)
     warn_of_slow_bf16(settings.align.dtype, open_device(settings.align.device), reporter)
     found: dict[int, list[tuple[RunFolder, EvalUnit]]] = {}
     with StopSignals("finished units are kept; the same command goes on") as signals:
@@ -52,18 +67,19 @@ def evaluate(
             waiting: dict[int, tuple[RunFolder, dict[str, str]]] = {}
             for number in left:
                 run, units, others = _evaluated(
-                    targets[number], made, entries, host, settings, reporter, signals
+                    targets[number], ready, host, settings, reporter, signals, faults
                 )
                 found[number] = [(run, unit) for unit in units]
                 if others:
                     waiting[number] = run, others
             left = list(waiting)
             _wait(list(waiting.values()), reporter)
-    return [item for number in range(len(targets)) for item in found[number]]
+    everything = [item for number in range(len(targets)) for item in found[number]]
+    return Evaluated(everything, faults.errors)
 
 
 def _refuse_unknown(tasks: Sequence[Task], settings: Settings) -> None:
-    """Raise UsageError for a language that none of the tasks has, and DataError if a task's files are not there."""
+    """Raise UsageError for a language that none of the tasks has."""
     there = {task.info.name: task.languages() for task in tasks}
     known = {language for own in there.values() for language in own}
     missing = [language for language in settings.eval.languages if language not in known]
@@ -77,12 +93,12 @@ def _refuse_unknown(tasks: Sequence[Task], settings: Settings) -> None:
 
 def _evaluated(
     target: Target,
-    tasks: Sequence[Task],
-    entries: Sequence[Entry],
+    tasks: Sequence[tuple[Task, Entry]],
     host: PluginHost,
     settings: Settings,
     reporter: Reporter,
     signals: StopSignals,
+    faults: Faults,
 ) -> tuple[RunFolder, list[EvalUnit], dict[str, str]]:
     """Return the folder, its units, and the work that other processes hold (claim -> pid): those units are missing."""
     name, reference = target.reference(host)
@@ -103,7 +119,7 @@ def _evaluated(
     units: list[EvalUnit] = []
     others: dict[str, str] = {}
     tell = _unit_teller(host, run, reporter, signals)
-    for task, entry in zip(tasks, entries, strict=True):
+    for task, entry in tasks:
         bench = Bench(
             task,
             keyed_options(task.options),
@@ -119,8 +135,12 @@ def _evaluated(
             reopen,
             plugin_versions([entry, encoder_entry], host),
             tell,
+            faults,
         )
-        units += bench.units()
+        try:
+            units += bench.units()
+        except DataError as error:
+            faults.add(error)
     return run, units, others
 
 

@@ -14,7 +14,7 @@ from otx.data.reading import by_length, reading
 from otx.engine.heldout import BATCH, HeldOut, SentenceVectors
 from otx.links.aer import METRICS, aer_statistics
 from otx.links.extract import mutual_nearest
-from otx.links.pharaoh import GoldPair
+from otx.links.gold import GoldPair
 from otx.runs.ceilings import ceiling
 from otx.runs.measures import measure_text
 from otx.types import WordVector

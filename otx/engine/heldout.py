@@ -12,8 +12,8 @@ from torch import Tensor
 from otx.contracts import Corpus, Encoder
 from otx.data.reading import sentence_vectors
 from otx.data.subset import each_pair
+from otx.links.gold import GoldPair
 from otx.links.nearest import nearest_rows
-from otx.links.pharaoh import GoldPair
 
 BATCH = 64
 

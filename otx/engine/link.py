@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +14,7 @@ import numpy as np
 from otx.config import Settings
 from otx.contracts import Corpus, Encoder
 from otx.data.corpora import open_corpora
+from otx.data.lines import REPAIRED
 from otx.data.reading import reading
 from otx.engine.prepare import open_encoder
 from otx.engine.report import Reporter
@@ -20,7 +22,10 @@ from otx.engine.runtime import StopSignals, open_device
 from otx.errors import DataError, UsageError
 from otx.files import atomic
 from otx.files.digests import short_key
+from otx.files.reading import read_object
+from otx.links import direction
 from otx.links.pharaoh import GoldLinks, format_pharaoh
+from otx.links.sidecar import LinksRecord, record_path, write_record
 from otx.links.ways import Found, WaySettings, find_links
 from otx.plugins import PluginHost
 from otx.types import TokenRow
@@ -42,9 +47,24 @@ class Outputs:
         return [self.links, *([] if self.probabilities is None else [self.probabilities])]
 
     @property
+    def record(self) -> Path:
+        """What states the direction of the links."""
+        return record_path(self.links)
+
+    @property
     def state(self) -> Path:
         """What was done so far; gone when all is."""
         return self.links.with_name(f".{self.links.name}.state")
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """What was written: lines of links in one direction (``en-es``); ``refused`` counts empty ones by kind of fault."""
+
+    direction: str
+    pairs: int
+    lines: int
+    refused: dict[str, int]
 
 
 def link(
@@ -55,11 +75,27 @@ def link(
     model: str,
     way: WaySettings,
     outputs: Outputs,
-) -> int:
-    """Write the links of every pair; an interrupted call is gone on with by the same one. Returns the number of pairs.
+) -> Linked:
+    """Write one line of links for each line of the corpus, and the record that states their direction.
 
-    Raises UsageError for files that are there already and were not begun by this call, Interrupted (exit 5) after a
-    signal, with every whole window kept.
+    A line that the corpus refuses gets an empty line, whatever the share of such lines: nothing is trained here. The
+    links are in the order of the corpus's name (``otx.links.direction``). Safe to interrupt: the same call resumes.
+
+    Args:
+        settings: The encoder's, and how the corpus is read.
+        host: The plugins.
+        reporter: Receives progress and notices.
+        spec: The corpus, one language pair.
+        model: The encoder.
+        way: How links are extracted.
+        outputs: The files.
+
+    Returns:
+        What was written.
+
+    Raises:
+        UsageError: If an output file exists and was not begun by this call.
+        Interrupted: After a signal (exit 5), with every whole window kept.
     """
     _check_names(outputs)
     device = open_device(settings.align.device)
@@ -75,8 +111,11 @@ def link(
         encoder = open_encoder(model, host.registry, settings)
         encoder.max_length = min(encoder.max_length, settings.align.max_length)
         encoder.module.to(device)
+        languages = corpus.source_language, corpus.pivot_language
+        order = direction.ordered([spec, corpus.name], languages)
         key = short_key(
             corpus.fingerprint(),
+            order,
             encoder.digest(),
             asdict(way),
             [settings.align.layer, settings.align.word_vector, encoder.max_length],
@@ -88,6 +127,8 @@ def link(
         for start in range(done, len(corpus), WINDOW):
             pairs = range(start, min(start + WINDOW, len(corpus)))
             lines, found, lost = linked(corpus, encoder, pairs, way, settings)
+            if order != languages:
+                found = [_swapped(own) for own in found]
             cut += lost
             with signals.deferred():
                 line = _write(outputs, key, lines, found, line, pairs.stop)
@@ -99,15 +140,40 @@ def link(
                 f"{cut:,} pairs were cut at {encoder.max_length} sub-words (align.max_length): "
                 "the words beyond have no links"
             )
-        for file in outputs.files:
-            file.touch()
-        outputs.state.unlink(missing_ok=True)
-        return len(corpus)
+        total, refused = _count_lines(corpus)
+        with signals.deferred():
+            for file in outputs.files:
+                _append(file, [""] * (total - line))
+            record = LinksRecord(direction.name(order), 0, corpus.name, corpus.fingerprint(), total)
+            write_record(outputs.links, record)
+            outputs.state.unlink(missing_ok=True)
+        return Linked(record.direction, len(corpus), total, refused)
+
+
+def _count_lines(corpus: Corpus) -> tuple[int, dict[str, int]]:
+    """Lines of the corpus up to the last that is a pair or refused, and the refused lines by kind of fault."""
+    refused: dict[int, str] = {}
+    for problem in corpus.problems():
+        if problem.kind not in REPAIRED:
+            refused.setdefault(problem.line, problem.kind)
+    last = corpus[len(corpus) - 1].line if len(corpus) else 0
+    return max([last, *refused]), dict(Counter(refused.values()))
+
+
+def _swapped(found: Found) -> Found:
+    return Found(
+        frozenset((j, i) for i, j in found.links),
+        {(j, i): sure for (i, j), sure in found.strength.items()},
+    )
 
 
 def one_corpus(spec: str, host: PluginHost, settings: Settings) -> Corpus:
-    """The one language pair of a spec. Raises UsageError where it has several."""
-    corpora = open_corpora([spec], host.registry, settings)
+    """The one language pair of a spec, whatever share of its lines is refused.
+
+    Raises UsageError where it has several.
+    """
+    tolerant = replace(settings, align=replace(settings.align, max_bad=1.0))
+    corpora = open_corpora([spec], host.registry, tolerant)
     if len(corpora) > 1:
         names = ", ".join(corpus.name for corpus in corpora)
         raise UsageError(f"'{spec}' has several language pairs: {names}", "name one of them")
@@ -158,24 +224,29 @@ def _batches(sides: Sequence[Sequence[TokenRow]], tokens: int) -> Iterator[list[
 
 def _begun(outputs: Outputs, key: str) -> tuple[int, int]:
     """Pairs and lines that an interrupted call has written; what it wrote beyond them is cut off."""
-    there = [file for file in outputs.files if file.exists()]
+    there = [file for file in [*outputs.files, outputs.record] if file.exists()]
     if not outputs.state.exists():
         if there:
             raise UsageError(f"{there[0]} is there already", "remove it, or write to another file")
         for file in outputs.files:
             file.parent.mkdir(parents=True, exist_ok=True)
         return 0, 0
-    state = json.loads(outputs.state.read_text())
-    if state["key"] != key or state["sizes"].keys() != {str(file) for file in outputs.files}:
+    state = read_object(outputs.state)
+    sizes = state.get("sizes")
+    if (
+        state.get("key") != key
+        or not isinstance(sizes, dict)
+        or {*sizes} != {*map(str, outputs.files)}
+    ):
         raise UsageError(
             f"{outputs.links} was begun with another corpus, encoder or option",
             f"call it as then, or remove {outputs.links} and {outputs.state}",
         )
     for file in outputs.files:
-        if not file.exists() or file.stat().st_size < state["sizes"][str(file)]:
+        if not file.exists() or file.stat().st_size < sizes[str(file)]:
             raise DataError(f"{file} is shorter than it was", f"remove it and {outputs.state}")
         with file.open("r+b") as opened:
-            opened.truncate(state["sizes"][str(file)])
+            opened.truncate(sizes[str(file)])
     return state["pairs"], state["line"]
 
 
@@ -218,5 +289,6 @@ def _check_names(outputs: Outputs) -> None:
                 f"{file}: links are written as plain text, so that an interrupted call can go on",
                 "leave out .gz and compress the file afterwards",
             )
-    if outputs.probabilities == outputs.links:
-        raise UsageError(f"{outputs.links} cannot hold links and probabilities", "name two files")
+    for other, what in ((outputs.links, "links"), (outputs.record, "the record of the links")):
+        if outputs.probabilities == other:
+            raise UsageError(f"{other} cannot hold {what} and probabilities", "name two files")

@@ -20,7 +20,7 @@ from otx.data.tokenised import TokenisedPairs, tokenise
 from otx.engine.composite import Composite
 from otx.engine.report import Reporter
 from otx.errors import DataError, UsageError
-from otx.links.pharaoh import GoldPair, read_gold
+from otx.links.gold import GoldPair, outside_note, read_gold
 from otx.registry import Registry
 from otx.roles import digested_options
 from otx.suggest import nearest
@@ -145,6 +145,8 @@ def gather(
         accumulate=align.accumulate,
     )
     gold = gold_pairs(settings, corpora)
+    if note := outside_note(gold):
+        reporter.notice(note)
     return Material(train, select, report, distractors, tokenised, plan, counts, gold)
 
 
@@ -157,7 +159,8 @@ def gold_pairs(settings: Settings, corpora: Sequence[Corpus]) -> list[GoldPair]:
         files = getattr(corpus, "gold", None)
         if files is not None:
             gold, sentences = files
-            found += read_gold(gold, sentences)
+            # A corpus counts its words from 0, as its interface says.
+            found += read_gold(gold, sentences, index_base=0)
     return found
 
 

@@ -22,7 +22,7 @@ from otx.engine.runtime import choose_autocast, choose_device, precision_name, v
 from otx.engine.training_links import link_digests
 from otx.errors import CheckpointError
 from otx.files.digests import file_digest
-from otx.links.pharaoh import sentences_of
+from otx.links.gold import gold_files
 from otx.runs.folder import RunFolder
 from otx.runs.plugin_notes import version_changes
 from otx.terms import parse_term
@@ -85,8 +85,8 @@ def _file_digests(settings: Settings, material: Material) -> dict[str, str]:
     """What a run reads beside its corpora: ``links`` of each, and ``gold`` with its sentences."""
     files: dict[str, Path] = {}
     if settings.align.gold is not None:
-        gold = Path(settings.align.gold)
-        files |= {"gold": gold, "gold sentences": sentences_of(gold)}
+        gold, sentences = gold_files(Path(settings.align.gold))
+        files |= {"gold": gold, "gold sentences": sentences}
     return link_digests(settings, material) | {
         what: file_digest(path) for what, path in files.items()
     }

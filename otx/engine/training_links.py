@@ -10,14 +10,17 @@ from typing import Literal
 from otx.config import Settings
 from otx.contracts import Corpus
 from otx.data.cache import built, cache_folder
-from otx.data.subset import each_pair
+from otx.data.subset import Subset, each_pair
 from otx.data.words import split_words, splits_everywhere
 from otx.engine.prepare import Material
 from otx.errors import DataError, UsageError
 from otx.files.digests import file_digest, short_key
+from otx.links import direction
 from otx.links.dictionary import dictionary_links, read_dictionary
 from otx.links.eflomal import align_words
 from otx.links.pharaoh import read_links
+from otx.links.sidecar import LinksRecord, read_record, record_path
+from otx.printable import quote
 from otx.types import Links
 
 EFLOMAL_VERSION = 1
@@ -36,12 +39,15 @@ class Source:
 def given_links(settings: Settings, material: Material) -> list[Sequence[Links] | None]:
     """Word links by corpus and pair, as ``align.links`` says; without it, those that a corpus brings, or None.
 
-    In a file as in the EncodedPair, the source language's word stands first and the pivot's second. Raises UsageError
-    where a corpus has no source, DataError for a file that does not fit.
+    In the EncodedPair, the source language's word is first and the pivot's second; a file's record
+    (``otx.links.sidecar``) or ``align.links_direction`` states its order. Raises UsageError where a corpus has no
+    links, DataError for a file that does not fit.
     """
     if settings.align.links is None:
         return [corpus.links() for corpus in material.train]
-    return [_read(source, corpus) for corpus, source in _by_corpus(settings, material)]
+    directions = settings.align.links_direction
+    _refuse_foreign(directions, material.train)
+    return [_read(source, corpus, directions) for corpus, source in _by_corpus(settings, material)]
 
 
 def link_digests(settings: Settings, material: Material) -> dict[str, str]:
@@ -51,7 +57,14 @@ def link_digests(settings: Settings, material: Material) -> dict[str, str]:
     digests = {}
     for corpus, source in _by_corpus(settings, material):
         path = eflomal_file(corpus) if source.kind == "eflomal" else source.path
-        digests[f"links {source.name or corpus.name}"] = file_digest(path)
+        name = f"links {source.name or corpus.name}"
+        digests[name] = file_digest(path)
+        if source.kind == "file":
+            swapped, base = _reading(source.path, corpus, settings.align.links_direction)
+            # Nothing is added for links as otx has always read them, so that earlier runs stay comparable.
+            if swapped or base:
+                order = direction.name(_orders(corpus)[swapped])
+                digests[f"{name} read as"] = f"{order} from {base or 0}"
     return digests
 
 
@@ -99,9 +112,9 @@ def _by_corpus(settings: Settings, material: Material) -> list[tuple[Corpus, Sou
     return found
 
 
-def _read(source: Source, corpus: Corpus) -> Sequence[Links]:
+def _read(source: Source, corpus: Corpus, directions: Sequence[str]) -> Sequence[Links]:
     readers: dict[str, Callable[[], Sequence[Links]]] = {
-        "file": lambda: _from_file(source.path, corpus),
+        "file": lambda: _from_file(source.path, corpus, directions),
         "dictionary": lambda: _from_dictionary(source.path, corpus),
         "eflomal": lambda: _from_eflomal(corpus),
     }
@@ -130,14 +143,17 @@ def _words(corpus: Corpus) -> list[tuple[list[str], list[str]]]:
     return [(split(pair.source), split(pair.pivot)) for pair in each_pair(corpus)]
 
 
-def _from_file(path: Path, corpus: Corpus) -> list[Links]:
+def _from_file(path: Path, corpus: Corpus, directions: Sequence[str]) -> list[Links]:
     """The file's links in the order of the corpus's pairs: its lines are those of the corpus's files."""
     if not corpus.pretokenised:
         raise UsageError(
             f"corpus {corpus.name}: word links count the words of pre-tokenised text",
             "add --set files.pretokenised=true",
         )
-    by_line = read_links(path)
+    swapped, base = _reading(path, corpus, directions)
+    by_line = read_links(path, index_base=base or 0)
+    if base is None:
+        _refuse_unknown_base(path, by_line)
     lines = [pair.line for pair in each_pair(corpus)]
     if max(lines) > len(by_line):
         raise DataError(
@@ -147,13 +163,81 @@ def _from_file(path: Path, corpus: Corpus) -> list[Links]:
     found = []
     for pair in each_pair(corpus):
         links = by_line[pair.line - 1]
+        if swapped:
+            links = frozenset((j, i) for i, j in links)
         sizes = len(pair.source.split()), len(pair.pivot.split())
         for i, j in links:
             if i >= sizes[0] or j >= sizes[1]:
                 raise DataError(
-                    f"{path}:{pair.line}: link {i}-{j} is outside its pair of {sizes[0]} and {sizes[1]} words",
-                    f"the {corpus.source_language} word stands first, the {corpus.pivot_language} word second, "
-                    "both counted from 0",
+                    f"{path}:{pair.line}: the link of {corpus.source_language} word {i} and {corpus.pivot_language} "
+                    f"word {j} is outside its pair of {sizes[0]} and {sizes[1]} words (counted from 0)",
+                    "check the direction of the links, and that the file belongs to this corpus",
                 )
         found.append(links)
     return found
+
+
+def _refuse_foreign(directions: Sequence[str], corpora: Sequence[Corpus]) -> None:
+    """Raise UsageError for a direction that is not of any corpus's languages."""
+    known = {direction.name(order) for corpus in corpora for order in _orders(corpus)}
+    for text in directions:
+        if text not in known:
+            raise UsageError(
+                f"align.links_direction: {quote(text)} is not a direction of the corpora",
+                f"write {' or '.join(sorted(known))}",
+            )
+
+
+def _orders(corpus: Corpus) -> tuple[tuple[str, str], tuple[str, str]]:
+    source, pivot = corpus.source_language, corpus.pivot_language
+    return (source, pivot), (pivot, source)
+
+
+def _reading(path: Path, corpus: Corpus, directions: Sequence[str]) -> tuple[bool, int | None]:
+    """Whether the file has the pivot's words first, and what it counts from if its record states it."""
+    record = read_record(path)
+    swapped = _is_swapped(path, corpus, record, directions)
+    return swapped, None if record is None else record.index_base
+
+
+def _is_swapped(
+    path: Path, corpus: Corpus, record: LinksRecord | None, directions: Sequence[str]
+) -> bool:
+    """Whether the file has the pivot's words first. Raises UsageError if nothing states it."""
+    languages, reverse = _orders(corpus)
+    named = direction.name(languages), direction.name(reverse)
+    given = [text for text in directions if text in named]
+    if len({*given}) > 1:
+        raise UsageError(f"align.links_direction has {' and '.join(named)}", "give one of them")
+    if record is None:
+        if not given:
+            raise UsageError(
+                f"{path}: nothing states the direction of the links of corpus {corpus.name}",
+                f"add --links-direction {named[0]} (or {named[1]}), or write {record_path(path).name} beside it: "
+                f'{{"direction": "{named[0]}", "index_base": 0}}',
+            )
+        return direction.is_swapped(given[0], languages, "align.links_direction")
+    stated = record_path(path)
+    swapped = direction.is_swapped(record.direction, languages, str(stated))
+    if given and given[0] != record.direction:
+        raise UsageError(
+            f"{stated} says {record.direction}, and align.links_direction {given[0]}",
+            "leave out --links-direction, or correct the file",
+        )
+    whole = corpus.corpus if isinstance(corpus, Subset) else corpus
+    if record.corpus_digest not in (None, whole.fingerprint()):
+        raise DataError(
+            f"{path}: its links are of another corpus than {corpus.name}, or of that text read otherwise "
+            f"(corpus_digest in {stated.name})",
+            "write the links again with otx link; or, if the lines do match, remove corpus_digest",
+        )
+    return swapped
+
+
+def _refuse_unknown_base(path: Path, links: Sequence[Links]) -> None:
+    """Raise DataError for links none of whose indices is 0: read from 0, each would link the words beside."""
+    if min((min(link) for own in links for link in own), default=0) > 0:
+        raise DataError(
+            f"{path}: no index is 0, so the words may be counted from 1",
+            f'state it in {record_path(path).name} beside it: {{"direction": "en-es", "index_base": 1}}',
+        )

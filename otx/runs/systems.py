@@ -13,7 +13,8 @@ from otx.runs.folder import RunFolder, untouched_runs
 
 _OTHER_TABLES = ("align", "eval", "compare", "plugins", "runs")
 _NOT_THE_ALIGNMENT = (
-    "seed", "corpus", "links", "gold", "index_base", "device", "dtype", "checkpoint_every", "keep_checkpoints",
+    "seed", "corpus", "links", "links_direction", "gold", "index_base", "device", "dtype", "checkpoint_every",
+    "keep_checkpoints",
 )  # fmt: skip
 """Settings of an alignment that change no weight, or that digests say better."""
 

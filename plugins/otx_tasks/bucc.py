@@ -24,6 +24,8 @@ from otx_tasks.options import BuccOptions
 
 PIVOT = "en"
 SPLITS = ("training", "test")
+SAMPLE = "dev"
+"""What XTREME calls BUCC's sample, which is what its folder has to choose a threshold by."""
 WANTED = "give the folder of XX-en.{training,test}.{XX,en,gold} with --data, plain or gz"
 FOLDERS = ("", "bucc", "bucc2018")
 
@@ -132,7 +134,11 @@ class BuccTask:
                 f"bucc: no files for {language}", f"there are {', '.join(self.languages())}"
             )
         if (language, split) not in self._read:
-            self._read[language, split] = read_split(self._prefixes[language], language, split)
+            prefix = self._prefixes[language]
+            names = (split, SAMPLE) if split == SPLITS[0] else (split,)
+            files = (prefix.with_name(f"{prefix.name}.{name}.{language}") for name in names)
+            kept = [name for name, file in zip(names, files, strict=True) if existing(file)]
+            self._read[language, split] = read_split(prefix, language, [*kept, split][0])
         return self._read[language, split]
 
     def _vectors(self, encoder: Encoder, split: Split) -> tuple[Tensor, Tensor]:

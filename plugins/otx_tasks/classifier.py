@@ -150,6 +150,8 @@ class Classifier:
     def read_line(self, line: str, number: int) -> Example:
         """A text, or two with a tab between them."""
         parts = line.split("\t")
+        if not line.strip():
+            raise DataError(f"line {number} is empty", "write a text, or two with a tab between")
         if len(parts) not in self.numbers_of_texts:
             wanted = " or ".join(map(str, self.numbers_of_texts))
             raise DataError(
@@ -157,6 +159,13 @@ class Classifier:
                 f"{self.info.name} wants {wanted}, a tab between two",
             )
         return Example(str(number), str(number), {**self.fields_of(parts), "label": None})
+
+    def count_cut(self, encoder: Encoder, examples: Sequence[Example]) -> list[int]:
+        """Count the sub-words of each example that the length limit leaves out."""
+        sides = [list(side) for side in zip(*map(self.texts, examples), strict=True)]
+        rows = encoder.tokenizer(*sides, truncation=False, verbose=False)["input_ids"]
+        limit = min(self.options.max_length, encoder.max_length)
+        return [max(0, len(ids) - limit) for ids in rows]
 
     def write_line(self, prediction: str) -> str:
         """The class."""

@@ -16,7 +16,9 @@ from otx_tasks.span_task import SpanTask
 from otx_tasks.squad import Questions, locate_answers
 
 HUB_LANGUAGES = ("ar", "de", "en", "es", "hi", "vi", "zh")
-TEST_FOLDERS = ("", "mlqa", "qa/mlqa", "MLQA_V1/{split}", "mlqa-{split}", "qa/mlqa-{split}")
+TEST_FOLDERS = (
+    "", "mlqa", "qa/mlqa", "MLQA_V1/{split}", "mlqa/MLQA_V1/{split}", "mlqa-{split}", "qa/mlqa-{split}",
+)  # fmt: skip
 
 
 class MlqaTask(SpanTask):

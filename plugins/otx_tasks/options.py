@@ -63,7 +63,8 @@ class GoldOptions:
 
     data: folder of ``.src-tgt`` and ``.gold`` files, plain or gz, or one of them; without it, the embedded sample's
         held-out part.
-    index_base: what the gold indices count from, 0 or 1; by default what the folder's ``sets.tsv`` says, else 0.
+    index_base: what the gold indices count from, 0 or 1; by default what the folder's ``sets.tsv`` says, else 0, and a
+        set without a 0 is refused.
     layer: hidden layer of the word vectors (-1 = last).
     vector: which sub-words make a word's vector: ``last``, ``first`` or ``mean``.
     batch: sentence pairs encoded at once.

@@ -181,6 +181,12 @@ class SpanTask:
         fields = {"question": question, "context": context, "answers": [], "starts": []}
         return Example(str(number), str(number), fields)
 
+    def count_cut(self, encoder: Encoder, examples: Sequence[Example]) -> list[int]:
+        """Count the sub-words of each question that are left out; every context is read, in windows."""
+        questions = [example.fields["question"] for example in examples]
+        rows = encoder.tokenizer(questions, add_special_tokens=False, verbose=False)["input_ids"]
+        return [max(0, len(ids) - self.options.question_length) for ids in rows]
+
     def write_line(self, prediction: str) -> str:
         """The answer on one line."""
         return " ".join(prediction.split())

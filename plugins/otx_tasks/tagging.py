@@ -192,6 +192,11 @@ class TaggingTask:
             raise DataError(f"line {number} is empty", "write a sentence, its words apart")
         return Example(str(number), str(number), {"words": words, "tags": None})
 
+    def count_cut(self, encoder: Encoder, examples: Sequence[Example]) -> list[int]:
+        """Count the words of each example that the length limit leaves out."""
+        features = self.features(encoder, examples)
+        return [feature.total - len(feature.words) for feature in features]
+
     def write_line(self, prediction: dict[str, Any]) -> str:
         """The tags, in the order of the words."""
         return " ".join(prediction["tags"])

@@ -8,7 +8,8 @@ from typing import Any
 from otx.contracts import Encoder
 from otx.data.reading import by_length, reading
 from otx.links.aer import aer_statistics
-from otx.links.pharaoh import GoldLinks, GoldPair, format_pharaoh, parse_pharaoh
+from otx.links.gold import GoldPair
+from otx.links.pharaoh import GoldLinks, format_pharaoh, parse_pharaoh
 from otx.links.ways import WaySettings, find_links
 from otx.types import Example, Links, Score
 from otx_tasks import infos
@@ -73,9 +74,8 @@ class WordAlignmentTask(GoldTask):
         return Score(example.id, example.cluster, {**counts, "cut": float(prediction["cut"])})
 
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
-        """What a reader of the scores should know: where the index base comes from, pairs that were cut."""
-        gold = self._sets[language]
-        lines = [f"indices count from {gold.index_base} ({gold.told_by})"]
+        """What a reader of the scores should know: the index base, links left out, pairs that were cut."""
+        lines = self.set_notes(language)
         cut = sum(score.statistics["cut"] > 0 for score in scores)
         return [*lines, f"{cut} pairs were cut at the encoder's length limit"] if cut else lines
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from otx.contracts import Encoder
 from otx.data.reading import by_length, reading
+from otx.links.gold import GoldPair
 from otx.links.nearest import csls_nearest
-from otx.links.pharaoh import GoldPair
 from otx.types import Example, Score, TokenRow
 from otx_tasks import infos
 from otx_tasks.gold_task import GoldTask
@@ -91,12 +91,9 @@ class WordRetrievalTask(GoldTask):
         return Score(example.id, example.cluster, {**hits, "n": float(len(links))})
 
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
-        """How many words are asked for, of how many sentences, and where the index base comes from."""
+        """How many words are looked for, of how many sentences; the index base, and links left out."""
         links = int(sum(score.statistics["n"] for score in scores))
-        gold = self._sets[language]
-        return [
-            f"{links:,} words of {len(scores):,} sentences; indices count from {gold.index_base} ({gold.told_by})"
-        ]
+        return [f"{links:,} words of {len(scores):,} sentences", *self.set_notes(language)]
 
     def _words(
         self, encoder: Encoder, sentences: Sequence[Sequence[str]]

@@ -90,15 +90,23 @@ class XnliFolder:
 
 
 def train_files(data: str, language: str) -> list[Path]:
-    """The training files of a language in a folder; DataError, naming those looked for, if there are none."""
+    """Find the training files of a language in a folder.
+
+    They are in the folder itself, in ``english-train/``, or beside the test files, where XTREME puts them.
+
+    Raises:
+        DataError: If there are none, naming those looked for.
+    """
     folder, is_english = folder_of(data), language == ENGLISH
     names = [name.format(language) for name in TRAIN_NAMES]
-    for name in [*names, *(ENGLISH_NAMES if is_english else ())]:
-        if path := existing(folder / name):
-            return [path]
-    folders = ENGLISH_FOLDERS if is_english else ()
-    patterns = [f"{name}/*.tsv{ending}" for name in folders for ending in ("", ".gz")]
-    found = sorted(path for pattern in patterns for path in folder.glob(pattern))
-    if not found:
-        raise DataError(f"{folder}: no training file in {language}", wanted_train(language))
-    return found
+    names += ENGLISH_NAMES if is_english else ()
+    parts = ENGLISH_FOLDERS if is_english else ()
+    patterns = [f"{name}/*.tsv{ending}" for name in parts for ending in ("", ".gz")]
+    for place in TEST_FOLDERS:
+        for name in names:
+            if path := existing(folder / place / name):
+                return [path]
+        found = sorted(path for pattern in patterns for path in (folder / place).glob(pattern))
+        if found:
+            return found
+    raise DataError(f"{folder}: no training file in {language}", wanted_train(language))

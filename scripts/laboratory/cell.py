@@ -170,7 +170,9 @@ def _evaluated(
     flags[f"{own}.data"] = None if data is None else str(Path(job.material) / data)
     settings, plugins = _project(job, flags)
     recorder.part = name
-    evaluate(settings, plugins, recorder, [own], [Target(run.record["model"], run)])
+    evaluated = evaluate(settings, plugins, recorder, [own], [Target(run.record["model"], run)])
+    if evaluated.faults:
+        raise evaluated.faults[0]
     fit = describe_fit(run, own, job.seed, recorder.curve(name))
     seconds = time.perf_counter() - began
     # First this file: a process that is killed between the two must not ask for a fit whose model is gone.

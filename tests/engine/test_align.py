@@ -318,7 +318,8 @@ def test_given_links_are_used(
     wanted = ["--objective", "l2", "--steps", "5"]
     assert align(*wanted, "--set", f"align.links={tmp_path / 'links'}") == 2
     assert "pre-tokenised" in capfd.readouterr().err
-    both = ["--set", f"align.links={tmp_path / 'links'}", "--set", "files.pretokenised=true"]
+    links = ["--set", f"align.links={tmp_path / 'links'}", "--links-direction", "en-de"]
+    both = [*links, "--set", "files.pretokenised=true"]
     assert align(*wanted, *both, "--run", "given") == 0
     (tmp_path / "links").write_text("\n" * 40)
     assert align(*wanted, *both, "--run", "none") == 1
@@ -337,6 +338,7 @@ def test_changed_links_are_refused_on_resume(
     links.write_text("0-0\n" * 40)
     stop_at(monkeypatch, {1})
     sets = ["--set", f"align.links=de:{links}", "--set", "files.pretokenised=true"]
+    sets += ["--links-direction", "de-en"]
     assert align("--objective", "l2", "--steps", "3", "--run", "r", *sets) == 5
     links.write_text("0-1\n" * 40)
     assert otx(["align", "--resume", "r", "--quiet"]) == 3

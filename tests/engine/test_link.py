@@ -9,13 +9,17 @@ import pytest
 import torch
 
 from otx.cli import run as otx
+from otx.cli.output import screen
 from otx.engine import link as engine
 from otx.links.extract import argmax, cosine
+from otx.links.gold import read_gold
 from otx.links.pharaoh import read_links
+from otx.links.sidecar import read_record
 from otx_encoders.huggingface import HuggingFaceEncoder
 from otx_encoders.options import EncoderOptions
 
 COUNT = 40
+SAMPLE = Path(__file__).parents[2] / "plugins/otx_corpora/sample"
 
 
 @pytest.fixture
@@ -25,17 +29,20 @@ def link(tiny_model: Path, bitext: str, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("OTX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(engine, "WINDOW", 8)
 
-    def run(*arguments: str, corpus: str = bitext, model: str = str(tiny_model)) -> int:
+    def run(
+        *arguments: str, corpus: str = bitext, model: str = str(tiny_model), quiet: bool = True
+    ) -> int:
         given = ["--model", model, *arguments]
-        return otx(["--quiet", "link", corpus, "--batch-tokens", "200", *given])
+        front = ["--quiet"] if quiet else []
+        return otx([*front, "link", corpus, "--batch-tokens", "200", *given])
 
     return run
 
 
 def alone(model: Path, bitext: str) -> list[set[tuple[int, int]]]:
-    """The links of each pair, encoded by itself."""
+    """The en-de links of each pair, encoded by itself."""
     encoder = HuggingFaceEncoder(str(model), EncoderOptions())
-    sides = [Path(f"{bitext}.{side}").read_text().splitlines() for side in ("de", "en")]
+    sides = [Path(f"{bitext}.{side}").read_text().splitlines() for side in ("en", "de")]
     found = []
     with torch.no_grad():
         for pair in zip(*sides, strict=True):
@@ -60,7 +67,7 @@ def test_every_pair_has_the_links_that_it_has_alone(
     links = [line.split() for line in Path("out/links").read_text().splitlines()]
     assert [len(line) for line in sure] == [len(line) for line in links]
     assert all(0 <= float(value) <= 1 for line in sure for value in line)
-    assert [path.name for path in Path("out").iterdir()] == ["links"]
+    assert sorted(path.name for path in Path("out").iterdir()) == ["links", "links.json"]
 
 
 @pytest.mark.parametrize("by", ["itermax", "softmax", "entmax", "plan", "null"])
@@ -114,22 +121,103 @@ def test_a_call_with_another_option_does_not_go_on(
     assert Path("links").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["links", "links.json"])
 def test_a_file_that_is_there_is_never_overwritten(
-    link: Any, capfd: pytest.CaptureFixture[str]
+    link: Any, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    Path("links").write_text("mine\n")
+    Path(name).write_text("mine\n")
     assert link("--output", "links") == 2
-    assert "links is there already" in capfd.readouterr().err
-    assert Path("links").read_text() == "mine\n"
+    assert f"{name} is there already" in capfd.readouterr().err
+    assert Path(name).read_text() == "mine\n"
 
 
-def test_a_refused_line_has_an_empty_line(link: Any) -> None:
-    """So that line k of the links is line k of the files, as training with them expects."""
-    Path("a.en").write_text("one two\n\nthree four\nfive\n")
-    Path("a.de").write_text("eins zwei\nleer\ndrei vier\nfünf\n")
-    assert link("--output", "links", "--set", "align.max_bad=1", corpus="a") == 0
+@pytest.mark.parametrize(
+    ("english", "german", "empty"),
+    [
+        ("one two\n\nthree four\nfive\n", "eins zwei\nleer\ndrei vier\nfünf\n", {2}),
+        ("one\ntwo\n\n", "eins\nzwei\n\n", {3}),
+        ("one\r\ntwo\r\n\r\n\r\n", "eins\r\nzwei\r\ndrei\r\n \r\n", {3, 4}),
+        ("\n\n\x00\none\ntwo \x07\n", "a\nb\nc\neins\nzwei", {1, 2, 3, 5}),
+        ("\ufeffone\n" + "\n" * 30, "eins\n" + "\n" * 30, {*range(2, 32)}),
+    ],
+)
+def test_a_refused_line_has_an_empty_line(
+    link: Any,
+    english: str,
+    german: str,
+    empty: set[int],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So that line k of the links is line k of the files, wherever the bad lines are and however many."""
+    monkeypatch.setattr(screen, "quiet", False)
+    Path("en-de.en").write_text(english, newline="")
+    Path("en-de.de").write_text(german, newline="")
+    assert link("--output", "links", "--probabilities", "sure", corpus="en-de", quiet=False) == 0
     lines = Path("links").read_text().split("\n")
-    assert len(lines) == 5 and lines[1] == "" and lines[0] and lines[2] and lines[3]
+    assert lines.pop() == "" and len(lines) == english.count("\n")
+    assert {number for number, line in enumerate(lines, start=1) if not line} == empty
+    assert len(Path("sure").read_text().splitlines()) == len(lines)
+    out, err = capfd.readouterr()
+    assert f"{len(empty)} lines cannot be used and have no links" in err
+    assert f"links of {len(lines) - len(empty)} pairs in {len(lines)} lines" in out
+    record = read_record(Path("links"))
+    assert record is not None and record.lines == len(lines)
+
+
+def written(corpus: str, links: Any) -> list[set[tuple[int, int]]]:
+    name = corpus.replace("/", "-").replace(":", "-")
+    assert link_pretokenised(links, corpus, name) == 0
+    return [set(own) for own in read_links(Path(name))]
+
+
+def link_pretokenised(link: Any, corpus: str, output: str) -> int:
+    sets = ["--set", "files.pretokenised=true"]
+    code: int = link("--output", output, *sets, corpus=corpus, model="mini")
+    return code
+
+
+def test_links_agree_with_gold_as_the_corpus_is_named(link: Any) -> None:
+    """The sample's gold is en-de: of a file of that name links agree as written, of one of the other swapped."""
+    gold = read_gold(SAMPLE / "heldout.en-de.gold", index_base=0)
+    for name in ("en-de", "de-en", "plain"):
+        for language, side in (("en", "source"), ("de", "target")):
+            lines = [" ".join(getattr(pair, side)) for pair in gold]
+            Path(f"{name}.{language}").write_text("\n".join(lines) + "\n")
+
+    def agreeing(links: list[set[tuple[int, int]]]) -> tuple[int, int]:
+        """Links that are in the gold, as they are and swapped; i-i is both ways the same."""
+        right = wrong = 0
+        for own, pair in zip(links, gold, strict=True):
+            off = {(i, j) for i, j in own if i != j}
+            right += len(off & pair.links.possible)
+            wrong += len({(j, i) for i, j in off} & pair.links.possible)
+        return right, wrong
+
+    forward, backward = (written(name, link) for name in ("en-de", "de-en"))
+    right, wrong = agreeing(forward)
+    assert right > 50 and right > 4 * wrong
+    assert agreeing(backward) == (wrong, right)
+    for name, direction in (("en-de", "en-de"), ("de-en", "de-en")):
+        record = read_record(Path(name))
+        assert record is not None and record.direction == direction and record.index_base == 0
+    # Two files are in the order in which they are given.
+    assert written("en:plain.en,de:plain.de", link) == forward
+    assert written("plain.de,plain.en", link) == backward
+
+
+def test_probabilities_are_of_the_links_as_they_are_written(link: Any) -> None:
+    both = []
+    for name in ("en-de", "de-en"):
+        Path(f"{name}.en").write_text("the one two three river\n")
+        Path(f"{name}.de").write_text("eins und zwei\n")
+        assert link("--output", f"{name}.links", "--probabilities", "sure", corpus=name) == 0
+        links = [
+            tuple(map(int, item.split("-"))) for item in Path(f"{name}.links").read_text().split()
+        ]
+        both.append(dict(zip(links, Path("sure").read_text().split(), strict=True)))
+        Path("sure").unlink()
+    assert both[0] and both[0] == {(j, i): sure for (i, j), sure in both[1].items()}
 
 
 def test_links_of_a_run_are_those_of_its_encoder_and_train_the_next(
@@ -156,6 +244,7 @@ def test_what_was_cut_is_said(link: Any, capfd: pytest.CaptureFixture[str]) -> N
     [
         (["--output", "a.gz"], "written as plain text"),
         (["--output", "a", "--probabilities", "a"], "cannot hold links and probabilities"),
+        (["--output", "a", "--probabilities", "a.json"], "cannot hold the record of the links"),
         (["--output", "a", "--by", "magic"], "no such way"),
         (["--output", "a", "--threshold", "0.1"], "--threshold means nothing to argmax"),
         (["--output", "a", "--run", "r"], "give one of --run and --model"),

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from otx.cli import run as otx
+from otx.engine import predict as engine
+from otx.errors import DataError
+from otx_tasks.xnli import XnliTask
 
 LABELS = ("entailment", "neutral", "contradiction")
 
@@ -80,9 +83,6 @@ def test_tags_are_as_many_as_words_and_json_a_line_an_object(
 @pytest.mark.parametrize(
     ("arguments", "text", "code", "message"),
     [
-        (["xnli", "--run", "r"], b"one text only\n", 3, "line 1 has 1 texts"),
-        (["xnli", "--run", "r"], b"a\tb\n\xff\tb\n", 3, "line 2 is not UTF-8"),
-        (["pos", "--run", "r"], b"\n", 3, "line 1 is empty"),
         (["xnli", "--run", "r", "--seed", "4"], b"", 3, "there are seeds 1; fit it"),
         (["xquad", "--run", "r"], b"", 3, "run r has no fine-tuned xquad"),
         (["retrieval", "--run", "r"], b"", 2, "has nothing to predict with"),
@@ -102,6 +102,92 @@ def test_what_cannot_be_predicted_is_said(
     say(monkeypatch, text)
     assert otx(["predict", *arguments]) == code
     assert message in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("task", "lines", "bad"),
+    [
+        ("xnli", [b"a\tb", b"one text only", b"\xff\tb", b"", b"c\td", b"a\tb\tc"], {2, 3, 4, 6}),
+        ("xnli", [b"one", b"two"], {1, 2}),
+        ("xnli", [b"a\tb", b"x" * 2_000 + b"\tb", b"a\tb"], {2}),
+        ("pos", [b"birds fly", b"", b"  ", b"birds \xe9"], {2, 3, 4}),
+        ("pos", [b"\xef\xbb\xbfbirds fly", b"fish"], set()),
+    ],
+)
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_each_line_has_a_prediction_or_an_error_in_its_place(
+    fitted: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    task: str,
+    lines: list[bytes],
+    bad: set[int],
+    end: bytes,
+) -> None:
+    monkeypatch.setattr(engine, "MAX_LINE", 1_000)
+    monkeypatch.setattr(engine, "LINES_AT_ONCE", 4)
+    code = 3 if bad else 0
+    say(monkeypatch, end.join(lines))
+    assert otx(["predict", task, "--run", fitted]) == code
+    out, err = capfd.readouterr()
+    plain = out.split("\n")
+    assert plain.pop() == "" and len(plain) == len(lines)
+    assert {number for number, text in enumerate(plain, start=1) if not text} == bad
+    for number in bad:
+        assert err.count(f"error: line {number} ") == 1
+    assert (f"{len(bad)} of {len(lines)} lines have no prediction" in err) == bool(bad)
+    say(monkeypatch, end.join(lines))
+    assert otx(["predict", task, "--run", fitted, "--json"]) == code
+    rows = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert {number for number, row in enumerate(rows, start=1) if "error" in row} == bad
+    assert all(("prediction" in row) != ("error" in row) for row in rows)
+    # A line alone has what it has among others.
+    for number, line in enumerate(lines, start=1):
+        if number not in bad and not line.startswith(b"\xef"):
+            say(monkeypatch, line)
+            assert otx(["predict", task, "--run", fitted]) == 0
+            assert capfd.readouterr().out == plain[number - 1] + "\n"
+
+
+def test_a_line_that_fails_later_costs_that_line_only(
+    fitted: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = XnliTask.features
+
+    def failing(self: XnliTask, encoder: Any, examples: Any) -> Any:
+        if any(example.fields["premise"] == "bad" for example in examples):
+            raise DataError("this premise is bad")
+        return features(self, encoder, examples)
+
+    monkeypatch.setattr(XnliTask, "features", failing)
+    say(monkeypatch, b"a\tb\nbad\tb\nc\td\n")
+    assert otx(["predict", "xnli", "--run", fitted]) == 3
+    out, err = capfd.readouterr()
+    assert [bool(line) for line in out.splitlines()] == [True, False, True]
+    assert "error: line 2: this premise is bad" in err and "1 of 3 lines have no prediction" in err
+
+
+@pytest.mark.parametrize(
+    ("task", "short", "long"),
+    [("pos", "birds", "birds " * 300), ("xnli", "a\tb", "a " * 300 + "\tb")],
+)
+def test_an_input_that_is_cut_is_noted(
+    fitted: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    task: str,
+    short: str,
+    long: str,
+) -> None:
+    text = f"{short}\n{long}\n".encode()
+    for form in ([], ["--json"]):
+        say(monkeypatch, text)
+        assert otx(["predict", task, "--run", fitted, *form]) == 0
+        out, err = capfd.readouterr()
+        assert len(out.splitlines()) == 2
+        assert "note: line 2 is too long: " in err and "line 1" not in err
+    first, second = map(json.loads, out.splitlines())
+    assert "cut" not in first and 100 < second["cut"] < 600
 
 
 def test_a_fit_changes_the_embeddings_of_its_training_text_only(fitted: str) -> None:

@@ -48,15 +48,71 @@ def test_what_has_no_files_is_passed_over(
     out, err = capfd.readouterr()
     assert [line.split()[0] for line in out.splitlines()[1:]] == ["retrieval"]
     for name in ("xnli", "paws-x", "pos", "ner", "xquad", "mlqa", "tydiqa-goldp"):
-        assert f"passed over {name}: " in err
+        assert f"Skipped {name}: " in err
     assert "pos: data: no training file in en".removeprefix("pos: ") in err
 
 
 def test_a_task_by_its_own_name_must_have_them(
     folder: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert otx(["eval", "probes", "pos", "--model", str(tiny_model), "--data", "data"]) == 3
-    assert "no training file in en" in capfd.readouterr().err
+    """And what else was named is evaluated, printed and kept."""
+    (folder / "data/pos/train-de.tsv").write_text("Hund\tNOUN\n")
+    assert otx(["eval", "pos", "retrieval", "--model", str(tiny_model), "--data", "data"]) == 3
+    out, err = capfd.readouterr()
+    assert err.count("error: ") == 1 and "no training file in en" in err
+    assert [line.split()[0] for line in out.splitlines()[1:2]] == ["retrieval"]
+    assert len(list(Path("runs").glob("*/eval/retrieval/de.*.json"))) == 1
+    command = ["eval", "paws-x", "xquad", "retrieval", "--model", str(tiny_model), "--json"]
+    assert otx([*command, "--data", "data"]) == 3
+    out, err = capfd.readouterr()
+    assert [unit["task"] for unit in json.loads(out)] == ["retrieval"]
+    assert err.count("error: ") == 2
+
+
+def test_one_faulty_set_does_not_end_the_others(
+    folder: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "gold").mkdir()
+    for name, links in {"a": "0-0", "b": "0-7", "c": "1-1", "d": "0-x", "e": "0-1"}.items():
+        (folder / f"gold/{name}.gold").write_text(f"{links}\n")
+        (folder / f"gold/{name}.src-tgt").write_text("one two ||| eins zwei\n")
+    (folder / "gold/f.gold").write_text("0-0\n")
+    tasks = ["word-alignment", "word-retrieval"]
+    command = ["--quiet", "eval", *tasks, "--model", str(tiny_model), "--data", "gold"]
+    assert otx([*command, "--json"]) == 3
+    out, err = capfd.readouterr()
+    units = [(unit["task"], unit["language"]) for unit in json.loads(out)]
+    assert units == [(task, language) for task in tasks for language in "ae"]
+    for fault in (
+        "b.gold:1: link 0-7",
+        "c.gold: no index is 0",
+        "d.gold:1: '0-x'",
+        "f.src-tgt: no",
+    ):
+        assert err.count(fault) == 1
+    # What was evaluated is kept: asked for by name, it is there, and there is no fault.
+    assert otx([*command, "--languages", "e,a"]) == 0
+
+
+def test_strict_refuses_a_set_with_a_link_out_of_range(
+    folder: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "gold").mkdir()
+    for name, last in {"a": "0-0", "b": "0-0 0-7"}.items():
+        (folder / f"gold/{name}.gold").write_text("0-0 1-1\n" * 19 + f"{last}\n")
+        (folder / f"gold/{name}.src-tgt").write_text("one two ||| eins zwei\n" * 20)
+    command = ["eval", "word-alignment", "--model", str(tiny_model), "--data", "gold", "--json"]
+    assert otx(command) == 0
+    out, err = capfd.readouterr()
+    left, right = json.loads(out)
+    assert "word-alignment b: 1 gold links in 1 of 20 sentences are out of range" in err
+    assert left["metrics"] == right["metrics"]
+    assert otx([*command, "--strict"]) == 3
+    out, err = capfd.readouterr()
+    assert [unit["language"] for unit in json.loads(out)] == ["a"]
+    assert "word-alignment b: 1 gold links in 1 of 20" in err and "--strict" in err
+    # It is no part of what a result depends on.
+    assert json.loads(out)[0]["key"] == left["key"]
 
 
 def test_a_suite_of_which_nothing_is_there_is_an_error(

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import signal
 import stat
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from otx.cli import run as otx
+from otx.contracts import Corpus
+from otx.data.bitext import Bitext, read_bitext
+from otx.data.subset import Subset
 from otx.engine import training_links
 from otx.engine.job import AlignJob
 from otx.engine.training_links import Source, sources
+from otx.errors import DataError, OTXError, UsageError
 
 STAND_IN = """#!{python}
 import sys
@@ -103,8 +111,6 @@ def test_eflomal_is_run_once_and_its_links_are_kept(
 def test_a_changed_dictionary_is_refused_on_resume(
     align: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    import signal
-
     loss = AlignJob.loss
 
     def stopping(self: AlignJob, batch: Any) -> Any:
@@ -139,3 +145,123 @@ def test_text_whose_words_are_sub_words_has_no_links() -> None:
         ([], ["the", "cat", "eats", "fish"]),
         (["Hund", "da"], ["dog", "there"]),
     ]
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bitext:
+    """Two pre-tokenised pairs, source de and pivot en."""
+    monkeypatch.setenv("OTX_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "en-de.de").write_text("eins zwei drei\nvier fünf\n")
+    (tmp_path / "en-de.en").write_text("one two\nthree\n")
+    files = tmp_path / "en-de.de", tmp_path / "en-de.en"
+    return read_bitext(*files, languages=("de", "en"), name="en-de", pretokenised=True)
+
+
+EN_DE = "0-2 1-0\n0-1\n"
+DE_EN = [{(2, 0), (0, 1)}, {(1, 0)}]
+
+
+def read_links_of(
+    folder: Path, corpus: Corpus, text: str, record: dict[str, Any] | None, *directions: str
+) -> list[Any]:
+    (folder / "links").write_text(text)
+    if record is not None:
+        (folder / "links.json").write_text(json.dumps(record))
+    return training_links._from_file(folder / "links", corpus, directions)
+
+
+@pytest.mark.parametrize(
+    ("text", "record", "directions"),
+    [
+        (EN_DE, {"direction": "en-de"}, []),
+        ("2-0 0-1\n1-0\n", {"direction": "de-en", "index_base": 0}, []),
+        (EN_DE, None, ["en-de"]),
+        ("2-0 0-1\n1-0\n", None, ["fr-en", "de-en"]),
+        (EN_DE, {"direction": "en-de"}, ["en-de"]),
+        ("1-3 2-1\n1-2\n", {"direction": "en-de", "index_base": 1}, []),
+    ],
+)
+def test_links_are_read_in_the_direction_that_is_stated(
+    tmp_path: Path, corpus: Bitext, text: str, record: Any, directions: list[str]
+) -> None:
+    assert read_links_of(tmp_path, corpus, text, record, *directions) == DE_EN
+
+
+def test_links_of_a_part_are_those_of_the_whole(tmp_path: Path, corpus: Bitext) -> None:
+    record = {"direction": "en-de", "corpus_digest": corpus.fingerprint()}
+    part = Subset(corpus, np.array([1]))
+    assert read_links_of(tmp_path, part, EN_DE, record) == DE_EN[1:]
+
+
+@pytest.mark.parametrize(
+    ("text", "record", "directions", "error", "message"),
+    [
+        (EN_DE, None, [], UsageError, "nothing states the direction .*add --links-direction de-en"),
+        (EN_DE, {"direction": "en-fr"}, [], UsageError, "direction en-fr is not one of de and en"),
+        (EN_DE, {"direction": "en-de"}, ["de-en"], UsageError, "says en-de, and align.links_dir"),
+        (EN_DE, None, ["de-en", "en-de"], UsageError, "give one of them"),
+        (EN_DE, {"direction": "de-en"}, [], DataError, "links:1: .* outside its pair"),
+        (EN_DE, {"direction": "en-de", "corpus_digest": "00"}, [], DataError, "of another corpus"),
+        ("1-3 2-1\n1-2\n", None, ["en-de"], DataError, "links: no index is 0"),
+        ("0-2\n0-1\n", {"direction": "en-de", "index_base": 1}, [], DataError, "links:1: .*below"),
+        ("0-2\n0-" + "1" * 5000, None, ["en-de"], DataError, "links:2: .* more than 9 digits"),
+    ],
+)
+def test_links_that_may_mean_something_else_are_refused(
+    tmp_path: Path,
+    corpus: Bitext,
+    text: str,
+    record: Any,
+    directions: list[str],
+    error: type[OTXError],
+    message: str,
+) -> None:
+    with pytest.raises(error) as caught:
+        read_links_of(tmp_path, corpus, text, record, *directions)
+    assert re.search(message, str(caught.value))
+
+
+def test_links_of_link_train_as_if_their_direction_was_given(
+    align: Any, bitext: str, tiny_model: Path, used: list[Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its record is enough; without it the same links need their direction; of another text they are refused."""
+    files = ["--set", "files.pretokenised=true"]
+    assert (
+        otx(["--quiet", "link", bitext, "--model", str(tiny_model), "--output", "l", *files]) == 0
+    )
+    wanted = ["--objective", "l2", "--steps", "2", "--set", "align.links=l", *files]
+    assert align(*wanted, "--run", "a") == 0
+    first = used.copy()
+    used.clear()
+    Path("l.json").rename("kept.json")
+    assert align(*wanted, "--run", "b") == 2
+    assert align(*wanted, "--run", "b", "--links-direction", "en-de") == 0
+    assert first and used == first
+    Path("kept.json").rename("l.json")
+    for side in ("en", "de"):
+        lines = Path(f"{bitext}.{side}").read_text().splitlines()
+        Path(f"en-de.{side}").write_text("\n".join([*lines[1:], lines[0]]) + "\n")
+    capfd.readouterr()
+    other = ["align", "--model", str(tiny_model), "--corpus", "en-de", "--quiet", *wanted]
+    assert otx([*other, "--run", "c"]) == 3
+    assert "its links are of another corpus than en-de" in capfd.readouterr().err
+
+
+def test_a_direction_that_is_changed_is_refused_on_resume(
+    align: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    loss = AlignJob.loss
+
+    def stopping(self: AlignJob, batch: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return loss(self, batch)
+
+    Path("l").write_text("0-0\n" * 40)
+    Path("l.json").write_text('{"direction": "en-de"}')
+    wanted = ["--objective", "l2", "--steps", "3", "--set", "align.links=l"]
+    with monkeypatch.context() as patched:
+        patched.setattr(AlignJob, "loss", stopping)
+        assert align(*wanted, "--run", "r", "--set", "files.pretokenised=true") == 5
+    Path("l.json").write_text('{"direction": "de-en"}')
+    assert otx(["align", "--resume", "r", "--quiet"]) == 3
+    assert "read as changed (en-de from 0 then" in capfd.readouterr().err

@@ -1,7 +1,6 @@
 """Pharaoh lines and files: round trips, index bases, and refusals that name file and line."""
 
 import gzip
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from otx.links.pharaoh import (
     GoldLinks,
     format_pharaoh,
     parse_pharaoh,
-    read_gold,
     read_links,
     write_links,
 )
@@ -75,65 +73,6 @@ def test_links_are_sure_and_possible_alike(tmp_path: Path) -> None:
     assert read_links(tmp_path / "a") == [{(0, 0), (1, 1)}, frozenset(), {(2, 2)}]
 
 
-Write = Callable[[str, str], Path]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Write a set's two files; gives the path of the gold one."""
-
-    def write(sentences: str, gold: str) -> Path:
-        (tmp_path / "set.src-tgt").write_text(sentences, encoding="utf-8", newline="")
-        (tmp_path / "set.gold").write_text(gold, encoding="utf-8", newline="")
-        return tmp_path / "set.gold"
-
-    return write
-
-
-def test_gold_pairs_by_hand(write: Write) -> None:
-    gold = write("das Haus ||| the house\nja\u2028ja . ||| yes .\n", "1-1 2-2\n1p1\n")
-    pairs = read_gold(gold, index_base=1)
-    assert [(p.source, p.target) for p in pairs] == [
-        (["das", "Haus"], ["the", "house"]),
-        (["ja", "ja", "."], ["yes", "."]),
-    ]
-    assert pairs[0].links.sure == {(0, 0), (1, 1)} == pairs[0].links.possible
-    assert pairs[1].links == GoldLinks(frozenset(), frozenset({(0, 0)}))
-
-
-def test_gzip_and_a_byte_order_mark_change_nothing(write: Write, tmp_path: Path) -> None:
-    plain = read_gold(write("\ufeffa b ||| c\r\n", "1-0\r\n"))
-    for name in ("set.gold", "set.src-tgt"):
-        content = (tmp_path / name).read_bytes()
-        (tmp_path / name).unlink()
-        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content))
-    assert read_gold(tmp_path / "set.gold.gz") == plain
-    assert plain[0].source == ["a", "b"]
-
-
-@pytest.mark.parametrize(
-    ("sentences", "gold", "words"),
-    [
-        ("a b ||| c\na ||| b\n", "1-0\n0-1\n", r"set\.gold:2: link 0-1 is out of range.* 1 and 1"),
-        ("a b ||| c\na ||| b\n", "2p0\n\n", r"set\.gold:1: link 2-0 is out of range.* 2 and 1"),
-        ("a ||| b\n", "0-0\n0-0\n", r"src-tgt has 1 lines but .*set\.gold has 2"),
-        ("a ||| b\na b\n", "\n\n", r"src-tgt:2: 1 texts instead of 2"),
-        ("a ||| b ||| c\n", "\n", r"src-tgt:1: 3 texts instead of 2"),
-        ("a ||| b\na ||| b\n", "\n0-x\n", r"set\.gold:2: '0-x' is not a link"),
-    ],
-)
-def test_a_bad_set_is_refused_with_file_and_line(
-    write: Write, sentences: str, gold: str, words: str
-) -> None:
-    with pytest.raises(DataError, match=words):
-        read_gold(write(sentences, gold))
-
-
-def test_the_index_base_is_named_when_a_link_is_out_of_range(write: Write) -> None:
-    with pytest.raises(DataError, match=r"link 2-1 .*index base \(now 1\)"):
-        read_gold(write("a ||| b\n", "2-1\n"), index_base=1)
-
-
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nothing: no such file"):
         read_links(tmp_path / "nothing")
@@ -145,53 +84,21 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
         read_links(tmp_path / "half.gz")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "enfr",
-        "zhen",
-        "enes",
-        "enfr-golden",
-        "entr",
-        "xlwa-enes",
-        "xlwa-enru",
-        "xlwa-enit",
-        "xlwa-ennl",
-        "xlwa-enda",
-    ],
-)
-def test_real_sets_have_the_links_their_table_counts(shared_data: Path, name: str) -> None:
-    header, *rows = (
-        line.split("\t") for line in (shared_data / "align/sets.tsv").read_text().splitlines()
-    )
-    row = next(dict(zip(header, row, strict=False)) for row in rows if row[0] == name)
-    pairs = read_gold(shared_data / f"align/{name}.gold", index_base=int(row["index_base"]))
-    sure = sum(len(pair.links.sure) for pair in pairs)
-    possible = sum(len(pair.links.possible) for pair in pairs)
-    assert len(pairs) == int(row["sentences"])
-    # Two sets say a link twice; the table counts it twice, otx once.
-    items = [line.split() for line in (shared_data / f"align/{name}.gold").read_text().splitlines()]
-    assert sure == int(row["sure"]) - sum(len(line) - len(set(line)) for line in items)
-    # The table counts p-links: those that are not sure as well.
-    assert possible - sure == int(row["possible"])
+@pytest.mark.parametrize("line", ["1000000000-0", "0-" + "7" * 4_400, "9" * 300_000 + "p1"])
+def test_an_index_of_more_than_nine_digits_is_refused_by_line(tmp_path: Path, line: str) -> None:
+    (tmp_path / "links").write_text(f"0-0\n{line}\n")
+    with pytest.raises(
+        DataError, match=r"links:2: .* has an index of more than 9 digits"
+    ) as caught:
+        read_links(tmp_path / "links")
+    assert len(caught.value.message) < 300 + len(str(tmp_path))
 
 
-def test_the_real_set_with_a_link_out_of_range_is_refused_by_line(shared_data: Path) -> None:
-    gold = shared_data / "align/deen-small.gold"
-    lines = zip(
-        gold.read_text().splitlines(),
-        (shared_data / "align/deen-small.src-tgt").read_text().splitlines(),
-        strict=True,
-    )
-    bad = [
-        number
-        for number, (links, text) in enumerate(lines, start=1)
-        for link in links.split()
-        if any(
-            int(i) >= len(side.split())
-            for i, side in zip(link.split("-"), text.split("|||"), strict=True)
-        )
-    ]
-    assert len(bad) == 1
-    with pytest.raises(DataError, match=rf"deen-small\.gold:{bad[0]}: link .* out of range"):
-        read_gold(gold)
+def test_a_message_quotes_at_most_80_characters(tmp_path: Path) -> None:
+    (tmp_path / "links").write_text("x" * 300_000)
+    with pytest.raises(
+        DataError, match=r"links:1: 'x{80}\.\.\.' \(300,000 characters\) is not"
+    ) as caught:
+        read_links(tmp_path / "links")
+    assert len(caught.value.message) < 300 + len(str(tmp_path))
+    assert parse_pharaoh("999999999-0").sure == {(999_999_999, 0)}

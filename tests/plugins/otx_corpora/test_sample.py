@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from otx.errors import UsageError
-from otx.links.pharaoh import read_gold
+from otx.links.gold import read_gold
 from otx_corpora import sample
 from otx_corpora.options import SampleOptions
 from otx_corpora.sample import LANGUAGES, open_corpora

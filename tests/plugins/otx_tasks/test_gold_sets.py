@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from otx.errors import DataError
-from otx.links.pharaoh import read_gold
-from otx_tasks.gold_sets import find_gold_sets
+from otx.links.gold import read_gold
+from otx_tasks.gold_sets import find_gold_sets, read_set
 
 Write = Callable[[str, str], Path]
 
@@ -22,7 +22,7 @@ def test_who_says_what_indices_count_from(write: Write, tmp_path: Path) -> None:
     found = find_gold_sets(tmp_path, None)
     assert {n: (s.index_base, s.told_by) for n, s in found.items()} == {
         "enfr": (1, "sets.tsv"),
-        "heldout.en-de": (0, "default"),
+        "heldout.en-de": (None, "default"),
     }
     assert {s.index_base for s in find_gold_sets(tmp_path, 0).values()} == {0}
 
@@ -39,7 +39,7 @@ def test_packed_sets_are_found_and_read(write: Write, tmp_path: Path) -> None:
     }
     for name in ("ende", "ende.gold.gz", "ende.src-tgt.gz", "ende.gold"):
         (only,) = find_gold_sets(tmp_path / name, None).values()
-        ((source, target, links),) = read_gold(only.gold, only.sentences, only.index_base)
+        ((source, target, links, _),) = read_gold(only.gold, only.sentences, only.index_base)
         assert (source, target, links.sure) == (["a"], ["b"], {(0, 0)})
 
 
@@ -59,18 +59,32 @@ def test_what_is_missing_is_named(write: Write, tmp_path: Path) -> None:
         (".src-tgt", "a ||| b\n", "gold"),
     ):
         path = write(f"enfr{there}", content)
+        put(write, "ende")
+        found = find_gold_sets(tmp_path, None)
+        assert len(read_set(found, "ende", "word-alignment")) == 1
         with pytest.raises(DataError, match=rf"enfr\.{missing}: no such file"):
-            find_gold_sets(tmp_path, None)
+            read_set(found, "enfr", "word-alignment")
         path.unlink()
 
 
 @pytest.mark.parametrize(
-    "table", ["set\tbase\nenfr\t1\n", "set\tindex_base\nenfr\tone\n", "set\tindex_base\nenfr\t2\n"]
+    ("table", "message"),
+    [
+        ("", r"sets\.tsv: .*columns set and index_base"),
+        ("\n\n", r"sets\.tsv: .*columns set and index_base"),
+        ("set\tbase\nenfr\t1\n", r"sets\.tsv: .*columns set and index_base"),
+        ("set\tindex_base\nenfr\tone\n", r"sets\.tsv:2: index_base is 'one'"),
+        ("set\tindex_base\nenfr\t2\n", r"sets\.tsv:2: index_base is '2'"),
+        ("set\tindex_base\nenfr\t\n", r"sets\.tsv:2: index_base is ''"),
+        ("set\tindex_base\n\nenfr\n", r"sets\.tsv:3: 1 columns, the header has 2"),
+        (f"set\tindex_base\nenfr\t{'1' * 5000}\n", r"sets\.tsv:2: index_base is '1{80}\.\.\.'"),
+        ("set\tindex_base\nenfr\t0\nenfr\t1\n", r"sets\.tsv:3: 'enfr' has two index bases"),
+    ],
 )
-def test_a_strange_table_is_refused(write: Write, tmp_path: Path, table: str) -> None:
+def test_a_strange_table_is_refused(write: Write, tmp_path: Path, table: str, message: str) -> None:
     put(write, "enfr")
     write("sets.tsv", table)
-    with pytest.raises(DataError, match=r"sets\.tsv: .*index_base"):
+    with pytest.raises(DataError, match=message):
         find_gold_sets(tmp_path, None)
 
 

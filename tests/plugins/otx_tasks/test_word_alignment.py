@@ -126,14 +126,28 @@ def test_a_word_without_sub_words_has_no_link(
 
 
 def test_index_bases(folder: Path, write: Write) -> None:
-    with pytest.raises(DataError, match=r"ende\.gold:1: link 0-0 is below the index base 1"):
+    with pytest.raises(DataError, match=r"ende\.gold:1: link 0-0 is out of range"):
         task(folder, index_base=1).examples("ende")
     write("ende.gold", "1-1\n1-1\n1-3\n")
     one = task(folder, index_base=1)
     assert one.examples("ende")[2].fields["sure"] == [(0, 2)]
     assert one.notes("ende", []) == ["indices count from 1 (index_base)"]
-    with pytest.raises(DataError, match=r"ende\.gold:3: link 1-3 is out of range"):
+    with pytest.raises(DataError, match=r"ende\.gold: no index is 0"):
         task(folder).examples("ende")
+    with pytest.raises(DataError, match=r"ende\.gold:3: link 1-3 is out of range"):
+        task(folder, index_base=0).examples("ende")
+    write("sets.tsv", "set\tindex_base\nende\t1\n")
+    assert task(folder).examples("ende")[2].fields["sure"] == [(0, 2)]
+
+
+def test_links_out_of_range_are_left_out_and_noted(folder: Path, write: Write) -> None:
+    write("ende.src-tgt", "a ||| b\n" * 20)
+    write("ende.gold", "0-0\n" * 19 + "0-0 1-0\n")
+    alignment = task(folder)
+    assert alignment.examples("ende")[19].fields["possible"] == [(0, 0)]
+    left_out = "1 gold links in 1 of 20 sentences are out of range and left out"
+    assert alignment.left_out("ende") == left_out
+    assert alignment.notes("ende", []) == ["indices count from 0 (default)", left_out]
 
 
 def test_sets_examples_and_fingerprints(folder: Path, write: Write) -> None:
@@ -159,8 +173,7 @@ def test_real_sets(shared_data: Path) -> None:
     table = (shared_data / "align" / "sets.tsv").read_text().splitlines()[1:]
     for name, sentences in (line.split("\t")[:2] for line in table):
         if name == "deen-small":
-            with pytest.raises(DataError, match=r"deen-small\.gold:\d+: link .* is out of range"):
-                alignment.examples(name)
+            assert "1 gold links in 1 of 100" in (alignment.left_out(name) or "")
             continue
         examples = alignment.examples(name)
         assert len(examples) == int(sentences)

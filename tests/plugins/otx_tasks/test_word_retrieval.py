@@ -90,7 +90,10 @@ def test_the_same_text_on_both_sides_is_found(write: Write, tmp_path: Path, tiny
     (example,) = own.examples("x")
     score = own.score(own.probe(tiny(), "x")["x:1"], example)
     assert score.statistics == {"to_target": 10.0, "from_target": 10.0, "n": 10.0}
-    assert own.notes("x", [score]) == ["10 words of 1 sentences; indices count from 0 (default)"]
+    assert own.notes("x", [score]) == [
+        "10 words of 1 sentences",
+        "indices count from 0 (default)",
+    ]
 
 
 def test_words_beyond_the_limit_find_nothing(folder: Path, tiny: Any) -> None:

@@ -106,7 +106,7 @@ def test_missing_files_are_named(tmp_path: Path, folder: Path) -> None:
         task(tmp_path / "nowhere").languages()
     with pytest.raises(DataError, match=r"no train-v1.1.json.*--train"):
         task(folder / "xquad").training(1)
-    with pytest.raises(DataError, match=r"no\.json: cannot be read"):
+    with pytest.raises(DataError, match=r"no\.json: no such file"):
         task(folder, train=str(tmp_path / "no.json")).training(1)
 
 
