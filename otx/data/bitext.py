@@ -22,6 +22,9 @@ VERSION = 1
 """Changes whenever the same bytes would be read differently."""
 MAX_CHARACTERS = 10_000
 
+NumberedLines = tuple[int, Line, Line]
+"""A line's number, from 1, and its two sides, source first."""
+
 _SCHEMA = pa.schema([("source", pa.string()), ("pivot", pa.string()), ("line", pa.int64())])
 _PAIRS, _PROBLEMS, _RECORD = "pairs.arrow", "problems.jsonl", "record.json"
 
@@ -119,8 +122,8 @@ def read_bitext(
     )
 
 
-def store_pairs(folder: Path, lines: Iterable[tuple[Line, Line]], files: tuple[str, str]) -> None:
-    """Fill ``folder`` with what Bitext opens, from (source, pivot) lines counted from 1.
+def store_pairs(folder: Path, lines: Iterable[NumberedLines], files: tuple[str, str]) -> None:
+    """Fill ``folder`` with what Bitext opens.
 
     Raises DataError, naming ``files``, when no pair is left.
     """
@@ -129,7 +132,7 @@ def store_pairs(folder: Path, lines: Iterable[tuple[Line, Line]], files: tuple[s
 
     def kept() -> Iterator[tuple[str, str, int]]:
         with (folder / _PROBLEMS).open("w", encoding="utf-8") as problems:
-            for number, sides in enumerate(lines, start=1):
+            for number, *sides in lines:
                 for side, line in enumerate(sides):
                     for fault in line.faults:
                         kinds[fault.kind] += 1
@@ -146,7 +149,7 @@ def store_pairs(folder: Path, lines: Iterable[tuple[Line, Line]], files: tuple[s
     (folder / _RECORD).write_text(json.dumps({"digest": digest.hexdigest()}))
 
 
-def _line_pairs(source: Path, pivot: Path, max_characters: int) -> Iterator[tuple[Line, Line]]:
+def _line_pairs(source: Path, pivot: Path, max_characters: int) -> Iterator[NumberedLines]:
     """Both files' lines side by side; DataError with both counts if one ends first."""
     left, right = read_lines(source, max_characters), read_lines(pivot, max_characters)
     count = 0
@@ -155,7 +158,7 @@ def _line_pairs(source: Path, pivot: Path, max_characters: int) -> Iterator[tupl
         if other is None:
             raise _unequal(source, count + 1 + _rest(left), pivot, count)
         count += 1
-        yield line, other
+        yield count, line, other
     extra = _rest(right)
     if extra:
         raise _unequal(source, count, pivot, count + extra)

@@ -19,7 +19,7 @@ import datasets
 from huggingface_hub import HfApi, constants
 
 from otx.contracts import Corpus
-from otx.data.bitext import VERSION, Bitext, store_pairs
+from otx.data.bitext import VERSION, Bitext, NumberedLines, store_pairs
 from otx.data.cache import built, cache_folder
 from otx.data.lines import Line, check_text
 from otx.errors import DataError, UsageError
@@ -207,10 +207,11 @@ def _fields(feature: Any) -> list[str]:
 
 def _lines(
     rows: datasets.Dataset, paths: tuple[list[str], list[str]], max_characters: int
-) -> Iterator[tuple[Line, Line]]:
-    for row in rows.select_columns(sorted({path[0] for path in paths})):
+) -> Iterator[NumberedLines]:
+    columns = rows.select_columns(sorted({path[0] for path in paths}))
+    for number, row in enumerate(columns, start=1):
         source, pivot = (_text(row, path, max_characters) for path in paths)
-        yield source, pivot
+        yield number, source, pivot
 
 
 def _text(row: Any, path: list[str], max_characters: int) -> Line:
