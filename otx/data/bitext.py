@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -103,13 +102,13 @@ def read_bitext(
 
     Read once and kept in ``cache`` under a digest of the files' bytes. A pair with a refused side
     is left out and said in ``problems``. Raises DataError, naming both files, when the line counts
-    differ or no pair can be used.
+    differ.
     """
     digests = file_digest(source), file_digest(pivot)
     key = short_key(VERSION, digests, [p.suffix == ".gz" for p in (source, pivot)], max_characters)
 
     def build(folder: Path) -> None:
-        store_pairs(folder, _line_pairs(source, pivot, max_characters), (str(source), str(pivot)))
+        store_pairs(folder, _line_pairs(source, pivot, max_characters))
 
     folder = built((cache or cache_folder()) / "bitext" / key, build)
     return Bitext(
@@ -122,30 +121,21 @@ def read_bitext(
     )
 
 
-def store_pairs(folder: Path, lines: Iterable[NumberedLines], files: tuple[str, str]) -> None:
-    """Fill ``folder`` with what Bitext opens.
-
-    Raises DataError, naming ``files``, when no pair is left.
-    """
+def store_pairs(folder: Path, lines: Iterable[NumberedLines]) -> None:
+    """Fill ``folder`` with what Bitext opens."""
     digest = hashlib.blake2b(digest_size=16)
-    kinds: Counter[str] = Counter()
 
     def kept() -> Iterator[tuple[str, str, int]]:
         with (folder / _PROBLEMS).open("w", encoding="utf-8") as problems:
             for number, *sides in lines:
                 for side, line in enumerate(sides):
                     for fault in line.faults:
-                        kinds[fault.kind] += 1
                         problems.write(json.dumps([side, number, *fault]) + "\n")
                 if not any(line.refused for line in sides):
-                    kinds["kept"] += 1
                     digest.update(f"{number}\n{sides[0].text}\n{sides[1].text}\n".encode())
                     yield sides[0].text, sides[1].text, number
 
     write_arrow(folder / _PAIRS, _SCHEMA, kept())
-    if not kinds["kept"]:
-        faults = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common() if count)
-        raise DataError(f"{' and '.join(files)}: no pair can be used ({faults or 'no lines'})")
     (folder / _RECORD).write_text(json.dumps({"digest": digest.hexdigest()}))
 
 

@@ -22,6 +22,9 @@ from otx.errors import DataError
 REPAIRED = frozenset({"bom", "crlf", "line-separator"})
 """Kinds of fault that are mended; a line with any other is refused."""
 
+NOT_UTF8 = "invalid-utf8"
+"""Kind of a line with bytes that the file's encoding does not allow."""
+
 _BOM = b"\xef\xbb\xbf"
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _SEPARATOR = re.compile("[\u2028\u2029]")
@@ -107,7 +110,7 @@ def _decode(raw: bytes, max_characters: int) -> Line:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         reason = f"not UTF-8: byte 0x{raw[error.start]:02x} at byte {error.start + 1}"
-        return Line("", (Fault("invalid-utf8", reason),))
+        return Line("", (Fault(NOT_UTF8, reason),))
     return check_text(text, max_characters)
 
 

@@ -16,7 +16,8 @@ from otx.data.corpora import open_corpora
 from otx.data.distractors import draw_distractors
 from otx.data.filters import FilterSettings, filter_corpus
 from otx.data.idf import Idf
-from otx.data.split import split
+from otx.data.ledger import Ledger, count_used
+from otx.data.split import Split, split
 from otx.data.tokenised import TokenisedPairs, tokenise
 from otx.engine.composite import Composite
 from otx.engine.report import Reporter
@@ -38,6 +39,7 @@ SPLIT_SEED = 0
 class Material:
     """The text side of a run: what is trained on, what is held out, and how it is drawn.
 
+    ``ledgers`` count where the lines of each corpus went.
     ``distractors`` are pairs of ``train``, by corpus, that held-out retrieval searches besides the held-out pairs.
     """
 
@@ -47,7 +49,7 @@ class Material:
     distractors: list[Corpus]
     tokenised: list[TokenisedPairs]
     plan: BatchPlan
-    filtered: list[dict[str, int]]
+    ledgers: list[Ledger]
     gold: list[GoldPair]
 
 
@@ -146,8 +148,23 @@ def gather(
         every_pair=align.every_pair,
         accumulate=align.accumulate,
     )
+    ledgers = [
+        _count(corpus, part, tokens, count)
+        for corpus, part, tokens, count in zip(kept, parts, tokenised, counts, strict=True)
+    ]
     gold = gold_pairs(settings, corpora)
-    return Material(train, select, report, distractors, tokenised, plan, counts, gold)
+    return Material(train, select, report, distractors, tokenised, plan, ledgers, gold)
+
+
+def _count(corpus: Corpus, part: Split, tokens: TokenisedPairs, filtered: dict[str, int]) -> Ledger:
+    """Where the lines of a corpus went, ``corpus`` being what the filters left of it."""
+    held_out = len(part.select) + len(part.report)
+    used = tokens.drawn_lines()
+    left_out = {
+        "held-out-sentence": len(corpus) - len(part.train) - held_out,
+        "wordless": len(part.train) - len(used),
+    }
+    return count_used(corpus, used, held_out, filtered | left_out)
 
 
 def gold_pairs(settings: Settings, corpora: Sequence[Corpus]) -> list[GoldPair]:

@@ -83,7 +83,7 @@ def _open(spec: str, commit: str | None, options: HubOptions, pivot: str, key: s
         first, second = columns
         source = source_beside(pivot, (first, second), f"data set {name}")
         paths = columns[source], columns[pivot]
-        store_pairs(folder, _lines(rows, paths, options.max_characters), (name, name))
+        store_pairs(folder, _lines(rows, paths, options.max_characters))
         (folder / _LANGUAGES).write_text(json.dumps([source, pivot]))
 
     folder = built(cache_folder() / "hub" / short_key(VERSION, key), build)

@@ -101,7 +101,7 @@ def _corpus(path: Path, digest: str, source: str, pivot: str, options: FilesOpti
                 yield number, first, second
 
     key = short_key(VERSION, READER, digest, languages, options.max_characters)
-    folder = built(cache_folder() / "tmx" / key, lambda folder: store_pairs(folder, lines(), files))
+    folder = built(cache_folder() / "tmx" / key, lambda folder: store_pairs(folder, lines()))
     return Bitext(
         folder,
         name=f"{path}#{source}",

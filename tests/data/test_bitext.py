@@ -65,11 +65,13 @@ def test_separators_inside_a_line_do_not_shift_the_pairs(files) -> None:
     ]
 
 
-def test_nothing_usable_is_an_error_that_says_why(files) -> None:
-    with pytest.raises(DataError, match=r"no pair can be used \(2 empty, 1 whitespace\)"):
-        read(files(b"\n\n", b"a\n \n"))
-    with pytest.raises(DataError, match="no lines"):
-        read(files(b"", b""))
+def test_nothing_usable_is_an_empty_corpus_that_says_why(files) -> None:
+    for lines, kinds in (
+        ((b"\n\n", b"a\n \n"), ["empty", "empty", "whitespace"]),
+        ((b"", b""), []),
+    ):
+        bitext = read(files(*lines))
+        assert len(bitext) == 0 and [p.kind for p in bitext.problems()] == kinds
 
 
 def test_the_cache_is_keyed_by_content_not_by_place(files, tmp_path: Path, cache: Path) -> None:
