@@ -117,6 +117,17 @@ def test_a_damaged_cache_is_built_anew(files) -> None:
     assert read(paths)[1] == Pair("b", "2", 2)
 
 
+def test_a_flipped_letter_in_the_cache_is_never_read(files) -> None:
+    paths = files(b"Hund und Katze\nb\n", b"1\n2\n")
+    before = read(paths)
+    pairs = before.folder / "pairs.arrow"
+    raw = pairs.read_bytes()
+    pairs.write_bytes(raw.replace(b"Hund", b"Hunt"))
+    assert read(paths)[0].source == "Hund und Katze"
+    (before.folder / "record.json").write_text("{}".ljust(45))
+    assert read(paths).fingerprint() == before.fingerprint()
+
+
 def test_many_pairs_over_several_blocks(files) -> None:
     source = [f"Satz {i}" for i in range(2_500)]
     pivot = [f"sentence {i}" for i in range(2_500)]
