@@ -9,6 +9,7 @@ from pathlib import Path
 from otx.config import Settings
 from otx.contracts import Encoder, Task
 from otx.engine.bench import Bench
+from otx.engine.bitext_hashes import recorded_hashes
 from otx.engine.prepare import open_encoder, plain_options
 from otx.engine.report import Reporter
 from otx.engine.runtime import StopSignals, choose_autocast, open_device, warn_of_slow_bf16
@@ -94,6 +95,8 @@ def _evaluated(
         reporter.notice(str(note))
     digest, autocast = encoder.digest(), choose_autocast(settings.align.dtype, device)
     run = target.folder(Path(settings.runs.folder), digest)
+    if run.record["kind"] == "align":
+        recorded_hashes(run, host.registry, reporter)
     units: list[EvalUnit] = []
     others: dict[str, str] = {}
     for task in tasks:

@@ -117,25 +117,46 @@ def plain_options(options: Any) -> dict[str, Any]:
     return {name: value for name, value in plain.items() if name not in PLACES}
 
 
-def gather(
-    settings: Settings, registry: Registry, encoder: Encoder, reporter: Reporter
-) -> Material:
-    """Open, filter, split and tokenise the corpora, and plan their batches."""
+@dataclass(frozen=True, slots=True)
+class SplitCorpora:
+    """The corpora as opened, what the filters kept of each, how many went for each reason, and the parts."""
+
+    opened: list[Corpus]
+    kept: list[Corpus]
+    filtered: list[dict[str, int]]
+    parts: list[Split]
+
+
+def split_corpora(settings: Settings, registry: Registry) -> SplitCorpora:
+    """Open, filter and split the corpora.
+
+    Raises:
+        UsageError: For what no corpus plugin understands.
+        DataError: For files that cannot be used, and where the filters leave nothing.
+    """
     align = settings.align
-    reporter.stage("reading the corpora")
     corpora = open_corpora(align.corpus, registry, settings)
-    wanted = FilterSettings(align.drop_duplicates, align.length_ratio, align.drop_identical)
+    filters = FilterSettings(align.drop_duplicates, align.length_ratio, align.drop_identical)
     kept, counts = [], []
     for corpus in corpora:
-        filtered, count = filter_corpus(corpus, wanted)
+        filtered, count = filter_corpus(corpus, filters)
         if len(filtered) == 0:
             raise DataError(
                 f"corpus {corpus.name}: no pair is left", "look at problems.jsonl and the filters"
             )
         kept.append(filtered)
         counts.append(count)
-    parts = split(kept, align.heldout, SPLIT_SEED)
-    train, select, report = (list(part) for part in zip(*parts, strict=True))
+    return SplitCorpora(corpora, kept, counts, split(kept, align.heldout, SPLIT_SEED))
+
+
+def gather(
+    settings: Settings, registry: Registry, encoder: Encoder, reporter: Reporter
+) -> Material:
+    """Open, filter, split and tokenise the corpora, and plan their batches."""
+    align = settings.align
+    reporter.stage("reading the corpora")
+    corpora = split_corpora(settings, registry)
+    train, select, report = (list(part) for part in zip(*corpora.parts, strict=True))
     held_out = [max(map(len, halves)) for halves in zip(select, report, strict=True)]
     distractors: list[Corpus] = [*draw_distractors(train, held_out, align.candidates, SPLIT_SEED)]
     reporter.stage("cutting the text into sub-words")
@@ -150,9 +171,11 @@ def gather(
     )
     ledgers = [
         _count(corpus, part, tokens, count)
-        for corpus, part, tokens, count in zip(kept, parts, tokenised, counts, strict=True)
+        for corpus, part, tokens, count in zip(
+            corpora.kept, corpora.parts, tokenised, corpora.filtered, strict=True
+        )
     ]
-    gold = gold_pairs(settings, corpora)
+    gold = gold_pairs(settings, corpora.opened)
     return Material(train, select, report, distractors, tokenised, plan, ledgers, gold)
 
 
