@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from otx.data.arrow import open_arrow, write_arrow
 from otx.data.cache import built, cache_folder
+from otx.data.encodings import UTF8
 from otx.data.lines import Line, read_lines
 from otx.errors import DataError
 from otx.files.digests import file_digest, short_key
@@ -95,20 +96,39 @@ def read_bitext(
     name: str | None = None,
     pretokenised: bool = False,
     max_characters: int = MAX_CHARACTERS,
+    encoding: str = UTF8,
     gold: tuple[Path, Path] | None = None,
     cache: Path | None = None,
 ) -> Bitext:
-    """Two line-aligned files, plain or ``.gz``, as a corpus; ``languages``: (source, pivot).
+    """Read two line-aligned files, plain or ``.gz``, as a corpus.
 
-    Read once and kept in ``cache`` under a digest of the files' bytes. A pair with a refused side
-    is left out and said in ``problems``. Raises DataError, naming both files, when the line counts
-    differ.
+    They are read once and kept in ``cache`` under a digest of their bytes. A pair with a refused side is left out and
+    listed in ``problems``.
+
+    Args:
+        source: The source language's file.
+        pivot: The pivot language's file.
+        languages: Source and pivot language.
+        name: The corpus's name; by default those of the files.
+        pretokenised: Whether words are separated by white space.
+        max_characters: Longer lines are refused.
+        encoding: The files' encoding, unless a byte-order mark says which it is.
+        gold: Files of gold word links and of their sentences that come with the corpus.
+        cache: Cache folder; otx's own by default.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        DataError: Naming both files, if their line counts differ; if one cannot be read.
     """
     digests = file_digest(source), file_digest(pivot)
-    key = short_key(VERSION, digests, [p.suffix == ".gz" for p in (source, pivot)], max_characters)
+    packed = [path.suffix == ".gz" for path in (source, pivot)]
+    more = [] if encoding == UTF8 else [encoding]
+    key = short_key(VERSION, digests, packed, max_characters, *more)
 
     def build(folder: Path) -> None:
-        store_pairs(folder, _line_pairs(source, pivot, max_characters))
+        store_pairs(folder, _line_pairs(source, pivot, max_characters, encoding))
 
     folder = built((cache or cache_folder()) / "bitext" / key, build)
     return Bitext(
@@ -139,9 +159,11 @@ def store_pairs(folder: Path, lines: Iterable[NumberedLines]) -> None:
     (folder / _RECORD).write_text(json.dumps({"digest": digest.hexdigest()}))
 
 
-def _line_pairs(source: Path, pivot: Path, max_characters: int) -> Iterator[NumberedLines]:
+def _line_pairs(
+    source: Path, pivot: Path, max_characters: int, encoding: str
+) -> Iterator[NumberedLines]:
     """Both files' lines side by side; DataError with both counts if one ends first."""
-    left, right = read_lines(source, max_characters), read_lines(pivot, max_characters)
+    left, right = (read_lines(path, max_characters, encoding) for path in (source, pivot))
     count = 0
     for line in left:
         other = next(right, None)

@@ -83,3 +83,16 @@ def test_stats_describe_whatever_share_is_bad(
     assert otx(["align", "--corpus", "en-de", "--dry-run", "--quiet"]) == 3
     error = capfd.readouterr().err
     assert ("3 of 32 pairs cannot be used" if pairs else "no pair can be used: 32 refused") in error
+
+
+def test_the_encoding_is_asked_for_where_lines_are_not_utf8(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    text = Path("en-de.de").read_text()
+    Path("en-de.de").write_bytes(text.encode("cp1252", "replace"))
+    assert otx(["align", "--corpus", "en-de", "--dry-run", "--quiet"]) == 3
+    assert "--set files.encoding=NAME" in capfd.readouterr().err
+    more = ["--set", "files.encoding=cp1252"]
+    assert otx(["align", "--corpus", "en-de", "--dry-run", "--quiet", *more]) == 0
+    assert otx(["corpus", "stats", "en-de", "--set", "files.encoding=klingon"]) == 2
+    assert "files.encoding" in capfd.readouterr().err

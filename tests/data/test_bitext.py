@@ -152,3 +152,28 @@ def test_real_bitext_keeps_what_zip_would(shared_data: Path) -> None:
     assert [(p.source, p.pivot) for p in map(bitext.__getitem__, range(len(bitext)))] == list(
         zip(*texts, strict=True)
     )
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+def test_a_byte_order_mark_says_the_encoding(files, encoding: str) -> None:
+    text = "eins ä\r\nzwei 你\r\n"
+    mark = "\ufeff" if encoding.endswith("e") else ""
+    bitext = read(files((mark + text).encode(encoding), b"one\ntwo\n"))
+    assert [(p.source, p.line) for p in bitext.pick(np.arange(2))] == [
+        ("eins ä", 1),
+        ("zwei 你", 2),
+    ]
+    assert [p.kind for p in bitext.problems()] == ["bom", "crlf"]
+
+
+def test_the_encoding_may_be_given_and_counts_in_the_cache_only(files) -> None:
+    german, english = "Schöne Grüße\nzwei\n", b"best regards\ntwo\n"
+    bitext = read(files(german.encode("cp1252"), english), encoding="cp1252")
+    assert bitext[0].source == "Schöne Grüße"
+    same = read(files(german.encode(), english))
+    assert bitext.fingerprint() == same.fingerprint() and bitext.folder != same.folder
+    (problem,) = read(files(german.encode("cp1252"), english)).problems()
+    assert (problem.kind, problem.line) == ("invalid-utf8", 1)
+    damaged = read(files("eins\nzw".encode("utf-16") + b"\x00\xd8", b"a\nb\n"))
+    (_, problem) = damaged.problems()
+    assert (problem.kind, problem.reason) == ("invalid-utf8", "not UTF-16-LE")
