@@ -28,9 +28,6 @@ from otx.types import (
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-PLACES = ("data", "train", "also")
-"""Options of a task that say where its data lies: its digest, not its place, is what results depend on."""
-
 
 class Objective(Protocol):
     """A ``torch.nn.Module`` made as ``Target(options, dimension)``; no encoder, optimiser or I/O inside."""
@@ -125,7 +122,7 @@ class Corpus(Protocol):
 
 class Task(Protocol):
     """Made as ``Target(options)``; ``options`` hold at least ``data`` (a folder or None), a transfer task's also
-    ``epochs, lr, batch, warmup`` and ``weight_decay``."""
+    ``epochs, lr, batch, warmup`` and ``weight_decay``. Options declare their roles: see ``otx.roles``."""
 
     info: TaskInfo
     options: Any

@@ -10,9 +10,13 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from otx.errors import PluginError, UsageError
+from otx.printable import shorten
 from otx.suggest import remedy
 
 T = TypeVar("T")
+
+LARGEST = 2**63 - 1
+"""Largest whole number that an option takes: torch's and numpy's."""
 
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 _FIELD_DOC = re.compile(r"^(\w+): (.*(?:\n[ \t]+\S.*)*)", re.MULTILINE)
@@ -26,8 +30,8 @@ class SettingError(UsageError):
         self.field = field
 
 
-class _Unfit(Exception):
-    """A value of another type; the argument says in words what is wanted."""
+class Unfit(Exception):
+    """A value of another type; the argument says in words which type is needed."""
 
 
 def fill(
@@ -49,9 +53,11 @@ def fill(
             known = {f"{section}.{name}" for name in types}
             raise UsageError(f"{origin(dotted)}: unknown setting '{dotted}'", remedy(dotted, known))
         try:
-            values[key] = _convert(value, types[key])
-        except _Unfit as error:
-            raise UsageError(f"{origin(dotted)}: {dotted} must be {error}, not {value!r}") from None
+            values[key] = convert(value, types[key])
+        except Unfit as error:
+            raise UsageError(
+                f"{origin(dotted)}: {dotted} must be {error}, not {shorten(repr(value))}"
+            ) from None
     try:
         return kind(**values)
     except SettingError as error:
@@ -85,7 +91,8 @@ def field_docs(kind: type[Any]) -> dict[str, str]:
     return {f.name: found[f.name] for f in dataclasses.fields(kind) if f.name in found}
 
 
-def _convert(value: Any, wanted: Any) -> Any:
+def convert(value: Any, wanted: Any) -> Any:
+    """Return a TOML value as a value of the type ``wanted``. Raises Unfit for one of another type."""
     origin, arguments = get_origin(wanted), get_args(wanted)
     if origin in (Union, UnionType):
         return _convert_union(value, arguments)
@@ -93,23 +100,25 @@ def _convert(value: Any, wanted: Any) -> Any:
         for choice in arguments:
             if value == choice and type(value) is type(choice):
                 return choice
-        raise _Unfit(f"one of {', '.join(map(str, arguments))}")
+        raise Unfit(f"one of {', '.join(map(str, arguments))}")
     if origin is tuple:
         # A lone value is a list of one: --set align.objective=l2.
         items = value if isinstance(value, list | tuple) else [value]
         try:
-            return tuple(_convert(item, arguments[0]) for item in items)
-        except _Unfit as error:
-            raise _Unfit(f"a list, each {error}") from None
+            return tuple(convert(item, arguments[0]) for item in items)
+        except Unfit as error:
+            raise Unfit(f"a list, each {error}") from None
     if origin is dict:
         if not isinstance(value, Mapping):
-            raise _Unfit("a table")
-        return {str(key): _convert(item, arguments[1]) for key, item in value.items()}
+            raise Unfit("a table")
+        return {str(key): convert(item, arguments[1]) for key, item in value.items()}
+    if type(value) is int and wanted in (int, float) and abs(value) > LARGEST:
+        raise Unfit(f"{_WORDS[wanted]} of at most 64 bits")
     if wanted is float and type(value) is int:
         return float(value)
     if wanted in _WORDS and type(value) is wanted:
         return value
-    raise _Unfit(_WORDS.get(wanted, str(wanted)))
+    raise Unfit(_WORDS.get(wanted, str(wanted)))
 
 
 def _convert_union(value: Any, choices: tuple[Any, ...]) -> Any:
@@ -120,7 +129,7 @@ def _convert_union(value: Any, choices: tuple[Any, ...]) -> Any:
     for choice in choices:
         if choice is not NoneType:
             try:
-                return _convert(value, choice)
-            except _Unfit as error:
+                return convert(value, choice)
+            except Unfit as error:
                 reasons.append(str(error))
-    raise _Unfit(" or ".join([*reasons, "none"] if NoneType in choices else reasons))
+    raise Unfit(" or ".join([*reasons, "none"] if NoneType in choices else reasons))

@@ -9,33 +9,38 @@ from __future__ import annotations
 import inspect
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal
 
 import pluggy
 
 from otx import hookspecs
+from otx.absent import Absent
+from otx.discovery import GROUP, Installed, given_files, installed
 from otx.errors import PluginError, UsageError
 from otx.guard import OutOfPatience, guarded
-from otx.registry import RESERVED, Registry, canonical
+from otx.read_only import read_only
+from otx.registry import RESERVED, Registry
 from otx.suggest import nearest, remedy
 
 if TYPE_CHECKING:
     from otx.config import Settings
     from otx.sections import PluginSettings
 
-GROUP = "otx"
-OURS = "otx"
 ONLY, STRICT = "OTX_PLUGINS", "OTX_PLUGINS_STRICT"
+
+DISABLED = "disabled in otx.toml"
 
 Status = Literal["loaded", "failed", "disabled"]
 
 
 @dataclass(frozen=True, slots=True)
 class PluginRecord:
-    """What became of one plugin. ``error`` is one line, ``trace`` the whole story; ``hooks`` are those it has."""
+    """What became of one plugin. ``error`` is one line, ``trace`` the whole story; ``hooks`` are those it has.
+
+    A plugin file (``is_file``) has its path as name and distribution, and the beginning of its digest as version.
+    """
 
     name: str
     distribution: str
@@ -45,26 +50,7 @@ class PluginRecord:
     milliseconds: float = 0.0
     error: str | None = None
     trace: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """A plugin as its distribution's metadata announces it; no code of it has run. ``load`` imports it."""
-
-    name: str
-    distribution: str
-    version: str
-    load: Callable[[], Any]
-
-    @property
-    def ours(self) -> bool:
-        """Whether it came with otx."""
-        return canonical(self.distribution) == OURS
-
-    @property
-    def full_name(self) -> str:
-        """``distribution:name``."""
-        return f"{self.distribution}:{self.name}"
+    is_file: bool = False
 
 
 class PluginHost:
@@ -95,26 +81,42 @@ class PluginHost:
             if not any(name in (plugin.name, plugin.full_name) for plugin in found):
                 error = f"{ONLY} names it, but it is not installed"
                 self.records.append(PluginRecord(name, "", "", "failed", error=error))
+        # A file is asked for by name: what leaves out installed plugins does not leave it out.
+        self.records += [self._admit(plugin, owners) for plugin in given_files()]
+        for record in self.records:
+            if record.status != "loaded":
+                self.registry.add_absent(self._absent(record))
 
     @property
     def failed(self) -> list[PluginRecord]:
         """The records of plugins that failed."""
         return [record for record in self.records if record.status == "failed"]
 
+    def observers(self) -> list[tuple[str, str, str]]:
+        """Return name, distribution and version of every plugin that observes."""
+        return [
+            (record.name, record.distribution, record.version)
+            for record in self.records
+            if record.status == "loaded" and set(record.hooks) - {"otx_register"}
+        ]
+
     def notify(self, hook: str, **arguments: Any) -> list[str]:
         """Call an observer hook, plugin by plugin, and return what went wrong, one line a failure.
 
-        A plugin that does not come back in ``PATIENCE`` seconds is not called again.
+        Every plugin gets the same read-only copies of the arguments. A KeyboardInterrupt is a failure too: a caller
+        whose work a signal stops looks at its ``StopSignals`` afterwards. A plugin that does not come back in
+        ``PATIENCE`` seconds is not called again.
         """
         failures = []
+        given = read_only(arguments)
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
             name, module = implementation.plugin_name, implementation.plugin
             if name in self._silenced:
                 continue
             try:
                 with guarded():
-                    self._alone(module, hook)(**arguments)
-            except (Exception, SystemExit, OutOfPatience) as error:
+                    self._alone(module, hook)(**given)
+            except (Exception, SystemExit, KeyboardInterrupt, OutOfPatience) as error:
                 failures.append(f"plugin {name}, {hook}: {_in_words(error)}")
                 if isinstance(error, OutOfPatience):
                     self._silenced.add(name)
@@ -130,15 +132,30 @@ class PluginHost:
         for name, table in settings.options.items():
             if name not in known and (complete or nearest(name, known)):
                 origin = next((settings.origin(f"{name}.{key}") for key in table), "settings")
-                raise UsageError(f"{origin}: unknown table [{name}]", remedy(name, known))
+                hint, advice = self.registry.absence_hint(name), remedy(name, known)
+                raise UsageError(
+                    f"{origin}: unknown table [{name}]", f"{advice} {hint}" if hint else advice
+                )
 
     def _unwanted(self, plugin: Installed, wanted: list[str] | None) -> str | None:
         names = (plugin.name, plugin.full_name)
         if any(name in names for name in self._disabled):
-            return "disabled in otx.toml"
+            return DISABLED
         if wanted is not None and not any(name in names for name in wanted):
             return f"left out by --no-plugins or {ONLY}"
         return None
+
+    def _absent(self, record: PluginRecord) -> Absent:
+        names = (record.name, f"{record.distribution}:{record.name}")
+        if record.status == "failed":
+            state, advice = "failed", "see otx doctor"
+        elif record.error == DISABLED:
+            # As it is written in otx.toml, which is what `enable` removes.
+            written = next(name for name in self._disabled if name in names)
+            state, advice = "disabled", f"otx plugins enable {written}"
+        else:
+            state, advice = "left out", f"drop --no-plugins and {ONLY}"
+        return Absent(record.name, record.distribution, state, advice)
 
     def _admit(self, plugin: Installed, owners: dict[str, str]) -> PluginRecord:
         began = time.perf_counter()
@@ -161,7 +178,7 @@ class PluginHost:
         manager = self._manager
         if manager.is_registered(module) or manager.has_plugin(plugin.full_name):
             raise PluginError("another plugin is the same module, or has its full name")
-        staged = Registry(plugin.distribution)
+        staged = Registry(plugin.distribution, version=plugin.version)
         try:
             manager.register(module, plugin.full_name)
             hooks = self._known_hooks(module)
@@ -180,73 +197,39 @@ class PluginHost:
         return self._manager.subset_hook_caller(hook, others)
 
     def _known_hooks(self, module: Any) -> tuple[str, ...]:
+        """The hooks that this otx calls; one it does not know must be marked ``optionalhook=True``."""
         callers = self._manager.get_hookcallers(module) or []
         specified = {name for name in vars(hookspecs) if name.startswith("otx_")}
         for caller in callers:
-            if not caller.has_spec():
+            mine = [one for one in caller.get_hookimpls() if one.plugin is module]
+            if not caller.has_spec() and not all(one.optionalhook for one in mine):
                 raise PluginError(f"unknown hook '{caller.name}'", remedy(caller.name, specified))
         if not callers:
             raise PluginError("it implements no hook", "mark its functions with @otx.hookimpl")
-        return tuple(sorted(caller.name for caller in callers))
+        return tuple(sorted(caller.name for caller in callers if caller.has_spec()))
 
 
 def host(settings: Settings) -> PluginHost:
     """A loaded host whose names agree with the settings' tables.
 
-    Raises UsageError for a table that belongs to nobody, and, where ``OTX_PLUGINS_STRICT`` is set, PluginError for the
-    first plugin that failed.
+    Raises UsageError for a table that belongs to nobody, and PluginError for a plugin file that failed or, where
+    ``OTX_PLUGINS_STRICT`` is set, for the first plugin that failed.
     """
     loaded = PluginHost(settings.plugins)
     loaded.load()
-    if os.environ.get(STRICT, "0") not in ("", "0"):
-        for record in loaded.failed:
+    strict = os.environ.get(STRICT, "0") not in ("", "0")
+    for record in loaded.failed:
+        if record.is_file:
+            raise PluginError(
+                f"plugin {record.name} failed: {record.error}",
+                f"see otx doctor --plugin {record.name}",
+            )
+        if strict:
             raise PluginError(
                 f"plugin {record.name} ({record.distribution}) failed: {record.error}"
             )
     loaded.check_tables(settings)
     return loaded
-
-
-def installed() -> list[Installed]:
-    """Every installed plugin, ours first, then by name; reads metadata only, and no more of it than it must."""
-    found: dict[str, list[Installed]] = {}
-    for distribution in metadata.distributions():
-        text = distribution.read_text("entry_points.txt") or ""
-        if f"[{GROUP}]" in text:
-            name = str(distribution.metadata["Name"] or "unnamed")
-            # A second copy further down the path is shadowed, as it is for import.
-            found.setdefault(canonical(name), list(_announced(distribution, name)))
-    plugins = [plugin for several in found.values() for plugin in several]
-    return sorted(plugins, key=lambda p: (not p.ours, p.name, p.distribution))
-
-
-def _announced(distribution: metadata.Distribution, owner: str) -> Iterator[Installed]:
-    version = str(distribution.metadata["Version"] or "")
-    try:
-        points = distribution.entry_points.select(group=GROUP)
-    except Exception as error:
-        message = f"its entry_points.txt is damaged: {error}"
-
-        def refuse() -> Any:
-            raise PluginError(message, "install the distribution again")
-
-        yield Installed(owner, owner, version, refuse)
-        return
-    for point in points:
-        yield Installed(point.name, owner, version, point.load)
-
-
-def find_installed(name: str, among: Iterable[Installed]) -> Installed:
-    """The plugin that ``name`` or ``distribution:name`` stands for. Raises UsageError for none and for several."""
-    plugins = list(among)
-    found = [plugin for plugin in plugins if name in (plugin.name, plugin.full_name)]
-    if not found:
-        known = {plugin.name for plugin in plugins if not plugin.ours}
-        raise UsageError(f"no plugin '{name}' is installed", remedy(name, known))
-    if len(found) > 1:
-        both = " or ".join(plugin.full_name for plugin in found)
-        raise UsageError(f"several plugins are named '{name}'", f"write {both}")
-    return found[0]
 
 
 def _record(
@@ -259,7 +242,15 @@ def _record(
 ) -> PluginRecord:
     spent = 0.0 if began is None else 1000 * (time.perf_counter() - began)
     return PluginRecord(
-        plugin.name, plugin.distribution, plugin.version, status, hooks, spent, error, trace
+        plugin.name,
+        plugin.distribution,
+        plugin.version,
+        status,
+        hooks,
+        spent,
+        error,
+        trace,
+        plugin.is_file,
     )
 
 

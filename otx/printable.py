@@ -25,26 +25,31 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(_escaped, text)
 
 
-def quote(text: str, limit: int = QUOTED) -> str:
-    r"""Quote foreign text in a message: one line, at most ``limit`` characters of it, controls escaped.
+def shorten(text: str, limit: int = QUOTED) -> str:
+    r"""Put foreign text into a message: one line, at most ``limit`` characters of it, controls escaped.
 
     Args:
         text: The text.
         limit: Longest part that is shown; a longer text ends in an ellipsis and its length.
 
-    Returns:
-        The text in single quotes.
-
     Example:
-        >>> quote("one\ntwo")
-        "'one\\ntwo'"
-        >>> quote("x" * 300_000, limit=3)
-        "'xxx...' (300,000 characters)"
+        >>> shorten("one\ntwo")
+        'one\\ntwo'
+        >>> shorten("x" * 300_000, limit=3)
+        'xxx... (300,000 characters)'
     """
     shown = printable(text[:limit]).replace("\n", "\\n").replace("\t", "\\t")
-    if len(text) <= limit:
-        return f"'{shown}'"
-    return f"'{shown}...' ({len(text):,} characters)"
+    return shown if len(text) <= limit else f"{shown}... ({len(text):,} characters)"
+
+
+def quote(text: str, limit: int = QUOTED) -> str:
+    """Quote foreign text in a message: ``shorten`` in single quotes.
+
+    Example:
+        >>> quote("x")
+        "'x'"
+    """
+    return f"'{shorten(text, limit)}'"
 
 
 def _escaped(match: re.Match[str]) -> str:

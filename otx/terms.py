@@ -15,6 +15,11 @@ _TEXT = re.compile(r"(?:(?P<weight>[^*]+)\*)?(?P<name>[^*\s]+)")
 _GRAMMAR = 'write NAME or WEIGHT*NAME, as in "0.5*tlm", or in "0..1*tlm" for a weight that changes'
 _KEYS = ("name", "weight", "over")
 
+COLUMNS = frozenset({"step", "loss", "pairs", "tokens", "grad_norm", "lr", "seconds", "guards"})
+"""Columns of metrics.jsonl that the training loop writes: no objective, whose name is a column too, has one of them."""
+GRADIENT = "gradient"
+"""The last part of the column of an objective's gradient norm, which no term of its own may have as its name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Term:

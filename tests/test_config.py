@@ -171,6 +171,18 @@ def test_windows_lines_and_a_byte_order_mark_are_no_obstacle(folder: Path) -> No
         ("lr = 1\n", "otx.toml:1: 'lr' is in no table"),
         ("[align\n", "otx.toml cannot be read"),
         ("[align]\nlr = 1\nlr = 2\n", "otx.toml cannot be read"),
+        (
+            f"[align]\nseed = {'9' * 4_400}\n",
+            "otx.toml cannot be read: a number of too many digits",
+        ),
+        (f"[align]\nmodel = {'[' * 50_000}\n", "otx.toml cannot be read: nested too deeply"),
+        (
+            f"[align]\nlr = 1{'0' * 400}\n",
+            "otx.toml:2: align.lr must be a number of at most 64 bits",
+        ),
+        (f"[align]\nseed = {2**63}\n", "align.seed must be a whole number of at most 64 bits"),
+        ("[align]\nlr = 1979-05-27\n", "otx.toml:2: align.lr must be a number or none"),
+        ("[align]\nlr = nan\n", "otx.toml:2: align.lr must be"),
     ],
 )
 def test_a_bad_file_is_refused_by_file_line_and_key(folder: Path, text: str, part: str) -> None:

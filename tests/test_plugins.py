@@ -9,8 +9,9 @@ import pytest
 
 from otx import guard
 from otx.config import load_settings
+from otx.discovery import find_installed, installed
 from otx.errors import PluginError, UsageError
-from otx.plugins import PluginHost, PluginRecord, find_installed, host, installed
+from otx.plugins import PluginHost, PluginRecord, host
 from otx.sections import PluginSettings
 
 Install = Callable[..., Path]
@@ -89,6 +90,11 @@ FAULTS = {
         "from otx import hookimpl\n@hookimpl\ndef otx_register(regstry): pass",
         "regstry",
     ),
+    "misspells_beside_an_optional_hook": (
+        "from otx import hookimpl\n@hookimpl\ndef otx_registr(registry): pass\n"
+        "@hookimpl(optionalhook=True)\ndef otx_run_resumed(folder): pass",
+        "unknown hook 'otx_registr'",
+    ),
     "has_no_mark": ("def otx_register(registry): pass", "it implements no hook"),
     "raises_late": (
         "from otx import hookimpl\n@hookimpl\ndef otx_register(registry):\n"
@@ -130,6 +136,25 @@ def test_a_fault_is_recorded_and_rolled_back_and_others_live_on(
     assert "\n" not in (record.error or "") and "Traceback" in (record.trace or "")
     assert objectives(made) == {"zz_good"}
     assert record_of(made, "zz_good").status == "loaded"
+
+
+def test_an_optional_hook_of_a_newer_otx_is_no_fault(add: Callable[..., None]) -> None:
+    code = GOOD.format(name="ahead") + (
+        "\n    @hookimpl(optionalhook=True)\n    def otx_run_resumed(folder): pass\n"
+    )
+    add("ahead", code)
+    record = record_of(loaded(), "ahead")
+    assert (record.status, record.hooks) == ("loaded", ("otx_register",))
+
+
+def test_a_disabled_plugin_is_named_where_its_name_is_unknown(add: Callable[..., None]) -> None:
+    add("otx-vicreg", GOOD.format(name="vicreg"), point="vicreg")
+    with pytest.raises(UsageError) as caught:
+        loaded(disabled=("vicreg",)).registry.find("objective", "vicreg")
+    assert "is disabled: otx plugins enable vicreg" in (caught.value.remedy or "")
+    with pytest.raises(UsageError) as caught:
+        loaded(disabled=("otx-vicreg:vicreg",)).registry.find("objective", "vicreg")
+    assert "otx plugins enable otx-vicreg:vicreg" in (caught.value.remedy or "")
 
 
 def test_a_plugin_that_hangs_is_given_up(

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from otx.absent import Absent
 from otx.errors import PluginError, UsageError
 from otx.registry import API, Registry
+from otx.terms import COLUMNS
 from otx.types import TaskInfo
 
 INFO = TaskInfo("quiz", "1", "probe", (), "CC0")
@@ -107,6 +109,84 @@ def test_a_clash_is_settled_by_the_owner_or_by_preference() -> None:
     preferred = joined(*parts, prefer={"pull": "my_beta"})
     assert preferred.find("objective", "pull").distribution == "My.Beta"
     assert preferred.find("objective", "alpha:pull").distribution == "alpha"
+
+
+def mixed(prefer: dict[str, str] | None = None) -> Registry:
+    task = Registry("beta")
+    task.task("sts", "beta.code:Sts", "asks", Options, info=TaskInfo("sts", "1", "probe", (), ""))
+    return joined(filled("alpha", "sts"), task, prefer=prefer)
+
+
+def test_a_name_of_two_kinds_is_a_clash_that_names_both_owners() -> None:
+    """Both would own the table [sts]."""
+    with pytest.raises(UsageError) as caught:
+        mixed().find("task", "sts")
+    assert "alpha as an objective and by beta" in caught.value.message
+    assert "write beta:sts" in (caught.value.remedy or "")
+    assert mixed().find("task", "beta:sts").distribution == "beta"
+    assert mixed().find("objective", "alpha:sts").distribution == "alpha"
+    assert [[e.distribution for e in owners] for owners in mixed().clashes()] == [["alpha", "beta"]]
+
+
+def test_a_preference_gives_a_name_to_one_kind() -> None:
+    settled = mixed({"sts": "beta"})
+    assert settled.find("task", "sts").distribution == "beta" and settled.clashes() == []
+    with pytest.raises(UsageError) as caught:
+        settled.find("objective", "sts")
+    assert "alpha" in caught.value.message and "beta" in caught.value.message
+    assert "alpha:sts" in (caught.value.remedy or "")
+
+
+def test_a_recipe_has_no_table_and_clashes_with_recipes_only() -> None:
+    recipe = Registry("beta")
+    recipe.recipe("pull", Path("pull.toml"), "settings")
+    whole = joined(filled("alpha", "pull"), recipe)
+    assert whole.find("objective", "pull") and whole.find("recipe", "pull")
+    with pytest.raises(UsageError, match="beta and by gamma"):
+        other = Registry("gamma")
+        other.recipe("pull", Path("pull.toml"), "settings")
+        joined(recipe, other).find("recipe", "pull")
+
+
+def test_the_hint_at_a_clash_prefers_what_otx_ships() -> None:
+    with pytest.raises(UsageError) as caught:
+        joined(filled("aaa", "mini"), filled("otx", "mini")).find("objective", "mini")
+    assert 'prefer = {mini = "otx"}' in (caught.value.remedy or "")
+
+
+def test_an_unknown_name_may_be_that_of_a_plugin_that_is_not_loaded() -> None:
+    registry = filled("mine", "sinkhorn", "l2")
+    registry.add_absent(Absent("vicreg", "otx-vicreg", "disabled", "otx plugins enable vicreg"))
+    with pytest.raises(UsageError) as caught:
+        registry.find("objective", "vicreg")
+    assert "'vicreg' (otx-vicreg) is disabled: otx plugins enable vicreg" in str(caught.value)
+    with pytest.raises(UsageError, match=r"vicreg \(disabled\)"):
+        registry.find("objective", "moco")
+
+
+def test_an_entry_knows_the_version_of_its_distribution() -> None:
+    registry = Registry("mine", version="1.2")
+    registry.objective("pull", "a.b:C", "pulls")
+    assert registry.find("objective", "pull").version == "1.2"
+
+
+@pytest.mark.parametrize("name", sorted(COLUMNS))
+def test_an_objective_is_not_named_as_a_column_of_the_metrics(name: str) -> None:
+    with pytest.raises(PluginError, match=name):
+        Registry("mine").objective(name, "a:B", "")
+    Registry("mine").encoder(name, "a:B", "")
+
+
+def test_what_a_listing_could_not_show_is_refused() -> None:
+    with pytest.raises(PluginError, match="summary"):
+        Registry("mine").objective("pull", "a:B", 3)  # type: ignore[arg-type]
+    with pytest.raises(PluginError, match="TaskInfo"):
+        Registry("mine").task("quiz", "a:B", "", info=None)  # type: ignore[arg-type]
+    wrong = TaskInfo("quiz", "1", "probe", (), Path("CC0"))  # type: ignore[arg-type]
+    with pytest.raises(PluginError, match="licence"):
+        Registry("mine").task("quiz", "a:B", "", info=wrong)
+    with pytest.raises(PluginError, match="Path"):
+        Registry("mine").recipe("quiz", "quiz.toml", "")  # type: ignore[arg-type]
 
 
 def test_a_preference_for_an_owner_that_has_no_such_name_is_an_error() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import typer
 from otx import __version__
 from otx.cli.output import hush, screen
 from otx.errors import OTXError
+from otx.plugin_files import VARIABLE, set_plugin_files
 from otx.plugins import ONLY
 
 COMMANDS = (
@@ -33,8 +35,12 @@ COMMANDS = (
 
 ANYWHERE = ("--no-plugins", "--debug", "--quiet")
 """Flags of otx itself that may stand behind the command too."""
+PLUGIN = "--plugin"
+"""An option of otx itself that may stand behind the command too, and is followed by a value."""
 
 INTERRUPTED = 130
+LONGEST_MESSAGE = 2_000
+"""In characters. A message quotes little of a file, but an error of a library or plugin may quote all of it."""
 
 
 def main() -> None:
@@ -44,6 +50,18 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code: see ``otx.errors`` for what each means."""
+    before = {name: os.environ.get(name) for name in (ONLY, VARIABLE)}
+    try:
+        return _run(arguments)
+    finally:
+        # Where this process goes on, as in a test or a notebook, the next command has flags of its own.
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         ordered = _globals_first(arguments)
         application(_asked_for(ordered))(ordered, prog_name="otx")
@@ -82,6 +100,11 @@ def begin(
     no_plugins: Annotated[
         bool, typer.Option("--no-plugins", help="Load only the plugins that come with otx.")
     ] = False,
+    plugin: Annotated[
+        # The plain name is the module of the command, once that is imported.
+        builtins.list[str] | None,
+        typer.Option(PLUGIN, metavar="FILE", help="Load a plugin from a .py file; again for more."),
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No notes and no progress.")] = False,
     version: Annotated[
@@ -96,18 +119,43 @@ def begin(
     if no_plugins:
         # In the environment, so that it holds in processes that this one starts.
         os.environ[ONLY] = ""
+    if plugin:
+        set_plugin_files(plugin)
 
 
-def _asked_for(arguments: Sequence[str]) -> Sequence[str]:
+def _asked_for(ordered: Sequence[str]) -> Sequence[str]:
     """The one command that is named, so that a quick one need not wait for the others; else all."""
-    first = next((one for one in arguments if one not in ANYWHERE), "")
+    behind = ordered[_globals_in(ordered) :]
+    first = behind[0] if behind else ""
     return (first,) if first in COMMANDS else COMMANDS
 
 
+def _globals_in(ordered: Sequence[str]) -> int:
+    """Count the arguments in front that are otx's own."""
+    count = 0
+    while count < len(ordered) and (width := _global_width(ordered[count])):
+        count += width
+    return count
+
+
+def _global_width(argument: str) -> int:
+    """Return how many arguments a flag of otx itself takes, with itself; 0 for any other argument."""
+    if argument == PLUGIN:
+        return 2
+    return int(argument in ANYWHERE or argument.startswith(f"{PLUGIN}="))
+
+
 def _globals_first(arguments: Sequence[str]) -> list[str]:
+    """Put the flags of otx itself in front, wherever before ``--`` they stand."""
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
-    front = [one for one in arguments[:end] if one in ANYWHERE]
-    return [*front, *(one for one in arguments[:end] if one not in ANYWHERE), *arguments[end:]]
+    front: list[str] = []
+    others: list[str] = []
+    position = 0
+    while position < end:
+        width = _global_width(arguments[position])
+        (front if width else others).extend(arguments[position : min(position + (width or 1), end)])
+        position += width or 1
+    return [*front, *others, *arguments[end:]]
 
 
 def _tell(message: str, remedy: str | None, code: int) -> int:
@@ -115,10 +163,16 @@ def _tell(message: str, remedy: str | None, code: int) -> int:
         import traceback
 
         screen.warn(traceback.format_exc().rstrip())
-    screen.warn(f"error: {message}")
+    screen.warn(f"error: {_cut(message)}")
     if remedy is not None:
-        screen.warn(f"hint: {remedy}")
+        screen.warn(f"hint: {_cut(remedy)}")
     return code
+
+
+def _cut(text: str) -> str:
+    if len(text) <= LONGEST_MESSAGE:
+        return text
+    return f"{text[:LONGEST_MESSAGE]}... ({len(text):,} characters)"
 
 
 def _tell_unexpected(error: Exception) -> int:

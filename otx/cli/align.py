@@ -15,6 +15,8 @@ from otx.data.corpora import plugin_of
 from otx.data.ledger import ledger_text
 from otx.errors import UsageError
 from otx.runs.ceilings import candidates_text
+from otx.runs.gradient_shares import share_lines
+from otx.runs.measures import measure_text
 
 if TYPE_CHECKING:
     from otx.engine.outline import Outline
@@ -175,14 +177,11 @@ def _said(record: dict[str, Any]) -> list[str]:
         candidates = record["diagnostics"]["select"]["candidates"]
         among = f", {candidates_text(candidates)}" if best["metric"] == "retrieval" else ""
         lines.append(
-            f"kept the encoder of step {best['step']:,}: {best['metric']} {best['value']:.3f} "
+            f"kept the encoder of step {best['step']:,}: {best['metric']} "
+            f"{measure_text(best['metric'], best['value'])} "
             f"on the pairs chosen by{among}"
         )
-    shares = record["gradient_shares"]
-    if len(shares) > 1:
-        parts = (f"{name} {share:.0%}" for name, share in shares.items())
-        lines.append(f"shares of the gradient: {', '.join(parts)}")
-    return lines
+    return [*lines, *share_lines(record["gradient_shares"], record["objectives"])]
 
 
 def _show_run(run: RunFolder, json: bool) -> None:

@@ -73,9 +73,11 @@ def _infos(registry: Registry, chosen: Sequence[RunFolder]) -> dict[str, TaskInf
     """Every task by its name; only one that there are results of must be settled if two bring it."""
     from otx.runs.results import evaluated_tasks
 
-    infos = {entry.name: entry.info for entry in registry.entries("task")}
+    entries = registry.entries("task")
+    infos = {entry.name: entry.info for entry in entries}
     for name in {name for run in chosen for name in evaluated_tasks(run)} & set(infos):
-        infos[name] = registry.find("task", name).info
+        if sum(entry.name == name for entry in entries) > 1:
+            infos[name] = registry.find("task", name).info
     return {name: info for name, info in infos.items() if info is not None}
 
 

@@ -109,8 +109,10 @@ def _tested(
 
     found: dict[str, list[str]] = {}
     missing: list[str] = []
-    for name in names or [entry.name for entry in host.registry.entries("task")]:
-        entry = host.registry.find("task", name)
+    registry = host.registry
+    wanted = [registry.find("task", name) for name in names] if names else registry.entries("task")
+    for entry in wanted:
+        name = entry.name
         try:
             task = entry.load()(settings.options_for(entry))
             for language in task.languages():

@@ -19,8 +19,9 @@ from otx import __version__
 from otx.cli.output import columns, screen
 from otx.config import Settings, load_settings
 from otx.engine.processor import read_processor
-from otx.errors import OTXError
+from otx.errors import OTXError, PluginError
 from otx.plugins import PluginHost, PluginRecord
+from otx.registry import clash, clash_remedy
 
 LIBRARIES = (
     "torch",
@@ -46,11 +47,17 @@ def register(app: typer.Typer) -> None:
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Check versions, device, disk, plugins and the transport solver.
 
-    Exit code 0 if otx works here, whatever became of plugins from elsewhere; else 1.
+    Exit code 0 if all of it works, 1 if otx itself or its settings are broken, and 4 if only plugins are: one failed,
+    or a name that several bring is not settled.
     """
     settings, complaint = _settings()
     plugins = PluginHost(settings.plugins)
     plugins.load()
+    complaint = complaint or _table_complaint(plugins, settings)
+    clashes = [
+        {"names": clash(owners[0].kind, owners), "remedy": clash_remedy(owners[0].kind, owners)}
+        for owners in plugins.registry.clashes()
+    ]
     report: dict[str, Any] = {
         "otx": __version__,
         "python": platform.python_version(),
@@ -59,6 +66,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
         "libraries": {name: _version(name) for name in LIBRARIES},
         "settings": {"file": settings.file and str(settings.file), "error": complaint},
         "plugins": [dataclasses.asdict(record) for record in plugins.records],
+        "clashes": clashes,
         "checks": examine(Path(settings.runs.folder)),
     }
     if json:
@@ -66,9 +74,18 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     else:
         _print(report, plugins.records)
     works = all(check["ok"] for check in report["checks"]) and complaint is None
-    ours = not any(record.status == "failed" and _is_ours(record) for record in plugins.records)
-    if not (works and ours and all(report["libraries"].values())):
+    if not (works and all(report["libraries"].values())):
         raise typer.Exit(1)
+    if plugins.failed or clashes:
+        raise typer.Exit(PluginError.exit_code)
+
+
+def _table_complaint(plugins: PluginHost, settings: Settings) -> str | None:
+    try:
+        plugins.check_tables(settings)
+    except OTXError as error:
+        return str(error)
+    return None
 
 
 def _settings() -> tuple[Settings, str | None]:
@@ -83,10 +100,6 @@ def _version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _is_ours(record: PluginRecord) -> bool:
-    return record.distribution == "otx"
 
 
 def examine(runs: Path) -> list[dict[str, Any]]:
@@ -180,6 +193,7 @@ def _print(report: dict[str, Any], records: list[PluginRecord]) -> None:
         rows.append(
             (f"plugin {record.name}", f"{shown}: {record.error}" if record.error else shown)
         )
+    rows += [("clash", f"{one['names']}: {one['remedy']}") for one in report["clashes"]]
     screen.result(columns(rows))
     for record in records:
         if record.trace:

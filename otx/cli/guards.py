@@ -7,13 +7,7 @@ from typing import Any
 
 from otx.cli.output import columns
 from otx.runs.ceilings import candidates_text
-
-SHOWN = {
-    "retrieval": ("held-out retrieval", "{:.1%}"),
-    "aer": ("word-alignment error (lower is better)", "{:.3f}"),
-    "random_cosine": ("cosine of random pairs (1 = collapsed)", "{:.3f}"),
-    "effective_rank": ("effective rank of the sentences", "{:.1f}"),
-}
+from otx.runs.measures import MEASURES, measure_text
 
 
 def guard_lines(record: Mapping[str, Any]) -> list[str]:
@@ -21,11 +15,12 @@ def guard_lines(record: Mapping[str, Any]) -> list[str]:
     before, after = record["guards"]["before"], record["guards"]["after"]
     report = record.get("diagnostics", {}).get("report", {"candidates": {}, "ceilings": {}})
     rows = []
-    for name, (text, form) in SHOWN.items():
+    for name, measure in MEASURES.items():
         if name in before and name in after:
+            title = measure.title
             if name == "retrieval" and report["candidates"]:
-                text += f", {candidates_text(report['candidates'])}"
-            change = f"{form.format(before[name])} -> {form.format(after[name])}"
+                title += f", {candidates_text(report['candidates'])}"
+            change = f"{measure_text(name, before[name])} -> {measure_text(name, after[name])}"
             reason = report["ceilings"].get(name)
-            rows.append((text, f"{change}  {reason}" if reason else change))
+            rows.append((title, f"{change}  {reason}" if reason else change))
     return columns(rows).split("\n") if rows else []

@@ -68,11 +68,7 @@ def _described(entry: Entry) -> dict[str, Any]:
 
 
 def _options(options: type[Any]) -> dict[str, dict[str, Any]]:
-    docs = field_docs(options)
-    described = {}
-    for field in dataclasses.fields(options):
-        made = field.default_factory
-        default = field.default if made is dataclasses.MISSING else made()
-        default = None if default is dataclasses.MISSING else default
-        described[field.name] = {"default": default, "help": docs.get(field.name, "")}
-    return described
+    docs, defaults = field_docs(options), dataclasses.asdict(options())
+    return {
+        name: {"default": default, "help": docs.get(name, "")} for name, default in defaults.items()
+    }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from otx.runs.layout import number
+
 if TYPE_CHECKING:
     from otx.registry import Registry
     from otx.runs.results import EvalUnit
@@ -22,7 +24,7 @@ def numbers_by(registry: Registry) -> Callable[[EvalUnit], str]:
 
     def write(unit: EvalUnit) -> str:
         return "  ".join(
-            f"{name} {value:.2f}" if (unit.task, name) in plain else f"{name} {100 * value:.1f}"
+            f"{name} {number(value, (unit.task, name) not in plain)}"
             for name, value in unit.metrics.items()
         )
 

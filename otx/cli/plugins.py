@@ -9,8 +9,9 @@ import typer
 
 from otx.cli.output import columns, screen
 from otx.config import load_settings
-from otx.errors import UsageError
-from otx.plugins import PluginHost, PluginRecord, find_installed, installed
+from otx.discovery import find_installed, installed
+from otx.errors import PluginError, UsageError
+from otx.plugins import PluginHost, PluginRecord
 from otx.suggest import remedy
 from otx.toml import edit_list
 
@@ -28,7 +29,10 @@ def register(app: typer.Typer) -> None:
 
 
 def list_plugins(json: JSON = False) -> None:
-    """List every installed plugin, and whether it loads."""
+    """List every plugin, installed or given by --plugin, and whether it loads.
+
+    Exit code 4 if a file given by --plugin does not load.
+    """
     plugins = PluginHost(load_settings().plugins)
     plugins.load()
     if json:
@@ -36,6 +40,8 @@ def list_plugins(json: JSON = False) -> None:
     else:
         head = ("PLUGIN", "DISTRIBUTION", "VERSION", "STATUS", "MS", "HOOKS OR REASON")
         screen.result(columns([head, *(_row(record) for record in plugins.records)]))
+    if any(record.is_file for record in plugins.failed):
+        raise typer.Exit(PluginError.exit_code)
 
 
 def disable(name: NAME, json: JSON = False) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from otx.cli.output import screen
 from otx.config import Settings, load_settings
 from otx.plugins import PluginHost, host
-from otx.registry import KINDS, Registry
+from otx.registry import Registry
 from otx.terms import parse_term
 
 
@@ -45,9 +45,8 @@ def open_host(settings: Settings) -> PluginHost:
 def _check_names(settings: Settings, registry: Registry) -> None:
     for text in settings.align.objective:
         registry.find("objective", parse_term(text).name)
-    for kind in KINDS:
-        names = [entry.name for entry in registry.entries(kind) if entry.name in settings.options]
-        for name in names:
-            # Of a contested name it is not known here who is meant.
-            if kind != "recipe" and names.count(name) == 1:
-                settings.options_for(registry.find(kind, name))
+    for name in settings.options:
+        owners = registry.owners(name)
+        # The command settles who is meant by a contested name.
+        if len(owners) == 1:
+            settings.options_for(owners[0])

@@ -70,6 +70,8 @@ def show(
 
 def _made_of(record: Mapping[str, Any]) -> Rows:
     """What an alignment was made of; of its settings, those that were given."""
+    from otx.runs.plugin_notes import plugins_in_words
+
     terms = " + ".join(f"{amount}*{name}" for name, amount in record.get("terms", {}).items())
     rows = [
         ("model", f"{record['model']} ({record['model_digest_before'][:12]})"),
@@ -92,6 +94,9 @@ def _made_of(record: Mapping[str, Any]) -> Rows:
         if origin != DEFAULT:
             rows.append((key, f"{_plain(settings[section][name])}  ({origin})"))
     versions = record.get("versions", {})
+    if record.get("plugins"):
+        rows.append(("plugins", plugins_in_words(record)))
+    rows += [("plugins changed", line) for line in record.get("plugin_changes", [])]
     rows.append(("versions", ", ".join(f"{name} {value}" for name, value in versions.items())))
     return rows
 

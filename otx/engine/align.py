@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,11 @@ from otx.contracts import Encoder
 from otx.data.overlap import count_hits
 from otx.engine import guards, lora
 from otx.engine.bitext_hashes import training_hashes
+from otx.engine.components import components, plugin_versions
 from otx.engine.composite import Composite
 from otx.engine.fit import FitHooks, FitSettings, fit
 from otx.engine.job import AlignJob
+from otx.engine.observers import Observers
 from otx.engine.outfit import fit_out
 from otx.engine.outline import Outline, make_outline, what_is_unusual
 from otx.engine.prepare import (
@@ -26,7 +27,7 @@ from otx.engine.prepare import (
     open_encoder,
     options_in_force,
 )
-from otx.engine.record import autocast_of, begin, refuse_changes
+from otx.engine.record import autocast_of, begin, note_plugin_changes, refuse_changes
 from otx.engine.report import Reporter
 from otx.engine.runtime import StopSignals, open_device, seed_step, warn_of_slow_bf16
 from otx.engine.vocabulary import Restriction, lift, restrict
@@ -34,6 +35,7 @@ from otx.engine.watch import BEST, Watch
 from otx.errors import Interrupted
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder, check_name
+from otx.terms import GRADIENT
 
 
 def align(
@@ -66,23 +68,29 @@ def align(
             # Without align.teacher it is the encoder as it was, whose digest is known.
             own = settings.align.teacher is None
             options["teacher"] = {"digest": digest if own else beside.teacher.digest()}
-        run = resume or begin(root, name, settings, encoder, digest, material, outline, options)
+        plugins = plugin_versions(components(settings, host.registry), host)
+        run = resume or begin(
+            root, name, settings, encoder, digest, material, outline, options, plugins
+        )
+        observers = Observers(host, run)
         signals.remedy = f"go on with: otx align --resume {run.name}"
         with run.lock():
             if resume is not None:
                 refuse_changes(run, settings, digest, material, options)
-            started = host.notify("otx_run_started", folder=run.path, settings=settings.as_dict())
-            _record_failures(run, started)
+                note_plugin_changes(run, plugins, reporter)
             try:
-                _train(settings, host, reporter, run, job, restriction, outline.steps, signals)
+                _train(settings, reporter, run, job, restriction, outline.steps, signals, observers)
             except (Interrupted, KeyboardInterrupt):
-                _end(run, host, "interrupted")
+                _end(run, observers, "interrupted")
                 raise
             except Exception as error:
-                run.update(error=f"{type(error).__name__}: {error}")
-                _end(run, host, "failed")
+                reason = f"{type(error).__name__}: {error}"
+                run.update(error=reason)
+                _end(run, observers, "failed", reason)
                 raise
-            _end(run, host, "finished")
+            # Everything is saved: a signal stops neither the observers, whose patience is short, nor the summary.
+            with signals.deferred():
+                _end(run, observers, "finished")
     return run
 
 
@@ -144,13 +152,13 @@ def _restrict(
 
 def _train(
     settings: Settings,
-    host: PluginHost,
     reporter: Reporter,
     run: RunFolder,
     job: AlignJob,
     restriction: Restriction | None,
     steps: int,
     signals: StopSignals,
+    observers: Observers,
 ) -> None:
     wanted, encoder, material = settings.align, job.encoder, job.material
     watch = Watch(settings, encoder, material, run.path / BEST, steps)
@@ -175,7 +183,7 @@ def _train(
             job,
             _fit_settings(settings, encoder, steps),
             run.checkpoints,
-            _hooks(run, host, reporter, steps, signals, watch),
+            _hooks(settings, reporter, run, steps, signals, watch, observers),
         )
         if signals.requested:
             raise Interrupted(
@@ -206,7 +214,7 @@ def _train(
 
 def _gradient_shares(run: RunFolder) -> dict[str, float]:
     """Each term's share of the norms that the terms sent into the encoder, on average over the steps."""
-    ending = ".gradient"
+    ending = f".{GRADIENT}"
     sums: dict[str, float] = {}
     for row in run.metrics():
         sent = {name: value for name, value in row.items() if name.endswith(ending)}
@@ -246,39 +254,33 @@ def _fit_settings(settings: Settings, encoder: Encoder, steps: int) -> FitSettin
 
 
 def _hooks(
-    run: RunFolder,
-    host: PluginHost,
+    settings: Settings,
     reporter: Reporter,
+    run: RunFolder,
     steps: int,
     signals: StopSignals,
     watch: Watch,
+    observers: Observers,
 ) -> FitHooks:
+    def started(start: int, _: int) -> None:
+        run.rewind(start)
+        observers.started(settings, start)
+
     def step_finished(row: dict[str, float]) -> None:
         row = row | watch.look(int(row["step"]))
         run.append_metrics(row)
         reporter.progress("align", int(row["step"]), steps, row)
-        _record_failures(
-            run,
-            host.notify("otx_step_finished", folder=run.path, step=int(row["step"]), metrics=row),
-        )
-
-    def checkpoint_saved(path: Path) -> None:
-        _record_failures(run, host.notify("otx_checkpoint_saved", folder=run.path, checkpoint=path))
+        observers.step_finished(row)
 
     return FitHooks(
-        lambda start, _: run.rewind(start),
+        started,
         step_finished,
-        checkpoint_saved,
+        observers.checkpoint_saved,
         reporter.notice,
         lambda: signals.requested,
     )
 
 
-def _record_failures(run: RunFolder, failures: Sequence[str]) -> None:
-    if failures:
-        run.update(observer_failures=[*run.record.get("observer_failures", []), *failures])
-
-
-def _end(run: RunFolder, host: PluginHost, status: str) -> None:
+def _end(run: RunFolder, observers: Observers, status: str, reason: str | None = None) -> None:
     run.update(status=status)
-    _record_failures(run, host.notify("otx_run_finished", folder=run.path, status=status))
+    observers.finished(status, reason)

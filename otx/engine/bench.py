@@ -46,7 +46,8 @@ class Bench:
 
     Several processes may work on one run: what is computed in one go (a probe in one language; a head with one seed, in
     every language) is claimed first. ``others``: what was found claimed by another process, with its pid. ``reopen``:
-    opens an encoder of the same plugin that lies in a folder.
+    opens an encoder of the same plugin that lies in a folder. ``plugins``: kind, name, distribution and version of the
+    plugins used. ``unit_finished``: is given each unit that was computed and written.
     """
 
     task: Task
@@ -61,6 +62,8 @@ class Bench:
     signals: StopSignals
     others: dict[str, str]
     reopen: Callable[[Path], Encoder]
+    plugins: Sequence[Mapping[str, str]]
+    unit_finished: Callable[[EvalUnit], None]
     _training: str | None = None
     _fits: dict[int, FitQuality] = field(default_factory=dict)
 
@@ -343,8 +346,11 @@ class Bench:
             precision=None if floor else precision_name(self.autocast),
             encoder_options={} if floor else self.encoder_options,
             fit=asdict(self._fits[seed]) if seed in self._fits and not floor else None,
+            plugins=[one for one in self.plugins if not floor or one["kind"] != "encoder"],
         )
-        return read_unit(write_unit(self.run, unit, scores, predictions))
+        written = read_unit(write_unit(self.run, unit, scores, predictions))
+        self.unit_finished(written)
+        return written
 
     def _data_name(self) -> str | None:
         """The folder that the task's data came from, by its last name; None without one."""

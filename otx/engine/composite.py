@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from otx.contracts import Objective
 from otx.engine.taps import Taps
-from otx.errors import UsageError
-from otx.terms import Term
+from otx.errors import PluginError, UsageError
+from otx.terms import GRADIENT, Term
 from otx.types import EncodedPair, Loss, Needs
 
 
@@ -56,8 +56,21 @@ class Composite(nn.Module):
         terms: dict[str, Tensor] = {}
         health: dict[str, Tensor] = {}
         for name, (_, loss) in losses.items():
+            _check_names(name, loss)
             terms[name] = loss.value.detach()
             terms |= {f"{name}.{term}": value for term, value in loss.terms.items()}
             health |= {f"{name}.{key}": value for key, value in loss.health.items()}
         plan = next((loss.plan for _, loss in losses.values() if loss.plan is not None), None)
         return Loss(total, terms, health, plan)
+
+
+def _check_names(objective: str, loss: Loss) -> None:
+    """Refuse a number that another of the same name would overwrite in metrics.jsonl."""
+    for name in sorted({*loss.terms, *loss.health}):
+        if name == GRADIENT:
+            reason = "otx writes the norm of the objective's gradient under this name"
+        elif name in loss.terms and name in loss.health:
+            reason = "it is a term and a health number"
+        else:
+            continue
+        raise PluginError(f"objective '{objective}': term '{name}': {reason}", "rename the term")

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from otx.config import Settings
 from otx.contracts import Encoder, Task
 from otx.engine.bench import Bench
 from otx.engine.bitext_hashes import recorded_hashes
-from otx.engine.prepare import open_encoder, plain_options
+from otx.engine.components import plugin_versions
+from otx.engine.observers import Observers
+from otx.engine.prepare import open_encoder
 from otx.engine.report import Reporter
 from otx.engine.runtime import StopSignals, choose_autocast, open_device, warn_of_slow_bf16
 from otx.engine.targets import Target
 from otx.errors import UsageError
 from otx.plugins import PluginHost
+from otx.registry import Entry
+from otx.roles import digested_options, keyed_options
 from otx.runs.folder import RunFolder
 from otx.runs.results import EvalUnit
 
@@ -49,7 +53,7 @@ def evaluate(
             waiting: dict[int, tuple[RunFolder, dict[str, str]]] = {}
             for number in left:
                 run, units, others = _evaluated(
-                    targets[number], made, host, settings, reporter, signals
+                    targets[number], made, entries, host, settings, reporter, signals
                 )
                 found[number] = [(run, unit) for unit in units]
                 if others:
@@ -75,6 +79,7 @@ def _refuse_unknown(tasks: Sequence[Task], settings: Settings) -> None:
 def _evaluated(
     target: Target,
     tasks: Sequence[Task],
+    entries: Sequence[Entry],
     host: PluginHost,
     settings: Settings,
     reporter: Reporter,
@@ -82,7 +87,8 @@ def _evaluated(
 ) -> tuple[RunFolder, list[EvalUnit], dict[str, str]]:
     """Return the folder, its units, and the work that other processes hold (claim -> pid): those units are missing."""
     name, reference = target.reference(host)
-    encoder_options = plain_options(settings.options_for(host.registry.find("encoder", name)))
+    encoder_entry = host.registry.find("encoder", name)
+    encoder_options = digested_options(settings.options_for(encoder_entry))
     device = open_device(settings.align.device)
 
     def reopen(folder: Path | str) -> Encoder:
@@ -99,10 +105,11 @@ def _evaluated(
         recorded_hashes(run, host.registry, reporter)
     units: list[EvalUnit] = []
     others: dict[str, str] = {}
-    for task in tasks:
+    tell = _unit_teller(host, run, reporter, signals)
+    for task, entry in zip(tasks, entries, strict=True):
         bench = Bench(
             task,
-            plain_options(task.options),
+            keyed_options(task.options),
             run,
             encoder,
             digest,
@@ -113,9 +120,29 @@ def _evaluated(
             signals,
             others,
             reopen,
+            plugin_versions([entry, encoder_entry], host),
+            tell,
         )
         units += bench.units()
     return run, units, others
+
+
+def _unit_teller(
+    host: PluginHost, run: RunFolder, reporter: Reporter, signals: StopSignals
+) -> Callable[[EvalUnit], None]:
+    """Return what tells observers of a unit; a failure is recorded, and said once."""
+    observers, known = Observers(host, run), set[str]()
+
+    def tell(unit: EvalUnit) -> None:
+        for line in observers.unit_finished(unit):
+            if line not in known:
+                known.add(line)
+                reporter.notice(line)
+        if signals.requested:
+            # A signal that came within an observer counts as its failure there; the work stops here.
+            raise KeyboardInterrupt
+
+    return tell
 
 
 def _wait(waiting: Sequence[tuple[RunFolder, dict[str, str]]], reporter: Reporter) -> None:

@@ -16,16 +16,14 @@ from otx.data.arrow import open_arrow, write_arrow
 from otx.data.cache import built
 from otx.data.examples import digest
 from otx.data.tokenizer_rules import tokenizer_digest
-from otx.engine.prepare import plain_options
 from otx.files.digests import short_key
+from otx.roles import keyed_options
 from otx.types import Example
 
 VERSION = 1
 """Changes whenever the same features would be stored differently."""
 AT_ONCE = 512
 """Examples that are cut together, and so in memory as features."""
-OPTIMISATION = {"epochs", "lr", "batch", "warmup", "weight_decay"}
-"""Options that no feature depends on."""
 ROWS, LENGTHS, LEARNABLE, COLUMNS = "rows.arrow", "lengths.npy", "learnable.npy", "columns.json"
 
 
@@ -71,12 +69,11 @@ def cut(task: TransferTask, encoder: Encoder, examples: Sequence[Example], cache
     Kept under what they depend on: the examples, the tokenizer and its length limit, the task's version and those of
     its options that are not about optimisation. Memory holds the features of a few examples only.
     """
-    options = plain_options(task.options)
     key = short_key(
         VERSION,
         task.info.name,
         task.info.version,
-        {name: value for name, value in options.items() if name not in OPTIMISATION},
+        keyed_options(task.options, leave_out=("path", "optimisation")),
         digest(examples),
         tokenizer_digest(encoder.tokenizer),
         encoder.max_length,

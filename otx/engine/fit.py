@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from otx.engine import checkpoint
 from otx.engine.runtime import seed_step
 from otx.errors import ProblemError, TrainingError
+from otx.terms import GRADIENT
 from otx.types import Loss
 
 DEAD_MASS = 1e-3
@@ -110,7 +111,7 @@ def fit(job: Job, settings: FitSettings, folder: Path, hooks: FitHooks) -> int:
         health.check(row, step)
         row["grad_norm"] = _clip(job, settings.clip, step, row)
         sent = job.gradients()
-        row |= {f"{name}.gradient": norm for name, norm in sent.items()}
+        row |= {f"{name}.{GRADIENT}": norm for name, norm in sent.items()}
         health.check_gradients({**sent, "the loss": row["grad_norm"]}, step)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

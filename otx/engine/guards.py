@@ -16,6 +16,7 @@ from otx.links.aer import METRICS, aer_statistics
 from otx.links.extract import mutual_nearest
 from otx.links.pharaoh import GoldPair
 from otx.runs.ceilings import ceiling
+from otx.runs.measures import measure_text
 from otx.types import WordVector
 
 COLLAPSE_PAIRS = 4_000
@@ -153,19 +154,18 @@ def verdict(
     Measures that are ``at_ceiling`` both before and after are left out: too few examples differ to matter.
     """
     fell = "the loss fell, but " if loss_last < loss_first else ""
+
+    def change(name: str) -> str:
+        return f"from {measure_text(name, before[name])} to {measure_text(name, after[name])}"
+
     lines = []
     if "retrieval" not in at_ceiling and after.get("retrieval", 0) < before.get("retrieval", 0):
-        lines.append(
-            f"{fell}held-out retrieval fell from {before['retrieval']:.1%} to {after['retrieval']:.1%}"
-        )
+        lines.append(f"{fell}held-out retrieval fell {change('retrieval')}")
     if "aer" not in at_ceiling and after.get("aer", 0) > before.get("aer", 0):
-        lines.append(
-            f"{fell}word-alignment error rose from {before['aer']:.3f} to {after['aer']:.3f}"
-        )
+        lines.append(f"{fell}word-alignment error rose {change('aer')}")
+    collapsing = f"{fell}the sentence vectors are collapsing:"
     if after.get("effective_rank", 0) < 0.5 * before.get("effective_rank", 0):
-        ranks = f"{before['effective_rank']:.0f} to {after['effective_rank']:.0f}"
-        lines.append(f"{fell}the sentence vectors are collapsing: effective rank {ranks}")
+        lines.append(f"{collapsing} effective rank {change('effective_rank')}")
     if 1 - after.get("random_cosine", 0) < 0.5 * (1 - before.get("random_cosine", 0)):
-        cosines = f"{before['random_cosine']:.3f} to {after['random_cosine']:.3f}"
-        lines.append(f"{fell}the sentence vectors are collapsing: cosine of random pairs {cosines}")
+        lines.append(f"{collapsing} cosine of random pairs {change('random_cosine')}")
     return lines

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from otx.config import Settings
-from otx.contracts import PLACES, Corpus, Encoder
+from otx.contracts import Corpus, Encoder
 from otx.data.batches import BatchPlan
 from otx.data.cache import cache_folder
 from otx.data.corpora import open_corpora
@@ -24,6 +23,7 @@ from otx.engine.report import Reporter
 from otx.errors import DataError, UsageError
 from otx.links.pharaoh import GoldPair, read_gold
 from otx.registry import Registry
+from otx.roles import digested_options
 from otx.suggest import nearest
 from otx.terms import Term, parse_term
 
@@ -60,10 +60,14 @@ def open_encoder(reference: str, registry: Registry, settings: Settings) -> Enco
     try:
         encoder: Encoder = entry.load()(rest, settings.options_for(entry))
     except DataError as error:
-        meant = nearest(reference, [entry.name for entry in registry.entries("encoder")])
-        if meant is None or "/" in reference or Path(reference).exists():
+        named = reference.partition(":")[0]
+        if name != DEFAULT_ENCODER or "/" in named or Path(named).exists():
             raise
-        raise DataError(error.message, f"did you mean '{meant}'? (otx list encoders)") from error
+        # Perhaps the name of an encoder was meant.
+        meant = nearest(reference, [entry.name for entry in registry.entries("encoder")])
+        advice = f"did you mean '{meant}'? (otx list encoders)" if meant else error.remedy
+        hints = [hint for hint in (registry.absence_hint(named), advice) if hint]
+        raise DataError(error.message, "; ".join(hints) or None) from error
     return encoder
 
 
@@ -106,15 +110,9 @@ def options_in_force(settings: Settings, registry: Registry) -> dict[str, Any]:
     encoder = registry.find("encoder", plugin_of(settings.align.model, registry)[0])
     objectives = [registry.find("objective", term.name) for term in terms(settings)]
     return {
-        entry.name: plain_options(settings.options_for(entry)) for entry in [encoder, *objectives]
+        entry.name: digested_options(settings.options_for(entry))
+        for entry in [encoder, *objectives]
     }
-
-
-def plain_options(options: Any) -> dict[str, Any]:
-    """Options as JSON values, without where data lies: that is in the data's digest."""
-    values = asdict(options) if is_dataclass(options) and not isinstance(options, type) else {}
-    plain: dict[str, Any] = json.loads(json.dumps(values))
-    return {name: value for name, value in plain.items() if name not in PLACES}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,14 @@ from otx.contracts import Encoder
 from otx.engine.bitext_hashes import write_hashes
 from otx.engine.outline import Outline
 from otx.engine.prepare import Material, learning_rate, terms
+from otx.engine.report import Reporter
 from otx.engine.runtime import choose_autocast, choose_device, precision_name, versions
 from otx.engine.training_links import link_digests
 from otx.errors import CheckpointError
 from otx.files.digests import file_digest
 from otx.links.pharaoh import sentences_of
 from otx.runs.folder import RunFolder
+from otx.runs.plugin_notes import version_changes
 from otx.terms import parse_term
 
 
@@ -34,8 +36,11 @@ def begin(
     material: Material,
     outline: Outline,
     options: Mapping[str, Any],
+    plugins: Sequence[Mapping[str, str]],
 ) -> RunFolder:
     """A new run folder with everything that its numbers will depend on; ``digest`` is the untouched encoder's.
+
+    ``plugins``: kind, name, distribution and version of each that is used.
 
     Raises UsageError for a name that is taken.
     """
@@ -62,6 +67,7 @@ def begin(
         trainable_parameters=outline.parameters,
         encoder_notes=list(getattr(encoder, "notes", [])),
         versions=versions(),
+        plugins=list(plugins),
     )
     problems = [problem for corpus in material.train for problem in corpus.problems()]
     problems += [problem for tokens in material.tokenised for problem in tokens.problems()]
@@ -113,6 +119,18 @@ def refuse_changes(
                 f"({_short(before.get(what))} then, {_short(now.get(what))} now)",
                 "put it back as it was, or start a new run",
             )
+
+
+def note_plugin_changes(
+    run: RunFolder, plugins: Sequence[Mapping[str, str]], reporter: Reporter
+) -> None:
+    """Say and record which plugins a run is resumed with in another version than it began with."""
+    changes = version_changes(run.record.get("plugins", []), plugins)
+    for line in changes:
+        reporter.notice(f"resumed with other plugins: {line}")
+    before = run.record.get("plugin_changes", [])
+    if set(changes) - set(before):
+        run.update(plugin_changes=list(dict.fromkeys([*before, *changes])))
 
 
 def _short(value: str | None) -> str:

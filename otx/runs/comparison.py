@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from otx.errors import DataError, UsageError
 from otx.runs.folder import RunFolder, all_runs, untouched_runs
 from otx.runs.mcnemar import exact_p
 from otx.runs.notes import added_terms, table_notes
+from otx.runs.plugin_notes import alignment_notes
 from otx.runs.results import EvalUnit, evaluated_tasks, read_scores, read_units
 from otx.runs.rows import adjusted, floor_row, system_row
 from otx.runs.selection import Match, Result, matches
@@ -49,12 +50,21 @@ def compare(
         for system in systems
     }
     found = {unit.task for results in held.values() for _, unit in results}
-    wanted = found if task is None else found & {task}
+    # What only a baseline has results of compares nothing.
+    named = {run.path.resolve() for run in runs}
+    compared = {
+        unit.task
+        for results in held.values()
+        for run, unit in results
+        if run.path.resolve() in named
+    }
+    wanted = compared if task is None else compared & {task}
     if not wanted:
-        names = ", ".join(run.name for system in systems for run in system.runs)
+        names = ", ".join(run.name for run in runs)
+        flags = " ".join(f"--run {run.name}" for run in runs if run.record["kind"] == "align")
         raise DataError(
             f"no results{f' of {task}' if task else ''} in {names}",
-            f"make some with: otx eval {task or 'TASK'}",
+            f"evaluate first: otx eval {task or 'TASK'} {flags}".rstrip(),
         )
     infos = sorted((tasks[name] for name in wanted if name in tasks), key=_place)
     _refuse_unknown(metrics, infos)
@@ -69,13 +79,21 @@ def compare(
         tuple(guard for system in systems for guard in _guards(system)),
         (
             *added_terms(systems),
+            *_only_baselines(found - compared if task is None else set()),
+            *alignment_notes(systems),
             *(
-                f"results of {name} are left out: nothing that is installed registers this task"
+                f"results of {name} are left out: no plugin that is loaded registers this task (otx plugins list)"
                 for name in sorted(wanted - set(tasks))
             ),
         ),
         CONFIDENCE,
     )
+
+
+def _only_baselines(tasks: Collection[str]) -> list[str]:
+    if not tasks:
+        return []
+    return [f"only a baseline has results of {', '.join(sorted(tasks))}"]
 
 
 def _place(info: TaskInfo) -> tuple[float, str]:

@@ -12,6 +12,7 @@ from math import isnan
 from typing import Literal
 
 from otx.runs.ceilings import candidates_text
+from otx.runs.measures import measure_text
 from otx.runs.table import Cell, Column, Comparison, Row, Table
 
 SIGNIFICANT = 0.05
@@ -45,11 +46,10 @@ class Grid:
 
 def table_grid(table: Table) -> Grid:
     """A table with a row for each system and a column for each language and mean."""
-    best = [_best(table, place, column) for place, column in enumerate(table.columns)]
     rows = []
     for row in table.rows:
         cells = [
-            _cell(cell, column, table.percent, best[place])
+            _cell(cell, column, table.percent, _is_best(table, row, place))
             if cell is not None
             else Shown(("",) if column.kind == "change" and row.role != "system" else (NOTHING,))
             for place, (cell, column) in enumerate(zip(row.cells, table.columns, strict=True))
@@ -72,7 +72,7 @@ def guard_grid(comparison: Comparison) -> Grid:
             *(
                 Shown(
                     (
-                        _before_after(guard.before.get(name), guard.after.get(name)),
+                        _before_after(name, guard.before.get(name), guard.after.get(name)),
                         *((guard.ceilings[name],) if name in guard.ceilings else ()),
                     )
                 )
@@ -94,7 +94,8 @@ def legend(comparison: Comparison) -> str:
         f"({MAYBE_BETTER} {MAYBE_WORSE} where p is not below {SIGNIFICANT}), with p after Holm; "
         f"then the difference's {share} interval, by paired bootstrap over clusters of examples "
         "and over seeds. "
-        "± is the standard deviation over seeds; seeds are counted as alignments x heads."
+        "± is the standard deviation over seeds. "
+        f"Bold: the best of its column, with p below {SIGNIFICANT} against the baseline."
     )
 
 
@@ -150,11 +151,8 @@ def _heading(table: Table) -> str:
 
 
 def _seeds(row: Row) -> str:
-    if row.alignments and row.heads:
-        return f"{row.alignments}x{row.heads}"
-    if row.heads:
-        return f"-x{row.heads}"
-    return str(row.alignments) if row.alignments else ""
+    counts = [(row.alignments, "alignment"), (row.heads, "head")]
+    return " x ".join(f"{n} {noun}{'s' if n > 1 else ''}" for n, noun in counts if n)
 
 
 def _sections(rows: Sequence[Row]) -> tuple[int, ...]:
@@ -167,33 +165,49 @@ def _sections(rows: Sequence[Row]) -> tuple[int, ...]:
     return tuple(begins)
 
 
-def _best(table: Table, place: int, column: Column) -> str | None:
-    """The best value of a column as it is shown, or None where there is nothing to choose from."""
-    values = [
-        cell.value
-        for row in table.rows
-        if row.role != "floor" and (cell := row.cells[place]) is not None and not isnan(cell.value)
-    ]
-    if len(values) < 2:
-        return None
-    best = max(values, key=lambda value: value * column.better)
-    return number(best, table.percent)
+def _is_best(table: Table, row: Row, place: int) -> bool:
+    """Whether the row's value is the best of its column, and surely better than what it is compared with.
+
+    A system's is if its gain over its baseline is significant; a baseline's is if every loss against it is.
+    """
+    column = table.columns[place]
+    values = {
+        id(other): cell.value
+        for other in table.rows
+        if other.role != "floor"
+        and (cell := other.cells[place]) is not None
+        and not isnan(cell.value)
+    }
+    if id(row) not in values or column.kind == "change":
+        return False
+    best = max(values.values(), key=lambda value: value * column.better)
+    if number(values[id(row)], table.percent) != number(best, table.percent):
+        return False
+    rivals = [row] if row.baseline is not None else _followers(table, row)
+    return bool(rivals) and all(_is_sure(rival.cells[place]) for rival in rivals)
 
 
-def _cell(cell: Cell, column: Column, percent: bool, best: str | None) -> Shown:
+def _followers(table: Table, row: Row) -> list[Row]:
+    return [other for other in table.rows if other.baseline == row.system]
+
+
+def _is_sure(cell: Cell | None) -> bool:
+    return cell is not None and cell.p_holm is not None and cell.p_holm < SIGNIFICANT
+
+
+def _cell(cell: Cell, column: Column, percent: bool, is_best: bool) -> Shown:
     if column.kind == "change":
         text = number(cell.value, percent, signed=True)
         return Shown((text,), change=_change(text, column))
     value = number(cell.value, percent)
     spread = "" if cell.deviation is None else f"±{number(cell.deviation, percent)}"
     if cell.difference is None:
-        return Shown((value + spread,), value == best)
+        return Shown((value + spread,), is_best)
     difference = number(cell.difference, percent, signed=True)
     change = _change(difference, column)
-    sure = cell.p_holm is not None and cell.p_holm < SIGNIFICANT
     arrow = {
-        "gain": BETTER if sure else MAYBE_BETTER,
-        "loss": WORSE if sure else MAYBE_WORSE,
+        "gain": BETTER if _is_sure(cell) else MAYBE_BETTER,
+        "loss": WORSE if _is_sure(cell) else MAYBE_WORSE,
         None: "",
     }[change]
     lines = [value + spread, difference + arrow]
@@ -201,7 +215,7 @@ def _cell(cell: Cell, column: Column, percent: bool, best: str | None) -> Shown:
         lines[1] += f" p{probability(cell.p_holm)}"
         ends = (number(end, percent, signed=True) for end in (cell.low, cell.high))
         lines.append("..".join(ends))
-    return Shown(tuple(lines), value == best, change)
+    return Shown(tuple(lines), is_best, change)
 
 
 def _change(difference: str, column: Column) -> Literal["gain", "loss"] | None:
@@ -212,11 +226,6 @@ def _change(difference: str, column: Column) -> Literal["gain", "loss"] | None:
     return "gain" if more == (column.better > 0) else "loss"
 
 
-def _before_after(before: float | None, after: float | None) -> str:
-    return f"{_three_figures(before)} → {_three_figures(after)}"
-
-
-def _three_figures(value: float | None) -> str:
-    if value is None:
-        return NOTHING
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+def _before_after(name: str, before: float | None, after: float | None) -> str:
+    texts = (NOTHING if value is None else measure_text(name, value) for value in (before, after))
+    return " → ".join(texts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from otx.runs.plugin_notes import evaluation_notes
 from otx.runs.results import EvalUnit
 from otx.runs.selection import Match
 from otx.runs.systems import System
@@ -41,6 +42,7 @@ def table_notes(
         *_at_chance(match),
         *_few_clusters(clusters),
         *_contamination(match, present),
+        *_plugins(match),
     )
 
 
@@ -156,6 +158,15 @@ def _contamination(match: Match, present: Sequence[System]) -> list[str]:
         if not system.untouched:
             counted.setdefault(_overlap(match, system.label), []).append(system.label)
     return [f"in the bitext of {_listed(labels)}: {overlap}" for overlap, labels in counted.items()]
+
+
+def _plugins(match: Match) -> list[str]:
+    return evaluation_notes(
+        (label, unit.plugins)
+        for label, held in match.results.items()
+        for seeds in held.values()
+        for _, unit in seeds.values()
+    )
 
 
 def _overlap(match: Match, label: str) -> str:

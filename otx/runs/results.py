@@ -38,6 +38,7 @@ class EvalUnit:
     plugin's. ``contamination``: ``hits`` of the ``size`` tested texts that occur in the run's
     bitext. ``seconds``: wall time. ``data``: where the tested data lay, for people. ``fit``: what
     development data said of a fine-tuning (``otx.engine.chance.FitQuality``), None where nothing was fitted.
+    ``plugins``: kind, name, distribution and version of the task, the encoder and observers; none in older files.
     ``written``: UTC time, set by ``write_unit``.
     """
 
@@ -61,6 +62,7 @@ class EvalUnit:
     precision: str | None = None
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
     fit: Mapping[str, Any] | None = None
+    plugins: Sequence[Mapping[str, str]] = field(default_factory=list)
     written: str = ""
     schema: int = SCHEMA
 

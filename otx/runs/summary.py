@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from otx.runs.layout import number
 from otx.runs.results import EvalUnit
 from otx.types import Metric
 
@@ -59,4 +60,4 @@ def _mean(units: Sequence[EvalUnit], metric: Metric) -> float:
 def _shown(value: float | None, metric: Metric) -> str:
     if value is None:
         return NONE
-    return f"{100 * value:.1f}" if metric.percent else f"{value:.2f}"
+    return number(value, metric.percent)

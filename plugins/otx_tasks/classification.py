@@ -12,6 +12,8 @@ from torch import nn
 
 from otx.data.examples import digest
 from otx.errors import DataError
+from otx.printable import quote
+from otx.roles import keyed_options
 from otx.types import Example, Problem, Score
 from otx_tasks import infos
 from otx_tasks.carve import carve
@@ -20,7 +22,7 @@ from otx_tasks.files import by_language, existing, first_split, folder_of, in_fo
 from otx_tasks.further import further
 from otx_tasks.hub import HUB_SPLITS, XTREME, parquet_rows
 from otx_tasks.labelled_files import Labelled, read_labelled
-from otx_tasks.options import ClassificationOptions, hyperparameters
+from otx_tasks.options import ClassificationOptions
 
 SPLITS = ("test", "dev")
 """What may be tested on: the first that has files, unless the option names one."""
@@ -85,7 +87,7 @@ class ClassificationTask(Classifier):
             for row in rows:
                 if row.label not in self.classes:
                     raise DataError(
-                        f"{where}:{row.line}: class {row.label!r} is not in the training file, "
+                        f"{where}:{row.line}: class {quote(row.label)} is not in the training file, "
                         f"which has {', '.join(self.classes)}",
                         "are these placeholders? use the labelled files",
                     )
@@ -122,7 +124,7 @@ class ClassificationTask(Classifier):
 
     def training_fingerprint(self) -> str:
         """A hash of the training and development rows and of every option but the paths."""
-        return digest([*self._training[0], *self._training[1]], hyperparameters(self.options))
+        return digest([*self._training[0], *self._training[1]], keyed_options(self.options))
 
     def _is_parallel(self, language: str, rows: Sequence[Labelled]) -> bool:
         if language == "en" or "en" not in self._there:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from otx.errors import DataError
+from otx.printable import shorten
 from otx.types import Example
 
 _CODE = re.compile("[a-z]{2,3}")
@@ -76,5 +77,6 @@ def refuse_duplicates(examples: Iterable[Example], where: str) -> None:
     twice = [name for name, count in Counter(e.id for e in examples).items() if count > 1]
     if twice:
         raise DataError(
-            f"{where}: {len(twice)} duplicate ids, the first is {twice[0]}", "make the ids unique"
+            f"{where}: {len(twice)} duplicate ids, the first is {shorten(str(twice[0]))}",
+            "make the ids unique",
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from otx.errors import DataError
-from otx.files.reading import read_lines
+from otx.files.reading import parse_json, read_lines
+from otx.printable import quote
 from otx.types import Problem
 
 LABELS = ("entailment", "neutral", "contradiction")
@@ -67,7 +67,7 @@ def read_nli(path: Path) -> NliFile:
             refuse(line, "no-consensus", "the annotators did not agree on a label")
         elif label not in LABELS:
             raise DataError(
-                f"{path}:{line}: label {label!r} is not one of {', '.join(LABELS)}",
+                f"{path}:{line}: label {quote(label)} is not one of {', '.join(LABELS)}",
                 "XTREME's download has placeholders for test labels: use the labelled files",
             )
         elif not row.premise.strip() or not row.hypothesis.strip():
@@ -79,14 +79,19 @@ def read_nli(path: Path) -> NliFile:
 
 def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     for number, line in enumerate(read_lines(path), start=1):
+        values = parse_json(line, f"{path}:{number}")
+        keys = list(values) if isinstance(values, dict) else []
         try:
-            values = json.loads(line)
-            places = _places(list(values))
-            yield number, {name: str(values[list(values)[at]]) for name, at in places.items()}
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            cells = {name: values[keys[at]] for name, at in _places(keys).items()}
+        except KeyError as error:
             raise DataError(
                 f"{path}:{number}: not a JSON object with sentence1, sentence2 and gold_label"
             ) from error
+        for name, cell in cells.items():
+            # Some copies have labels and running numbers as numbers.
+            if not isinstance(cell, str | int):
+                raise DataError(f"{path}:{number}: {name} is neither text nor a number")
+        yield number, {name: str(cell) for name, cell in cells.items()}
 
 
 def _table_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
-from otx.contracts import PLACES
 from otx.errors import UsageError
+from otx.roles import OPTIMISATION, PATH
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class SentenceOptions:
     batch: sentences encoded at once.
     """
 
-    data: str | None = None
+    data: str | None = field(default=None, metadata=PATH)
     layer: int = -1
     neighbours: int = 10
     batch: int = 64
@@ -69,7 +69,7 @@ class GoldOptions:
     batch: sentence pairs encoded at once.
     """
 
-    data: str | None = None
+    data: str | None = field(default=None, metadata=PATH)
     index_base: int | None = None
     layer: int = -1
     vector: Literal["last", "first", "mean"] = "last"
@@ -138,18 +138,18 @@ class TransferOptions:
     weight_decay: AdamW's.
     """
 
-    data: str | None = None
-    train: str | None = None
+    data: str | None = field(default=None, metadata=PATH)
+    train: str | None = field(default=None, metadata=PATH)
     train_limit: int | None = None
     source: str = "en"
-    also: tuple[str, ...] = ()
+    also: tuple[str, ...] = field(default=(), metadata=PATH)
     also_limit: int | None = None
     test_limit: int | None = None
-    epochs: float = 5.0
-    lr: float = 2e-5
-    batch: int = 32
-    warmup: float = 0.0
-    weight_decay: float = 0.0
+    epochs: float = field(default=5.0, metadata=OPTIMISATION)
+    lr: float = field(default=2e-5, metadata=OPTIMISATION)
+    batch: int = field(default=32, metadata=OPTIMISATION)
+    warmup: float = field(default=0.0, metadata=OPTIMISATION)
+    weight_decay: float = field(default=0.0, metadata=OPTIMISATION)
 
     def __post_init__(self) -> None:
         _positive(
@@ -178,10 +178,10 @@ class SpanOptions(TransferOptions):
     answer_length: longest answer, in sub-words.
     """
 
-    epochs: float = 3.0
-    lr: float = 3e-5
-    warmup: float = 0.06
-    weight_decay: float = 1e-4
+    epochs: float = field(default=3.0, metadata=OPTIMISATION)
+    lr: float = field(default=3e-5, metadata=OPTIMISATION)
+    warmup: float = field(default=0.06, metadata=OPTIMISATION)
+    weight_decay: float = field(default=1e-4, metadata=OPTIMISATION)
     max_length: int = 384
     stride: int = 128
     question_length: int = 64
@@ -257,7 +257,7 @@ class TaggingOptions(TransferOptions):
     """
 
     split: Literal["test", "dev"] | None = None
-    epochs: float = 10.0
+    epochs: float = field(default=10.0, metadata=OPTIMISATION)
     max_length: int = 128
 
     def __post_init__(self) -> None:
@@ -280,11 +280,6 @@ class ClassificationOptions(TransferOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         _positive(max_length=self.max_length)
-
-
-def hyperparameters(options: TransferOptions) -> dict[str, Any]:
-    """Every option but the paths: what is left out is told by the content of the files."""
-    return {name: value for name, value in asdict(options).items() if name not in PLACES}
 
 
 def _positive(**values: float | None) -> None:

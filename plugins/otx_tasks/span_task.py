@@ -15,12 +15,13 @@ from torch.nn import functional
 from otx.contracts import Encoder
 from otx.data.examples import digest
 from otx.errors import DataError
+from otx.roles import keyed_options
 from otx.types import Example, Loss, Problem, Score, TaskInfo, TokenBatch
 from otx_tasks.carve import carve
 from otx_tasks.files import existing, first_split, folder_of, split_note
 from otx_tasks.further import further
 from otx_tasks.hub import parquet_rows
-from otx_tasks.options import SpanOptions, hyperparameters
+from otx_tasks.options import SpanOptions
 from otx_tasks.overlap_floor import most_similar_clause
 from otx_tasks.padding import padded
 from otx_tasks.qa_scoring import Normalise, best_scores
@@ -101,7 +102,7 @@ class SpanTask:
 
     def training_fingerprint(self) -> str:
         """A hash of the training and development questions and of every option but the paths."""
-        return digest([*self._training[0], *self._training[1]], hyperparameters(self.options))
+        return digest([*self._training[0], *self._training[1]], keyed_options(self.options))
 
     def problems(self) -> list[Problem]:
         """Every refused answer in the files read so far."""

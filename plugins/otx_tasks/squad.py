@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from otx.errors import DataError
-from otx.files.reading import read_text
+from otx.files.reading import read_json
+from otx.printable import quote
 from otx.types import Example, Problem
 from otx_tasks.files import refuse_duplicates
 
 UNLOCATED = -1
+
+T = TypeVar("T")
+_KINDS: dict[type[Any], str] = {list: "a list", str: "text", int: "a whole number"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +39,7 @@ def read_squad(path: Path, ids: str = "") -> Questions:
 
     Raises DataError for what is not such a file, and for duplicate ids.
     """
-    try:
-        content = json.loads(read_text(path))
-        rows = [row for row in _rows(content["data"]) if str(row["id"]).startswith(ids)]
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
-    except (KeyError, TypeError) as error:
-        raise DataError(
-            f"{path}: not in the SQuAD v1.1 layout: {error!r}",
-            "wanted: data[].paragraphs[].{context,qas[].{id,question,answers[].{text,answer_start}}}",
-        ) from error
+    rows = [row for row in _rows(read_json(path), str(path)) if row["id"].startswith(ids)]
     return locate_answers(rows, str(path))
 
 
@@ -62,9 +56,7 @@ def locate_answers(rows: Iterable[dict[str, Any]], where: str) -> Questions:
             there = bool(text) and start >= 0 and row["context"][start : start + len(text)] == text
             starts.append(start if there else UNLOCATED)
             if not there:
-                reason = (
-                    f"question {row['id']}: {text!r} is not at character {start} of its context"
-                )
+                reason = f"question {row['id']}: {quote(text)} is not at character {start} of its context"
                 problems.append(Problem(where, number, "answer-offset", reason))
         fields = {
             "question": row["question"],
@@ -78,18 +70,38 @@ def locate_answers(rows: Iterable[dict[str, Any]], where: str) -> Questions:
     return Questions(examples, problems)
 
 
-def _rows(articles: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for number, article in enumerate(articles):
-        for paragraph in article["paragraphs"]:
-            for question in paragraph["qas"]:
-                answers = question["answers"]
+def _rows(content: Any, where: str) -> Iterator[dict[str, Any]]:
+    count = 0
+    for number, article in enumerate(_field(content, "data", list, where), start=1):
+        place = f"{where}: article {number}"
+        title = article.get("title") if isinstance(article, dict) else None
+        for paragraph in _field(article, "paragraphs", list, place):
+            context = _field(paragraph, "context", str, place)
+            for question in _field(paragraph, "qas", list, place):
+                count += 1
+                place = f"{where}: question {count}"
+                answers = _field(question, "answers", list, place)
                 yield {
-                    "id": question["id"],
-                    "title": article.get("title", str(number)),
-                    "context": paragraph["context"],
-                    "question": question["question"],
+                    "id": _field(question, "id", str, place),
+                    "title": title if isinstance(title, str) else str(number - 1),
+                    "context": context,
+                    "question": _field(question, "question", str, place),
                     "answers": {
-                        "text": [answer["text"] for answer in answers],
-                        "answer_start": [answer["answer_start"] for answer in answers],
+                        "text": [_field(answer, "text", str, place) for answer in answers],
+                        "answer_start": [
+                            _field(answer, "answer_start", int, place) for answer in answers
+                        ],
                     },
                 }
+
+
+def _field(value: Any, name: str, kind: type[T], place: str) -> T:
+    """Return a field of a JSON object. Raises DataError if there is none, or if it has another type."""
+    field = value.get(name) if isinstance(value, dict) else None
+    # JSON's true is no number, although Python's is.
+    if not isinstance(field, kind) or isinstance(field, bool):
+        raise DataError(
+            f"{place} is not in the SQuAD v1.1 layout: no {name} that is {_KINDS[kind]}",
+            "wanted: data[].paragraphs[].{context,qas[].{id,question,answers[].{text,answer_start}}}",
+        )
+    return field

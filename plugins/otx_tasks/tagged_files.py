@@ -9,6 +9,7 @@ from pathlib import Path
 
 from otx.errors import DataError
 from otx.files.reading import read_lines
+from otx.printable import quote
 from otx_tasks.files import plain_name
 
 SPACE_INSIDE = re.compile(r"\s+")
@@ -45,7 +46,7 @@ def read_tagged(path: Path, known: Callable[[str], bool]) -> list[Tagged]:
             word, tag = row
             if not known(tag):
                 raise DataError(
-                    f"{path}:{line}: tag {tag!r} is not one of this task's",
+                    f"{path}:{line}: tag {quote(tag)} is not one of this task's",
                     "XTREME's download has no test tags: use the labelled files",
                 )
             name = name or f"line-{line}"

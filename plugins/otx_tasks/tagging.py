@@ -16,12 +16,13 @@ from torch.nn import functional
 from otx.contracts import Encoder
 from otx.data.examples import digest
 from otx.errors import DataError
+from otx.roles import keyed_options
 from otx.types import Example, Loss, Problem, Score, TaskInfo, TokenBatch, TokenRow
 from otx_tasks.carve import carve
 from otx_tasks.files import by_language, existing, first_split, folder_of, split_note
 from otx_tasks.further import further
 from otx_tasks.hub import HUB_SPLITS, tagged_rows
-from otx_tasks.options import TaggingOptions, hyperparameters
+from otx_tasks.options import TaggingOptions
 from otx_tasks.reordered import ReorderedHead
 from otx_tasks.tagged_files import Tagged, read_tagged
 
@@ -130,7 +131,7 @@ class TaggingTask:
 
     def training_fingerprint(self) -> str:
         """A hash of the training and development sentences and of every option but the paths."""
-        return digest([*self._training[0], *self._training[1]], hyperparameters(self.options))
+        return digest([*self._training[0], *self._training[1]], keyed_options(self.options))
 
     def carried(self, head: nn.Module) -> nn.Module | None:
         """A checkpoint's own tagging head with the task's order of tags; None if it has others."""

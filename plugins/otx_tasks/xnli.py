@@ -8,6 +8,7 @@ from pathlib import Path
 
 from otx.data.examples import digest
 from otx.errors import DataError
+from otx.roles import keyed_options
 from otx.types import Example, Problem
 from otx_tasks import infos
 from otx_tasks.carve import carve
@@ -16,7 +17,7 @@ from otx_tasks.files import plain_name, refuse_duplicates
 from otx_tasks.further import further
 from otx_tasks.nli_examples import parallel_examples, training_examples
 from otx_tasks.nli_files import LABELS, read_nli
-from otx_tasks.options import XnliOptions, hyperparameters
+from otx_tasks.options import XnliOptions
 from otx_tasks.xnli_folder import XnliFolder, train_files
 from otx_tasks.xnli_hub import XnliHub, train_rows
 
@@ -71,7 +72,7 @@ class XnliTask(Classifier):
 
     def training_fingerprint(self) -> str:
         """A hash of the training and development pairs and of every option but the paths."""
-        return digest([*self._training[0], *self._training[1]], hyperparameters(self.options))
+        return digest([*self._training[0], *self._training[1]], keyed_options(self.options))
 
     def problems(self) -> list[Problem]:
         """Every training row that was refused, once training examples were asked for."""

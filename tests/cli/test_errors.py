@@ -51,6 +51,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[BaseException
         (PluginError("the plugin broke"), 4, "error: the plugin broke\n"),
         (Interrupted("stopped", "go on"), 5, "error: stopped\nhint: go on\n"),
         (click.BadParameter("not a number"), 2, "error: Invalid value: not a number\n"),
+        (DataError("\x1b[31mred\x07"), 3, "error: \\u001b[31mred\\u0007\n"),
         (KeyboardInterrupt(), 130, ""),
         (SystemExit(7), 7, ""),
     ],
@@ -75,6 +76,15 @@ def test_an_unexpected_error_is_one_line_and_a_hint(
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("error: KeyError: 'x'\nhint: ") and "--debug" in err
     assert "Traceback" not in err
+
+
+def test_an_error_that_quotes_a_whole_file_is_cut(
+    failing: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing(ValueError("x" * 300_000))
+    assert otx.cli.run(["fail"]) == 1
+    err = capsys.readouterr().err
+    assert len(err) < 2_200 and "... (300,012 characters)\n" in err
 
 
 def test_a_file_that_cannot_be_opened_is_named(

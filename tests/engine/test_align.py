@@ -18,6 +18,7 @@ from otx.cli import run as otx
 from otx.config import load_settings
 from otx.engine.job import AlignJob
 from otx.plugins import host
+from otx.terms import COLUMNS
 
 ROOT = Path(__file__).parents[2]
 
@@ -406,6 +407,12 @@ def test_a_teacher_is_another_encoder_with_its_own_tokenizer(align: Any, tiny_mo
     wanted = ["--objective", "distill", "--steps", "3", "--set", "align.teacher=mini"]
     assert align(*wanted, "--run", "r", "--set", "distill.teacher_width=256") == 0
     assert rows("r")[-1]["distill"] > 0
+
+
+def test_the_columns_that_no_objective_may_be_named_after_are_those_of_the_loop(align: Any) -> None:
+    assert align("--steps", "1", "--run", "r") == 0
+    heads = {name.partition(".")[0] for name in rows("r")[0]}
+    assert heads - {"sinkhorn", "keep-close"} | {"seconds", "guards"} == COLUMNS
 
 
 def test_shares_of_the_gradient_are_told(align: Any, capfd: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from otx.engine.composite import Composite
-from otx.errors import UsageError
+from otx.errors import PluginError, UsageError
 from otx.terms import parse_term
 from otx.testing import random_pair
 from otx.types import EncodedPair, Loss, Needs
@@ -59,3 +59,34 @@ def test_a_run_in_which_nothing_weighs_is_refused() -> None:
 def test_two_terms_of_one_name_are_refused() -> None:
     with pytest.raises(UsageError, match="objective a is named twice"):
         composite("a", "0.5*a")
+
+
+class Named(nn.Module):
+    """A loss with a term and a health number of given names."""
+
+    needs, scope = Needs(layers=(-1,)), "sentence"
+
+    def __init__(self, term: str, health: str) -> None:
+        super().__init__()
+        self.term, self.health = term, health
+
+    def forward(self, pair: EncodedPair) -> Loss:
+        one = torch.tensor(1.0)
+        return Loss(pair.source.tokens[-1].sum(), {self.term: one}, {self.health: one})
+
+
+@pytest.mark.parametrize(
+    ("term", "health", "refused"),
+    [
+        ("gradient", "mass", "gradient"),
+        ("inner", "gradient", "gradient"),
+        ("mass", "mass", "mass"),
+    ],
+)
+def test_a_number_that_another_would_overwrite_is_refused(
+    term: str, health: str, refused: str
+) -> None:
+    one = Composite([(parse_term("mine"), Named(term, health))])
+    one.at(0.5)
+    with pytest.raises(PluginError, match=f"objective 'mine': term '{refused}'"):
+        one(PAIR)

@@ -1,7 +1,7 @@
 """Features on disk are those that the task makes, made once, found by what they depend on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,6 +17,7 @@ from otx.engine import features as module
 from otx.engine.features import cut
 from otx.engine.prepare import open_encoder
 from otx.plugins import host
+from otx.roles import OPTIMISATION, PATH
 from otx.types import Example, TokenRow
 
 
@@ -37,9 +38,9 @@ class Made:
 
 @dataclass(frozen=True)
 class Options:
-    data: str | None = None
-    lr: float = 1.0
-    stride: int = 2
+    place: str | None = field(default=None, metadata=PATH)
+    rate: float = field(default=1.0, metadata=OPTIMISATION)
+    batch: int = 2
 
 
 class Counting:
@@ -121,8 +122,8 @@ def test_only_what_they_depend_on_tells_features_apart(tmp_path: Path) -> None:
 
     own = examples("ab", "c")
     assert is_new(Counting(), encoder(), own)
-    assert not is_new(Counting(lr=3.0, data="elsewhere"), encoder(), own)
-    assert is_new(Counting(stride=3), encoder(), own)
+    assert not is_new(Counting(rate=3.0, place="elsewhere"), encoder(), own)
+    assert is_new(Counting(batch=3), encoder(), own)
     assert is_new(Counting(), encoder(limit=9), own)
     assert is_new(Counting(), encoder(rules='{"model": 2}'), own)
     assert not is_new(Counting(), encoder(rules='{"model": 1, "truncation": {"a": 1}}'), own)
@@ -158,8 +159,8 @@ def test_the_features_of_our_tasks_come_back_whole(name: str, tmp_path: Path) ->
     found = kept.take(range(len(kept)))
     assert len(found) == len(wanted) > 0
     for one, other in zip(found, wanted, strict=True):
-        for field in type(other).__dataclass_fields__:
-            a, b = getattr(one, field), getattr(other, field)
+        for name in type(other).__dataclass_fields__:
+            a, b = getattr(one, name), getattr(other, name)
             assert type(a) is type(b)
             if isinstance(a, np.ndarray):
                 assert a.dtype == b.dtype and a.shape == b.shape and (a == b).all()

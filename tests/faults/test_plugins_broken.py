@@ -13,6 +13,10 @@ Run = Callable[..., CompletedProcess[str]]
 Install = Callable[..., Path]
 
 HOOK = "from otx import hookimpl\n@hookimpl\ndef otx_register(registry):\n"
+OPTIONS = (
+    "from dataclasses import dataclass\nfrom pathlib import Path\n@dataclass(frozen=True)\n"
+    "class Options:\n    where: Path = Path('.')\n"
+)
 GOOD = HOOK + "    registry.objective('welcome', 'good:Thing', 'a good neighbour')\n"
 HALF = "    registry.objective('half', 'bad:Thing', 'never seen')\n"
 
@@ -23,6 +27,14 @@ FAULTS = {
     "wrong-hook": (HOOK.replace("otx_register", "otx_registers") + "    pass\n", "otx_registers"),
     "wrong-argument": (HOOK.replace("(registry)", "(register)") + "    pass\n", "register"),
     "raises-in-hook": (HOOK + HALF + "    raise RuntimeError('no luck')\n", "no luck"),
+    "options-of-another-type": (
+        OPTIONS + HOOK + HALF + "    registry.objective('path', 'bad:Thing', 'x', Options)\n",
+        "field 'where'",
+    ),
+    "summary-is-no-text": (
+        HOOK + HALF + "    registry.objective('x', 'bad:Thing', 3)\n",
+        "summary",
+    ),
     "newer-contract": (HOOK + HALF + "    registry.require_api(99)\n", "API 99"),
 }
 
@@ -128,7 +140,7 @@ def test_the_doctor_shows_the_whole_failure(
 ) -> None:
     path = with_bad("def broken():\n    raise ValueError('deep inside')\nbroken()\n")
     seen = otx("doctor", PYTHONPATH=path)
-    assert seen.returncode == 0, seen.stdout + seen.stderr
+    assert seen.returncode == 4, seen.stdout + seen.stderr
     assert "ValueError: deep inside" in seen.stdout and "in broken" in seen.stdout
     assert "Traceback" in seen.stdout and "Traceback" not in seen.stderr
 
@@ -158,3 +170,18 @@ def test_a_broken_settings_file_does_not_stop_the_doctor(otx: Run, tmp_path: Pat
     seen = otx("doctor", "--json")
     assert seen.returncode == 1
     assert "cannot be read" in json.loads(seen.stdout)["settings"]["error"]
+
+
+def test_the_doctor_fails_where_a_name_is_not_settled(
+    otx: Run, distribution: Install, tmp_path: Path
+) -> None:
+    """A stranger's objective of the name of our encoder: both would own the table [mini]."""
+    path = str(distribution("aaa", HOOK + "    registry.objective('mini', 'aaa:Thing', 'x')\n"))
+    seen = otx("doctor", "--json", PYTHONPATH=path)
+    (clash,) = json.loads(seen.stdout)["clashes"]
+    assert seen.returncode == 4 and "otx and by aaa as an objective" in clash["names"]
+    assert 'prefer = {mini = "otx"}' in clash["remedy"]
+    refused = otx("align", "--dry-run", PYTHONPATH=path)
+    assert refused.returncode == 2 and "otx and by aaa" in refused.stderr
+    (tmp_path / "otx.toml").write_text('[plugins]\nprefer = {mini = "otx"}\n')
+    assert otx("doctor", PYTHONPATH=path).returncode == 0

@@ -320,3 +320,25 @@ def test_tables_come_in_the_order_of_the_suite_then_by_name(
             add_unit(run, info, "en", make_scores(hits(0.5, 1), size=3), 1)
     found = compare([RunFolder.open(Path(run.path.parent), "s1")], tasks=infos)
     assert [table.task for table in found.tables] == ["c", "b", "a", "d"]
+
+
+def test_runs_without_results_are_refused_whatever_their_baseline_has(
+    make_run: Make, make_untouched: Make, add_unit: Make, make_scores: Make, tasks: dict[str, Any]
+) -> None:
+    untouched, runs = make_untouched(), [make_run("a"), make_run("b", seed=2)]
+    scores = make_scores(hits(0.5, 1), size=3)
+    add_unit(untouched, tasks["nli"], "en", scores, 1)
+    with pytest.raises(DataError, match=r"no results in a, b .*otx eval TASK --run a --run b"):
+        compare(runs, tasks=tasks)
+    with pytest.raises(DataError, match="no results of nli in a, b"):
+        compare(runs, untouched, tasks=tasks, task="nli")
+    assert compare([untouched], tasks=tasks).tables
+
+
+def test_a_task_that_only_the_baseline_has_makes_no_table(
+    world: Any, tasks: dict[str, TaskInfo], add_unit: Make, make_scores: Make
+) -> None:
+    add_unit(world["u"], tasks["links"], "en", make_scores(hits(0.5, 1), size=3))
+    found = compare([world["s1"], world["s2"]], tasks=tasks)
+    assert [table.task for table in found.tables] == ["nli"]
+    assert "only a baseline has results of links" in found.notes

@@ -73,14 +73,43 @@ def test_what_is_not_there_is_not_shown() -> None:
     assert grid.rows[0][2].lines == ("-",)
 
 
-@pytest.mark.parametrize(("better", "best"), [(1, [False, True, True]), (-1, [True, False, False])])
-def test_the_best_is_marked_ties_too_and_floors_never(better: int, best: list[bool]) -> None:
-    values = [0.50, 0.6001, 0.6004]
-    rows = [row(str(value), Cell(value)) for value in values]
+SURE, UNSURE = 0.01, 0.2
+
+
+@pytest.mark.parametrize("better", [1, -1])
+@pytest.mark.parametrize(
+    ("differences", "bold"),
+    [
+        # A gain that is sure, ties as they are shown, and floors never.
+        ([(0.1, SURE), (0.1004, SURE)], [False, True, True]),
+        ([(0.1, SURE), (0.1004, UNSURE)], [False, True, False]),
+        ([(0.1, UNSURE), (0.05, SURE)], [False, False, False]),
+        ([(0.1, SURE), (0.05, SURE)], [False, True, False]),
+        # The baseline, where everything else is surely worse.
+        ([(-0.1, SURE), (-0.2, SURE)], [True, False, False]),
+        ([(-0.1, SURE), (-0.2, UNSURE)], [False, False, False]),
+    ],
+)
+def test_bold_is_the_best_that_is_surely_so(
+    better: int, differences: list[tuple[float, float]], bold: list[bool]
+) -> None:
+    base = row("u", Cell(0.5), "baseline")
+    rows = [
+        row(
+            str(number),
+            Cell(0.5 + better * gain, difference=better * gain, low=0.0, high=1.0, p_holm=p),
+            baseline="u",
+        )
+        for number, (gain, p) in enumerate(differences)
+    ]
     floors = [row("floor", Cell(value), "floor") for value in (0.1, 0.9)]
-    grid = table_grid(table(*rows, *floors, better=better))
-    assert [cells[2].best for cells in grid.rows] == [*best, False, False]
-    assert not table_grid(table(rows[0])).rows[0][2].best
+    grid = table_grid(table(base, *rows, *floors, better=better))
+    assert [cells[2].best for cells in grid.rows] == [*bold, False, False]
+
+
+def test_without_a_comparison_nothing_is_bold() -> None:
+    grid = table_grid(table(row("s", Cell(0.5)), row("t", Cell(0.6))))
+    assert [cells[2].best for cells in grid.rows] == [False, False]
 
 
 def test_sections_begin_at_baselines_and_floors() -> None:
@@ -96,7 +125,14 @@ def test_sections_begin_at_baselines_and_floors() -> None:
 
 
 @pytest.mark.parametrize(
-    ("alignments", "heads", "text"), [(2, 3, "2x3"), (2, 0, "2"), (0, 3, "-x3"), (0, 0, "")]
+    ("alignments", "heads", "text"),
+    [
+        (2, 3, "2 alignments x 3 heads"),
+        (1, 1, "1 alignment x 1 head"),
+        (2, 0, "2 alignments"),
+        (0, 3, "3 heads"),
+        (0, 0, ""),
+    ],
 )
 def test_seeds_are_counted(alignments: int, heads: int, text: str) -> None:
     made = replace(row("s", Cell(0.5)), alignments=alignments, heads=heads)
@@ -145,7 +181,7 @@ def test_guards_and_remarks() -> None:
     grid = guard_grid(found)
     assert grid.names == ("", "aer", "effective rank")
     texts = [cell.lines[0] for cell in grid.rows[0]]
-    assert texts == ["s1", "0.310 → 0.380", "88.2 → 80.0"]
+    assert texts == ["s1", "31.0% → 38.0%", "88.2 → 80.0"]
     assert grid.rows[0][1].lines[1:] == ("at its ceiling: cannot show a gain",)
     assert remarks(found) == [
         "s1: the loss fell, but word-alignment error rose from 0.310 to 0.380",

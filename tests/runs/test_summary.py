@@ -68,7 +68,7 @@ def test_what_is_no_share_or_better_when_less_is_not_averaged(
     shown = {"nli": metric("accuracy", percent=False), "other": metric("accuracy")}
     assert summary(found, shown) == [
         ("RUN", "nli accuracy", "other accuracy"),
-        ("r", "0.25", "25.0"),
+        ("r", "0.250", "25.0"),
     ]
     shown = {"nli": metric("accuracy", higher_is_better=False), "other": metric("accuracy")}
     assert "mean" not in summary(found, shown)[0]

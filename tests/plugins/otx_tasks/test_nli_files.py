@@ -71,7 +71,7 @@ def test_refused_rows_are_told(write: Write) -> None:
         ("a.tsv", "", "no column sentence1"),
         ("a.tsv", "sentence1\tsentence2\nA\tB\n", "no column gold_label"),
         ("a.jsonl", '{"sentence1": "A"}\n', "a.jsonl:1: not a JSON object with"),
-        ("a.jsonl", "A\tB\tneutral\n", "a.jsonl:1: not a JSON object with"),
+        ("a.jsonl", "A\tB\tneutral\n", "a.jsonl:1: not JSON"),
     ],
 )
 def test_other_files_are_refused(write: Write, name: str, content: str, message: str) -> None:

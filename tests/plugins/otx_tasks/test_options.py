@@ -8,7 +8,6 @@ from otx_tasks.options import (
     WordAlignmentOptions,
     XnliOptions,
     XquadOptions,
-    hyperparameters,
 )
 
 
@@ -28,9 +27,3 @@ from otx_tasks.options import (
 def test_impossible_values_are_named(kind: Any, values: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"{next(iter(values))} is"):
         kind(**values)
-
-
-def test_hyperparameters_leave_out_paths_only() -> None:
-    named = hyperparameters(XnliOptions(data="a", train="b", train_limit=5))
-    assert {*named} == {*XnliOptions.__dataclass_fields__} - {"data", "train", "also"}
-    assert named["train_limit"] == 5
