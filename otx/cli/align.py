@@ -12,6 +12,7 @@ from otx.cli.output import screen
 from otx.cli.progress import reporter
 from otx.cli.project import open_host, open_project
 from otx.data.corpora import plugin_of
+from otx.data.ledger import ledger_text
 from otx.errors import UsageError
 from otx.runs.ceilings import candidates_text
 from otx.runs.gradient_shares import share_lines
@@ -168,10 +169,8 @@ def _show_outline(outline: Outline, json: bool) -> None:
     if json:
         return screen.json(dataclasses.asdict(outline))
     for corpus in outline.corpora:
-        left_out = sum(corpus["filtered"].values())
         screen.result(
-            f"{corpus['source']}-{corpus['pivot']}  {corpus['name']}: {corpus['pairs']:,} pairs to train on, "
-            f"{corpus['held_out']} held out, {left_out} filtered, {corpus['refused']} refused"
+            f"{corpus['source']}-{corpus['pivot']}  {corpus['name']}: {ledger_text(corpus)}"
         )
     screen.result(
         f"{outline.steps:,} steps, {outline.parameters:,} parameters, "

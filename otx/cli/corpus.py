@@ -12,6 +12,7 @@ from otx.cli.complete import tasks
 from otx.cli.output import columns, screen
 from otx.cli.project import open_project
 from otx.data.corpora import plugin_of
+from otx.data.ledger import kinds_text
 from otx.errors import DataError, OTXError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def stats(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Lines, lengths, ratios, repetitions, scripts, and what of it is tested on."""
-    corpora, settings, host = _opened(spec, sets)
+    corpora, settings, host = _opened(spec, sets, any_share=True)
     from otx.data.overlap import count_hits, sentence_hashes
     from otx.data.statistics import describe
 
@@ -89,12 +90,15 @@ def noise(
     )
 
 
-def _opened(spec: str, sets: list[str] | None) -> tuple[list[Corpus], Any, PluginHost]:
+def _opened(
+    spec: str, sets: list[str] | None, *, any_share: bool = False
+) -> tuple[list[Corpus], Any, PluginHost]:
     settings, host = open_project({}, sets or [])
     plugin_of(spec, host.registry)
     from otx.data.corpora import open_corpora
 
-    return open_corpora([spec], host.registry, settings), settings, host
+    corpora = open_corpora([spec], host.registry, settings, any_share=any_share)
+    return corpora, settings, host
 
 
 def _tested(
@@ -104,6 +108,7 @@ def _tested(
     from otx.data.languages import language_of
 
     found: dict[str, list[str]] = {}
+    missing: list[str] = []
     registry = host.registry
     wanted = [registry.find("task", name) for name in names] if names else registry.entries("task")
     for entry in wanted:
@@ -114,20 +119,25 @@ def _tested(
                 # Gold sets have names of their own, of which it is not known here what they hold.
                 if language_of(language) in languages or not _CODE.fullmatch(language):
                     found[f"{name} {language}"] = task.sentences(language)
-        except OTXError as error:
+        except OTXError:
             # Asked for by name, a task must have its data.
             if names:
                 raise
-            screen.note(f"note: not looked for in {name}: {error.message}")
+            missing.append(name)
+    if missing:
+        screen.note(
+            f"note: no test data here of {', '.join(missing)} (--against TASK says what it needs)"
+        )
     return found
 
 
 def _rows(own: Statistics) -> list[tuple[str, str]]:
-    kinds = ", ".join(f"{count:,} {kind}" for kind, count in own.problems.items())
     rows = [
         ("corpus", own.name),
+        ("lines", f"{own.ledger.read:,}"),
         ("pairs", f"{own.pairs:,}"),
-        ("refused", f"{own.refused:,}" + (f" ({kinds})" if kinds else "")),
+        ("refused", kinds_text(own.ledger.refused)),
+        ("repaired", kinds_text(own.ledger.repaired)),
         ("came before", f"{own.duplicates:,} pairs"),
         ("both sides alike", f"{own.identical:,} pairs"),
         ("longer : shorter", _spread(own.ratio)),
@@ -155,7 +165,9 @@ def _side_rows(side: Side) -> list[tuple[str, str]]:
     ]
 
 
-def _spread(spread: Spread) -> str:
+def _spread(spread: Spread | None) -> str:
+    if spread is None:
+        return "-"
     return (
         f"mean {spread.mean:.1f}, median {spread.median:.1f}, 95 % within {spread.high:.1f}, "
         f"largest {spread.largest:.1f}"

@@ -14,6 +14,7 @@ from otx.cli.numbers import numbers_by
 from otx.cli.output import columns, screen
 from otx.cli.project import open_host
 from otx.config import load_settings
+from otx.data.ledger import ledger_text
 
 if TYPE_CHECKING:
     from otx.runs.results import EvalUnit
@@ -83,8 +84,7 @@ def _made_of(record: Mapping[str, Any]) -> Rows:
         rows.append(
             (
                 f"{corpus['source']}-{corpus['pivot']}",
-                f"{corpus['name']}: {corpus['pairs']:,} pairs, {corpus['held_out']:,} held out, "
-                f"{sum(corpus['filtered'].values()):,} filtered, {corpus['refused']:,} refused",
+                f"{corpus['name']}: {ledger_text(corpus)}",
             )
         )
     rows += _training(record)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 from otx.data.arrow import open_arrow, write_arrow
 from otx.data.cache import built, cache_folder
+from otx.data.encodings import UTF8
 from otx.data.lines import Line, read_lines
 from otx.errors import DataError
 from otx.files.digests import file_digest, short_key
@@ -21,6 +21,9 @@ from otx.types import Links, Pair, Problem
 VERSION = 1
 """Changes whenever the same bytes would be read differently."""
 MAX_CHARACTERS = 10_000
+
+NumberedLines = tuple[int, Line, Line]
+"""A line's number, from 1, and its two sides, source first."""
 
 _SCHEMA = pa.schema([("source", pa.string()), ("pivot", pa.string()), ("line", pa.int64())])
 _PAIRS, _PROBLEMS, _RECORD = "pairs.arrow", "problems.jsonl", "record.json"
@@ -93,20 +96,39 @@ def read_bitext(
     name: str | None = None,
     pretokenised: bool = False,
     max_characters: int = MAX_CHARACTERS,
+    encoding: str = UTF8,
     gold: tuple[Path, Path] | None = None,
     cache: Path | None = None,
 ) -> Bitext:
-    """Two line-aligned files, plain or ``.gz``, as a corpus; ``languages``: (source, pivot).
+    """Read two line-aligned files, plain or ``.gz``, as a corpus.
 
-    Read once and kept in ``cache`` under a digest of the files' bytes. A pair with a refused side
-    is left out and said in ``problems``. Raises DataError, naming both files, when the line counts
-    differ or no pair can be used.
+    They are read once and kept in ``cache`` under a digest of their bytes. A pair with a refused side is left out and
+    listed in ``problems``.
+
+    Args:
+        source: The source language's file.
+        pivot: The pivot language's file.
+        languages: Source and pivot language.
+        name: The corpus's name; by default those of the files.
+        pretokenised: Whether words are separated by white space.
+        max_characters: Longer lines are refused.
+        encoding: The files' encoding, unless a byte-order mark says which it is.
+        gold: Files of gold word links and of their sentences that come with the corpus.
+        cache: Cache folder; otx's own by default.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        DataError: Naming both files, if their line counts differ; if one cannot be read.
     """
     digests = file_digest(source), file_digest(pivot)
-    key = short_key(VERSION, digests, [p.suffix == ".gz" for p in (source, pivot)], max_characters)
+    packed = [path.suffix == ".gz" for path in (source, pivot)]
+    more = [] if encoding == UTF8 else [encoding]
+    key = short_key(VERSION, digests, packed, max_characters, *more)
 
     def build(folder: Path) -> None:
-        store_pairs(folder, _line_pairs(source, pivot, max_characters), (str(source), str(pivot)))
+        store_pairs(folder, _line_pairs(source, pivot, max_characters, encoding))
 
     folder = built((cache or cache_folder()) / "bitext" / key, build)
     return Bitext(
@@ -119,43 +141,36 @@ def read_bitext(
     )
 
 
-def store_pairs(folder: Path, lines: Iterable[tuple[Line, Line]], files: tuple[str, str]) -> None:
-    """Fill ``folder`` with what Bitext opens, from (source, pivot) lines counted from 1.
-
-    Raises DataError, naming ``files``, when no pair is left.
-    """
+def store_pairs(folder: Path, lines: Iterable[NumberedLines]) -> None:
+    """Fill ``folder`` with what Bitext opens."""
     digest = hashlib.blake2b(digest_size=16)
-    kinds: Counter[str] = Counter()
 
     def kept() -> Iterator[tuple[str, str, int]]:
         with (folder / _PROBLEMS).open("w", encoding="utf-8") as problems:
-            for number, sides in enumerate(lines, start=1):
+            for number, *sides in lines:
                 for side, line in enumerate(sides):
                     for fault in line.faults:
-                        kinds[fault.kind] += 1
                         problems.write(json.dumps([side, number, *fault]) + "\n")
                 if not any(line.refused for line in sides):
-                    kinds["kept"] += 1
                     digest.update(f"{number}\n{sides[0].text}\n{sides[1].text}\n".encode())
                     yield sides[0].text, sides[1].text, number
 
     write_arrow(folder / _PAIRS, _SCHEMA, kept())
-    if not kinds["kept"]:
-        faults = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common() if count)
-        raise DataError(f"{' and '.join(files)}: no pair can be used ({faults or 'no lines'})")
     (folder / _RECORD).write_text(json.dumps({"digest": digest.hexdigest()}))
 
 
-def _line_pairs(source: Path, pivot: Path, max_characters: int) -> Iterator[tuple[Line, Line]]:
+def _line_pairs(
+    source: Path, pivot: Path, max_characters: int, encoding: str
+) -> Iterator[NumberedLines]:
     """Both files' lines side by side; DataError with both counts if one ends first."""
-    left, right = read_lines(source, max_characters), read_lines(pivot, max_characters)
+    left, right = (read_lines(path, max_characters, encoding) for path in (source, pivot))
     count = 0
     for line in left:
         other = next(right, None)
         if other is None:
             raise _unequal(source, count + 1 + _rest(left), pivot, count)
         count += 1
-        yield line, other
+        yield count, line, other
     extra = _rest(right)
     if extra:
         raise _unequal(source, count, pivot, count + extra)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import groupby, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from otx.contracts import Corpus
-from otx.data.lines import REPAIRED
+from otx.data.ledger import Ledger, count_lines, kinds_text
+from otx.data.lines import NOT_UTF8, REPAIRED
 from otx.errors import DataError, UsageError
 from otx.types import Problem
 
@@ -46,13 +47,26 @@ class _Settings(Protocol):
     def options_for(self, entry: Any) -> Any: ...
 
 
-def open_corpora(specs: Sequence[str], registry: _Registry, settings: _Settings) -> list[Corpus]:
-    """Every corpus of every spec, one a language pair.
+def open_corpora(
+    specs: Sequence[str], registry: _Registry, settings: _Settings, *, any_share: bool = False
+) -> list[Corpus]:
+    """Open every corpus of every spec, one a language pair.
 
     ``NAME`` or ``NAME:REST`` of a registered corpus goes to its plugin (``DIST:NAME`` settles a
-    clash), everything else to ``files``. Raises UsageError for what no plugin understands and for a
-    name beside files of the same name, DataError for files that cannot be used and where more than
-    ``align.max_bad`` of the pairs were refused.
+    clash), everything else to ``files``.
+
+    Args:
+        specs: What was given after ``--corpus``.
+        registry: The registered corpora.
+        settings: The settings.
+        any_share: Also return a corpus of which more than ``align.max_bad`` of the lines were refused, or all.
+
+    Returns:
+        The corpora, in the order of the specs.
+
+    Raises:
+        UsageError: For what no plugin understands, and for a name beside files of the same name.
+        DataError: For files that cannot be used, and, without ``any_share``, where too many lines were refused.
     """
     if not specs:
         raise UsageError("no corpus is given", "name one with --corpus; see otx list corpora")
@@ -62,8 +76,9 @@ def open_corpora(specs: Sequence[str], registry: _Registry, settings: _Settings)
         _refuse_two_meanings(spec, entry, settings.align.pivot)
         opened: list[Corpus] = entry.load()(rest, settings.options_for(entry), settings.align.pivot)
         found += opened
-    for corpus in found:
-        _limit_refused(corpus, settings.align.max_bad)
+    if not any_share:
+        for corpus in found:
+            _limit_refused(corpus, settings.align.max_bad)
     return found
 
 
@@ -92,15 +107,30 @@ def _refuse_two_meanings(spec: str, entry: _Entry, pivot: str) -> None:
 
 
 def _limit_refused(corpus: Corpus, max_bad: float) -> None:
-    problems = [problem for problem in corpus.problems() if problem.kind not in REPAIRED]
-    refused = sum(1 for _ in groupby(problems, key=lambda problem: problem.line))
-    share = refused / max(refused + len(corpus), 1)
-    if share > max_bad:
+    ledger = count_lines(corpus)
+    refused = sum(ledger.refused.values())
+    if not ledger.used:
+        reason = kinds_text(ledger.refused, "refused") if refused else "no lines"
         raise DataError(
-            f"corpus {corpus.name}: {refused:,} of {refused + len(corpus):,} pairs cannot be used "
-            f"({share:.1%}, at most {max_bad:.1%} may be): {_first(problems)}",
-            "mend the files, or allow more with --set align.max_bad=SHARE",
+            f"corpus {corpus.name}: no pair can be used: {reason}",
+            _remedy(ledger, "mend the files"),
         )
+    share = refused / ledger.read
+    if share > max_bad:
+        problems = (problem for problem in corpus.problems() if problem.kind not in REPAIRED)
+        raise DataError(
+            f"corpus {corpus.name}: {refused:,} of {ledger.read:,} pairs cannot be used "
+            f"({share:.1%}, at most {max_bad:.1%} may be): {_first(problems)}",
+            _remedy(ledger, "mend the files, or allow more with --set align.max_bad=SHARE"),
+        )
+
+
+def _remedy(ledger: Ledger, otherwise: str) -> str:
+    """What to do about the refused lines: what most of them need."""
+    foreign = ledger.refused.get(NOT_UTF8, 0)
+    if foreign * 2 > sum(ledger.refused.values()):
+        return "name the files' encoding: --set files.encoding=NAME (utf-8 is the default)"
+    return otherwise
 
 
 def _first(problems: Iterable[Problem]) -> str:

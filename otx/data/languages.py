@@ -16,6 +16,18 @@ ydd yi, yid yi, yor yo, zho zh, zsm ms, zul zu
 """
 _TWO_LETTERS = dict(pair.split() for pair in _PAIRS.replace("\n", " ").split(","))
 
+_KNOWN = frozenset(_TWO_LETTERS) | frozenset(_TWO_LETTERS.values())
+
+
+def is_known_language(code: str) -> bool:
+    """Return whether a code, script and region aside, is that of a language listed here: ``de``, ``zho_Hant``.
+
+    Example:
+        >>> is_known_language("de"), is_known_language("dev")
+        (True, False)
+    """
+    return code.replace("_", "-").partition("-")[0] in _KNOWN
+
 
 def two_letters(code: str) -> str:
     """``deu`` -> ``de``, ``zho-CN`` -> ``zh``, ``spa_MX`` -> ``es-MX``; a code without a two-letter form stays."""

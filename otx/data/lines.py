@@ -13,17 +13,21 @@ import unicodedata
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import regex
 
+from otx.data.encodings import UTF8, Recoded, marked_encoding
 from otx.errors import DataError
 
 REPAIRED = frozenset({"bom", "crlf", "line-separator"})
 """Kinds of fault that are mended; a line with any other is refused."""
 
-_BOM = b"\xef\xbb\xbf"
-_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+NOT_UTF8 = "invalid-utf8"
+"""Kind of a line with bytes that the file's encoding does not allow."""
+
+# JSON can write half of a surrogate pair.
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
 _SEPARATOR = re.compile("[\u2028\u2029]")
 _VISIBLE = regex.compile(r"[^\s\p{Cc}\p{Cf}]")
 
@@ -47,34 +51,56 @@ class Line(NamedTuple):
         return any(fault.kind not in REPAIRED for fault in self.faults)
 
 
-def read_lines(path: Path, max_characters: int) -> Iterator[Line]:
-    """The lines of a UTF-8 file, plain or ``.gz``, each checked, one in memory at a time.
+def read_lines(path: Path, max_characters: int, encoding: str = UTF8) -> Iterator[Line]:
+    """Read the lines of a text file, plain or ``.gz``, each checked, one in memory at a time.
 
-    A byte order mark is dropped. CR before LF is dropped, and said at the first such line of the
-    file only. Raises DataError when the file cannot be read or unpacked.
+    Args:
+        path: The file.
+        max_characters: Longer lines are refused.
+        encoding: The file's encoding, unless a byte-order mark says which it is.
+
+    Yields:
+        Every line. CR before LF is dropped, and said at the first such line of the file only.
+
+    Raises:
+        DataError: If the file cannot be read or unpacked.
     """
+    for line in decoded_lines(path, max_characters, encoding):
+        if line.refused:
+            yield line
+        else:
+            checked = check_text(line.text, max_characters)
+            yield Line(checked.text, (*line.faults, *checked.faults))
+
+
+def decoded_lines(path: Path, max_characters: int, encoding: str = UTF8) -> Iterator[Line]:
+    """Read the lines of a text file as ``read_lines`` does, their text not checked."""
     limit = 4 * max_characters + 8
-    with_bom, with_crlf = True, False
+    with_crlf = False
     try:
-        with _open(path) as stream:
+        with _open(path) as file:
+            marked = marked_encoding(file.peek(4))
+            first: list[Fault] = []
+            if marked is not None:
+                encoding = marked[0]
+                file.read(marked[1])
+                first = [Fault("bom", f"byte-order mark of {encoding} dropped")]
+            stream: IO[bytes] = file
+            if encoding != UTF8:
+                stream = io.BufferedReader(Recoded(file, encoding))
             while raw := stream.readline(limit):
+                repairs, first = first, []
                 if len(raw) == limit and not raw.endswith(b"\n"):
                     size = limit + _skip_line(stream, limit)
                     yield Line("", (Fault("overlong", f"{size:,} bytes in one line"),))
-                    with_bom = False
                     continue
-                repairs = []
-                if with_bom and raw.startswith(_BOM):
-                    raw = raw.removeprefix(_BOM)
-                    repairs.append(Fault("bom", "byte order mark dropped"))
-                with_bom = False
                 raw = raw.removesuffix(b"\n")
                 if raw.endswith(b"\r"):
                     raw = raw[:-1]
                     if not with_crlf:
                         repairs.append(Fault("crlf", "CR dropped here and in all later lines"))
                     with_crlf = True
-                line = _decode(raw, max_characters)
+                line = _decode(raw, encoding)
                 yield Line(line.text, (*repairs, *line.faults))
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -91,7 +117,8 @@ def check_text(text: str, max_characters: int) -> Line:
     control = _CONTROL.search(text)
     if control is not None:
         code = ord(control.group())
-        reason = f"control character U+{code:04X} at character {control.start() + 1}"
+        what = "lone surrogate" if code >= 0xD800 else "control character"
+        reason = f"{what} U+{code:04X} at character {control.start() + 1}"
         return Line("", (Fault("control" if code else "nul", reason),))
     faults: tuple[Fault, ...] = ()
     if _SEPARATOR.search(text):
@@ -102,13 +129,14 @@ def check_text(text: str, max_characters: int) -> Line:
     return Line(unicodedata.normalize("NFC", text), faults)
 
 
-def _decode(raw: bytes, max_characters: int) -> Line:
+def _decode(raw: bytes, encoding: str) -> Line:
+    """The text of a line, given in UTF-8; what was not valid in the file's encoding is not valid here."""
     try:
-        text = raw.decode("utf-8")
+        return Line(raw.decode(UTF8))
     except UnicodeDecodeError as error:
-        reason = f"not UTF-8: byte 0x{raw[error.start]:02x} at byte {error.start + 1}"
-        return Line("", (Fault("invalid-utf8", reason),))
-    return check_text(text, max_characters)
+        place = f": byte 0x{raw[error.start]:02x} at byte {error.start + 1}"
+        reason = f"not {encoding.upper()}{place if encoding == UTF8 else ''}"
+        return Line("", (Fault(NOT_UTF8, reason),))
 
 
 def _open(path: Path) -> io.BufferedReader:
@@ -117,7 +145,7 @@ def _open(path: Path) -> io.BufferedReader:
     return path.open("rb")
 
 
-def _skip_line(stream: io.BufferedReader, limit: int) -> int:
+def _skip_line(stream: IO[bytes], limit: int) -> int:
     """Read on to the end of the line; how many bytes that was."""
     size = 0
     while raw := stream.readline(limit):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from otx.contracts import Corpus
-from otx.data.lines import REPAIRED
+from otx.data.ledger import Ledger, count_lines
 from otx.data.normal import normal_form, sentence_hash
 from otx.data.scripts import ScriptCounter, scripts_of
 from otx.data.subset import each_pair
@@ -27,9 +27,11 @@ class Spread:
     largest: float
 
     @classmethod
-    def of(cls, numbers: Iterable[float]) -> Spread:
-        """The spread of at least one number."""
+    def of(cls, numbers: Sequence[float]) -> Spread | None:
+        """The spread of the numbers, None without any."""
         values = np.asarray(numbers)
+        if not len(values):
+            return None
         median, high = np.percentile(values, [50, 95])
         return cls(float(values.mean()), float(median), float(high), float(values.max()))
 
@@ -43,8 +45,8 @@ class Side:
     """
 
     language: str
-    words: Spread
-    characters: Spread
+    words: Spread | None
+    characters: Spread | None
     repeated: int
     scripts: tuple[str, ...]
     in_script: float
@@ -53,14 +55,17 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """A corpus's pairs: those that can be used and those refused by kind; ``ratio`` of the longer side's characters to
-    the shorter's, white space not counted; pairs that came before, and pairs of two equal sides."""
+    """A corpus: the ledger of its lines, and its problems by kind.
+
+    ``ratio`` is of the longer side's characters to the shorter's, white space not counted; ``duplicates`` are pairs
+    that came before, ``identical`` pairs of two equal sides.
+    """
 
     name: str
     pairs: int
-    refused: int
+    ledger: Ledger
     problems: Mapping[str, int]
-    ratio: Spread
+    ratio: Spread | None
     duplicates: int
     identical: int
     sides: tuple[Side, Side]
@@ -69,7 +74,7 @@ class Statistics:
 
 
 def describe(corpus: Corpus) -> Statistics:
-    """One pass over a corpus of at least one pair; memory: some 50 bytes a pair."""
+    """Describe a corpus in one pass; memory: some 50 bytes a pair."""
     sides = _Side(corpus.source_language), _Side(corpus.pivot_language)
     ratios, pairs, identical = array("f"), array("Q"), 0
     for pair in each_pair(corpus):
@@ -81,13 +86,11 @@ def describe(corpus: Corpus) -> Statistics:
         forms = [normal_form(text) for text in texts]
         identical += forms[0] == forms[1]
         pairs.append(sentence_hash("\n".join(texts), "\n".join(forms)))
-    problems = list(corpus.problems())
-    refused = sorted({problem.line for problem in problems if problem.kind not in REPAIRED})
     return Statistics(
         name=corpus.name,
         pairs=len(corpus),
-        refused=len(refused),
-        problems=dict(Counter(problem.kind for problem in problems)),
+        ledger=count_lines(corpus),
+        problems=dict(Counter(problem.kind for problem in corpus.problems())),
         ratio=Spread.of(ratios),
         duplicates=_repeated(pairs),
         identical=identical,

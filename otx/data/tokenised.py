@@ -105,6 +105,10 @@ class TokenisedPairs:
         found = self._rows[np.asarray(indices)]
         return _side(found, "source"), _side(found, "pivot"), found["line"]
 
+    def drawn_lines(self) -> np.ndarray:
+        """Line numbers ``[K]`` of the pairs that are drawn: both sides have a word."""
+        return self._column("line")[(self.lengths > 0).all(axis=1)]
+
     def problems(self) -> list[Problem]:
         """The pairs that are never drawn, and those of which words were cut off."""
         empty = (self.lengths == 0).any(axis=1)

@@ -11,6 +11,7 @@ from otx.config import Settings
 from otx.contracts import Encoder
 from otx.data.overlap import count_hits
 from otx.engine import guards, lora
+from otx.engine.bitext_hashes import training_hashes
 from otx.engine.components import components, plugin_versions
 from otx.engine.composite import Composite
 from otx.engine.fit import FitHooks, FitSettings, fit
@@ -26,7 +27,7 @@ from otx.engine.prepare import (
     open_encoder,
     options_in_force,
 )
-from otx.engine.record import HASHES, autocast_of, begin, note_plugin_changes, refuse_changes
+from otx.engine.record import autocast_of, begin, note_plugin_changes, refuse_changes
 from otx.engine.report import Reporter
 from otx.engine.runtime import StopSignals, open_device, seed_step, warn_of_slow_bf16
 from otx.engine.vocabulary import Restriction, lift, restrict
@@ -227,8 +228,9 @@ def _gradient_shares(run: RunFolder) -> dict[str, float]:
 
 def _count_gold(run: RunFolder, material: Material, reporter: Reporter) -> None:
     """How many sentences of the gold word links the bitext holds: their error is then no clean number."""
+    hashes = training_hashes(run, material.train)
     texts = [" ".join(side) for pair in material.gold for side in (pair.source, pair.target)]
-    hits = count_hits(texts, np.load(run.path / HASHES)) if texts else 0
+    hits = count_hits(texts, hashes) if texts else 0
     run.update(gold_in_bitext={"hits": hits, "size": len(texts)})
     if hits:
         reporter.notice(

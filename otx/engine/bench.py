@@ -18,14 +18,13 @@ from otx.config import Settings
 from otx.contracts import Encoder, ProbeTask, Task, TransferTask
 from otx.data.overlap import count_hits
 from otx.engine import fitted
+from otx.engine.bitext_hashes import HASHES
 from otx.engine.chance import FitQuality, judge_fit
 from otx.engine.faults import Faults
 from otx.engine.finetune import FIT_VERSION, Predictor, metrics_of, predictor, train_head
 from otx.engine.fit import FitHooks
-from otx.engine.record import HASHES
 from otx.engine.report import Reporter
 from otx.engine.runtime import StopSignals, precision_name, versions
-from otx.errors import DataError
 from otx.files.digests import content_key
 from otx.runs.folder import RunFolder
 from otx.runs.results import (
@@ -370,13 +369,8 @@ class Bench:
         texts = self.task.sentences(language)
         if self.run.record["kind"] != "align":
             return {"hits": 0, "size": len(texts)}
-        path = self.run.path / HASHES
-        if not path.exists():
-            raise DataError(
-                f"{path} is gone, so what the bitext shares with {self.task.info.name} cannot be counted",
-                "align again",
-            )
-        return {"hits": count_hits(texts, np.load(path)), "size": len(texts)}
+        hashes = np.load(self.run.path / HASHES, allow_pickle=False)
+        return {"hits": count_hits(texts, hashes), "size": len(texts)}
 
 
 def languages_of(task: Task, settings: Settings) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from otx.config import Settings
 from otx.contracts import Encoder, Task
 from otx.engine.bench import Bench
+from otx.engine.bitext_hashes import recorded_hashes
 from otx.engine.components import plugin_versions
 from otx.engine.faults import Faults
 from otx.engine.observers import Observers
@@ -116,6 +117,8 @@ def _evaluated(
         reporter.notice(str(note))
     digest, autocast = encoder.digest(), choose_autocast(settings.align.dtype, device)
     run = target.folder(Path(settings.runs.folder), digest)
+    if run.record["kind"] == "align":
+        recorded_hashes(run, host.registry, reporter)
     units: list[EvalUnit] = []
     others: dict[str, str] = {}
     tell = _unit_teller(host, run, reporter, signals)

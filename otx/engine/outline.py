@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from otx.config import Settings
@@ -33,21 +33,13 @@ def make_outline(settings: Settings, encoder: Encoder, material: Material) -> Ou
             "name": train.name,
             "source": train.source_language,
             "pivot": train.pivot_language,
-            "pairs": len(train),
-            "held_out": len(select) + len(report),
-            "refused": len(train.problems()),
-            "filtered": filtered,
+            "ledger": asdict(ledger),
             "cut_sides": tokens.cut_sides,
             "unknown_rate": tokens.unknown_rate,
             "fingerprint": train.fingerprint(),
         }
-        for train, select, report, tokens, filtered in zip(
-            material.train,
-            material.select,
-            material.report,
-            material.tokenised,
-            material.filtered,
-            strict=True,
+        for train, tokens, ledger in zip(
+            material.train, material.tokenised, material.ledgers, strict=True
         )
     ]
     return Outline(corpora, steps, trainable(encoder), 3 * size / 1e6)
@@ -60,7 +52,7 @@ def what_is_unusual(encoder: Encoder, outline: Outline) -> list[str]:
         for language, cut in corpus["cut_sides"].items():
             if cut:
                 lines.append(
-                    f"{corpus['name']}: {cut:,} of {corpus['pairs']:,} {language} sentences are cut at "
+                    f"{corpus['name']}: {cut:,} of {corpus['ledger']['used']:,} {language} sentences are cut at "
                     f"{encoder.max_length} sub-words (align.max_length)"
                 )
         for language, share in corpus["unknown_rate"].items():

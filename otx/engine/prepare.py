@@ -15,7 +15,8 @@ from otx.data.corpora import open_corpora
 from otx.data.distractors import draw_distractors
 from otx.data.filters import FilterSettings, filter_corpus
 from otx.data.idf import Idf
-from otx.data.split import split
+from otx.data.ledger import Ledger, count_used
+from otx.data.split import Split, split
 from otx.data.tokenised import TokenisedPairs, tokenise
 from otx.engine.composite import Composite
 from otx.engine.report import Reporter
@@ -38,6 +39,7 @@ SPLIT_SEED = 0
 class Material:
     """The text side of a run: what is trained on, what is held out, and how it is drawn.
 
+    ``ledgers`` count where the lines of each corpus went.
     ``distractors`` are pairs of ``train``, by corpus, that held-out retrieval searches besides the held-out pairs.
     """
 
@@ -47,7 +49,7 @@ class Material:
     distractors: list[Corpus]
     tokenised: list[TokenisedPairs]
     plan: BatchPlan
-    filtered: list[dict[str, int]]
+    ledgers: list[Ledger]
     gold: list[GoldPair]
 
 
@@ -113,25 +115,46 @@ def options_in_force(settings: Settings, registry: Registry) -> dict[str, Any]:
     }
 
 
-def gather(
-    settings: Settings, registry: Registry, encoder: Encoder, reporter: Reporter
-) -> Material:
-    """Open, filter, split and tokenise the corpora, and plan their batches."""
+@dataclass(frozen=True, slots=True)
+class SplitCorpora:
+    """The corpora as opened, what the filters kept of each, how many went for each reason, and the parts."""
+
+    opened: list[Corpus]
+    kept: list[Corpus]
+    filtered: list[dict[str, int]]
+    parts: list[Split]
+
+
+def split_corpora(settings: Settings, registry: Registry) -> SplitCorpora:
+    """Open, filter and split the corpora.
+
+    Raises:
+        UsageError: For what no corpus plugin understands.
+        DataError: For files that cannot be used, and where the filters leave nothing.
+    """
     align = settings.align
-    reporter.stage("reading the corpora")
     corpora = open_corpora(align.corpus, registry, settings)
-    wanted = FilterSettings(align.drop_duplicates, align.length_ratio, align.drop_identical)
+    filters = FilterSettings(align.drop_duplicates, align.length_ratio, align.drop_identical)
     kept, counts = [], []
     for corpus in corpora:
-        filtered, count = filter_corpus(corpus, wanted)
+        filtered, count = filter_corpus(corpus, filters)
         if len(filtered) == 0:
             raise DataError(
                 f"corpus {corpus.name}: no pair is left", "look at problems.jsonl and the filters"
             )
         kept.append(filtered)
         counts.append(count)
-    parts = split(kept, align.heldout, SPLIT_SEED)
-    train, select, report = (list(part) for part in zip(*parts, strict=True))
+    return SplitCorpora(corpora, kept, counts, split(kept, align.heldout, SPLIT_SEED))
+
+
+def gather(
+    settings: Settings, registry: Registry, encoder: Encoder, reporter: Reporter
+) -> Material:
+    """Open, filter, split and tokenise the corpora, and plan their batches."""
+    align = settings.align
+    reporter.stage("reading the corpora")
+    corpora = split_corpora(settings, registry)
+    train, select, report = (list(part) for part in zip(*corpora.parts, strict=True))
     held_out = [max(map(len, halves)) for halves in zip(select, report, strict=True)]
     distractors: list[Corpus] = [*draw_distractors(train, held_out, align.candidates, SPLIT_SEED)]
     reporter.stage("cutting the text into sub-words")
@@ -144,10 +167,27 @@ def gather(
         every_pair=align.every_pair,
         accumulate=align.accumulate,
     )
-    gold = gold_pairs(settings, corpora)
+    ledgers = [
+        _count(corpus, part, tokens, count)
+        for corpus, part, tokens, count in zip(
+            corpora.kept, corpora.parts, tokenised, corpora.filtered, strict=True
+        )
+    ]
+    gold = gold_pairs(settings, corpora.opened)
     if note := outside_note(gold):
         reporter.notice(note)
-    return Material(train, select, report, distractors, tokenised, plan, counts, gold)
+    return Material(train, select, report, distractors, tokenised, plan, ledgers, gold)
+
+
+def _count(corpus: Corpus, part: Split, tokens: TokenisedPairs, filtered: dict[str, int]) -> Ledger:
+    """Where the lines of a corpus went, ``corpus`` being what the filters left of it."""
+    held_out = len(part.select) + len(part.report)
+    used = tokens.drawn_lines()
+    left_out = {
+        "held-out-sentence": len(corpus) - len(part.train) - held_out,
+        "wordless": len(part.train) - len(used),
+    }
+    return count_used(corpus, used, held_out, filtered | left_out)
 
 
 def gold_pairs(settings: Settings, corpora: Sequence[Corpus]) -> list[GoldPair]:

@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from otx.config import Settings
 from otx.contracts import Encoder
-from otx.data.overlap import sentence_hashes
+from otx.engine.bitext_hashes import write_hashes
 from otx.engine.outline import Outline
 from otx.engine.prepare import Material, learning_rate, terms
 from otx.engine.report import Reporter
@@ -26,9 +25,6 @@ from otx.links.gold import gold_files
 from otx.runs.folder import RunFolder
 from otx.runs.plugin_notes import version_changes
 from otx.terms import parse_term
-
-HASHES = "bitext-hashes.npy"
-"""Normalised sentences of the bitext, for what is evaluated to be looked up in."""
 
 
 def begin(
@@ -77,7 +73,7 @@ def begin(
     problems += [problem for tokens in material.tokenised for problem in tokens.problems()]
     run.add_problems(problems)
     run.update(problems=dict(Counter(problem.kind for problem in problems)))
-    np.save(run.path / HASHES, sentence_hashes(material.train))
+    write_hashes(run, material.train)
     return run
 
 

@@ -17,7 +17,7 @@ def otx_register(registry: Registry) -> None:
     registry.corpus(
         "files",
         "otx_corpora.files:open_corpora",
-        "two line-aligned files: path/en-de (.en and .de, plain or gz) or en:a.txt,de:b.txt; or a .tmx",
+        "two line-aligned files: path/en-de (.en and .de, plain or gz) or en:a.txt,de:b.txt; one .tsv, .jsonl or .tmx",
         options.FilesOptions,
     )
     registry.corpus(

@@ -1,4 +1,4 @@
-"""``files``: bitext in two line-aligned files, UTF-8, plain or ``.gz``.
+"""``files``: bitext in two line-aligned files or in one, plain or ``.gz``.
 
 What may be written after ``--corpus``:
 
@@ -6,7 +6,8 @@ What may be written after ``--corpus``:
 - ``path/train``: the same where exactly two files path/train.XX lie there;
 - ``a.en,b.de``: two files that say their language;
 - ``en:a.txt,de:b.txt``: two files that do not;
-- ``memory.tmx``: a translation memory, see ``otx_corpora.tmx``.
+- ``memory.tmx``: a translation memory, see ``otx_corpora.tmx``;
+- ``pairs.en-de.tsv``, ``pairs.jsonl``: one file with both sides, see ``otx_corpora.tables``.
 """
 
 from __future__ import annotations
@@ -16,22 +17,26 @@ from pathlib import Path
 
 from otx.contracts import Corpus
 from otx.data.bitext import read_bitext
+from otx.data.encodings import known_encoding
 from otx.errors import DataError, UsageError
 from otx_corpora.languages import looks_like_language, source_beside
 from otx_corpora.options import FilesOptions
+from otx_corpora.tables import is_table, open_table
 from otx_corpora.tmx import is_tmx, open_tmx
 
 _REMEDY = "write path/en-de for path/en-de.en and path/en-de.de, or en:FILE,de:FILE"
 
 
 def open_corpora(spec: str, options: FilesOptions, pivot: str) -> list[Corpus]:
-    """The one corpus that ``spec`` names; of a translation memory, one a language pair.
+    """The one corpus that ``spec`` names; of a translation memory or a wide table, one a language pair.
 
     Raises UsageError when the spec does not say two files and their languages, DataError when they
     are not there or do not fit together.
     """
     if is_tmx(spec):
         return open_tmx(spec, options, pivot)
+    if is_table(spec):
+        return open_table(spec, options, pivot)
     files = _two_files(spec) if "," in spec else _by_prefix(spec)
     if len(files) != 2:
         raise UsageError(f"corpus {spec} has one language on both sides", _REMEDY)
@@ -45,6 +50,7 @@ def open_corpora(spec: str, options: FilesOptions, pivot: str) -> list[Corpus]:
             name=spec,
             pretokenised=options.pretokenised,
             max_characters=options.max_characters,
+            encoding=known_encoding(options.encoding, "files.encoding"),
         )
     ]
 

@@ -16,23 +16,22 @@ from pathlib import Path
 from typing import Any
 
 import datasets
-from huggingface_hub import HfApi, constants
 
 from otx.contracts import Corpus
-from otx.data.bitext import VERSION, Bitext, store_pairs
+from otx.data.bitext import VERSION, Bitext, NumberedLines, store_pairs
 from otx.data.cache import built, cache_folder
+from otx.data.hub import quiet, resolve_commit, unreachable
 from otx.data.lines import Line, check_text
 from otx.errors import DataError, UsageError
+from otx.files import atomic
 from otx.files.digests import file_digest, short_key
+from otx.files.reading import read_object
 from otx_corpora.languages import looks_like_language, source_beside
 from otx_corpora.options import HubOptions
 
-TIMEOUT = 10.0
-"""Seconds that the Hub has to answer what a revision's commit is."""
-
 _COMMIT = re.compile("[0-9a-f]{40}")
 _LANGUAGES = "languages.json"
-_BY_HAND = "or download its parquet files and give their folder: --corpus hub:FOLDER"
+_BY_HAND = "download its parquet files and give their folder: --corpus hub:FOLDER"
 
 
 def open_corpora(spec: str, options: HubOptions, pivot: str) -> list[Corpus]:
@@ -50,12 +49,12 @@ def open_corpora(spec: str, options: HubOptions, pivot: str) -> list[Corpus]:
     wanted = [options.config, options.split, options.columns, options.max_characters, pivot]
     if Path(spec).is_dir():
         return [_open(spec, None, options, pivot, short_key(_digests(Path(spec)), wanted))]
-    commit = _known_commit(spec, options.revision) or _resolve(spec, options.revision)
+    commit = _known_commit(spec, options.revision) or resolve_commit(
+        spec, options.revision, _BY_HAND
+    )
     corpus = _open(spec, commit, options, pivot, short_key(spec, commit, wanted))
     if options.revision is None:
-        fresh = _record(spec).with_suffix(".new")
-        fresh.write_text(json.dumps({"revision": commit}))
-        fresh.replace(_record(spec))
+        atomic.write(_record(spec), json.dumps({"revision": commit}).encode())
     return [corpus]
 
 
@@ -77,13 +76,13 @@ def _open(spec: str, commit: str | None, options: HubOptions, pivot: str, key: s
 
     def build(folder: Path) -> None:
         if commit is not None:
-            _resolve(spec, commit)
+            resolve_commit(spec, commit, _BY_HAND)
         rows = _load(spec, commit, options)
         columns = _columns(rows, options, name)
         first, second = columns
         source = source_beside(pivot, (first, second), f"data set {name}")
         paths = columns[source], columns[pivot]
-        store_pairs(folder, _lines(rows, paths, options.max_characters), (name, name))
+        store_pairs(folder, _lines(rows, paths, options.max_characters))
         (folder / _LANGUAGES).write_text(json.dumps([source, pivot]))
 
     folder = built(cache_folder() / "hub" / short_key(VERSION, key), build)
@@ -114,48 +113,28 @@ def _known_commit(spec: str, revision: str | None) -> str | None:
     path = _record(spec)
     if not path.exists():
         return None
-    commit: str = json.loads(path.read_text())["revision"]
-    return commit
-
-
-def _resolve(spec: str, revision: str | None) -> str:
-    """The commit that a revision means on the Hub now."""
-    what = spec if revision is None else f"{spec}, revision {revision},"
-    if constants.HF_HUB_OFFLINE:
+    commit = read_object(path).get("revision")
+    if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
         raise DataError(
-            f"data set {what} is not in the cache and HF_HUB_OFFLINE is set",
-            f"unset it, {_BY_HAND}",
+            f"{path}: no commit of {spec}", "remove the file, or give the commit as hub.revision"
         )
-    try:
-        commit = HfApi().dataset_info(spec, revision=revision, timeout=TIMEOUT).sha
-    # The client's errors share no base class, and each means the same here.
-    except Exception as error:
-        raise _unreachable(what, error) from error
-    if commit is None:
-        raise DataError(f"the Hub names no commit for data set {what}", "give hub.revision")
     return commit
 
 
 def _load(spec: str, commit: str | None, options: HubOptions) -> datasets.Dataset:
     try:
-        with _quiet():
+        with quiet(), _no_bars():
             return datasets.load_dataset(
                 spec, name=options.config, split=options.split, revision=commit
             )
     except Exception as error:
-        raise _unreachable(f"{spec} (config {options.config}, {options.split})", error) from error
-
-
-def _unreachable(what: str, error: Exception) -> DataError:
-    reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    return DataError(
-        f"data set {what} cannot be had: {reason}",
-        f"mend the name, its #CONFIG or the network, {_BY_HAND}",
-    )
+        raise unreachable(
+            f"{spec} (config {options.config}, {options.split})", error, _BY_HAND
+        ) from error
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _no_bars() -> Iterator[None]:
     """``datasets`` without its progress bars."""
     silent = datasets.utils.are_progress_bars_disabled()
     datasets.utils.disable_progress_bars()
@@ -207,10 +186,11 @@ def _fields(feature: Any) -> list[str]:
 
 def _lines(
     rows: datasets.Dataset, paths: tuple[list[str], list[str]], max_characters: int
-) -> Iterator[tuple[Line, Line]]:
-    for row in rows.select_columns(sorted({path[0] for path in paths})):
+) -> Iterator[NumberedLines]:
+    columns = rows.select_columns(sorted({path[0] for path in paths}))
+    for number, row in enumerate(columns, start=1):
         source, pivot = (_text(row, path, max_characters) for path in paths)
-        yield source, pivot
+        yield number, source, pivot
 
 
 def _text(row: Any, path: list[str], max_characters: int) -> Line:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from otx.data.encodings import UTF8, known_encoding
+from otx.errors import DataError
 from otx.options import SettingError
 
 
@@ -13,13 +15,24 @@ class FilesOptions:
 
     pretokenised: the files' words are separated by white space, as in word-alignment data.
     max_characters: longer lines are refused (and counted).
+    encoding: encoding of text files (utf-8, gbk, shift_jis, windows-1251, ...); a byte-order mark goes first.
+    columns: where the two sides of one file are, as ``en:1`` and ``de:2`` (the columns of a .tsv), or
+        ``en:english`` and ``de:non_english`` (the keys of a .jsonl, or names in a header); by default
+        by the header or keys, and the file's name.
     """
 
     pretokenised: bool = False
     max_characters: int = 10_000
+    encoding: str = UTF8
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_limit(self.max_characters)
+        _check_columns(self.columns)
+        try:
+            known_encoding(self.encoding, "files.encoding")
+        except DataError as error:
+            raise SettingError("encoding", "must be one that Python knows: utf-8, gbk") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +69,16 @@ class HubOptions:
 
     def __post_init__(self) -> None:
         _check_limit(self.max_characters)
-        if len(self.columns) not in (0, 2) or any(":" not in column for column in self.columns):
-            raise SettingError(
-                "columns", "must be two, en:COLUMN and de:COLUMN, not " + repr(list(self.columns))
-            )
+        _check_columns(self.columns)
 
 
 def _check_limit(max_characters: int) -> None:
     if max_characters < 1:
         raise SettingError("max_characters", f"must be 1 or more, not {max_characters}")
+
+
+def _check_columns(columns: tuple[str, ...]) -> None:
+    if len(columns) not in (0, 2) or any(":" not in column for column in columns):
+        raise SettingError(
+            "columns", "must be two, en:COLUMN and de:COLUMN, not " + repr(list(columns))
+        )

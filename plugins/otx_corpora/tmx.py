@@ -7,29 +7,24 @@ some of them. Regions are folded: en-US and en-GB are both en. Of the inline ele
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
-from xml.parsers import expat
 
 from otx.contracts import Corpus
-from otx.data.bitext import VERSION, Bitext, store_pairs
+from otx.data.bitext import VERSION, Bitext, NumberedLines, store_pairs
 from otx.data.cache import built, cache_folder
-from otx.data.languages import language_of
+from otx.data.encodings import BAD
 from otx.data.lines import Fault, Line, check_text
 from otx.errors import DataError, UsageError
 from otx.files.digests import file_digest, short_key
+from otx.files.reading import read_json
 from otx_corpora.options import FilesOptions
+from otx_corpora.tmx_units import Unit, units
 
-CODES = frozenset({"bpt", "ept", "it", "ph", "ut"})
-CHUNK = 2**16
+READER = 2
+"""Changes whenever a memory would be read differently, so that what was cached before is read again."""
 _LANGUAGES = "languages.json"
-
-Unit = dict[str, str]
-"""The first text of each language in one translation unit."""
 
 
 def is_tmx(spec: str) -> bool:
@@ -38,79 +33,75 @@ def is_tmx(spec: str) -> bool:
 
 
 def open_tmx(spec: str, options: FilesOptions, pivot: str) -> list[Corpus]:
-    """A corpus for every language beside the pivot, or for those after ``#``; unit n is line n.
+    """Open a corpus for every language beside the pivot, or for those after ``#``.
 
-    A unit without one of the two sides is a problem like an empty line. Raises DataError for a file that is not there
-    or not well-formed, naming file and line, and for one that declares entities; UsageError where the pivot is not in
-    it, or a language that was asked for.
+    Unit n is line n; a unit without one of the two languages is no pair of them.
+
+    Args:
+        spec: ``FILE.tmx``, ``FILE.tmx#de`` or ``FILE.tmx#de,es``.
+        options: Options of ``files``.
+        pivot: The pivot language.
+
+    Returns:
+        One corpus a language, in the order in which the languages appear in the file.
+
+    Raises:
+        DataError: If the file is not there or cannot be read.
+        UsageError: If no unit has the pivot, or none has it beside a language that was asked for.
     """
     name, _, asked = spec.partition("#")
     path = Path(name)
     if not path.is_file():
         raise DataError(f"corpus file {name} does not exist")
     digest = file_digest(path)
-    found = _languages(path, digest)
-    if pivot not in found:
+    beside = _languages(path, digest)
+    if pivot not in beside:
         raise UsageError(
-            f"{name} has {', '.join(found) or 'no language'}, but the pivot is {pivot}",
-            f"add --set align.pivot={found[0]}" if found else "is it a translation memory?",
+            f"{name} has {', '.join(beside) or 'no language'}, but the pivot is {pivot}",
+            f"add --set align.pivot={next(iter(beside))}"
+            if beside
+            else "is it a translation memory?",
         )
-    there = [language for language in found if language != pivot]
-    wanted = asked.split(",") if asked else there
-    for language in wanted:
-        if language not in there:
+    available = [language for language in beside if language in beside[pivot]]
+    languages = asked.split(",") if asked else available
+    for language in languages:
+        if language not in available:
             raise UsageError(
                 f"{name} has no {language} beside {pivot}",
-                f"there is {', '.join(there) or 'nothing'}",
+                f"there is {', '.join(available) or 'nothing'}",
             )
-    if not wanted:
-        raise UsageError(f"{name} has nothing but {pivot}")
-    return [_corpus(path, digest, language, pivot, options) for language in wanted]
+    if not languages:
+        raise UsageError(f"{name} has no unit with {pivot} and another language")
+    return [_corpus(path, digest, language, pivot, options) for language in languages]
 
 
-def units(path: Path) -> Iterator[Unit]:
-    """The translation units in their order, texts with single spaces. Raises DataError naming the line."""
-    reader = _Reader(path)
-    try:
-        with _open(path) as stream:
-            while chunk := stream.read(CHUNK):
-                yield from reader.feed(chunk, last=False)
-            yield from reader.feed(b"", last=True)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
-    except expat.ExpatError as error:
-        reason = expat.ErrorString(error.code)
-        raise DataError(
-            f"{path}:{error.lineno}: not well-formed XML: {reason}", "xmllint shows what to mend"
-        ) from error
-
-
-def _languages(path: Path, digest: str) -> list[str]:
-    """The languages of the file in the order of their first texts."""
+def _languages(path: Path, digest: str) -> dict[str, list[str]]:
+    """Each language of the file, in the order of their first texts, and those that it shares a unit with."""
 
     def build(folder: Path) -> None:
-        found = dict.fromkeys(language for unit in units(path) for language in unit)
-        (folder / _LANGUAGES).write_text(json.dumps(list(found)))
+        beside: dict[str, set[str]] = {}
+        for unit in units(path):
+            for language in unit.texts:
+                beside.setdefault(language, set()).update(unit.texts.keys() - {language})
+        rows = [[language, sorted(others)] for language, others in beside.items()]
+        (folder / _LANGUAGES).write_text(json.dumps(rows))
 
-    folder = built(cache_folder() / "tmx" / short_key(VERSION, digest, "languages"), build)
-    languages: list[str] = json.loads((folder / _LANGUAGES).read_text())
-    return languages
+    key = short_key(VERSION, READER, digest, "languages")
+    folder = built(cache_folder() / "tmx" / key, build)
+    return dict(read_json(folder / _LANGUAGES))
 
 
 def _corpus(path: Path, digest: str, source: str, pivot: str, options: FilesOptions) -> Bitext:
     languages, files = (source, pivot), (f"{path} {source}", f"{path} {pivot}")
 
-    def side(unit: Unit, language: str) -> Line:
-        if language not in unit:
-            return Line("", (Fault("missing", f"the translation unit has no {language}"),))
-        return check_text(unit[language], options.max_characters)
+    def lines() -> Iterator[NumberedLines]:
+        for number, unit in enumerate(units(path), start=1):
+            if source in unit.texts and pivot in unit.texts:
+                first, second = (_checked(unit, language, options) for language in languages)
+                yield number, first, second
 
-    def build(folder: Path) -> None:
-        lines = ((side(unit, source), side(unit, pivot)) for unit in units(path))
-        store_pairs(folder, lines, files)
-
-    key = short_key(VERSION, digest, languages, options.max_characters)
-    folder = built(cache_folder() / "tmx" / key, build)
+    key = short_key(VERSION, READER, digest, languages, options.max_characters)
+    folder = built(cache_folder() / "tmx" / key, lambda folder: store_pairs(folder, lines()))
     return Bitext(
         folder,
         name=f"{path}#{source}",
@@ -120,61 +111,16 @@ def _corpus(path: Path, digest: str, source: str, pivot: str, options: FilesOpti
     )
 
 
-class _Reader:
-    """Hands out each unit when it has passed."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.done: list[Unit] = []
-        self.unit: Unit = {}
-        self.language = ""
-        self.text: list[str] | None = None
-        self.codes = 0
-        self.parser = expat.ParserCreate()
-        self.parser.buffer_text = True
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
-        self.parser.CharacterDataHandler = self._characters
-        self.parser.EntityDeclHandler = self._refuse_entity
-
-    def feed(self, chunk: bytes, *, last: bool) -> list[Unit]:
-        """The units that end in this part of the file."""
-        self.done = []
-        self.parser.Parse(chunk, last)
-        return self.done
-
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
-        if name == "tu":
-            self.unit = {}
-        elif name == "tuv":
-            code = attributes.get("xml:lang") or attributes.get("lang") or ""
-            self.language = language_of(code)
-        elif name == "seg":
-            self.text, self.codes = [], 0
-        elif name in CODES:
-            self.codes += 1
-
-    def _end(self, name: str) -> None:
-        if name == "tu":
-            self.done.append(self.unit)
-        elif name == "seg" and self.text is not None:
-            if self.language:
-                self.unit.setdefault(self.language, " ".join("".join(self.text).split()))
-            self.text = None
-        elif name in CODES:
-            self.codes -= 1
-
-    def _characters(self, text: str) -> None:
-        if self.text is not None and self.codes == 0:
-            self.text.append(text)
-
-    def _refuse_entity(self, name: str, *_: object) -> None:
-        # A handful of entities that name one another can stand for gigabytes.
-        raise DataError(
-            f"{self.path}:{self.parser.CurrentLineNumber}: it declares the entity {name}",
-            "take entity declarations out of the file's DOCTYPE",
+def _checked(unit: Unit, language: str, options: FilesOptions) -> Line:
+    """A unit's text, checked as a line is; its faults name the line of the file, as units are counted otherwise."""
+    text, place = unit.texts[language], f" (line {unit.lines[language]:,} of the file)"
+    if BAD in text:
+        reason = (
+            f"a byte that the file's encoding does not allow, at character {text.index(BAD) + 1}"
         )
-
-
-def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+        return Line("", (Fault("encoding", reason + place),))
+    if "\uffff" in text:
+        reason = f"a noncharacter of Unicode at character {text.index(chr(0xFFFF)) + 1}"
+        return Line("", (Fault("control", reason + place),))
+    line = check_text(text, options.max_characters)
+    return Line(line.text, tuple(Fault(kind, reason + place) for kind, reason in line.faults))

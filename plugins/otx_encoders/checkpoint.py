@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from otx.data.hub import HubFiles, cached_folder, download
 from otx.errors import DataError
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
@@ -91,36 +92,18 @@ def _snapshot(reference: str, path: Path) -> Path:
 
 def _cached(reference: str) -> Path | None:
     """The folder of an earlier download if model and tokenizer are whole."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    try:
-        folder = Path(snapshot_download(reference, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError):
+    folder = cached_folder(HubFiles(reference, "model"))
+    if folder is None:
         return None
     tokenizer = any(file for name in _TOKENIZERS for file in folder.glob(name))
     return folder if tokenizer and not _missing_weights(folder) else None
 
 
 def _download(reference: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
-
-    try:
-        return Path(
-            snapshot_download(reference, allow_patterns=_WANTED, ignore_patterns=_SUBFOLDERS)
-        )
-    except (RepositoryNotFoundError, HFValidationError) as error:
-        raise DataError(
-            f"{reference}: neither a folder here nor a model on the Hugging Face Hub",
-            "check the name; a private model needs `hf auth login`",
-        ) from error
-    except Exception as error:
-        raise DataError(
-            f"{reference}: not in the Hugging Face cache, and downloading it failed "
-            f"({first_line(error)})",
-            f"run `hf download {reference}` where there is a network, or give a local folder",
-        ) from error
+    return download(
+        HubFiles(reference, "model", _WANTED, _SUBFOLDERS),
+        f"run `hf download {reference}` where there is a network, or give a local folder",
+    )
 
 
 def first_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from otx.data.hub import HubFiles, cached_folder, download
 from otx.errors import DataError
 
 XTREME = "google/xtreme"
@@ -37,48 +38,14 @@ def _table(dataset: str, config: str, split: str, wanted: str) -> Any:
     import datasets
 
     pattern = f"{config}/{split}-*.parquet"
-    files = _cached(dataset, pattern) or _downloaded(dataset, pattern, wanted)
+    source = HubFiles(dataset, "dataset", [pattern])
+    cached = cached_folder(source)
+    files = [] if cached is None else _matching(cached, pattern)
+    files = files or _matching(download(source, wanted), pattern)
     if not files:
         raise DataError(f"{dataset} has no {pattern}", wanted)
     return datasets.Dataset.from_parquet(files)
 
 
-def _cached(dataset: str, pattern: str) -> list[str]:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        return _matching(
-            snapshot_download(
-                dataset, repo_type="dataset", allow_patterns=pattern, local_files_only=True
-            ),
-            pattern,
-        )
-    except LocalEntryNotFoundError:
-        return []
-
-
-def _downloaded(dataset: str, pattern: str, wanted: str) -> list[str]:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return _matching(
-            snapshot_download(dataset, repo_type="dataset", allow_patterns=pattern), pattern
-        )
-    except (
-        Exception
-    ) as error:  # the client's errors share no base class, and each means the same here
-        raise DataError(
-            f"{dataset} ({pattern}) is not in the Hugging Face cache, and the Hub cannot be reached "
-            f"({_first_line(error)})",
-            wanted,
-        ) from error
-
-
-def _matching(folder: str, pattern: str) -> list[str]:
-    return sorted(str(path) for path in Path(folder).glob(pattern))
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0]
+def _matching(folder: Path, pattern: str) -> list[str]:
+    return sorted(str(path) for path in folder.glob(pattern))

@@ -33,9 +33,10 @@ def test_stats_read_well_and_pass_over_tasks_without_data(
     assert otx(["corpus", "stats", "en-de"]) == 0
     out, err = capfd.readouterr()
     lines = out.splitlines()
-    assert lines[0].split() == ["corpus", "en-de"] and lines[1].split() == ["pairs", "32"]
+    assert lines[0].split() == ["corpus", "en-de"] and lines[2].split() == ["pairs", "32"]
     assert "in retrieval de" in out and "4 of 200 tested sentences !" in out
-    assert "not looked for in xquad" in err
+    (note,) = err.splitlines()
+    assert "no test data here of bucc" in note and "xquad" in note
 
 
 def test_a_task_that_is_asked_for_must_have_its_data(capfd: pytest.CaptureFixture[str]) -> None:
@@ -64,3 +65,34 @@ def test_noise_never_overwrites(capfd: pytest.CaptureFixture[str]) -> None:
 def test_noise_takes_one_language_pair(capfd: pytest.CaptureFixture[str]) -> None:
     assert otx(["corpus", "noise", "sample", "--output", "x"]) == 3
     assert "has several language pairs" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("bad", "pairs"), [(3, 29), (32, 0)])
+def test_stats_describe_whatever_share_is_bad(
+    capfd: pytest.CaptureFixture[str], bad: int, pairs: int
+) -> None:
+    lines = Path("en-de.de").read_text().split("\n")
+    Path("en-de.de").write_text("\n".join([""] * bad + lines[bad:]))
+    assert otx(["corpus", "stats", "en-de", "--against", "retrieval"]) == 0
+    rows = [line.split() for line in capfd.readouterr().out.splitlines()]
+    assert rows[1:4] == [
+        ["lines", "32"],
+        ["pairs", str(pairs)],
+        ["refused", str(bad), f"({bad}", "empty)"],
+    ]
+    assert otx(["align", "--corpus", "en-de", "--dry-run", "--quiet"]) == 3
+    error = capfd.readouterr().err
+    assert ("3 of 32 pairs cannot be used" if pairs else "no pair can be used: 32 refused") in error
+
+
+def test_the_encoding_is_asked_for_where_lines_are_not_utf8(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    text = Path("en-de.de").read_text()
+    Path("en-de.de").write_bytes(text.encode("cp1252", "replace"))
+    assert otx(["align", "--corpus", "en-de", "--dry-run", "--quiet"]) == 3
+    assert "--set files.encoding=NAME" in capfd.readouterr().err
+    more = ["--set", "files.encoding=cp1252"]
+    assert otx(["align", "--corpus", "en-de", "--dry-run", "--quiet", *more]) == 0
+    assert otx(["corpus", "stats", "en-de", "--set", "files.encoding=klingon"]) == 2
+    assert "files.encoding" in capfd.readouterr().err

@@ -65,11 +65,13 @@ def test_separators_inside_a_line_do_not_shift_the_pairs(files) -> None:
     ]
 
 
-def test_nothing_usable_is_an_error_that_says_why(files) -> None:
-    with pytest.raises(DataError, match=r"no pair can be used \(2 empty, 1 whitespace\)"):
-        read(files(b"\n\n", b"a\n \n"))
-    with pytest.raises(DataError, match="no lines"):
-        read(files(b"", b""))
+def test_nothing_usable_is_an_empty_corpus_that_says_why(files) -> None:
+    for lines, kinds in (
+        ((b"\n\n", b"a\n \n"), ["empty", "empty", "whitespace"]),
+        ((b"", b""), []),
+    ):
+        bitext = read(files(*lines))
+        assert len(bitext) == 0 and [p.kind for p in bitext.problems()] == kinds
 
 
 def test_the_cache_is_keyed_by_content_not_by_place(files, tmp_path: Path, cache: Path) -> None:
@@ -115,6 +117,17 @@ def test_a_damaged_cache_is_built_anew(files) -> None:
     assert read(paths)[1] == Pair("b", "2", 2)
 
 
+def test_a_flipped_letter_in_the_cache_is_never_read(files) -> None:
+    paths = files(b"Hund und Katze\nb\n", b"1\n2\n")
+    before = read(paths)
+    pairs = before.folder / "pairs.arrow"
+    raw = pairs.read_bytes()
+    pairs.write_bytes(raw.replace(b"Hund", b"Hunt"))
+    assert read(paths)[0].source == "Hund und Katze"
+    (before.folder / "record.json").write_text("{}".ljust(45))
+    assert read(paths).fingerprint() == before.fingerprint()
+
+
 def test_many_pairs_over_several_blocks(files) -> None:
     source = [f"Satz {i}" for i in range(2_500)]
     pivot = [f"sentence {i}" for i in range(2_500)]
@@ -139,3 +152,28 @@ def test_real_bitext_keeps_what_zip_would(shared_data: Path) -> None:
     assert [(p.source, p.pivot) for p in map(bitext.__getitem__, range(len(bitext)))] == list(
         zip(*texts, strict=True)
     )
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+def test_a_byte_order_mark_says_the_encoding(files, encoding: str) -> None:
+    text = "eins ä\r\nzwei 你\r\n"
+    mark = "\ufeff" if encoding.endswith("e") else ""
+    bitext = read(files((mark + text).encode(encoding), b"one\ntwo\n"))
+    assert [(p.source, p.line) for p in bitext.pick(np.arange(2))] == [
+        ("eins ä", 1),
+        ("zwei 你", 2),
+    ]
+    assert [p.kind for p in bitext.problems()] == ["bom", "crlf"]
+
+
+def test_the_encoding_may_be_given_and_counts_in_the_cache_only(files) -> None:
+    german, english = "Schöne Grüße\nzwei\n", b"best regards\ntwo\n"
+    bitext = read(files(german.encode("cp1252"), english), encoding="cp1252")
+    assert bitext[0].source == "Schöne Grüße"
+    same = read(files(german.encode(), english))
+    assert bitext.fingerprint() == same.fingerprint() and bitext.folder != same.folder
+    (problem,) = read(files(german.encode("cp1252"), english)).problems()
+    assert (problem.kind, problem.line) == ("invalid-utf8", 1)
+    damaged = read(files("eins\nzw".encode("utf-16") + b"\x00\xd8", b"a\nb\n"))
+    (_, problem) = damaged.problems()
+    assert (problem.kind, problem.reason) == ("invalid-utf8", "not UTF-16-LE")

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from otx.data import cache
 from otx.data.cache import built
 from otx.errors import DataError
 from otx.files.digests import short_key
@@ -38,33 +40,60 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         built(tmp_path / "file" / "key", lambda folder: None)
 
 
-@pytest.mark.parametrize(
-    "manifest", ["", "[]", "null", '{"x": 5}', '{"x": [5, "0"]}', '{"y/z": 5}']
-)
-@pytest.mark.parametrize("verify", [True, False])
-def test_a_folder_with_another_manifest_is_built_anew(
-    tmp_path: Path, manifest: str, verify: bool
+def counted(folder: Path, content: str = "a whole file") -> tuple[Path, list[Path]]:
+    """Build the folder, or find it; also the list of the builds that took place."""
+    times: list[Path] = []
+
+    def build(fresh: Path) -> None:
+        times.append(fresh)
+        (fresh / "x").write_text(content)
+        (fresh / "empty").touch()
+
+    return built(folder, build), times
+
+
+MANIFESTS = ["", "{", "[]", "null", "{}", '{"files": {}}', '{"x": 12}', "[" * 100_000, "9" * 5_000]
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS)
+def test_a_folder_with_a_damaged_manifest_is_built_anew(tmp_path: Path, manifest: str) -> None:
+    folder, _ = counted(tmp_path / "key")
+    (folder / "manifest.json").write_text(manifest)
+    _, times = counted(folder)
+    assert len(times) == 1 and (folder / "x").read_text() == "a whole file"
+    assert counted(folder)[1] == []
+
+
+def test_a_manifest_edited_to_name_less_is_damaged(tmp_path: Path) -> None:
+    folder, _ = counted(tmp_path / "key")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["files"]["x"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert len(counted(folder)[1]) == 1
+
+
+@pytest.mark.parametrize("block", [4, 2**24])
+def test_any_changed_byte_builds_the_folder_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
-    times = []
+    monkeypatch.setattr(cache, "BLOCK", block)
+    folder, _ = counted(tmp_path / "key")
+    for place in range(len("a whole file")):
+        raw = bytearray((folder / "x").read_bytes())
+        raw[place] ^= 1
+        (folder / "x").write_bytes(raw)
+        assert len(counted(folder)[1]) == 1 and (folder / "x").read_text() == "a whole file"
+    (folder / "x").write_text("a whole")
+    assert len(counted(folder)[1]) == 1
+    (folder / "empty").unlink()
+    assert len(counted(folder)[1]) == 1
 
-    def build(folder: Path) -> None:
-        times.append(folder)
-        (folder / "x").write_text("a whole file")
 
-    built(tmp_path / "key", build, verify=verify)
-    (tmp_path / "key" / "manifest.json").write_text(manifest)
-    assert (built(tmp_path / "key", build, verify=verify) / "x").read_text() == "a whole file"
-    assert len(times) == 2
-
-
-def test_a_flipped_byte_is_noticed_where_digests_are_kept(tmp_path: Path) -> None:
-    def build(folder: Path) -> None:
-        (folder / "x").write_text("whole")
-
-    for verify, expected in ((False, "Whole"), (True, "whole")):
-        path = built(tmp_path / str(verify), build, verify=verify) / "x"
-        path.write_text("Whole")
-        assert (built(path.parent, build, verify=verify) / "x").read_text() == expected
+def test_a_file_is_hashed_once_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, _ = counted(tmp_path / "key")
+    counted(folder)
+    monkeypatch.setattr(cache, "_digests", lambda path: pytest.fail(f"{path} is hashed again"))
+    assert counted(folder)[1] == []
 
 
 def test_keys_tell_parts_apart() -> None:

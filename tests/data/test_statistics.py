@@ -17,7 +17,7 @@ def test_a_corpus_is_described(corpus) -> None:
         ]
     )
     found = describe(made)
-    assert (found.pairs, found.duplicates, found.identical, found.refused) == (5, 1, 1, 0)
+    assert (found.pairs, found.duplicates, found.identical, found.ledger.read) == (5, 1, 1, 5)
     source, pivot = found.sides
     assert (source.language, source.repeated, source.foreign) == ("de", 2, 1)
     assert (pivot.language, pivot.repeated, pivot.foreign) == ("en", 1, 0)
@@ -40,7 +40,7 @@ def test_refused_lines_are_counted_by_kind(corpus) -> None:
         Problem("x.en", 1, "crlf", "CR dropped"),
     ]
     found = describe(made)
-    assert found.refused == 2
+    assert found.ledger.refused == {"empty": 1, "nul": 1}
     assert found.problems == {"empty": 2, "nul": 1, "crlf": 1}
 
 
@@ -49,3 +49,8 @@ def test_a_spread_is_what_numpy_says() -> None:
     found = Spread.of(numbers)
     assert found.mean == pytest.approx(numbers.mean())
     assert (found.median, found.high) == (np.median(numbers), np.percentile(numbers, 95))
+
+
+def test_a_corpus_without_a_pair_is_described(corpus) -> None:
+    found = describe(corpus([]))
+    assert (found.pairs, found.ratio, found.sides[0].words) == (0, None, None)

@@ -261,7 +261,8 @@ def test_sigterm_from_outside_saves_and_exits_5(
 def test_dry_run_counts_and_writes_no_run(align: Any, capfd: pytest.CaptureFixture[str]) -> None:
     assert align("--dry-run", "--json") == 0
     outline = json.loads(capfd.readouterr().out)
-    assert outline["corpora"][0]["pairs"] + outline["corpora"][0]["held_out"] == 40
+    ledger = outline["corpora"][0]["ledger"]
+    assert ledger["read"] == ledger["used"] + ledger["held_out"] == 40
     assert not Path("runs").exists()
 
 
@@ -295,7 +296,7 @@ def test_gold_sentences_in_the_bitext_are_counted(
     (tmp_path / "g.gold").write_text("0-0\n" * 41)
     assert align("--steps", "1", "--run", "r", "--gold", str(tmp_path / "g.gold")) == 0
     found = record("r")["gold_in_bitext"]
-    trained = record("r")["corpora"][0]["pairs"]
+    trained = record("r")["corpora"][0]["ledger"]["used"]
     assert found == {"hits": 2 * trained, "size": 82}
     assert f"{2 * trained} of the 82 sentences" in capfd.readouterr().err
 

@@ -161,7 +161,7 @@ def test_used_rows_end_as_in_full_training_and_others_as_they_came(
 
 def test_held_out_text_trains_no_row(align: Any, tiny_model: Path, bitext: str) -> None:
     assert align("--steps", "2", "--run", "r", "--set", "align.heldout=20") == 0
-    held = json.loads(Path("runs/r/run.json").read_text())["corpora"][0]["held_out"]
+    held = json.loads(Path("runs/r/run.json").read_text())["corpora"][0]["ledger"]["held_out"]
     moved = (table_of("runs/r/model") != table_of(tiny_model)).any(1).nonzero().flatten()
     encoder = HuggingFaceEncoder(str(tiny_model), EncoderOptions())
     text = [Path(f"{bitext}.{side}").read_text().splitlines() for side in ("en", "de")]

@@ -88,7 +88,7 @@ def open_folder() -> Path:
     from otx_encoders.e5_small.folder import VERSION
 
     key = short_key(DIGEST, VERSION)
-    return built(cache_folder() / "encoders" / f"{NAME}-{key}", _convert, verify=True)
+    return built(cache_folder() / "encoders" / f"{NAME}-{key}", _convert)
 
 
 def _convert(folder: Path) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import datasets
+import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
 from otx.errors import DataError, UsageError
-from otx_corpora import hub
 from otx_corpora.hub import open_corpora
 from otx_corpora.options import HubOptions
 
@@ -65,7 +65,7 @@ load = datasets.load_dataset
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
     made = FakeHub(parquet(tmp_path / "remote", translations()))
-    monkeypatch.setattr(hub, "HfApi", lambda: made)
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: made)
     monkeypatch.setattr(datasets, "load_dataset", made.load)
     return made
 
@@ -102,6 +102,14 @@ def test_the_commit_of_the_first_download_is_recorded_and_kept(fake: FakeHub, ca
     assert pairs(again) == pairs(corpus)
     assert fake.asked == []
     assert fake.loaded == [COMMIT]
+
+
+@pytest.mark.parametrize("record", ["", "{}", "[]", '{"revision": "main"}', "[" * 100_000])
+def test_a_damaged_record_of_the_commit_is_named(fake: FakeHub, cache: Path, record: str) -> None:
+    (cache / "hub").mkdir(parents=True)
+    (cache / "hub" / "org--name.json").write_text(record)
+    with pytest.raises(DataError, match=r"org--name\.json"):
+        open_corpora("org/name", HubOptions(), "en")
 
 
 def test_two_configurations_of_one_data_set(fake: FakeHub, cache: Path) -> None:
@@ -173,7 +181,7 @@ def test_without_a_network_there_are_no_retries(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr(time, "sleep", waits)
-    with pytest.raises(DataError, match=r"data set org/name cannot be had: .*hub:FOLDER"):
+    with pytest.raises(DataError, match=r"data set org/name cannot be loaded: .*hub:FOLDER"):
         open_corpora("org/name", HubOptions(), "en")
     assert len(tried) <= 2  # the client asks once on its own account
 
@@ -200,7 +208,7 @@ def test_columns(tmp_path: Path) -> None:
 
 def test_a_split_that_is_not_there(tmp_path: Path) -> None:
     folder = parquet(tmp_path / "local", translations())
-    with pytest.raises(DataError, match=r"\(config None, dev\) cannot be had.*dev"):
+    with pytest.raises(DataError, match=r"\(config None, dev\) cannot be loaded.*dev"):
         open_corpora(folder, HubOptions(split="dev"), "en")
     with pytest.raises(UsageError, match="needs a data set"):
         open_corpora("", HubOptions(), "en")
