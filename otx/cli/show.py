@@ -69,6 +69,8 @@ def show(
 
 def _made_of(record: Mapping[str, Any]) -> Rows:
     """What an alignment was made of; of its settings, those that were given."""
+    from otx.runs.notes import inexact_lines
+
     terms = " + ".join(f"{amount}*{name}" for name, amount in record.get("terms", {}).items())
     rows = [
         ("model", f"{record['model']} ({record['model_digest_before'][:12]})"),
@@ -86,6 +88,7 @@ def _made_of(record: Mapping[str, Any]) -> Rows:
             )
         )
     rows += _training(record)
+    rows += [("not exact", line) for line in inexact_lines(record)]
     settings, origins = record.get("settings", {}), record.get("origins", {})
     for key, origin in sorted(origins.items()):
         section, _, name = key.partition(".")

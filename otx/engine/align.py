@@ -25,8 +25,16 @@ from otx.engine.prepare import (
     open_encoder,
     options_in_force,
 )
-from otx.engine.record import HASHES, autocast_of, begin, refuse_changes
+from otx.engine.record import HASHES, autocast_of, begin
 from otx.engine.report import Reporter
+from otx.engine.resume import (
+    Differences,
+    inexact_differences,
+    record_inexact,
+    recorded_threads,
+    refuse_changes,
+    refuse_inexact,
+)
 from otx.engine.runtime import StopSignals, open_device, seed_step, warn_of_slow_bf16
 from otx.engine.vocabulary import Restriction, lift, restrict
 from otx.engine.watch import BEST, Watch
@@ -42,18 +50,37 @@ def align(
     *,
     name: str | None = None,
     resume: RunFolder | None = None,
+    inexact: bool = False,
 ) -> RunFolder:
-    """Run an alignment to its end and return its folder; with ``resume``, go on with that run.
+    """Align an encoder, or resume an interrupted run.
 
-    Raises UsageError for a name that is taken; Interrupted (exit 5) after SIGINT or SIGTERM, everything saved;
-    TrainingError when the loop stops itself; CheckpointError when a resumed run's model, tokenizer, text or links are
-    not what it was started with.
+    A resumed run ends in the weights of one never stopped, bit for bit on a CPU.
+
+    Args:
+        settings: What to do; for a resumed run, the settings of its record.
+        host: The plugins.
+        reporter: Receives stages, progress and notices.
+        name: The run's name; without one, it is generated.
+        resume: The run to resume.
+        inexact: Whether to resume where that is not exact: with other versions, threads or device. run.json records it.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        UsageError: If the name is taken, or a setting does not fit the data.
+        Interrupted: After SIGINT or SIGTERM, everything saved (exit 5).
+        TrainingError: If the loop stops itself.
+        CheckpointError: If what a resumed run was started with changed.
     """
     root = Path(settings.runs.folder)
     if resume is None and name is not None:
         check_name(root, name)
     device = open_device(settings.align.device)
-    with StopSignals("start it again: nothing was lost") as signals:
+    with (
+        StopSignals("start it again: nothing was lost") as signals,
+        recorded_threads(resume, reporter),
+    ):
         encoder, objective, material = _prepare(settings, host, reporter, device)
         digest = encoder.digest()
         restriction = _restrict(settings, encoder, objective, material, reporter)
@@ -68,12 +95,26 @@ def align(
         run = resume or begin(root, name, settings, encoder, digest, material, outline, options)
         signals.remedy = f"go on with: otx align --resume {run.name}"
         with run.lock():
+            differences: Differences = {}
             if resume is not None:
-                refuse_changes(run, settings, digest, material, options)
+                refuse_changes(run, settings, encoder, digest, material, outline, options)
+                differences = inexact_differences(run, settings)
+                if not inexact:
+                    refuse_inexact(run, differences)
             started = host.notify("otx_run_started", folder=run.path, settings=settings.as_dict())
             _record_failures(run, started)
             try:
-                _train(settings, host, reporter, run, job, restriction, outline.steps, signals)
+                _train(
+                    settings,
+                    host,
+                    reporter,
+                    run,
+                    job,
+                    restriction,
+                    outline.steps,
+                    signals,
+                    differences,
+                )
             except (Interrupted, KeyboardInterrupt):
                 _end(run, host, "interrupted")
                 raise
@@ -150,6 +191,7 @@ def _train(
     restriction: Restriction | None,
     steps: int,
     signals: StopSignals,
+    differences: Differences,
 ) -> None:
     wanted, encoder, material = settings.align, job.encoder, job.material
     watch = Watch(settings, encoder, material, run.path / BEST, steps)
@@ -174,7 +216,7 @@ def _train(
             job,
             _fit_settings(settings, encoder, steps),
             run.checkpoints,
-            _hooks(run, host, reporter, steps, signals, watch),
+            _hooks(run, host, reporter, steps, signals, watch, differences),
         )
         if signals.requested:
             raise Interrupted(
@@ -250,7 +292,13 @@ def _hooks(
     steps: int,
     signals: StopSignals,
     watch: Watch,
+    differences: Differences,
 ) -> FitHooks:
+    def started(step: int, _: int) -> None:
+        run.rewind(step)
+        if differences:
+            record_inexact(run, differences, step)
+
     def step_finished(row: dict[str, float]) -> None:
         row = row | watch.look(int(row["step"]))
         run.append_metrics(row)
@@ -264,7 +312,7 @@ def _hooks(
         _record_failures(run, host.notify("otx_checkpoint_saved", folder=run.path, checkpoint=path))
 
     return FitHooks(
-        lambda start, _: run.rewind(start),
+        started,
         step_finished,
         checkpoint_saved,
         reporter.notice,
