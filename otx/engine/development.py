@@ -52,7 +52,7 @@ class Development:
             module.train()
         if not self.history or self._worth(value) > self._worth(self.history[self.best]):
             new = checkpoint.save(self.folder / BEST, step, self.modules, None, {})
-            for other in set((self.folder / BEST).glob("step-*")) - {new}:
+            for other in set(checkpoint.checkpoints(self.folder / BEST)) - {new}:
                 shutil.rmtree(other)
         self.history[step] = value
         atomic.write(self.folder / HISTORY, json.dumps(self.history).encode())

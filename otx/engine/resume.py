@@ -95,19 +95,26 @@ def inexact_differences(run: RunFolder, settings: Settings) -> Differences:
     These are the versions of the packages that compute, the device, the precision that follows from it, and on a CPU
     the number of threads.
     """
-    device = choose_device(settings.align.device)
-    installed, recorded = versions(), run.record["versions"]
-    names = [*COMPUTING, *(["threads"] if device.type == "cpu" else [])]
-    before = {name: recorded.get(name) for name in names}
-    now: dict[str, str | None] = {name: installed[name] for name in names}
-    before |= {DEVICE: run.record.get("device"), PRECISION: run.record["precision"]}
-    now |= {DEVICE: device_name(device), PRECISION: precision_name(autocast_of(settings))}
+    recorded = run.record["versions"] | {
+        DEVICE: run.record.get("device"),
+        PRECISION: run.record["precision"],
+    }
+    now = circumstances_of(choose_device(settings.align.device)) | {
+        PRECISION: precision_name(autocast_of(settings))
+    }
     # What an older run did not record is not compared.
     return {
-        name: (str(value), str(now[name]))
-        for name, value in before.items()
-        if value is not None and value != now[name]
+        name: (str(recorded[name]), value)
+        for name, value in now.items()
+        if recorded.get(name) is not None and recorded[name] != value
     }
+
+
+def circumstances_of(device: torch.device) -> dict[str, str]:
+    """Return what a step's last bits depend on besides its inputs, by name."""
+    installed = versions()
+    names = [*COMPUTING, *(["threads"] if device.type == "cpu" else [])]
+    return {name: installed[name] for name in names} | {DEVICE: device_name(device)}
 
 
 def refuse_inexact(run: RunFolder, differences: Differences) -> None:
