@@ -36,6 +36,7 @@ from otx.engine.resume import (
     refuse_inexact,
 )
 from otx.engine.runtime import StopSignals, open_device, seed_step, warn_of_slow_bf16
+from otx.engine.trial import try_encoder
 from otx.engine.vocabulary import Restriction, lift, restrict
 from otx.engine.watch import BEST, Watch
 from otx.errors import Interrupted
@@ -156,8 +157,9 @@ def _prepare(
     # Both sides share one sequence in the tlm view.
     room = encoder.max_length // 2 if objective.needs.tlm else encoder.max_length
     encoder.max_length = min(room, settings.align.max_length)
-    material = gather(settings, host.registry, encoder, reporter)
     encoder.module.to(device).eval()
+    try_encoder(encoder, settings.align.layer)
+    material = gather(settings, host.registry, encoder, reporter)
     objective.to(device)
     return encoder, objective, material
 
