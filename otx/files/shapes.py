@@ -2,7 +2,7 @@
 
 A shape is one of:
 
-- a type (``COUNT``, ``NUMBER``, ``str``, ``ANY``), or a tuple of types of which one must fit
+- a type (``COUNT``, ``NUMBER``, ``str``, ``ANY``), or a tuple of shapes of which one must fit
 - ``[shape]``, a list
 - ``{str: shape}``, an object with any keys
 - ``{"name": shape, "name?": shape}``, an object with these fields; those with a question mark may be missing, and
@@ -21,6 +21,7 @@ NUMBER = (int, float)
 COUNT = int
 OPTIONAL_TEXT = (str, type(None))
 OPTIONAL_COUNT = (int, type(None))
+NOTHING = type(None)
 NAMES = {
     int: "an integer",
     float: "a number",
@@ -73,10 +74,13 @@ def _mismatch(value: Any, shape: Any, path: str) -> str | None:
                 return f"{quote(_below(path, missing[0]))} is missing"
             fields = ((name.removesuffix("?"), part) for name, part in shape.items())
             parts = ((value[k], part, _below(path, k)) for k, part in fields if k in value)
+    elif isinstance(shape, tuple) and not all(isinstance(kind, type) for kind in shape):
+        problems = [_mismatch(value, part, path) for part in shape]
+        return None if None in problems else problems[-1]
     else:
         return None if _fits(value, shape) else _wrong(value, shape, path)
-    problems = (_mismatch(*part) for part in parts)
-    return next((problem for problem in problems if problem is not None), None)
+    below = (_mismatch(*part) for part in parts)
+    return next((problem for problem in below if problem is not None), None)
 
 
 def _fits(value: Any, kinds: Any) -> bool:

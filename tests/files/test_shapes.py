@@ -14,12 +14,14 @@ SHAPE = {
     "parts": [{"name": str}],
     "sizes?": {str: int},
     "rest?": ANY,
+    "best?": (type(None), {"step": int}),
 }
 GOOD: dict[str, Any] = {"step": 1, "value": 0.5, "note": None, "parts": [{"name": "a"}]}
 
 
 @pytest.mark.parametrize(
-    "more", [{}, {"value": 2}, {"note": "x"}, {"parts": []}, {"sizes": {"a": 1}}, {"rest": True}, {"else": 1}]
+    "more", [{}, {"value": 2}, {"note": "x"}, {"parts": []}, {"sizes": {"a": 1}}, {"rest": True}, {"else": 1},
+     {"best": None}, {"best": {"step": 1}}]
 )  # fmt: skip
 def test_what_fits_is_silent(more: dict[str, Any]) -> None:
     check_shape({**GOOD, **more}, SHAPE, "file")
@@ -36,6 +38,7 @@ def test_what_fits_is_silent(more: dict[str, Any]) -> None:
         ({"parts": {}}, "'parts' is an object, not a list"),
         ({"parts": [{"name": "a"}, {}]}, "'parts[1].name' is missing"),
         ({"parts": [7]}, "'parts[0]' is an integer, not an object"),
+        ({"best": {"step": "1"}}, "'best.step' is text, not an integer"),
         ({"sizes": {"a": []}}, "'sizes.a' is a list, not an integer"),
     ],
 )
