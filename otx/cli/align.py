@@ -198,10 +198,11 @@ def _show_run(run: RunFolder, json: bool) -> None:
     if json:
         return screen.json(run.record)
     from otx.cli.guards import guard_lines
+    from otx.runs.losses import loss_text
     from otx.runs.notes import inexact_lines
 
     loss, steps = run.record["loss"], run.record["steps"]
-    screen.result(f"loss {loss['first']:.4g} -> {loss['last']:.4g} in {steps:,} steps")
+    screen.result(loss_text(loss, steps))
     for line in guard_lines(run.record):
         screen.result(line)
     for line in _said(run.record):

@@ -14,6 +14,7 @@ from otx.cli.numbers import numbers_by
 from otx.cli.output import columns, screen
 from otx.cli.project import open_host
 from otx.config import load_settings
+from otx.runs.losses import loss_text
 
 if TYPE_CHECKING:
     from otx.runs.results import EvalUnit
@@ -73,7 +74,7 @@ def _made_of(record: Mapping[str, Any]) -> Rows:
 
     terms = " + ".join(f"{amount}*{name}" for name, amount in record.get("terms", {}).items())
     rows = [
-        ("model", f"{record['model']} ({record['model_digest_before'][:12]})"),
+        ("model", f"{record.get('model', '-')} ({record.get('model_digest_before', '-')[:12]})"),
         ("objective", terms or ", ".join(record.get("objectives", []))),
         ("seed", str(record.get("alignment_seed", "-"))),
     ]
@@ -83,8 +84,9 @@ def _made_of(record: Mapping[str, Any]) -> Rows:
         rows.append(
             (
                 f"{corpus['source']}-{corpus['pivot']}",
-                f"{corpus['name']}: {corpus['pairs']:,} pairs, {corpus['held_out']:,} held out, "
-                f"{sum(corpus['filtered'].values()):,} filtered, {corpus['refused']:,} refused",
+                f"{corpus.get('name', '-')}: {corpus.get('pairs', 0):,} pairs, "
+                f"{corpus.get('held_out', 0):,} held out, "
+                f"{sum(corpus.get('filtered', {}).values()):,} filtered, {corpus.get('refused', 0):,} refused",
             )
         )
     rows += _training(record)
@@ -92,7 +94,7 @@ def _made_of(record: Mapping[str, Any]) -> Rows:
     settings, origins = record.get("settings", {}), record.get("origins", {})
     for key, origin in sorted(origins.items()):
         section, _, name = key.partition(".")
-        if origin != DEFAULT:
+        if origin != DEFAULT and name in settings.get(section, {}):
             rows.append((key, f"{_plain(settings[section][name])}  ({origin})"))
     versions = record.get("versions", {})
     rows.append(("versions", ", ".join(f"{name} {value}" for name, value in versions.items())))
@@ -101,7 +103,7 @@ def _made_of(record: Mapping[str, Any]) -> Rows:
 
 def _training(record: Mapping[str, Any]) -> Rows:
     rows = []
-    if "steps" in record:
+    if {"steps", "lr", "precision", "trainable_parameters"} <= record.keys():
         rows.append(
             (
                 "steps",
@@ -110,7 +112,7 @@ def _training(record: Mapping[str, Any]) -> Rows:
             )
         )
     if record.get("loss"):
-        rows.append(("loss", f"{record['loss']['first']:.4g} -> {record['loss']['last']:.4g}"))
+        rows.append(("loss", loss_text(record["loss"], record.get("steps", 0))))
     if record.get("best"):
         best = record["best"]
         rows.append(("kept", f"step {best['step']:,}: {best['metric']} {best['value']:.3f}"))
@@ -127,7 +129,8 @@ def _training(record: Mapping[str, Any]) -> Rows:
 def _results(units: Sequence[EvalUnit], write: Callable[[EvalUnit], str]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("TASK", "LANGUAGE", "SEED", "N", "METRICS")]
     for unit in sorted(units, key=lambda own: (own.task, own.language, own.head_seed or 0)):
-        seed = f"({unit.floor})" if unit.floor else str(unit.head_seed or "-")
+        head = "-" if unit.head_seed is None else str(unit.head_seed)
+        seed = f"({unit.floor})" if unit.floor else head
         hits = unit.contamination.get("hits", 0)
         warned = (
             f"  ! {hits} of {unit.contamination['size']} texts are in the bitext" if hits else ""

@@ -39,7 +39,7 @@ from otx.engine.runtime import StopSignals, open_device, seed_step, warn_of_slow
 from otx.engine.trial import try_encoder
 from otx.engine.vocabulary import Restriction, lift, restrict
 from otx.engine.watch import BEST, Watch
-from otx.errors import Interrupted
+from otx.errors import Interrupted, UsageError
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder, check_name
 
@@ -120,6 +120,11 @@ def align(
                 _end(run, host, "interrupted")
                 raise
             except Exception as error:
+                if isinstance(error, UsageError) and not any(run.checkpoints.glob("*")):
+                    # Refused before the first step: nothing is lost, and the name is free again.
+                    _end(run, host, "failed")
+                    run.remove()
+                    raise
                 run.update(error=f"{type(error).__name__}: {error}")
                 _end(run, host, "failed")
                 raise

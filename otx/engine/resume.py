@@ -56,15 +56,18 @@ def refuse_changes(
     record = run.record
     before = {
         "the model": record["model_digest_before"],
-        "align.lr": str(record["lr"]),
-        "align.seed": str(record["alignment_seed"]),
-        "the number of steps": str(record["steps"]),
-        "the number of trained parameters": str(record["trainable_parameters"]),
-        "the objectives": _plain(record["terms"]),
+        "align.lr": str(record.get("lr")),
+        "align.seed": str(record.get("alignment_seed")),
+        "the number of steps": str(record.get("steps")),
+        "the number of trained parameters": str(record.get("trainable_parameters")),
+        "the objectives": _plain(record.get("terms")),
     }
-    before |= {f"corpus {c['name']} ({c['source']})": c["fingerprint"] for c in record["corpora"]}
-    before |= record["files"]
-    before |= {f"[{name}]": _plain(table) for name, table in record["options"].items()}
+    before |= {
+        f"corpus {c.get('name')} ({c['source']})": c.get("fingerprint")
+        for c in record.get("corpora", [])
+    }
+    before |= record.get("files", {})
+    before |= {f"[{name}]": _plain(table) for name, table in record.get("options", {}).items()}
     now = {
         "the model": digest,
         "align.lr": str(learning_rate(settings, encoder)),
@@ -95,9 +98,9 @@ def inexact_differences(run: RunFolder, settings: Settings) -> Differences:
     These are the versions of the packages that compute, the device, the precision that follows from it, and on a CPU
     the number of threads.
     """
-    recorded = run.record["versions"] | {
+    recorded = run.record.get("versions", {}) | {
         DEVICE: run.record.get("device"),
-        PRECISION: run.record["precision"],
+        PRECISION: run.record.get("precision"),
     }
     now = circumstances_of(choose_device(settings.align.device)) | {
         PRECISION: precision_name(autocast_of(settings))

@@ -58,7 +58,7 @@ def load_model(folder: Path, reference: str) -> tuple[Any, str | None, list[str]
     notes = (
         [f"{len(unused)} tensors of the checkpoint are not used: {_some(unused)}"] if unused else []
     )
-    if half and config.is_encoder_decoder:
+    if half and not (config.architectures or [""])[0].endswith("EncoderModel"):
         notes.append(f"the encoder of {config.model_type} is used, and its decoder is not")
     if not _reads_ahead(model, reference):
         notes.append("the model is causal: a word's vector depends on the words before it only")
