@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -45,6 +46,8 @@ LONGEST_MESSAGE = 2_000
 
 def main() -> None:
     """Run the command line and exit."""
+    # Until a command takes signals over to save its work, SIGTERM ends it as Ctrl-C does: with a line.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -66,9 +69,12 @@ def _run(arguments: Sequence[str]) -> int:
         ordered = _globals_first(arguments)
         application(_asked_for(ordered))(ordered, prog_name="otx")
     except SystemExit as end:
+        # Typer turns Ctrl-C into this exit by itself.
+        if end.code == INTERRUPTED:
+            return _finish(_tell_interrupted())
         return _finish(end.code if isinstance(end.code, int) else int(bool(end.code)))
     except KeyboardInterrupt:
-        return _finish(INTERRUPTED)
+        return _finish(_tell_interrupted())
     except OTXError as error:
         return _finish(_tell(error.message, error.remedy, error.exit_code))
     except Exception as error:
@@ -173,6 +179,10 @@ def _cut(text: str) -> str:
     if len(text) <= LONGEST_MESSAGE:
         return text
     return f"{text[:LONGEST_MESSAGE]}... ({len(text):,} characters)"
+
+
+def _tell_interrupted() -> int:
+    return _tell("interrupted", "run the same command again", INTERRUPTED)
 
 
 def _tell_unexpected(error: Exception) -> int:

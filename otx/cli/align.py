@@ -81,6 +81,12 @@ def align(
         str | None,
         typer.Option(help="Go on with an interrupted run, with the settings it began with."),
     ] = None,
+    inexact: Annotated[
+        bool,
+        typer.Option(
+            "--inexact", help="Resume with other versions, threads or device; run.json records it."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and write no run.")
     ] = False,
@@ -110,8 +116,10 @@ def align(
     if resume is not None:
         if dry_run:
             raise UsageError("--resume and --dry-run exclude one another", "leave one out")
-        finished = _resumed(resume, flags, sets or [], [recipe, run])
+        finished = _resumed(resume, flags, sets or [], [recipe, run], inexact)
     else:
+        if inexact:
+            raise UsageError("--inexact is for a resumed run", "give it with --resume NAME")
         if steps is not None and epochs is not None:
             raise UsageError("--steps and --epochs exclude one another", "give one of them")
         settings, host = open_project(flags, sets or [], recipe)
@@ -130,7 +138,7 @@ def align(
 
 
 def _resumed(
-    name: str, flags: dict[str, Any], sets: list[str], others: list[str | None]
+    name: str, flags: dict[str, Any], sets: list[str], others: list[str | None], inexact: bool
 ) -> RunFolder:
     """Go on with a run. Raises UsageError where a flag would change what it was started with."""
     from pathlib import Path
@@ -162,7 +170,7 @@ def _resumed(
     from otx.engine import align as engine
 
     with reporter() as report:
-        return engine.align(settings, host, report, resume=run)
+        return engine.align(settings, host, report, resume=run, inexact=inexact)
 
 
 def _show_outline(outline: Outline, json: bool) -> None:
@@ -197,13 +205,17 @@ def _show_run(run: RunFolder, json: bool) -> None:
     if json:
         return screen.json(run.record)
     from otx.cli.guards import guard_lines
+    from otx.runs.losses import loss_text
+    from otx.runs.notes import inexact_lines
 
     loss, steps = run.record["loss"], run.record["steps"]
-    screen.result(f"loss {loss['first']:.4g} -> {loss['last']:.4g} in {steps:,} steps")
+    screen.result(loss_text(loss, steps))
     for line in guard_lines(run.record):
         screen.result(line)
     for line in _said(run.record):
         screen.result(line)
+    for line in inexact_lines(run.record):
+        screen.result(f"! not exact: {line}")
     for line in run.record["verdict"]:
         screen.result(f"! {line}")
     screen.result(f"run {run.name} lies in {run.path}")

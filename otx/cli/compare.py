@@ -10,7 +10,7 @@ import typer
 
 from otx.cli.complete import runs, tasks
 from otx.cli.output import screen
-from otx.cli.project import open_project
+from otx.cli.project import open_project, warn_of_damaged
 from otx.types import TaskInfo
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def compare(
 
     root, wanted = Path(settings.runs.folder), settings.compare
     base = None if wanted.baseline is None else RunFolder.open(root, wanted.baseline)
+    if not run:
+        warn_of_damaged(root)
     chosen = comparison.runs_to_compare(root, run or [])
     found = comparison.compare(
         chosen,

@@ -12,7 +12,7 @@ from otx.cli.complete import runs, tasks
 from otx.cli.numbers import numbers_by
 from otx.cli.output import columns, screen
 from otx.cli.progress import reporter
-from otx.cli.project import open_project
+from otx.cli.project import open_project, warn_of_damaged
 from otx.config import load_settings
 from otx.errors import DataError, UsageError
 from otx.options import field_types
@@ -119,6 +119,8 @@ def evaluate(
     root = Path(settings.runs.folder)
     for name in run or []:
         RunFolder.open(root, name)
+    if not run and model is None:
+        warn_of_damaged(root)
     from otx.engine.evaluate import evaluate as run_tasks
     from otx.engine.targets import targets_of
 

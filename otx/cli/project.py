@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from otx.cli.output import screen
@@ -40,6 +41,14 @@ def open_host(settings: Settings) -> PluginHost:
             "see otx doctor"
         )
     return plugins
+
+
+def warn_of_damaged(root: Path) -> None:
+    """Print a warning for each run in ``root`` whose record cannot be read."""
+    from otx.runs.folder import damaged_runs
+
+    for error in damaged_runs(root):
+        screen.warn(f"warning: left out: {error}")
 
 
 def _check_names(settings: Settings, registry: Registry) -> None:

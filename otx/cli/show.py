@@ -15,6 +15,7 @@ from otx.cli.output import columns, screen
 from otx.cli.project import open_host
 from otx.config import load_settings
 from otx.data.ledger import ledger_text
+from otx.runs.losses import loss_text
 
 if TYPE_CHECKING:
     from otx.runs.results import EvalUnit
@@ -70,11 +71,12 @@ def show(
 
 def _made_of(record: Mapping[str, Any]) -> Rows:
     """What an alignment was made of; of its settings, those that were given."""
+    from otx.runs.notes import inexact_lines
     from otx.runs.plugin_notes import plugins_in_words
 
     terms = " + ".join(f"{amount}*{name}" for name, amount in record.get("terms", {}).items())
     rows = [
-        ("model", f"{record['model']} ({record['model_digest_before'][:12]})"),
+        ("model", f"{record.get('model', '-')} ({record.get('model_digest_before', '-')[:12]})"),
         ("objective", terms or ", ".join(record.get("objectives", []))),
         ("seed", str(record.get("alignment_seed", "-"))),
     ]
@@ -88,10 +90,11 @@ def _made_of(record: Mapping[str, Any]) -> Rows:
             )
         )
     rows += _training(record)
+    rows += [("not exact", line) for line in inexact_lines(record)]
     settings, origins = record.get("settings", {}), record.get("origins", {})
     for key, origin in sorted(origins.items()):
         section, _, name = key.partition(".")
-        if origin != DEFAULT:
+        if origin != DEFAULT and name in settings.get(section, {}):
             rows.append((key, f"{_plain(settings[section][name])}  ({origin})"))
     versions = record.get("versions", {})
     if record.get("plugins"):
@@ -103,7 +106,7 @@ def _made_of(record: Mapping[str, Any]) -> Rows:
 
 def _training(record: Mapping[str, Any]) -> Rows:
     rows = []
-    if "steps" in record:
+    if {"steps", "lr", "precision", "trainable_parameters"} <= record.keys():
         rows.append(
             (
                 "steps",
@@ -112,7 +115,7 @@ def _training(record: Mapping[str, Any]) -> Rows:
             )
         )
     if record.get("loss"):
-        rows.append(("loss", f"{record['loss']['first']:.4g} -> {record['loss']['last']:.4g}"))
+        rows.append(("loss", loss_text(record["loss"], record.get("steps", 0))))
     if record.get("best"):
         best = record["best"]
         rows.append(("kept", f"step {best['step']:,}: {best['metric']} {best['value']:.3f}"))
@@ -129,7 +132,8 @@ def _training(record: Mapping[str, Any]) -> Rows:
 def _results(units: Sequence[EvalUnit], write: Callable[[EvalUnit], str]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("TASK", "LANGUAGE", "SEED", "N", "METRICS")]
     for unit in sorted(units, key=lambda own: (own.task, own.language, own.head_seed or 0)):
-        seed = f"({unit.floor})" if unit.floor else str(unit.head_seed or "-")
+        head = "-" if unit.head_seed is None else str(unit.head_seed)
+        seed = f"({unit.floor})" if unit.floor else head
         hits = unit.contamination.get("hits", 0)
         warned = (
             f"  ! {hits} of {unit.contamination['size']} texts are in the bitext" if hits else ""

@@ -27,14 +27,24 @@ from otx.engine.prepare import (
     open_encoder,
     options_in_force,
 )
-from otx.engine.record import autocast_of, begin, note_plugin_changes, refuse_changes
+from otx.engine.record import autocast_of, begin, note_plugin_changes
 from otx.engine.report import Reporter
+from otx.engine.resume import (
+    Differences,
+    inexact_differences,
+    record_inexact,
+    recorded_threads,
+    refuse_changes,
+    refuse_inexact,
+)
 from otx.engine.runtime import StopSignals, open_device, seed_step, warn_of_slow_bf16
+from otx.engine.trial import try_encoder
 from otx.engine.vocabulary import Restriction, lift, restrict
 from otx.engine.watch import BEST, Watch
-from otx.errors import Interrupted
+from otx.errors import Interrupted, UsageError
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder, check_name
+from otx.runs.measures import measure_text
 from otx.terms import GRADIENT
 
 
@@ -45,18 +55,37 @@ def align(
     *,
     name: str | None = None,
     resume: RunFolder | None = None,
+    inexact: bool = False,
 ) -> RunFolder:
-    """Run an alignment to its end and return its folder; with ``resume``, go on with that run.
+    """Align an encoder, or resume an interrupted run.
 
-    Raises UsageError for a name that is taken; Interrupted (exit 5) after SIGINT or SIGTERM, everything saved;
-    TrainingError when the loop stops itself; CheckpointError when a resumed run's model, tokenizer, text or links are
-    not what it was started with.
+    A resumed run ends in the weights of one never stopped, bit for bit on a CPU.
+
+    Args:
+        settings: What to do; for a resumed run, the settings of its record.
+        host: The plugins.
+        reporter: Receives stages, progress and notices.
+        name: The run's name; without one, it is generated.
+        resume: The run to resume.
+        inexact: Whether to resume where that is not exact: with other versions, threads or device. run.json records it.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        UsageError: If the name is taken, or a setting does not fit the data.
+        Interrupted: After SIGINT or SIGTERM, everything saved (exit 5).
+        TrainingError: If the loop stops itself.
+        CheckpointError: If what a resumed run was started with changed.
     """
     root = Path(settings.runs.folder)
     if resume is None and name is not None:
         check_name(root, name)
     device = open_device(settings.align.device)
-    with StopSignals("start it again: nothing was lost") as signals:
+    with (
+        StopSignals("start it again: nothing was lost") as signals,
+        recorded_threads(resume, reporter),
+    ):
         encoder, objective, material = _prepare(settings, host, reporter, device)
         digest = encoder.digest()
         restriction = _restrict(settings, encoder, objective, material, reporter)
@@ -75,16 +104,35 @@ def align(
         observers = Observers(host, run)
         signals.remedy = f"go on with: otx align --resume {run.name}"
         with run.lock():
+            differences: Differences = {}
             if resume is not None:
-                refuse_changes(run, settings, digest, material, options)
+                refuse_changes(run, settings, encoder, digest, material, outline, options)
+                differences = inexact_differences(run, settings)
+                if not inexact:
+                    refuse_inexact(run, differences)
                 note_plugin_changes(run, plugins, reporter)
             try:
-                _train(settings, reporter, run, job, restriction, outline.steps, signals, observers)
+                _train(
+                    settings,
+                    reporter,
+                    run,
+                    job,
+                    restriction,
+                    outline.steps,
+                    signals,
+                    observers,
+                    differences,
+                )
             except (Interrupted, KeyboardInterrupt):
                 _end(run, observers, "interrupted")
                 raise
             except Exception as error:
                 reason = f"{type(error).__name__}: {error}"
+                if isinstance(error, UsageError) and not any(run.checkpoints.glob("*")):
+                    # Refused before the first step: nothing is lost, and the name is free again.
+                    _end(run, observers, "failed", reason)
+                    run.remove()
+                    raise
                 run.update(error=reason)
                 _end(run, observers, "failed", reason)
                 raise
@@ -124,8 +172,9 @@ def _prepare(
     # Both sides share one sequence in the tlm view.
     room = encoder.max_length // 2 if objective.needs.tlm else encoder.max_length
     encoder.max_length = min(room, settings.align.max_length)
-    material = gather(settings, host.registry, encoder, reporter)
     encoder.module.to(device).eval()
+    try_encoder(encoder, settings.align.layer)
+    material = gather(settings, host.registry, encoder, reporter)
     objective.to(device)
     return encoder, objective, material
 
@@ -159,6 +208,7 @@ def _train(
     steps: int,
     signals: StopSignals,
     observers: Observers,
+    differences: Differences,
 ) -> None:
     wanted, encoder, material = settings.align, job.encoder, job.material
     watch = Watch(settings, encoder, material, run.path / BEST, steps)
@@ -174,7 +224,7 @@ def _train(
             )
         for metric, reason in run.record["diagnostics"]["report"]["ceilings"].items():
             value = run.record["guards"]["before"][metric]
-            reporter.notice(f"{metric} before training, {value:.3f}: {reason}")
+            reporter.notice(f"{metric} before training, {measure_text(metric, value)}: {reason}")
     watch.refuse_ceiling(run.record["diagnostics"])
     encoder.module.train(wanted.dropout)
     reporter.stage(f"aligning with {', '.join(wanted.objective)}: {steps} steps")
@@ -183,7 +233,7 @@ def _train(
             job,
             _fit_settings(settings, encoder, steps),
             run.checkpoints,
-            _hooks(settings, reporter, run, steps, signals, watch, observers),
+            _hooks(settings, reporter, run, steps, signals, watch, observers, differences),
         )
         if signals.requested:
             raise Interrupted(
@@ -261,9 +311,12 @@ def _hooks(
     signals: StopSignals,
     watch: Watch,
     observers: Observers,
+    differences: Differences,
 ) -> FitHooks:
     def started(start: int, _: int) -> None:
         run.rewind(start)
+        if differences:
+            record_inexact(run, differences, start)
         observers.started(settings, start)
 
     def step_finished(row: dict[str, float]) -> None:

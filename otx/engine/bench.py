@@ -24,7 +24,8 @@ from otx.engine.faults import Faults
 from otx.engine.finetune import FIT_VERSION, Predictor, metrics_of, predictor, train_head
 from otx.engine.fit import FitHooks
 from otx.engine.report import Reporter
-from otx.engine.runtime import StopSignals, precision_name, versions
+from otx.engine.resume import circumstances_of
+from otx.engine.runtime import StopSignals, choose_device, precision_name, versions
 from otx.files.digests import content_key
 from otx.runs.folder import RunFolder
 from otx.runs.results import (
@@ -141,7 +142,9 @@ class Bench:
                 else:
                     predict = self._fit(task, seed)
                 found = [self._language(predict, *item, seed) for item in keys.items()]
-                shutil.rmtree(self._head_folder(seed), ignore_errors=True)
+                scratch = self._head_folder(seed)
+                for folder in scratch.parent.glob(f"{scratch.name.rpartition('-')[0]}-*"):
+                    shutil.rmtree(folder, ignore_errors=True)
                 return found
 
             yield from self._claimed(list(keys.values()), compute)
@@ -224,7 +227,10 @@ class Bench:
         )
 
     def _head_folder(self, seed: int | None) -> Path:
-        return self.run.results / self.task.info.name / f".head-{self._head_key(seed)[:12]}"
+        # Under other versions, threads or device a killed fit starts again: going on would not be exact.
+        circumstances = content_key(**circumstances_of(choose_device(self.settings.align.device)))
+        name = f".head-{self._head_key(seed)[:12]}-{circumstances[:8]}"
+        return self.run.results / self.task.info.name / name
 
     def _kept(self, task: TransferTask, seed: int) -> Predictor | None:
         """The model that was fitted for other languages before, if it was kept."""

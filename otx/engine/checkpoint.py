@@ -1,7 +1,8 @@
 """Checkpoints that can be trusted: written beside, flushed, renamed, with a manifest of digests; no pickle anywhere.
 
 A checkpoint is a folder ``step-00000200`` with ``tensors.safetensors`` (modules and optimiser state), ``state.json``
-(numbers) and ``manifest.json`` (SHA-256 of both). A folder without a valid manifest is not a checkpoint.
+(numbers, and which parameters have optimiser state) and ``manifest.json`` (SHA-256 of both). A folder without a valid
+manifest is damaged; one of another name is not a checkpoint.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,8 +24,15 @@ from torch import Tensor, nn
 
 from otx.errors import CheckpointError, DataError, OTXError
 from otx.files.digests import file_digest
+from otx.files.reading import read_object
+from otx.files.shapes import COUNT, check_shape
 
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
+TRAINED = "trained"
+"""Field of the state: indices of the parameters that have optimiser state. One that never had a gradient has none."""
+MOMENTS = ("exp_avg", "exp_avg_sq")
+_NAME = re.compile(r"step-([0-9]{8})")
+_OTHER = "resume with the model and objectives that the run was started with"
 _FREE_SPACE_FACTOR = 1.1
 
 
@@ -51,15 +60,17 @@ def save(
     partial = folder / f".partial-{step:08d}"
     shutil.rmtree(partial, ignore_errors=True)
     tensors = _module_tensors(modules)
+    numbers = {**state, "step": step}
     if optimizer is not None:
         tensors |= _optimizer_tensors(optimizer)
+        numbers[TRAINED] = sorted(optimizer.state_dict()["state"])
     needed = sum(t.numel() * t.element_size() for t in tensors.values())
     try:
         partial.mkdir(parents=True)
         if shutil.disk_usage(partial).free < needed * _FREE_SPACE_FACTOR:
             raise OSError(errno.ENOSPC, "no space left")
         save_file(tensors, partial / TENSORS)
-        (partial / STATE).write_text(json.dumps({**state, "step": step}))
+        (partial / STATE).write_text(json.dumps(numbers))
         digests = {name: file_digest(partial / name, "sha256") for name in (TENSORS, STATE)}
         (partial / MANIFEST).write_text(json.dumps(digests))
         for name in (TENSORS, STATE, MANIFEST):
@@ -76,21 +87,38 @@ def save(
     return target
 
 
-def newest(folder: Path) -> tuple[Checkpoint | None, list[CheckpointError]]:
-    """The newest checkpoint that verifies, and what is wrong with each later one that does not."""
+def newest(
+    folder: Path, shape: Mapping[str, Any] | None = None
+) -> tuple[Checkpoint | None, list[CheckpointError]]:
+    """Find the newest whole checkpoint.
+
+    Args:
+        folder: The folder that holds the checkpoints.
+        shape: Fields that the saved numbers must have, as in ``otx.files.shapes``.
+
+    Returns:
+        The checkpoint, None if there is none, and what is wrong with each later one.
+    """
     damaged: list[CheckpointError] = []
-    for path in sorted(folder.glob("step-*"), reverse=True):
+    for path in reversed(checkpoints(folder)):
         try:
-            return _verified(path), damaged
+            return _verified(path, shape or {}), damaged
         except CheckpointError as error:
             damaged.append(error)
     return None, damaged
 
 
+def checkpoints(folder: Path) -> list[Path]:
+    """Return the folders of the checkpoints, whole or damaged, by step; other names are not ours."""
+    return sorted(
+        path for path in folder.glob("step-*") if _NAME.fullmatch(path.name) and path.is_dir()
+    )
+
+
 def set_aside(folder: Path, step: int) -> None:
     """Rename every checkpoint later than ``step`` to ``damaged-...``: it is neither used again nor counted."""
-    for path in folder.glob("step-*"):
-        if int(path.name.removeprefix("step-")) > step:
+    for path in checkpoints(folder):
+        if _step_of(path) > step:
             aside = folder / f"damaged-{path.name}"
             shutil.rmtree(aside, ignore_errors=True)
             path.rename(aside)
@@ -101,44 +129,72 @@ def load(
     modules: Mapping[str, nn.Module],
     optimizer: torch.optim.Optimizer | None,
 ) -> None:
-    """Put weights and optimiser state back, exactly. Raises CheckpointError if names or shapes do not fit."""
-    tensors = load_file(checkpoint.path / TENSORS)
+    """Put weights and optimiser state back, exactly.
+
+    Args:
+        checkpoint: What ``newest`` returned.
+        modules: The modules that were saved, by name.
+        optimizer: The optimiser over their trained parameters; None restores the weights alone.
+
+    Raises:
+        CheckpointError: If a name, shape or type does not fit, or a trained parameter's optimiser state is missing.
+    """
+    try:
+        tensors = load_file(checkpoint.path / TENSORS)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"damaged checkpoint {checkpoint.path}: {error}") from error
     for name, module in modules.items():
-        prefix = f"{name}/"
-        own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        try:
-            missing, unexpected = module.load_state_dict(own, strict=False)
-        except RuntimeError as error:
-            raise CheckpointError(f"{checkpoint.path}: {name} does not fit: {error}") from error
-        if unexpected or set(missing) - _tied(module):
-            raise CheckpointError(
-                f"{checkpoint.path}: {name} has other parameters than the checkpoint",
-                "resume with the model and objectives that the run was started with",
-            )
+        _load_module(name, module, tensors, checkpoint.path)
     if optimizer is not None:
-        _load_optimizer(optimizer, tensors, checkpoint.path)
+        states = _optimizer_states(optimizer, tensors, checkpoint)
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": states, "param_groups": groups})
 
 
 def prune(folder: Path, keep: int) -> None:
     """Remove all but the newest ``keep`` checkpoints."""
-    for path in sorted(folder.glob("step-*"))[:-keep]:
-        shutil.rmtree(path)
+    for path in checkpoints(folder)[:-keep]:
+        if path.is_symlink():
+            path.unlink()
+        else:
+            shutil.rmtree(path)
 
 
-def _verified(path: Path) -> Checkpoint:
+def _step_of(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
+
+
+def _verified(path: Path, shape: Mapping[str, Any]) -> Checkpoint:
     try:
-        digests = json.loads((path / MANIFEST).read_text())
+        digests = read_object(path / MANIFEST)
         for name in (TENSORS, STATE):
-            if file_digest(path / name, "sha256") != digests[name]:
-                raise CheckpointError(
-                    f"damaged checkpoint {path}: {name} does not match its digest"
-                )
-        state = json.loads((path / STATE).read_text())
-    except CheckpointError:
-        raise
-    except (DataError, OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"damaged checkpoint {path}: {error}") from error
-    return Checkpoint(path, int(state["step"]), state)
+            if file_digest(path / name, "sha256") != digests.get(name):
+                raise DataError(f"{name} does not match its digest")
+        state = read_object(path / STATE)
+        check_shape(state, {**shape, "step": COUNT}, STATE)
+        if state["step"] != _step_of(path):
+            raise DataError(f"{STATE} is of step {state['step']}")
+    except DataError as error:
+        raise CheckpointError(f"damaged checkpoint {path}: {error.message}") from error
+    return Checkpoint(path, state["step"], state)
+
+
+def _load_module(name: str, module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    prefix = f"{name}/"
+    saved = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    present = module.state_dict()
+    for key, value in saved.items():
+        # Torch would round to another type without a word.
+        if key in present and present[key].dtype != value.dtype:
+            raise CheckpointError(
+                f"{path}: {prefix}{key} is {value.dtype}, not {present[key].dtype}", _OTHER
+            )
+    try:
+        missing, unexpected = module.load_state_dict(saved, strict=False)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path}: {name} does not fit: {error}", _OTHER) from error
+    if unexpected or set(missing) - _tied(module):
+        raise CheckpointError(f"{path}: {name} has other parameters than the checkpoint", _OTHER)
 
 
 def _module_tensors(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
@@ -170,20 +226,50 @@ def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def _load_optimizer(
-    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], path: Path
-) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
+def _optimizer_states(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], checkpoint: Checkpoint
+) -> dict[int, dict[str, Tensor]]:
+    """The saved state of every trained parameter, by index. Raises CheckpointError if a part is missing."""
+    path = checkpoint.path
+    states: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optimizer/"):
-            _, index, name = key.split("/")
-            state.setdefault(int(index), {})[name] = value
-    count = sum(len(group["params"]) for group in optimizer.param_groups)
-    if not state or max(state) >= count:
-        raise CheckpointError(f"{path}: the optimiser's state is missing or of another model")
-    optimizer.load_state_dict(
-        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+            _, index, name = f"{key}/".split("/")[:3]
+            states.setdefault(index, {})[name] = value
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    # Checkpoints of before this field are known by their tensors alone.
+    trained = checkpoint.state.get(TRAINED, [int(index) for index in states if index.isdecimal()])
+    if (
+        not trained
+        or trained != sorted({*trained})
+        or not 0 <= trained[0] <= trained[-1] < len(parameters)
+    ):
+        raise CheckpointError(
+            f"{path}: the optimiser's state is missing or of another model", _OTHER
+        )
+    if {*states} != {str(index) for index in trained}:
+        lacking = {str(index) for index in trained} - {*states}
+        raise CheckpointError(
+            f"{path}: {len(lacking)} of {len(trained)} trained parameters have no optimiser state",
+            f"move {path} away: the run resumes from the checkpoint before it",
+        )
+    for index in trained:
+        _check_state(states[str(index)], parameters[index], index, path)
+    return {index: states[str(index)] for index in trained}
+
+
+def _check_state(state: Mapping[str, Tensor], parameter: Tensor, index: int, path: Path) -> None:
+    """Raise CheckpointError unless a parameter has its step and both moments, of its shape and type."""
+    step, moments = state.get("step"), [state.get(name) for name in MOMENTS]
+    fits = all(
+        m is not None and (m.shape, m.dtype) == (parameter.shape, parameter.dtype) for m in moments
     )
+    counted = step is not None and step.numel() == 1 and float(step) > 0
+    if not fits or not counted or len(state) != len(MOMENTS) + 1:
+        raise CheckpointError(
+            f"{path}: the optimiser's state of parameter {index} is incomplete or does not fit",
+            f"move {path} away: the run resumes from the checkpoint before it",
+        )
 
 
 def _flush(path: Path) -> None:

@@ -13,6 +13,9 @@ from torch import nn
 from otx.engine import checkpoint
 from otx.errors import DataError
 from otx.files import atomic
+from otx.files.reading import read_object
+from otx.files.shapes import NUMBER, check_shape
+from otx.printable import quote
 
 HISTORY, BEST = "development.json", "best"
 
@@ -52,7 +55,7 @@ class Development:
             module.train()
         if not self.history or self._worth(value) > self._worth(self.history[self.best]):
             new = checkpoint.save(self.folder / BEST, step, self.modules, None, {})
-            for other in set((self.folder / BEST).glob("step-*")) - {new}:
+            for other in set(checkpoint.checkpoints(self.folder / BEST)) - {new}:
                 shutil.rmtree(other)
         self.history[step] = value
         atomic.write(self.folder / HISTORY, json.dumps(self.history).encode())
@@ -84,4 +87,11 @@ class Development:
         path = self.folder / HISTORY
         if not path.exists():
             return {}
-        return {int(step): value for step, value in json.loads(path.read_bytes()).items()}
+        remedy = f"remove {self.folder} and evaluate again"
+        history = read_object(path)
+        check_shape(history, {str: NUMBER}, str(path), remedy)
+        known = {str(step): step for step in self.steps}
+        for step in history:
+            if step not in known:
+                raise DataError(f"{path}: no check is at step {quote(step)}", remedy)
+        return {known[step]: value for step, value in history.items()}

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from otx.engine import checkpoint
 from otx.engine.runtime import seed_step
 from otx.errors import ProblemError, TrainingError
+from otx.files.shapes import COUNT, NUMBER
 from otx.terms import GRADIENT
 from otx.types import Loss
 
@@ -154,6 +155,13 @@ class Health:
     does.
     """
 
+    SHAPE: ClassVar[dict[str, Any]] = {
+        "converged": {str: [NUMBER]},
+        "warned": [str],
+        "flat": {str: COUNT},
+    }
+    """What ``restore`` takes, as ``otx.files.shapes`` has it."""
+
     def __init__(self, notice: Callable[[str], None]) -> None:
         self._notice = notice
         self._recent: dict[str, deque[float]] = {}
@@ -214,16 +222,16 @@ class Health:
 def _resume(
     job: Job, optimizer: torch.optim.Optimizer, health: Health, folder: Path, hooks: FitHooks
 ) -> int:
-    found, damaged = checkpoint.newest(folder)
-    start = 0 if found is None else found.step
+    newest, damaged = checkpoint.newest(folder, Health.SHAPE)
+    start = 0 if newest is None else newest.step
+    if newest is not None:
+        checkpoint.load(newest, job.modules, optimizer)
+        health.restore(newest.state)
     for error in damaged:
         hooks.notice(f"{error.message}; going on from step {start}")
+    # Only now: where the one before cannot be loaded, nothing is renamed.
     checkpoint.set_aside(folder, start)
-    if found is None:
-        return 0
-    checkpoint.load(found, job.modules, optimizer)
-    health.restore(found.state)
-    return found.step
+    return start
 
 
 def _accumulate(job: Job, step: int, device: str, autocast: torch.dtype | None) -> dict[str, float]:

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from otx.contracts import Encoder
 from otx.errors import DataError
+from otx.files.reading import read_object
+from otx.files.shapes import ANY, COUNT, NUMBER, check_shape
 from otx.runs.folder import RunFolder
 
 RECORD = "fitted.json"
+SHAPE = {
+    "key": str,
+    "task": str,
+    "version": str,
+    "options": {str: ANY},
+    "head_seed": COUNT,
+    "development": {str: NUMBER},
+    "step": COUNT,
+    "size?": COUNT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +74,9 @@ def find(run: RunFolder, task: str, seed: int | None) -> tuple[Path, Fitted]:
 
     Raises DataError if it is not there, or not whole.
     """
-    seeds = sorted(
-        int(path.name.rpartition("-")[2])
-        for path in (run.heads).glob(f"{task}-*")
-        if path.name.rpartition("-")[0] == task
-    )
+    kept = re.compile(rf"{re.escape(task)}-([0-9]{{1,18}})")
+    matches = (kept.fullmatch(path.name) for path in run.heads.glob(f"{task}-*"))
+    seeds = sorted(int(match[1]) for match in matches if match)
     if not seeds or (seed is not None and seed not in seeds):
         there = f"there are seeds {', '.join(map(str, seeds))}; " if seeds else ""
         raise DataError(
@@ -76,6 +87,11 @@ def find(run: RunFolder, task: str, seed: int | None) -> tuple[Path, Fitted]:
         )
     folder = run.heads / f"{task}-{seeds[0] if seed is None else seed}"
     try:
-        return folder, Fitted(**json.loads((folder / RECORD).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{folder} is not a fine-tuned model: {error}", "remove it") from error
+        record = read_object(folder / RECORD)
+        check_shape(record, SHAPE, RECORD)
+    except DataError as error:
+        raise DataError(
+            f"{folder} is not a fine-tuned model: {error.message}",
+            f"remove it, and {run.results / task}, and evaluate again",
+        ) from error
+    return folder, Fitted(**{f.name: record[f.name] for f in fields(Fitted) if f.name in record})

@@ -16,6 +16,7 @@ from otx.links.aer import METRICS, aer_statistics
 from otx.links.extract import mutual_nearest
 from otx.links.gold import GoldPair
 from otx.runs.ceilings import ceiling
+from otx.runs.losses import averaged_steps
 from otx.runs.measures import measure_text
 from otx.types import WordVector
 
@@ -138,7 +139,7 @@ def alignment_error(
 
 def loss_ends(losses: Sequence[float]) -> tuple[float, float]:
     """Mean loss of the first and of the last tenth of the steps, a single step's being mostly noise."""
-    few = max(1, len(losses) // 10)
+    few = averaged_steps(len(losses))
     return sum(losses[:few]) / few, sum(losses[-few:]) / few
 
 

@@ -1,9 +1,7 @@
-"""What a run is recorded by when it begins, and compared with when it is resumed."""
+"""Record everything that a run's numbers depend on when it begins."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,10 +15,15 @@ from otx.engine.bitext_hashes import write_hashes
 from otx.engine.outline import Outline
 from otx.engine.prepare import Material, learning_rate, terms
 from otx.engine.report import Reporter
-from otx.engine.runtime import choose_autocast, choose_device, precision_name, versions
+from otx.engine.runtime import (
+    choose_autocast,
+    choose_device,
+    device_name,
+    precision_name,
+    versions,
+)
 from otx.engine.training_links import link_digests
-from otx.errors import CheckpointError
-from otx.files.digests import file_digest
+from otx.files.digests import content_key, file_digest
 from otx.links.gold import gold_files
 from otx.runs.folder import RunFolder
 from otx.runs.plugin_notes import version_changes
@@ -52,6 +55,7 @@ def begin(
     )
     run = RunFolder.create(root, name, stem=stem, kind="align", settings=settings.as_dict())
     run.update(
+        settings_digest=settings_digest(run.record["settings"]),
         model=settings.align.model,
         model_digest_before=digest,
         objectives=list(settings.align.objective),
@@ -59,9 +63,10 @@ def begin(
         alignment_seed=settings.align.seed,
         origins=settings.origins(),
         corpora=outline.corpora,
-        files=_file_digests(settings, material),
+        files=file_digests(settings, material),
         options=options,
         precision=precision_name(autocast_of(settings)),
+        device=device_name(choose_device(settings.align.device)),
         steps=outline.steps,
         lr=learning_rate(settings, encoder),
         trainable_parameters=outline.parameters,
@@ -77,7 +82,7 @@ def begin(
     return run
 
 
-def _file_digests(settings: Settings, material: Material) -> dict[str, str]:
+def file_digests(settings: Settings, material: Material) -> dict[str, str]:
     """What a run reads beside its corpora: ``links`` of each, and ``gold`` with its sentences."""
     files: dict[str, Path] = {}
     if settings.align.gold is not None:
@@ -88,37 +93,14 @@ def _file_digests(settings: Settings, material: Material) -> dict[str, str]:
     }
 
 
+def settings_digest(tables: Mapping[str, Any]) -> str:
+    """Return the content key of a run's settings, without where its folder is: that may be moved."""
+    return content_key(settings={name: table for name, table in tables.items() if name != "runs"})
+
+
 def autocast_of(settings: Settings) -> torch.dtype | None:
     """What the run's encoder is autocast to, on its device."""
     return choose_autocast(settings.align.dtype, choose_device(settings.align.device))
-
-
-def refuse_changes(
-    run: RunFolder, settings: Settings, digest: str, material: Material, options: Mapping[str, Any]
-) -> None:
-    """Raise CheckpointError, naming it, for anything that is not as it was when the run began."""
-    if "model_digest_before" not in run.record:
-        raise CheckpointError(
-            f"run {run.name} was stopped before it had begun",
-            f"remove {run.path} and start it again",
-        )
-    before = {"the model": run.record["model_digest_before"]}
-    before |= {
-        f"corpus {c['name']} ({c['source']})": c["fingerprint"] for c in run.record["corpora"]
-    }
-    before |= run.record["files"] | {"the precision": run.record["precision"]}
-    before |= {f"[{name}]": json.dumps(table) for name, table in run.record["options"].items()}
-    now = {"the model": digest, "the precision": precision_name(autocast_of(settings))}
-    now |= _file_digests(settings, material)
-    now |= {f"[{name}]": json.dumps(table) for name, table in options.items()}
-    now |= {f"corpus {c.name} ({c.source_language})": c.fingerprint() for c in material.train}
-    for what in sorted({*before, *now}):
-        if before.get(what) != now.get(what):
-            raise CheckpointError(
-                f"run {run.name} cannot be resumed: {what} changed "
-                f"({_short(before.get(what))} then, {_short(now.get(what))} now)",
-                "put it back as it was, or start a new run",
-            )
 
 
 def note_plugin_changes(
@@ -131,9 +113,3 @@ def note_plugin_changes(
     before = run.record.get("plugin_changes", [])
     if set(changes) - set(before):
         run.update(plugin_changes=list(dict.fromkeys([*before, *changes])))
-
-
-def _short(value: str | None) -> str:
-    """A digest by its beginning, anything else whole."""
-    text = str(value)
-    return text[:12] if re.fullmatch("[0-9a-f]{32,}", text) else text

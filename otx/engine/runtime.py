@@ -67,6 +67,13 @@ def warn_of_slow_bf16(name: str, device: torch.device, reporter: Reporter) -> No
         )
 
 
+def device_name(device: torch.device) -> str:
+    """Return what computes: the GPU's name, or ``cpu`` with the instructions that torch's kernels use."""
+    if device.type == "cuda":
+        return f"cuda {torch.cuda.get_device_name(device)}"
+    return f"{device.type} {torch.backends.cpu.get_cpu_capability()}"
+
+
 def precision_name(autocast: torch.dtype | None) -> str:
     """``float32``, or the type that autocast makes of it: ``bfloat16``."""
     return str(autocast or torch.float32).removeprefix("torch.")

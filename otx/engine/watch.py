@@ -16,6 +16,7 @@ from otx.engine.guards import Measurement
 from otx.engine.heldout import HeldOut
 from otx.engine.prepare import Material
 from otx.errors import UsageError
+from otx.files.shapes import NUMBER
 from otx.sections import AlignSettings
 
 BEST = "best"
@@ -96,16 +97,21 @@ class Watch:
 
     def put_back(self) -> dict[str, float | str] | None:
         """Give the encoder the best weights that were kept; returns metric, step and value, None if none were."""
-        kept, damaged = checkpoint.newest(self.folder)
-        for error in damaged:
-            raise error
+        kept = self._best()
         if self.metric is None or kept is None:
             return None
         checkpoint.load(kept, {"encoder": self.encoder.module}, None)
         return {"metric": self.metric, "step": kept.step, "value": kept.state["value"]}
 
+    def _best(self) -> checkpoint.Checkpoint | None:
+        """The best encoder so far. Raises CheckpointError where it is damaged: a worse one must not take its place."""
+        best, damaged = checkpoint.newest(self.folder, {"metric": str, "value": NUMBER})
+        for error in damaged:
+            raise error
+        return best
+
     def _keep(self, step: int, value: float) -> None:
-        best, _ = checkpoint.newest(self.folder)
+        best = self._best()
         sign = -1 if self.metric in LOWER_IS_BETTER else 1
         if best is None or sign * value > sign * best.state["value"]:
             state = {"metric": self.metric, "value": value}

@@ -11,15 +11,20 @@ import itertools
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from otx.errors import DataError, OTXError, UsageError
 from otx.files import atomic
+from otx.files.reading import parse_json, read_bytes, read_object
+from otx.files.shapes import COUNT, check_shape
+from otx.printable import quote
+from otx.runs.shapes import PROBLEM_SHAPE, RECORD_SHAPE, ROW_SHAPE
 from otx.suggest import remedy
 from otx.types import Problem
 
@@ -27,6 +32,7 @@ SCHEMA = 1
 RECORD, METRICS, PROBLEMS = "run.json", "metrics.jsonl", "problems.jsonl"
 LOCK, CLAIMS = ".lock", ".claims"
 UNTOUCHED = "untouched-"
+_WORK = ("checkpoints", "model", "heads", "eval")
 _BAD_NAME = re.compile(r"^[.\-]|[/\\\x00-\x1f]|^$")
 _NOT_IN_STEM = re.compile(r"[^\w.]+")
 
@@ -72,11 +78,19 @@ class RunFolder:
 
     @classmethod
     def open(cls, root: Path, name: str) -> RunFolder:
-        """The run ``name`` in ``root``. Raises UsageError with a did-you-mean if there is none."""
-        names = run_names(root)
-        if name not in names:
-            raise UsageError(f"no run '{name}' in {root}", remedy(name, names))
-        return cls(root / name)
+        """Open a run by its name.
+
+        Raises:
+            UsageError: If there is no folder of this name, with a did-you-mean.
+            DataError: If the folder has no record, a damaged one, or that of a run that never began.
+        """
+        if _BAD_NAME.search(name) or not (root / name).is_dir():
+            raise UsageError(f"no run {quote(name)} in {root}", remedy(name, run_names(root)))
+        run = cls(root / name)
+        created = run.record["kind"] == "align" and run.record["status"] == "created"
+        if created and "model_digest_before" not in run.record:
+            raise DataError(f"run {name} was stopped before it had begun", _way_out(run.path))
+        return run
 
     @classmethod
     def newest(cls, root: Path, kind: str = "align", status: str = "finished") -> RunFolder:
@@ -155,12 +169,29 @@ class RunFolder:
             file.write(json.dumps(dict(row)) + "\n")
 
     def metrics(self) -> list[dict[str, float]]:
-        """Every row of metrics.jsonl; the torn last line of a killed process is left out."""
-        return _read_lines(self.path / METRICS)
+        """Read every row of metrics.jsonl; the torn last line of a killed process is left out.
+
+        Raises:
+            DataError: Naming the first damaged row.
+        """
+        return _read_lines(
+            self.path / METRICS, ROW_SHAPE, "restore the file from a copy, or start a new run"
+        )
 
     def rewind(self, step: int) -> None:
-        """Drop the rows of metrics.jsonl beyond ``step``: a resumed run makes them again."""
+        """Drop the rows of metrics.jsonl beyond ``step``: a resumed run makes them again.
+
+        Raises:
+            DataError: If a row is damaged, or the rows up to ``step`` are not all there.
+        """
         kept = [row for row in self.metrics() if row["step"] <= step]
+        whole = next((n for n, row in enumerate(kept) if row["step"] != n + 1), len(kept))
+        if (whole, len(kept)) != (step, step):
+            raise DataError(
+                f"{self.path / METRICS}: the row of step {whole + 1} is missing or out of order, "
+                f"and the newest checkpoint is of step {step}",
+                f"restore the file from a copy, or move the checkpoints later than step {whole} away",
+            )
         lines = "".join(json.dumps(row) + "\n" for row in kept)
         atomic.write(self.path / METRICS, lines.encode())
 
@@ -171,7 +202,13 @@ class RunFolder:
 
     def problems(self) -> list[Problem]:
         """Every line of problems.jsonl."""
-        return [Problem(**row) for row in _read_lines(self.path / PROBLEMS)]
+        known = {field.name for field in fields(Problem)}
+        rows = _read_lines(self.path / PROBLEMS, PROBLEM_SHAPE, "remove the line")
+        return [Problem(**{name: row[name] for name in known & row.keys()}) for row in rows]
+
+    def remove(self) -> None:
+        """Remove the whole folder: for a run that was refused before its first step."""
+        shutil.rmtree(self.path)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -209,18 +246,39 @@ def run_names(root: Path) -> list[str]:
 
 
 def all_runs(root: Path) -> list[RunFolder]:
-    """Every run in ``root``, by name."""
-    return [RunFolder(root / name) for name in run_names(root)]
+    """Return every run in ``root`` whose record can be read, by name; ``damaged_runs`` has the others."""
+    return _readable(root, run_names(root))[0]
+
+
+def damaged_runs(root: Path) -> list[DataError]:
+    """Return what is wrong with each run in ``root`` whose record cannot be read."""
+    return _readable(root, run_names(root))[1]
 
 
 def untouched_runs(root: Path) -> list[RunFolder]:
-    """The folders in ``root`` that ``RunFolder.untouched`` made; no other is read."""
-    runs = [RunFolder(root / name) for name in run_names(root) if name.startswith(UNTOUCHED)]
-    return [run for run in runs if run.record["kind"] == "untouched"]
+    """Return the readable folders in ``root`` that ``RunFolder.untouched`` made; no other is read."""
+    names = [name for name in run_names(root) if name.startswith(UNTOUCHED)]
+    return [run for run in _readable(root, names)[0] if run.record["kind"] == "untouched"]
+
+
+def _readable(root: Path, names: Sequence[str]) -> tuple[list[RunFolder], list[DataError]]:
+    runs: list[RunFolder] = []
+    damaged: list[DataError] = []
+    for name in names:
+        try:
+            runs.append(RunFolder(root / name))
+        except DataError as error:
+            damaged.append(error)
+    return runs, damaged
 
 
 def check_name(root: Path, name: str) -> None:
-    """Raise UsageError if the name is taken in ``root`` or cannot be a folder's: before anything long begins."""
+    """Refuse a name that is taken in ``root`` or cannot be a folder's, before anything long begins.
+
+    Raises:
+        UsageError: Saying what can be done about the run of that name.
+        DataError: If a folder of that name is not a whole run, as ``RunFolder.open``.
+    """
     if _BAD_NAME.search(name):
         raise UsageError(
             f"'{name}' cannot be the name of a run", "a name has no slash and begins with a letter"
@@ -230,10 +288,26 @@ def check_name(root: Path, name: str) -> None:
 
 
 def _taken(root: Path, name: str) -> UsageError:
-    return UsageError(
-        f"{root / name} is there already",
-        f"choose another name, or go on with it: otx align --resume {name}",
-    )
+    """The error for a taken name. Raises DataError where what has the name is not a whole run."""
+    if not (root / name).is_dir():
+        return UsageError(f"{root / name} is a file", "choose another name")
+    record = RunFolder.open(root, name).record
+    if record["kind"] != "align":
+        what, way = "holds the results of an untouched encoder", "choose another name"
+    elif record["status"] == "finished":
+        what, way = "is a finished run", "choose another name, or remove the folder"
+    else:
+        what = f"is there already: a run that is {record['status']}"
+        way = f"choose another name, or go on with it: otx align --resume {name}"
+    return UsageError(f"{root / name} {what}", way)
+
+
+def _way_out(path: Path) -> str:
+    """What to do about a folder without a whole record: nothing that was worked for is thrown away."""
+    work = [name for name in _WORK if (path / name).is_dir() and any((path / name).iterdir())]
+    if work:
+        return f"restore {RECORD} from a copy; keep the folder, which holds {', '.join(work)}"
+    return f"remove {path}, which holds no checkpoint and no result, and start again"
 
 
 def _claim(root: Path, name: str) -> Path:
@@ -289,17 +363,21 @@ def _held(path: Path) -> Iterator[str | None]:
 
 def _read_record(path: Path) -> dict[str, Any]:
     file = path / RECORD
+    if not file.exists():
+        raise DataError(f"{path} is not a run: it has no {RECORD}", _way_out(path))
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        schema = record["schema"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{file} is not a run's record: {error}", "remove the folder") from error
-    if schema != SCHEMA:
+        record = read_object(file)
+        check_shape(record, {"schema": COUNT}, RECORD)
+        if record["schema"] == SCHEMA:
+            check_shape(record, RECORD_SHAPE, RECORD)
+    except DataError as error:
+        raise DataError(f"{file} is not a run's record: {error.message}", _way_out(path)) from error
+    if record["schema"] != SCHEMA:
         raise DataError(
-            f"{file} has schema {schema}, and this otx reads {SCHEMA}",
+            f"{file} has schema {record['schema']}, and this otx reads {SCHEMA}",
             "use the otx that made the run, or update otx",
         )
-    return dict(record)
+    return record
 
 
 def _write_record(path: Path, record: Mapping[str, Any]) -> None:
@@ -307,14 +385,17 @@ def _write_record(path: Path, record: Mapping[str, Any]) -> None:
     atomic.write(path / RECORD, text.encode())
 
 
-def _read_lines(path: Path) -> list[dict[str, Any]]:
+def _read_lines(path: Path, shape: Mapping[str, Any], way_out: str) -> list[dict[str, Any]]:
+    """The rows of a JSONL file, which must have this shape; an unfinished last line is left out."""
     if not path.exists():
         return []
-    *lines, _torn = path.read_text(encoding="utf-8").split("\n")
-    rows = []
+    *lines, _torn = read_bytes(path).split(b"\n")
+    rows: list[dict[str, Any]] = []
     for number, line in enumerate(lines, start=1):
+        place = f"{path}:{number} is damaged"
         try:
-            rows.append(json.loads(line))
-        except ValueError as error:
-            raise DataError(f"{path}:{number} is damaged", "remove the line") from error
+            rows.append(parse_json(line, place))
+            check_shape(rows[-1], shape, place)
+        except DataError as error:
+            raise DataError(error.message, way_out) from error
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from otx.runs.plugin_notes import evaluation_notes
 from otx.runs.results import EvalUnit
@@ -38,6 +39,7 @@ def table_notes(
         *_without_baseline(match, present),
         *_left_out(match),
         *_single_alignments(match, present),
+        *_inexact(present),
         *_unequal_seeds(match),
         *_at_chance(match),
         *_few_clusters(clusters),
@@ -95,6 +97,22 @@ def _single_alignments(match: Match, present: Sequence[System]) -> list[str]:
         f"one alignment seed only: {_listed(single)}; the interval is about other test examples, "
         "not about another alignment"
     ]
+
+
+def _inexact(present: Sequence[System]) -> list[str]:
+    runs = (run for system in present for run in system.runs)
+    return [
+        f"{run.name} is not exact: {line}" for run in runs for line in inexact_lines(run.record)
+    ]
+
+
+def inexact_lines(record: Mapping[str, Any]) -> list[str]:
+    """Return a line for each time that a run was resumed under other versions, threads or device."""
+    lines = []
+    for entry in record.get("inexact", []):
+        changed = (f"{name} {then}, then {now}" for name, (then, now) in entry["changed"].items())
+        lines.append(f"resumed at step {entry['step']:,} with a difference in {'; '.join(changed)}")
+    return lines
 
 
 def _alignments(match: Match, label: str) -> set[int | None]:

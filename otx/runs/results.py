@@ -12,14 +12,17 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from otx.errors import DataError, PluginError
 from otx.files import atomic
+from otx.files.reading import parse_json, read_bytes, read_object
+from otx.files.shapes import COUNT, check_shape
 from otx.runs.folder import RunFolder
+from otx.runs.shapes import UNIT_SHAPE
 from otx.types import Score
 
 SCHEMA = 1
@@ -138,14 +141,28 @@ def read_scores(run: RunFolder, unit: EvalUnit) -> list[Score]:
     path = _scores(_place(run, unit))
     remedy = f"remove {path.name} and evaluate {run.name} on {unit.task} again"
     try:
-        lines = gzip.decompress(path.read_bytes()).decode().rstrip()
+        lines = read_bytes(path).rstrip().replace(b"\n", b",")
         # One parse of all lines as a list takes half the time of one for each.
-        scores = [Score(**row) for row in json.loads(f"[{lines.replace(chr(10), ',')}]")]
-    except (OSError, EOFError, ValueError, TypeError) as error:
+        scores = [Score(**row) for row in parse_json(b"[" + lines + b"]", str(path))]
+        if not all(map(_is_score, scores)):
+            raise TypeError("a score of another form")
+    except DataError as error:
+        raise DataError(f"the scores cannot be read: {error.message}", remedy) from error
+    except TypeError as error:
         raise DataError(f"the scores in {path} cannot be read: {error}", remedy) from error
     if len(scores) != unit.count:
         raise DataError(f"{path} has {len(scores)} scores, not {unit.count}", remedy)
     return scores
+
+
+def _is_score(score: Score) -> bool:
+    statistics = score.statistics
+    return (
+        isinstance(score.example, str)
+        and isinstance(score.cluster, str)
+        and isinstance(statistics, dict)
+        and all(type(value) in (float, int) for value in statistics.values())
+    )
 
 
 def _unit_files(run: RunFolder, pattern: str) -> list[Path]:
@@ -176,25 +193,23 @@ def _packed(rows: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def read_unit(path: Path) -> EvalUnit:
-    """The unit in this file. Raises DataError if it cannot be read."""
+    """Read a unit.
+
+    Raises:
+        DataError: If the file cannot be read, lacks a field, or is of another schema.
+    """
+    again = "remove it and evaluate again"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        schema = record["schema"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        record = read_object(path)
+        check_shape(record, {"schema": COUNT}, path.name)
+        if record["schema"] == SCHEMA:
+            check_shape(record, UNIT_SHAPE, path.name)
+    except DataError as error:
+        raise DataError(f"{path} is not a result: {error.message}", again) from error
+    if record["schema"] != SCHEMA:
         raise DataError(
-            f"{path} is not a result: {error}", "remove it and evaluate again"
-        ) from error
-    if schema != SCHEMA:
-        raise DataError(
-            f"{path} has schema {schema}, and this otx reads {SCHEMA}",
-            "use the otx that wrote it, or remove it and evaluate again",
+            f"{path} has schema {record['schema']}, and this otx reads {SCHEMA}",
+            f"use the otx that wrote it, or {again}",
         )
     # What came into the format later has a default.
-    later = {
-        f.name for f in fields(EvalUnit) if (f.default, f.default_factory) != (MISSING, MISSING)
-    }
-    wanted = [f.name for f in fields(EvalUnit) if f.name not in later or f.name in record]
-    try:
-        return EvalUnit(**{name: record[name] for name in wanted})
-    except KeyError as error:
-        raise DataError(f"{path} lacks {error}", "remove it and evaluate again") from error
+    return EvalUnit(**{f.name: record[f.name] for f in fields(EvalUnit) if f.name in record})

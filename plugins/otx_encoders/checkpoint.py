@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 from otx.data.hub import HubFiles, cached_folder, download
 from otx.errors import DataError
+from otx.files.reading import read_object
+from otx.files.shapes import check_shape
+from otx.printable import quote
+from otx_encoders.foreign_code import refuse_foreign_code
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 _WANTED = ["*.json", "*.safetensors", "*.txt", "*.model"]
@@ -16,6 +18,9 @@ _SUBFOLDERS = ["*/*"]
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _TOKENIZERS = ("tokenizer*", "vocab*", "*.model")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_SHARD = re.compile(r"[^/\\\x00-\x1f]+\.safetensors")
+_UNSAFE_ADVICE = ("weights_only", "trust_remote_code", "allow_all_kernels")
+_SHOWN = 200
 _CONVERT = (
     "otx reads safetensors only; where you trust the file, AutoModel.from_pretrained(FOLDER)"
     ".save_pretrained(NEW_FOLDER) converts it"
@@ -41,12 +46,7 @@ def check_folder(folder: Path, reference: str) -> None:
             f"{reference}: no config.json",
             "give a folder that save_pretrained wrote, with its tokenizer",
         )
-    for name in ("config.json", "tokenizer_config.json"):
-        if "auto_map" in read_json(folder / name):
-            raise DataError(
-                f"{reference}: {name} asks to run code that comes with the model",
-                "otx never runs it; use a model whose architecture is part of transformers",
-            )
+    refuse_foreign_code(folder, reference)
     missing = _missing_weights(folder)
     if not missing:
         return
@@ -60,25 +60,34 @@ def check_folder(folder: Path, reference: str) -> None:
     raise DataError(f"{reference}: no {_WEIGHTS}", _CONVERT)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file, {} where there is no file. Raises DataError if it is not one."""
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise DataError(f"{path}: not a JSON object")
-    return value
-
-
 def _missing_weights(folder: Path) -> list[str]:
-    """The weight files that the folder should have and has not."""
-    names = [_WEIGHTS]
-    if not (folder / _WEIGHTS).is_file() and (folder / _INDEX).is_file():
-        names = sorted(set(read_json(folder / _INDEX).get("weight_map", {}).values())) or names
+    """The weight files that the folder should have and has not.
+
+    Raises DataError for an index that names anything but safetensors files in this folder.
+    """
+    index = folder / _INDEX
+    if (folder / _WEIGHTS).is_file() or not index.is_file():
+        names = [_WEIGHTS]
+    else:
+        table = read_object(index)
+        check_shape(table, {"weight_map": {str: str}}, str(index))
+        names = sorted(set(table["weight_map"].values())) or [_WEIGHTS]
+        for name in names:
+            _check_shard(folder, name)
     return [name for name in names if not (folder / name).is_file()]
+
+
+def _check_shard(folder: Path, name: str) -> None:
+    """Refuse a name in the index by which transformers would unpickle a file, or read one from elsewhere."""
+    remedy = "the index may name safetensors files in this folder only"
+    if not _SHARD.fullmatch(name):
+        raise DataError(f"{folder / _INDEX} names {quote(name)}", remedy)
+    # A snapshot in the Hub's cache holds links to the blobs of its repository.
+    inside = folder.resolve()
+    if inside.parent.name == "snapshots":
+        inside = inside.parent.parent
+    if not (folder / name).resolve().is_relative_to(inside):
+        raise DataError(f"{folder / _INDEX} names {quote(name)}, a link out of the folder", remedy)
 
 
 def _snapshot(reference: str, path: Path) -> Path:
@@ -107,6 +116,9 @@ def _download(reference: str) -> Path:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says first, for a message of one line."""
+    """What an error of transformers says first, for a message of one line, without advice to run foreign code."""
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0]
+    if any(word in text for word in _UNSAFE_ADVICE):
+        return f"{type(error).__name__}: it would run code that comes with the model, which otx never does"
+    line = text.splitlines()[0]
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}..."

@@ -95,6 +95,10 @@ def with_fresh_head(model: Any, kind: str, labels: Sequence[str]) -> Any | None:
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: number for number, label in enumerate(labels)}
     fresh = auto.from_config(config)
+    own = {name for name, _ in model.base_model.named_children()}
+    if {name for name, _ in fresh.base_model.named_children()} - own - {"pooler"}:
+        # A decoder, say: it would stay at random weights.
+        return None
     for name, part in model.base_model.named_children():
         # A pooler only where the head reads it.
         if getattr(fresh.base_model, name, None) is not None:

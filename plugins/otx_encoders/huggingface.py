@@ -46,8 +46,7 @@ class HuggingFaceEncoder:
         vocabulary: dict[str, int] = self.tokenizer.get_vocab()
         self.notes += check_letters(self.tokenizer, vocabulary, reference)
         self.module: nn.Module = self._model
-        self.dimension: int = self._model.config.hidden_size
-        self.layers: int = self._model.config.num_hidden_layers
+        self.dimension, self.layers = self._shape()
         self.max_length = self._limit(options.max_length)
         rows = self._model.get_input_embeddings().num_embeddings
         if max(vocabulary.values()) >= rows:
@@ -149,6 +148,16 @@ class HuggingFaceEncoder:
         memo |= {id(self): twin, id(self.tokenizer): self.tokenizer}
         twin.__dict__ = copy.deepcopy(self.__dict__, memo)
         return twin
+
+    def _shape(self) -> tuple[int, int]:
+        config = self._model.config
+        try:
+            return int(config.hidden_size), int(config.num_hidden_layers)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"{self.reference}: {config.model_type} does not say its width and number of layers",
+                "give an encoder such as BERT or XLM-R",
+            ) from error
 
     def _place(self, layer: int) -> int:
         place = layer if layer >= 0 else layer + self.layers + 1

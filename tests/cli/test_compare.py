@@ -146,3 +146,45 @@ def test_torch_is_not_needed(project: Path, otx: Otx) -> None:
     (project / "torch.py").write_text("raise SystemExit('torch was imported')")
     done = otx("compare", PYTHONPATH=str(project))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "text", ['{"schema": 1, "na', "[" * 100_000, '{"schema": 1, "kind": null}']
+)
+def test_a_damaged_record_does_not_hide_the_other_runs(
+    project: Path, text: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = project / "runs" / "broken"
+    (folder / "checkpoints" / "step-00000001").mkdir(parents=True)
+    (folder / "run.json").write_text(text)
+    monkeypatch.chdir(project)
+    assert cli.run(["compare", "--set", "compare.samples=100"]) == 0
+    printed = capfd.readouterr()
+    assert "sinkhorn" in printed.out and "l2" in printed.out
+    assert "warning: left out: " in printed.err and "broken/run.json" in printed.err
+    assert "keep the folder" in printed.err
+    # By its name it is asked for, so that it cannot be left out; every command says the same.
+    answers = set()
+    for command in (
+        ["compare", "broken"],
+        ["show", "broken"],
+        ["eval", "word-alignment", "--run", "broken"],
+        ["predict", "xnli", "--run", "broken"],
+        ["align", "--run", "broken"],
+        ["align", "--resume", "broken"],
+    ):
+        assert cli.run([*command, "--quiet"]) == 3
+        answers.add(capfd.readouterr().err)
+    assert len(answers) == 1
+
+
+def test_show_tells_head_seed_0_from_a_probe(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = RunFolder(project / "runs" / "better")
+    path = next(run.results.rglob("*.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"head_seed": 0}))
+    monkeypatch.chdir(project)
+    assert cli.run(["show", "better"]) == 0
+    row = next(line for line in capfd.readouterr().out.splitlines() if line.startswith("xnli"))
+    assert row.split()[2] == "0"

@@ -179,6 +179,19 @@ def test_an_interrupt_is_130(tmp_path: Path) -> None:
     assert done.returncode == 130 and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_an_early_signal_ends_a_command_with_a_line(tmp_path: Path, name: str) -> None:
+    code = (
+        "import os, signal, time, otx.cli.eval as module\n"
+        f"module.open_project = lambda *_: (os.kill(os.getpid(), signal.{name}), time.sleep(30))\n"
+        "from otx.cli import main; main.__globals__['sys'].argv[1:] = ['eval', 'xnli']; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 130 and done.stderr.startswith("error: interrupted\n")
+
+
 @pytest.mark.parametrize("command", ["list objectives --json", "--help", "list x"])
 @pytest.mark.parametrize("redirected", ["2>&1 | true", ">&- 2>&-"])
 def test_nobody_reading_on_is_no_error(tmp_path: Path, command: str, redirected: str) -> None:

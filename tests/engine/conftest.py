@@ -58,7 +58,8 @@ def cut_sample(folder: Path, lines: int) -> str:
     return str(folder / "en-de")
 
 
-def _align(bitext: str, model: str, *arguments: str) -> int:
+def align_with(bitext: str, model: str, *arguments: str) -> int:
+    """Run `otx align` in the present folder; returns the exit code."""
     common = ["--model", model, "--corpus", bitext, "--batch-tokens", "300", "--quiet"]
     return otx(["align", *common, *arguments])
 
@@ -70,7 +71,7 @@ def align(tiny_model: Path, bitext: str, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("OTX_CACHE", str(tmp_path / "cache"))
 
     def run(*arguments: str, model: str = str(tiny_model)) -> int:
-        return _align(bitext, model, *arguments)
+        return align_with(bitext, model, *arguments)
 
     return run
 
@@ -81,7 +82,7 @@ def aligned_once(tiny_model: Path, bitext: str, tmp_path_factory: pytest.TempPat
     folder = tmp_path_factory.mktemp("aligned")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        assert _align(bitext, str(tiny_model), "--steps", "2", "--run", "r") == 0
+        assert align_with(bitext, str(tiny_model), "--steps", "2", "--run", "r") == 0
     return folder
 
 

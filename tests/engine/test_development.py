@@ -94,3 +94,12 @@ def test_lost_weights_are_named(tmp_path: Path) -> None:
     torch.save({}, kept / "tensors.safetensors")
     with pytest.raises(DataError, match="damaged checkpoint"):
         checks.restore()
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{", "[" * 100_000, '{"x": 0.5}', '{"7": 0.5}', '{"3": null}', '{"-3": 0.5}']
+)
+def test_a_damaged_history_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "development.json").write_text(text)
+    with pytest.raises(DataError, match=r"development\.json"):
+        play(tmp_path, [0.1, 0.5, 0.4, 0.3])

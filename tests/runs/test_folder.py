@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.errors import DataError, OTXError, UsageError
-from otx.runs.folder import RunFolder, all_runs, run_names, untouched_runs
+from otx.runs.folder import RunFolder, all_runs, damaged_runs, run_names, untouched_runs
 from otx.types import Problem
 from tests.examples import examples
 
@@ -60,7 +60,8 @@ def test_an_update_that_cannot_be_written_changes_nothing(
 
 
 def test_a_taken_name_is_refused(tmp_path: Path, run: RunFolder) -> None:
-    with pytest.raises(UsageError, match="there already") as caught:
+    run.update(status="interrupted")
+    with pytest.raises(UsageError, match="there already: a run that is interrupted") as caught:
         RunFolder.create(tmp_path, "one", kind="align", settings={})
     assert "--resume one" in str(caught.value.remedy)
     assert caught.value.exit_code == 2
@@ -73,7 +74,7 @@ def test_names_that_are_no_folder_are_refused(tmp_path: Path, name: str) -> None
 
 
 def test_names_with_spaces_and_other_scripts_are_fine(tmp_path: Path) -> None:
-    RunFolder.create(tmp_path, "мой run", kind="align", settings={})
+    RunFolder.create(tmp_path, "мой run", kind="align", settings={}).update(status="finished")
     assert RunFolder.open(tmp_path, "мой run").name == "мой run"
 
 
@@ -273,3 +274,120 @@ def test_a_claimed_piece_names_its_holder_until_that_ends(
     process.wait()
     with run.claim("piece") as pid:
         assert pid is None
+
+
+WORK = ["checkpoints/step-00000001", "model", "eval/nli", "heads/nli-1"]
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "{", '{"schema": 1, "na', "[]", "[" * 100_000, '{"schema": 1}']
+)
+@pytest.mark.parametrize("work", [None, *WORK])
+def test_a_folder_without_a_whole_record_gets_one_answer(
+    tmp_path: Path, text: str | None, work: str | None
+) -> None:
+    folder = tmp_path / "stub"
+    folder.mkdir()
+    if text is not None:
+        (folder / "run.json").write_text(text)
+    if work is not None:
+        (folder / work).mkdir(parents=True)
+        (folder / work / "file").touch()
+    answers = []
+    for ask in (
+        lambda: RunFolder.open(tmp_path, "stub"),
+        lambda: RunFolder.create(tmp_path, "stub", kind="align", settings={}),
+    ):
+        with pytest.raises(DataError) as caught:
+            ask()
+        answers.append((caught.value.message, caught.value.remedy))
+    assert answers[0] == answers[1]
+    assert "stub" in answers[0][0]
+    assert ("remove" in str(answers[0][1])) == (work is None)
+    assert ("keep the folder" in str(answers[0][1])) == (work is not None)
+
+
+def test_a_run_that_has_not_begun_gets_one_answer(tmp_path: Path, run: RunFolder) -> None:
+    for ask in (
+        lambda: RunFolder.open(tmp_path, "one"),
+        lambda: RunFolder.create(tmp_path, "one", kind="align", settings={}),
+    ):
+        with pytest.raises(DataError, match="run one was stopped before it had begun"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "part"),
+    [
+        ("finished", "align", "is a finished run"),
+        ("failed", "align", "--resume one"),
+        ("running", "align", "--resume one"),
+        ("finished", "untouched", "results of an untouched encoder"),
+    ],
+)
+def test_a_taken_name_is_answered_by_what_has_it(
+    tmp_path: Path, run: RunFolder, status: str, kind: str, part: str
+) -> None:
+    run.update(status=status, kind=kind)
+    with pytest.raises(UsageError) as caught:
+        RunFolder.create(tmp_path, "one", kind="align", settings={})
+    assert part in str(caught.value) and ("--resume" in part or "--resume" not in str(caught.value))
+
+
+def test_damaged_records_do_not_hide_the_others(tmp_path: Path, run: RunFolder) -> None:
+    for name, text in (("broken", "{"), ("untouched-broken", "[]"), ("deep", "[" * 100_000)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(text)
+    assert [other.name for other in all_runs(tmp_path)] == ["one"]
+    messages = [error.message for error in damaged_runs(tmp_path)]
+    assert len(messages) == 3 and all("is not a run's record" in text for text in messages)
+    run.update(status="finished")
+    assert RunFolder.newest(tmp_path).name == "one"
+
+
+WRONG = {
+    "kind": None, "status": 3, "created": [], "settings": [], "corpora": None, "terms": [], "versions": {"a": 1},
+    "guards": {"before": {"x": None}}, "verdict": "x", "loss": {}, "inexact": [{}], "best": 3, "lr": "fast",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_field_of_another_type_is_named(run: RunFolder, name: str) -> None:
+    record = {**run.record, name: WRONG[name]}
+    (run.path / "run.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match=rf"not a run's record: run\.json: '{name}"):
+        RunFolder(run.path)
+
+
+ROWS = [
+    "{}",
+    "3",
+    "nonsense",
+    '{"step": "2"}',
+    '{"step": null}',
+    "[" * 100_000,
+    '{"step": ' + "9" * 5000 + "}",
+]
+
+
+@pytest.mark.parametrize("row", [*(row.encode() for row in ROWS), b"\xff\xfe"])
+def test_a_damaged_row_of_any_kind_is_named(run: RunFolder, row: bytes) -> None:
+    (run.path / "metrics.jsonl").write_bytes(b'{"step": 1}\n' + row + b'\n{"step": 3}\n')
+    with pytest.raises(DataError, match=r"metrics\.jsonl:2 is damaged") as caught:
+        run.rewind(1)
+    assert caught.value.remedy
+    (run.path / "problems.jsonl").write_bytes(row + b"\n")
+    with pytest.raises(DataError, match=r"problems\.jsonl:1 is damaged"):
+        run.problems()
+
+
+@pytest.mark.parametrize(
+    ("steps", "missing"), [([], 1), ([1, 2], 3), ([1, 3], 2), ([2, 3], 1), ([1, 1, 2, 3], 2), ([2, 1, 3], 1)]
+)  # fmt: skip
+def test_rows_that_are_gone_are_noticed(run: RunFolder, steps: list[int], missing: int) -> None:
+    for step in steps:
+        run.append_metrics({"step": step})
+    before = run.metrics()
+    with pytest.raises(DataError, match=f"the row of step {missing} is missing or out of order"):
+        run.rewind(3)
+    assert run.metrics() == before

@@ -139,3 +139,16 @@ def test_a_term_that_no_label_names_is_named(make_run: Make) -> None:
     assert added_terms(systems_of(runs, None, {})) == (
         "1*keep-close was added to sinkhorn, 0.5*l2",
     )
+
+
+def test_a_run_that_is_not_exact_is_named(
+    match: Match, systems: list[System], make_run: Make
+) -> None:
+    assert not any("not exact" in note for note in table_notes(match, systems, {}))
+    entry = {"step": 1200, "changed": {"torch": ["2.5", "2.6"], "threads": ["2", "4"]}}
+    run = make_run("other", inexact=[entry])
+    notes = table_notes(match, [systems[0], System("sinkhorn", (run,), "untouched")], {})
+    assert (
+        "other is not exact: resumed at step 1,200 with a difference in torch 2.5, then 2.6; "
+        "threads 2, then 4" in notes
+    )

@@ -208,3 +208,43 @@ def test_a_key_is_the_sha256_of_the_parts() -> None:
     # printf '{"a":1,"b":"ü"}' | sha256sum
     known = "1a59e522e02ce50ad2c27c11a6d30f8667489c199580627fe9e3e33e2b0e91d5"
     assert content_key(b="ü", a=1) == known
+
+
+PATCHES: list[dict[str, Any]] = [
+    {"metrics": None}, {"metrics": []}, {"metrics": {"f1": None}}, {"contamination": {}}, {"contamination": None},
+    {"contamination": {"hits": "0", "size": 4}}, {"count": "2"}, {"head_seed": "3"}, {"task": None}, {"options": []},
+    {"versions": {"otx": 1}}, {"fit": {}}, {"fit": 3}, {"encoder_options": None}, {"seconds": None}, {"key": 5},
+    {"schema": "1"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=json.dumps)
+def test_a_unit_of_another_form_is_no_result(
+    run: RunFolder, unit: EvalUnit, patch: dict[str, Any]
+) -> None:
+    path = write_unit(run, unit, SCORES)
+    path.write_text(json.dumps(json.loads(path.read_text()) | patch))
+    for read in (lambda: read_units(run), lambda: find_unit(run, unit.key)):
+        with pytest.raises(DataError, match="is not a result") as caught:
+            read()
+        assert path.name in caught.value.message and caught.value.remedy
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[]", "3", "{", '{"schema": ' + "9" * 5000 + "}"])
+def test_odd_json_is_no_result(run: RunFolder, unit: EvalUnit, text: str) -> None:
+    write_unit(run, unit, SCORES).write_text(text)
+    with pytest.raises(DataError, match="is not a result"):
+        read_units(run)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["[" * 100_000, "3", "{}", '{"example": "q", "cluster": "c", "statistics": null}',
+     '{"example": "q", "cluster": "c", "statistics": {"n": null}}',
+     '{"example": 3, "cluster": "c", "statistics": {"n": 1}}'],
+)  # fmt: skip
+def test_scores_of_another_form_are_named(run: RunFolder, unit: EvalUnit, line: str) -> None:
+    path = write_unit(run, unit, SCORES).with_suffix(".scores.jsonl.gz")
+    path.write_bytes(gzip.compress(f"{line}\n{line}\n".encode()))
+    with pytest.raises(DataError, match=r"scores.*cannot be read.*scores\.jsonl\.gz|the scores in"):
+        read_scores(run, unit)

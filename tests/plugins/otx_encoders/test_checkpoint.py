@@ -11,7 +11,7 @@ import huggingface_hub
 import pytest
 
 from otx.errors import DataError
-from otx_encoders.checkpoint import locate
+from otx_encoders.checkpoint import first_line, locate
 from otx_encoders.huggingface import HuggingFaceEncoder
 from otx_encoders.options import EncoderOptions
 
@@ -143,3 +143,78 @@ def test_a_cached_hub_model_needs_no_network(
     (snapshot / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
     with pytest.raises(DataError, match="not in the Hugging Face cache"):
         locate("some-org/some-model")
+
+
+def shard(folder: Path, name: str) -> None:
+    """Write an index that names one file for every tensor."""
+    from safetensors import safe_open
+
+    with safe_open(folder / "model.safetensors", "pt") as file:
+        names = [*file.keys()]
+    index = {"metadata": {"total_size": 1}, "weight_map": dict.fromkeys(names, name)}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["pytorch_model-1.bin", "../outside.bin", "../outside.safetensors", "sub/part.safetensors", "..",
+     "/tmp/part.safetensors", "..\\part.safetensors", "part.SAFETENSORS", "a\x00.safetensors", ""],
+)  # fmt: skip
+def test_an_index_names_safetensors_of_its_folder_alone(
+    copied: Any, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copied("BertModel")
+    shard(folder, name)
+    weights = folder / "model.safetensors"
+    for place in ("pytorch_model-1.bin", "../outside.bin", "../outside.safetensors"):
+        (folder / place).write_bytes(weights.read_bytes())
+    weights.unlink()
+    monkeypatch.setattr("torch.load", lambda *_, **__: pytest.fail("a pickle was read"))
+    with pytest.raises(DataError, match=r"index\.json names"):
+        HuggingFaceEncoder(str(folder), EncoderOptions())
+
+
+@pytest.mark.parametrize("index", [[], {}, {"weight_map": []}, {"weight_map": {"a": 3}}])
+def test_an_index_of_another_form_is_named(copied: Any, index: Any) -> None:
+    folder = copied("BertModel")
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(DataError, match=r"model\.safetensors\.index\.json"):
+        locate(str(folder))
+
+
+def test_a_link_out_of_a_folder_is_refused_and_one_to_the_blobs_of_the_cache_is_not(
+    copied: Any, tmp_path: Path
+) -> None:
+    folder = copied("BertModel")
+    shard(folder, "part.safetensors")
+    store = tmp_path / "models--some--model"
+    (store / "blobs").mkdir(parents=True)
+    (folder / "model.safetensors").rename(store / "blobs" / "0123")
+    (folder / "part.safetensors").symlink_to(store / "blobs" / "0123")
+    with pytest.raises(DataError, match="a link out of the folder"):
+        locate(str(folder))
+    (store / "snapshots").mkdir()
+    snapshot = folder.rename(store / "snapshots" / "abc")
+    (snapshot / "part.safetensors").unlink()
+    (snapshot / "part.safetensors").symlink_to("../../blobs/0123")
+    assert locate(str(snapshot)) == snapshot
+    assert HuggingFaceEncoder(str(snapshot), EncoderOptions()).layers == 3
+    (snapshot / "part.safetensors").unlink()
+    outside = tmp_path / "outside.safetensors"
+    (store / "blobs" / "0123").rename(outside)
+    (snapshot / "part.safetensors").symlink_to(outside)
+    with pytest.raises(DataError, match="a link out of the folder"):
+        locate(str(snapshot))
+
+
+def test_no_advice_to_run_foreign_code_is_repeated() -> None:
+    for advice in (
+        "Weights only load failed.\nIn PyTorch 2.6 we changed the default value of the `weights_only` argument",
+        "Loading it requires you to execute the configuration file. Set the option `trust_remote_code=True`",
+    ):
+        line = first_line(ValueError(advice))
+        assert "weights_only" not in line and "trust_remote_code" not in line
+        assert "otx never does" in line
+    assert first_line(ValueError("one\ntwo")) == "one"
+    assert len(first_line(ValueError("x" * 300_000))) < 300

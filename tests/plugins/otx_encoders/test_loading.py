@@ -98,12 +98,77 @@ def test_weights_of_another_shape_are_refused(copied: Any) -> None:
 
 
 def test_a_model_with_a_decoder_is_refused(tmp_path: Path) -> None:
-    config = transformers.T5Config(
-        vocab_size=20, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2
-    )
-    transformers.T5Model(config).save_pretrained(tmp_path)
-    with pytest.raises(UsageError, match="t5 has a decoder"):
+    config = transformers.BartConfig(
+        vocab_size=20, d_model=8, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8, max_position_embeddings=16,
+    )  # fmt: skip
+    transformers.BartModel(config).save_pretrained(tmp_path)
+    with pytest.raises(UsageError, match="bart has a decoder"):
         load_model(tmp_path, "it")
+
+
+T5 = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4}
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "T5EncoderModel",
+        "MT5EncoderModel",
+        "UMT5EncoderModel",
+        "T5Model",
+        "MT5ForConditionalGeneration",
+    ],
+)
+def test_the_encoder_of_t5_is_loaded_alone(tmp_path: Path, architecture: str, unigram: Any) -> None:
+    family = architecture.partition("T5")[0] + "T5"
+    config = getattr(transformers, f"{family}Config")(vocab_size=len(unigram), **T5)
+    whole = getattr(transformers, architecture)(config)
+    whole.save_pretrained(tmp_path)
+    unigram.save_pretrained(tmp_path)
+    encoder = HuggingFaceEncoder(str(tmp_path), EncoderOptions())
+    assert type(encoder.module).__name__ == f"{family}EncoderModel"
+    assert (encoder.dimension, encoder.layers) == (32, 2)
+    assert not any("causal" in note for note in encoder.notes)
+    assert any("decoder is not" in note for note in encoder.notes) == (
+        "Encoder" not in architecture
+    )
+    batch = encoder.collate(encoder.tokenise(["the fox", "a river bank"]))
+    vectors = encoder.encode(batch, (0, 1, -1)).tokens
+    expected = whole.eval().encoder(batch.ids, attention_mask=batch.mask.long()).last_hidden_state
+    assert torch.equal(vectors[-1][batch.mask], expected[batch.mask])
+    encoder.save(tmp_path / "saved")
+    again = HuggingFaceEncoder(str(tmp_path / "saved"), EncoderOptions())
+    assert torch.equal(again.encode(batch).tokens[-1], vectors[-1])
+    with pytest.raises(UsageError, match="no head for sequence-classification"):
+        encoder.fresh_head("sequence-classification", ["yes", "no"])
+
+
+@pytest.mark.parametrize(
+    ("architecture", "causal"),
+    [("BertModel", False), ("XLMRobertaForMaskedLM", False), ("GPT2Model", True)],
+)
+def test_a_causal_model_is_noted(
+    checkpoint: Any, tmp_path: Path, architecture: str, causal: bool
+) -> None:
+    if causal:
+        config = transformers.GPT2Config(
+            vocab_size=20, n_embd=8, n_layer=1, n_head=2, n_positions=16
+        )
+        transformers.GPT2Model(config).save_pretrained(tmp_path)
+    _, _, notes = load_model(tmp_path if causal else checkpoint(architecture), "it")
+    assert any("causal" in note for note in notes) == causal
+
+
+def test_a_model_that_cannot_run_is_refused_when_it_is_loaded(
+    checkpoint: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no such operator\nat line 3")
+
+    monkeypatch.setattr(transformers.BertModel, "forward", fail)
+    with pytest.raises(DataError, match="it: cannot encode a text: no such operator"):
+        load_model(checkpoint("BertModel"), "it")
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -1,0 +1,42 @@
+"""Try an encoder on one short text before anything long begins."""
+
+from __future__ import annotations
+
+import torch
+
+from otx.contracts import Encoder
+from otx.data.reading import reading
+from otx.errors import DataError, OTXError
+from otx.printable import quote
+
+TEXT = "a b"
+
+
+def try_encoder(encoder: Encoder, layer: int) -> None:
+    """Encode a text of two words, so that a model that cannot run is refused before a run begins.
+
+    Args:
+        encoder: The encoder, on its device.
+        layer: The hidden layer that will be read.
+
+    Raises:
+        DataError: If it fails, or gives numbers that are not finite.
+        OTXError: What the encoder itself raises, such as UsageError for a layer that it does not have.
+    """
+    try:
+        with reading(encoder):
+            batch = encoder.collate(encoder.tokenise([TEXT]))
+            vectors = encoder.encode(batch, (layer,)).tokens[layer]
+    except OTXError:
+        raise
+    # Whatever an encoder's libraries raise is about this encoder.
+    except Exception as error:
+        raise DataError(
+            f"{encoder.reference}: the encoder cannot encode {quote(TEXT)}: "
+            f"{type(error).__name__}: {quote(str(error))}",
+            "use another encoder, or ask who made it",
+        ) from error
+    if not torch.isfinite(vectors).all():
+        raise DataError(
+            f"{encoder.reference}: the encoder's vectors are not finite", "are its weights damaged?"
+        )

@@ -1,0 +1,91 @@
+"""Shapes of the JSON files in a run folder, as ``otx.files.shapes`` has them: what their readers rely on."""
+
+from __future__ import annotations
+
+from otx.files.shapes import ANY, COUNT, NOTHING, NUMBER, OPTIONAL_COUNT, OPTIONAL_TEXT
+
+RECORD_SHAPE = {
+    "kind": str,
+    "status": str,
+    "created": str,
+    "settings": {str: {str: ANY}},
+    "observer_failures?": [str],
+    "model?": str,
+    "model_digest?": str,
+    "model_digest_before?": str,
+    "objectives?": [str],
+    "terms?": {str: (str, int, float)},
+    "alignment_seed?": OPTIONAL_COUNT,
+    "origins?": {str: str},
+    "corpora?": [
+        {
+            "name?": str,
+            "source": str,
+            "pivot": str,
+            "fingerprint?": OPTIONAL_TEXT,
+            "pairs?": COUNT,
+            "held_out?": COUNT,
+            "refused?": COUNT,
+            "filtered?": {str: COUNT},
+        }
+    ],
+    "files?": {str: str},
+    "options?": {str: {str: ANY}},
+    "precision?": str,
+    "device?": str,
+    "versions?": {str: str},
+    "steps?": COUNT,
+    "lr?": NUMBER,
+    "trainable_parameters?": COUNT,
+    "problems?": {str: COUNT},
+    "guards?": {"before?": {str: NUMBER}, "after?": {str: NUMBER}},
+    "diagnostics?": {str: {"candidates": {str: COUNT}, "ceilings": {str: str}}},
+    "loss?": {"first": NUMBER, "last": NUMBER},
+    "verdict?": [str],
+    "best?": (NOTHING, {"step": COUNT, "metric": str, "value": NUMBER}),
+    "gradient_shares?": {str: NUMBER},
+    "inexact?": [{"step": COUNT, "changed": {str: [str]}}],
+    "error?": OPTIONAL_TEXT,
+}
+"""What run.json holds, as ``otx.files.shapes`` has it."""
+ROW_SHAPE = {"step": COUNT, "loss?": NUMBER}
+"""A row of metrics.jsonl; its other fields are the terms' own."""
+PROBLEM_SHAPE = {"file": str, "line": COUNT, "kind": str, "reason": str}
+"""A line of problems.jsonl."""
+
+UNIT_SHAPE = {
+    "schema": COUNT,
+    "task": str,
+    "task_version": str,
+    "language": str,
+    "metrics": {str: NUMBER},
+    "alignment_seed": OPTIONAL_COUNT,
+    "head_seed": OPTIONAL_COUNT,
+    "key": str,
+    "data_digest": str,
+    "model_digest": str,
+    "training_digest": OPTIONAL_TEXT,
+    "count": COUNT,
+    "floor": OPTIONAL_TEXT,
+    "options": {str: ANY},
+    "contamination": {"hits": COUNT, "size": COUNT},
+    "seconds": NUMBER,
+    "versions": {str: str},
+    "data?": OPTIONAL_TEXT,
+    "precision?": OPTIONAL_TEXT,
+    "encoder_options?": {str: ANY},
+    "fit?": (
+        NOTHING,
+        {
+            "metric": str,
+            "best": NUMBER,
+            "step": COUNT,
+            "size": COUNT,
+            "floor": OPTIONAL_TEXT,
+            "floor_value": (int, float, NOTHING),
+            "left_chance": bool,
+        },
+    ),
+    "written?": str,
+}
+"""The file of an evaluation unit."""
