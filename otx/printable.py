@@ -38,7 +38,7 @@ def shorten(text: str, limit: int = QUOTED) -> str:
         >>> shorten("x" * 300_000, limit=3)
         'xxx... (300,000 characters)'
     """
-    shown = printable(text[:limit]).replace("\n", "\\n").replace("\t", "\\t")
+    shown = _one_line(text[:limit])
     return shown if len(text) <= limit else f"{shown}... ({len(text):,} characters)"
 
 
@@ -49,7 +49,12 @@ def quote(text: str, limit: int = QUOTED) -> str:
         >>> quote("x")
         "'x'"
     """
-    return f"'{shorten(text, limit)}'"
+    shown = _one_line(text[:limit])
+    return f"'{shown}'" if len(text) <= limit else f"'{shown}...' ({len(text):,} characters)"
+
+
+def _one_line(text: str) -> str:
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _escaped(match: re.Match[str]) -> str:

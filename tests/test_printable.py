@@ -41,4 +41,4 @@ def test_a_quotation_is_one_short_line(text: str) -> None:
 
 
 def test_a_long_text_is_cut() -> None:
-    assert quote("x" * 300_000) == "'" + "x" * QUOTED + "... (300,000 characters)'"
+    assert quote("x" * 300_000) == "'" + "x" * QUOTED + "...' (300,000 characters)"

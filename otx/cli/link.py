@@ -11,6 +11,7 @@ from otx.cli.output import screen
 from otx.cli.progress import reporter
 from otx.cli.project import open_project
 from otx.data.corpora import plugin_of
+from otx.data.ledger import kinds_text
 from otx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,12 +84,11 @@ def link(
     with reporter() as report:
         reference = model if run is None else _model_of(run, settings)
         linked = engine(settings, host, report, corpus, str(reference), way, outputs)
-    if linked.refused:
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in linked.refused.items())
-        count = sum(linked.refused.values())
-        screen.note(f"note: {count:,} lines cannot be used and have no links ({kinds})")
+    ledger = linked.ledger
+    if ledger.refused:
+        screen.note(f"note: lines without links: {kinds_text(ledger.refused, 'refused')}")
     screen.result(
-        f"Saved {linked.direction} links of {linked.pairs:,} pairs in {linked.lines:,} lines to {output}, "
+        f"Saved {linked.direction} links of {ledger.used:,} pairs in {linked.lines:,} lines to {output}, "
         f"their direction to {outputs.record}"
     )
 

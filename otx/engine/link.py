@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +13,7 @@ import numpy as np
 from otx.config import Settings
 from otx.contracts import Corpus, Encoder
 from otx.data.corpora import open_corpora
+from otx.data.ledger import Ledger, count_lines
 from otx.data.lines import REPAIRED
 from otx.data.reading import reading
 from otx.engine.prepare import open_encoder
@@ -59,12 +59,11 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """What was written: lines of links in one direction (``en-es``); ``refused`` counts empty ones by kind of fault."""
+    """What was written: ``lines`` lines of links in one direction (``en-es``), empty where a line was refused."""
 
     direction: str
-    pairs: int
     lines: int
-    refused: dict[str, int]
+    ledger: Ledger
 
 
 def link(
@@ -140,24 +139,21 @@ def link(
                 f"{cut:,} pairs were cut at {encoder.max_length} sub-words (align.max_length): "
                 "the words beyond have no links"
             )
-        total, refused = _count_lines(corpus)
+        total = _count_lines(corpus)
         with signals.deferred():
             for file in outputs.files:
                 _append(file, [""] * (total - line))
             record = LinksRecord(direction.name(order), 0, corpus.name, corpus.fingerprint(), total)
             write_record(outputs.links, record)
             outputs.state.unlink(missing_ok=True)
-        return Linked(record.direction, len(corpus), total, refused)
+        return Linked(record.direction, total, count_lines(corpus))
 
 
-def _count_lines(corpus: Corpus) -> tuple[int, dict[str, int]]:
-    """Lines of the corpus up to the last that is a pair or refused, and the refused lines by kind of fault."""
-    refused: dict[int, str] = {}
-    for problem in corpus.problems():
-        if problem.kind not in REPAIRED:
-            refused.setdefault(problem.line, problem.kind)
+def _count_lines(corpus: Corpus) -> int:
+    """Lines of the corpus's files up to the last that is a pair or refused."""
+    refused = [problem.line for problem in corpus.problems() if problem.kind not in REPAIRED]
     last = corpus[len(corpus) - 1].line if len(corpus) else 0
-    return max([last, *refused]), dict(Counter(refused.values()))
+    return max([last, *refused])
 
 
 def _swapped(found: Found) -> Found:
@@ -172,8 +168,7 @@ def one_corpus(spec: str, host: PluginHost, settings: Settings) -> Corpus:
 
     Raises UsageError where it has several.
     """
-    tolerant = replace(settings, align=replace(settings.align, max_bad=1.0))
-    corpora = open_corpora([spec], host.registry, tolerant)
+    corpora = open_corpora([spec], host.registry, settings, any_share=True)
     if len(corpora) > 1:
         names = ", ".join(corpus.name for corpus in corpora)
         raise UsageError(f"'{spec}' has several language pairs: {names}", "name one of them")

@@ -139,6 +139,7 @@ def test_a_file_that_is_there_is_never_overwritten(
         ("one\r\ntwo\r\n\r\n\r\n", "eins\r\nzwei\r\ndrei\r\n \r\n", {3, 4}),
         ("\n\n\x00\none\ntwo \x07\n", "a\nb\nc\neins\nzwei", {1, 2, 3, 5}),
         ("\ufeffone\n" + "\n" * 30, "eins\n" + "\n" * 30, {*range(2, 32)}),
+        ("\n\n", "\n\n", {1, 2}),
     ],
 )
 def test_a_refused_line_has_an_empty_line(
@@ -159,7 +160,7 @@ def test_a_refused_line_has_an_empty_line(
     assert {number for number, line in enumerate(lines, start=1) if not line} == empty
     assert len(Path("sure").read_text().splitlines()) == len(lines)
     out, err = capfd.readouterr()
-    assert f"{len(empty)} lines cannot be used and have no links" in err
+    assert f"lines without links: {len(empty)} refused" in err
     assert f"links of {len(lines) - len(empty)} pairs in {len(lines)} lines" in out
     record = read_record(Path("links"))
     assert record is not None and record.lines == len(lines)
