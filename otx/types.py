@@ -8,8 +8,8 @@ and a *pivot* side: the pivot is a language (English by default), never a positi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -189,6 +189,34 @@ class EncodedPair:
     momentum_pivot: Encoded | None = None
     teacher_pivot: Encoded | None = None
     parameters: Sequence[tuple[Tensor, Tensor]] | None = None
+
+    def frozen(self) -> dict[str, Encoded]:
+        """Return the views that other encoders made, by name."""
+        views = {view.name: getattr(self, view.name) for view in fields(self)}
+        return {
+            name: view
+            for name, view in views.items()
+            if isinstance(view, Encoded) and name not in ("source", "pivot")
+        }
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield every tensor of every view with the path that an objective reads it at: ``source.tokens[-1]``."""
+        for name in (view.name for view in fields(self)):
+            view = getattr(self, name)
+            if isinstance(view, Encoded):
+                for layer, states in view.tokens.items():
+                    yield f"{name}.tokens[{layer}]", states
+                yield f"{name}.mask", view.mask
+                yield f"{name}.word_index", view.word_index
+            elif isinstance(view, Masked):
+                yield f"{name}.logits", view.logits
+                yield f"{name}.labels", view.labels
+            elif name == "parameters":
+                for number, (current, initial) in enumerate(view or ()):
+                    yield f"{name}[{number}][0]", current
+                    yield f"{name}[{number}][1]", initial
+            elif view is not None:
+                yield name, view
 
 
 @dataclass(slots=True)

@@ -21,6 +21,8 @@ FLOORS: dict[str, tuple[int, str]] = {
     "suggest": (0, "nouns"),
     "terms": (0, "nouns"),
     "guard": (0, "nouns"),
+    "attribution": (0, "nouns"),
+    "contract_checks": (0, "nouns"),
     "hookspecs": (0, "nouns"),
     "printable": (0, "nouns"),
     "files": (1, "files"),

@@ -108,7 +108,7 @@ def _tested(
     for name in wanted:
         entry = host.registry.find("task", name)
         try:
-            task = entry.load()(settings.options_for(entry))
+            task = entry.make(settings.options_for(entry))
             for language in task.languages():
                 # Gold sets have names of their own, of which it is not known here what they hold.
                 if language_of(language) in languages or not _CODE.fullmatch(language):

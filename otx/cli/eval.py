@@ -154,7 +154,7 @@ def _with_files(entries: Sequence[Entry], settings: Settings, asked: Sequence[st
     """
     left = []
     for entry in entries:
-        task = entry.load()(settings.options_for(entry))
+        task = entry.make(settings.options_for(entry))
         try:
             task.languages()
             if task.info.kind == "transfer":

@@ -22,7 +22,7 @@ class _Entry(Protocol):
     @property
     def name(self) -> str: ...
 
-    def load(self) -> Any: ...
+    def make(self, *arguments: Any) -> Any: ...
 
 
 class _Registry(Protocol):
@@ -60,7 +60,7 @@ def open_corpora(specs: Sequence[str], registry: _Registry, settings: _Settings)
     for spec in specs:
         entry, rest = plugin_of(spec, registry)
         _refuse_two_meanings(spec, entry, settings.align.pivot)
-        opened: list[Corpus] = entry.load()(rest, settings.options_for(entry), settings.align.pivot)
+        opened: list[Corpus] = entry.make(rest, settings.options_for(entry), settings.align.pivot)
         found += opened
     for corpus in found:
         _limit_refused(corpus, settings.align.max_bad)

@@ -36,9 +36,7 @@ def evaluate(
     """
     entries = [host.registry.find("task", name) for name in tasks]
     options = [settings.options_for(entry) for entry in entries]
-    made: list[Task] = [
-        entry.load()(option) for entry, option in zip(entries, options, strict=True)
-    ]
+    made: list[Task] = [entry.make(option) for entry, option in zip(entries, options, strict=True)]
     _refuse_unknown(made, settings)
     warn_of_slow_bf16(settings.align.dtype, open_device(settings.align.device), reporter)
     found: dict[int, list[tuple[RunFolder, EvalUnit]]] = {}
