@@ -46,7 +46,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code: see ``otx.errors`` for what each means."""
     try:
         ordered = _globals_first(arguments)
-        application(_asked_for(ordered))(ordered, prog_name="otx")
+        with screen.command():
+            application(_asked_for(ordered))(ordered, prog_name="otx")
     except SystemExit as end:
         return _finish(end.code if isinstance(end.code, int) else int(bool(end.code)))
     except KeyboardInterrupt:
