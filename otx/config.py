@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from otx.attribution import attributed
 from otx.errors import UsageError
 from otx.options import field_types, fill
 from otx.sections import (
@@ -68,7 +69,8 @@ class Settings:
         """
         table = self.options.get(entry.name, {})
         if entry.options is not None:
-            return fill(entry.options, table, entry.name, self.origin)
+            with attributed(entry.owner):
+                return fill(entry.options, table, entry.name, self.origin)
         for key in table:
             dotted = f"{entry.name}.{key}"
             raise UsageError(f"{self.origin(dotted)}: unknown setting '{dotted}'", "it has none")

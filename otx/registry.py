@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from otx.absent import Absent, absence_hint, canonical
+from otx.attribution import Owner, make
 from otx.errors import OTXError, PluginError, UsageError
 from otx.option_checks import check_options
 from otx.suggest import remedy
@@ -69,6 +70,19 @@ class Entry:
                 f"{type(error).__name__}: {error}",
                 "see otx doctor, or ask the plugin's author",
             ) from error
+
+    @property
+    def owner(self) -> Owner:
+        """Who answers for what the target gives."""
+        return Owner(self.kind, self.name, self.distribution, self.target)
+
+    def make(self, *arguments: Any) -> Any:
+        """Call the target with what its kind takes (see the methods of ``Registry``).
+
+        Raises PluginError naming the plugin if the target cannot be imported or fails; so does every method of the
+        contract of what it gives.
+        """
+        return make(self.owner, self.load(), *arguments)
 
 
 class Registry:

@@ -8,8 +8,8 @@ and a *pivot* side: the pivot is a language (English by default), never a positi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ Part = Literal["embeddings", "lower", "upper"]
 """Of an encoder: its embeddings, the lower half of its layers, the upper half."""
 Links = frozenset[tuple[int, int]]
 """Word links of one pair: (source word, pivot word), both counted from 0."""
+
+
+Place = tuple[str | int, ...]
+"""Where a tensor is in a batch: the view, then names and numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,40 @@ class EncodedPair:
     momentum_pivot: Encoded | None = None
     teacher_pivot: Encoded | None = None
     parameters: Sequence[tuple[Tensor, Tensor]] | None = None
+
+    def frozen(self) -> dict[str, Encoded]:
+        """Return the views that other encoders made, by name."""
+        views = {view.name: getattr(self, view.name) for view in fields(self)}
+        return {
+            name: view
+            for name, view in views.items()
+            if isinstance(view, Encoded) and name not in ("source", "pivot")
+        }
+
+    def tensors(self) -> Iterator[tuple[Place, Tensor]]:
+        """Yield every tensor of every view with its place: ``("source", "tokens", -1)``."""
+        for name in (view.name for view in fields(self)):
+            view = getattr(self, name)
+            if isinstance(view, Encoded):
+                for layer, states in view.tokens.items():
+                    yield (name, "tokens", layer), states
+                yield (name, "mask"), view.mask
+                yield (name, "word_index"), view.word_index
+            elif isinstance(view, Masked):
+                yield (name, "logits"), view.logits
+                yield (name, "labels"), view.labels
+            elif name == "parameters":
+                for number, (current, initial) in enumerate(view or ()):
+                    yield (name, number, 0), current
+                    yield (name, number, 1), initial
+            elif view is not None:
+                yield (name,), view
+
+
+def place_text(place: Place) -> str:
+    """Return a place in a batch as an objective writes it: ``source.tokens[-1]``."""
+    name, *rest = place
+    return str(name) + "".join(f".{p}" if isinstance(p, str) else f"[{p}]" for p in rest)
 
 
 @dataclass(slots=True)

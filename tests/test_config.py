@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from otx.cli.config import template
 from otx.config import Settings, load_settings, settings_from
-from otx.errors import UsageError
+from otx.errors import PluginError, UsageError
 from otx.options import field_docs
-from otx.registry import RESERVED, Registry
+from otx.registry import RESERVED, Entry, Registry
 from otx.sections import SECTIONS
 from otx.toml import edit_list, parse_value
 
@@ -357,3 +357,31 @@ def test_editing_begins_a_file_where_there_is_none(folder: Path) -> None:
     edit_list("plugins", "disabled", ["one"])
     assert load_settings().plugins.disabled == ("one",)
     assert [path.name for path in folder.iterdir()] == ["otx.toml"]
+
+
+@dataclass(frozen=True)
+class Required:
+    """rate: how much."""
+
+    rate: float
+
+
+@dataclass(frozen=True)
+class Raising:
+    """rate: how much."""
+
+    rate: float = 1.0
+
+    def __post_init__(self) -> None:
+        raise KeyError(self.rate)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"), [(Required, "TypeError: .*'rate'"), (Raising, "KeyError: 1")]
+)
+def test_options_that_cannot_be_made_are_named_with_their_plugin(
+    options: type[object], complaint: str
+) -> None:
+    entry = Entry("objective", "odd", "bad:Odd", "odd", options, "bad-obj")
+    with pytest.raises(PluginError, match=f"^objective 'odd' of bad-obj: {complaint}"):
+        Settings().options_for(entry)

@@ -23,6 +23,8 @@ FLOORS: dict[str, tuple[int, str]] = {
     "guard": (0, "nouns"),
     "absent": (0, "nouns"),
     "read_only": (0, "nouns"),
+    "attribution": (0, "nouns"),
+    "contract_checks": (0, "nouns"),
     "hookspecs": (0, "nouns"),
     "printable": (0, "nouns"),
     "roles": (1, "files"),

@@ -67,7 +67,8 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     try:
         ordered = _globals_first(arguments)
-        application(_asked_for(ordered))(ordered, prog_name="otx")
+        with screen.command():
+            application(_asked_for(ordered))(ordered, prog_name="otx")
     except SystemExit as end:
         # Typer turns Ctrl-C into this exit by itself.
         if end.code == INTERRUPTED:

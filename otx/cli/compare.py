@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from otx.attribution import attributed_metrics
 from otx.cli.complete import runs, tasks
 from otx.cli.output import screen
 from otx.cli.project import open_project, warn_of_damaged
@@ -75,12 +76,14 @@ def _infos(registry: Registry, chosen: Sequence[RunFolder]) -> dict[str, TaskInf
     """Every task by its name; only one that there are results of must be settled if two bring it."""
     from otx.runs.results import evaluated_tasks
 
-    entries = registry.entries("task")
-    infos = {entry.name: entry.info for entry in entries}
-    for name in {name for run in chosen for name in evaluated_tasks(run)} & set(infos):
-        if sum(entry.name == name for entry in entries) > 1:
-            infos[name] = registry.find("task", name).info
-    return {name: info for name, info in infos.items() if info is not None}
+    entries = {entry.name: entry for entry in registry.entries("task")}
+    for name in {name for run in chosen for name in evaluated_tasks(run)} & set(entries):
+        entries[name] = registry.find("task", name)
+    return {
+        name: attributed_metrics(entry.owner, entry.info)
+        for name, entry in entries.items()
+        if entry.info is not None
+    }
 
 
 def _rendered(found: Comparison, form: Format) -> str:

@@ -114,7 +114,7 @@ def _tested(
     for entry in wanted:
         name = entry.name
         try:
-            task = entry.load()(settings.options_for(entry))
+            task = entry.make(settings.options_for(entry))
             for language in task.languages():
                 # Gold sets have names of their own, of which it is not known here what they hold.
                 if language_of(language) in languages or not _CODE.fullmatch(language):

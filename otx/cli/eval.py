@@ -179,7 +179,7 @@ def _with_files(entries: Sequence[Entry], settings: Settings, asked: Sequence[st
         if entry.name in asked:
             left.append(entry)
             continue
-        task = entry.load()(settings.options_for(entry))
+        task = entry.make(settings.options_for(entry))
         try:
             task.languages()
             if task.info.kind == "transfer":

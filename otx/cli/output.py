@@ -7,7 +7,8 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -26,10 +27,36 @@ class Screen:
 
     quiet: bool = False
     debug: bool = False
+    _command: ExitStack | None = None
+    _kept: bool = False
+    _stdout: TextIO | None = None
+
+    @contextmanager
+    def command(self) -> Iterator[None]:
+        """Delimit one command, at whose end ``keep_stdout`` is undone."""
+        try:
+            with ExitStack() as self._command:
+                yield
+        finally:
+            self._command, self._kept = None, False
+
+    def keep_stdout(self) -> None:
+        """Keep stdout for results from here to the end of the command: what anyone else prints goes to stderr.
+
+        Called before code of plugins runs, and not at the start: help and completion are printed by click.
+        """
+        if self._command is not None and not self._kept:
+            self._kept, self._stdout = True, sys.stdout
+            self._command.enter_context(redirect_stdout(sys.stderr))
+
+    @property
+    def stdout(self) -> TextIO | None:
+        """Where results go."""
+        return self._stdout if self._kept else sys.stdout
 
     def result(self, text: str) -> None:
         """Print to stdout."""
-        _write(sys.stdout, text)
+        _write(self.stdout, text)
 
     def json(self, value: Any) -> None:
         """Print as JSON to stdout."""
@@ -48,7 +75,7 @@ class Screen:
         """A rich console; a table that goes to a file or a pipe is as wide as it needs to be."""
         from rich.console import Console
 
-        console = Console(stderr=stderr)
+        console = Console(file=None if stderr else self.stdout, stderr=stderr)
         if not console.is_terminal:
             console.width = WIDE
         return console
@@ -65,7 +92,7 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     indent = sum(widths) + 2 * len(widths)
     room = WIDE
-    if sys.stdout is not None and sys.stdout.isatty():
+    if screen.stdout is not None and screen.stdout.isatty():
         room = max(shutil.get_terminal_size().columns - indent, NARROWEST)
     lines = []
     for *first, last in rows:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from otx.cli.check import check
 from otx.cli.output import columns, screen
 from otx.config import load_settings
 from otx.discovery import find_installed, installed
@@ -25,7 +26,8 @@ def register(app: typer.Typer) -> None:
     commands.command("list")(list_plugins)
     commands.command()(disable)
     commands.command()(enable)
-    app.add_typer(commands, name="plugins", help="List, disable and enable plugins.")
+    commands.command()(check)
+    app.add_typer(commands, name="plugins", help="List, disable, enable and check plugins.")
 
 
 def list_plugins(json: JSON = False) -> None:

@@ -35,6 +35,7 @@ def open_project(
 def open_host(settings: Settings) -> PluginHost:
     """Plugins, loaded; a line on stderr for each that failed."""
     plugins = host(settings)
+    screen.keep_stdout()
     for record in plugins.failed:
         screen.warn(
             f"warning: plugin {record.name} ({record.distribution}) failed: {record.error}; "

@@ -23,7 +23,7 @@ class _Entry(Protocol):
     @property
     def name(self) -> str: ...
 
-    def load(self) -> Any: ...
+    def make(self, *arguments: Any) -> Any: ...
 
 
 class _Registry(Protocol):
@@ -74,7 +74,7 @@ def open_corpora(
     for spec in specs:
         entry, rest = plugin_of(spec, registry)
         _refuse_two_meanings(spec, entry, settings.align.pivot)
-        opened: list[Corpus] = entry.load()(rest, settings.options_for(entry), settings.align.pivot)
+        opened: list[Corpus] = entry.make(rest, settings.options_for(entry), settings.align.pivot)
         found += opened
     if not any_share:
         for corpus in found:

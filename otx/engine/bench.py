@@ -21,7 +21,15 @@ from otx.engine import fitted
 from otx.engine.bitext_hashes import HASHES
 from otx.engine.chance import FitQuality, judge_fit
 from otx.engine.faults import Faults
-from otx.engine.finetune import FIT_VERSION, Predictor, metrics_of, predictor, train_head
+from otx.engine.finetune import (
+    FIT_VERSION,
+    Predictor,
+    metrics_of,
+    pick,
+    predictor,
+    task_owner,
+    train_head,
+)
 from otx.engine.fit import FitHooks
 from otx.engine.report import Reporter
 from otx.engine.resume import circumstances_of
@@ -121,7 +129,7 @@ class Bench:
                 self.reporter.stage(f"{task.info.name} {language} on {self.run.name}")
                 began = time.perf_counter()
                 found = task.probe(self.encoder, language)
-                made = ((example, found[example.id]) for example in task.examples(language))
+                made = pick(task, f"probe({language!r})", found, task.examples(language))
                 return [self._predicted(key, language, None, made, began)]
 
             yield from self._claimed([key], compute)
@@ -156,7 +164,7 @@ class Bench:
 
             def compute(language: str = language, keys: dict[str, str] = keys) -> list[EvalUnit]:
                 began = time.perf_counter()
-                scores = task.floors(language)
+                scores = _floor_scores(task, language)
                 return [
                     self._write(key, language, None, scores[name], None, began, floor=name)
                     for name, key in keys.items()
@@ -212,7 +220,12 @@ class Bench:
             scores = []
             for example, prediction in made:
                 predictions.add(example.id, prediction)
-                scores.append(self.task.score(prediction, example))
+                score = self.task.score(prediction, example)
+                if not isinstance(score, Score):
+                    raise task_owner(self.task).fault(
+                        f"score returns a {type(score).__name__}, expected an otx.types.Score"
+                    )
+                scores.append(score)
             return self._write(key, language, seed, scores, predictions, began)
 
     def _head_key(self, seed: int | None) -> str:
@@ -377,6 +390,15 @@ class Bench:
             return {"hits": 0, "size": len(texts)}
         hashes = np.load(self.run.path / HASHES, allow_pickle=False)
         return {"hits": count_hits(texts, hashes), "size": len(texts)}
+
+
+def _floor_scores(task: TransferTask, language: str) -> dict[str, list[Score]]:
+    """The scores of every floor that the task names. Raises PluginError for one that it leaves out."""
+    scores = task.floors(language)
+    missing = [name for name in task.floor_names if name not in scores]
+    if missing:
+        raise task_owner(task).fault(f"floors leaves out {', '.join(missing)}")
+    return scores
 
 
 def languages_of(task: Task, settings: Settings) -> list[str]:

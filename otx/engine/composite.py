@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from typing import Any
 
 from torch import Tensor, nn
 
+from otx.attribution import Owner, owner_of
+from otx.contract_checks import Untouched, loss_faults
 from otx.contracts import Objective
 from otx.engine.taps import Taps
-from otx.errors import PluginError, UsageError
-from otx.terms import GRADIENT, Term
+from otx.errors import UsageError
+from otx.terms import Term
 from otx.types import EncodedPair, Loss, Needs
 
 
@@ -27,6 +30,7 @@ class Composite(nn.Module):
         self.needs = reduce(lambda a, b: a | b, (part.needs for _, part in parts), Needs())
         self.scope = "batch" if any(part.scope == "batch" for _, part in parts) else "sentence"
         self.taps = Taps()
+        self._tried: set[str] = set()
         names = [term.name for term in self.wanted]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -48,29 +52,33 @@ class Composite(nn.Module):
     def forward(self, pair: EncodedPair) -> Loss:
         """``value = sum_k weight_k * value_k``; ``terms[name]`` is the unweighted value of each part."""
         losses = {
-            term.name: (weight, part(self.taps.through(term.name, pair)))
+            term.name: (weight, self._loss(term.name, part, pair))
             for term, weight, part in zip(self.wanted, self.weights, self.parts, strict=True)
             if weight > 0
         }
-        total = sum(weight * loss.value for weight, loss in losses.values())
+        total: Any = sum(weight * loss.value for weight, loss in losses.values())
         terms: dict[str, Tensor] = {}
         health: dict[str, Tensor] = {}
         for name, (_, loss) in losses.items():
-            _check_names(name, loss)
             terms[name] = loss.value.detach()
             terms |= {f"{name}.{term}": value for term, value in loss.terms.items()}
             health |= {f"{name}.{key}": value for key, value in loss.health.items()}
         plan = next((loss.plan for _, loss in losses.values() if loss.plan is not None), None)
         return Loss(total, terms, health, plan)
 
-
-def _check_names(objective: str, loss: Loss) -> None:
-    """Refuse a number that another of the same name would overwrite in metrics.jsonl."""
-    for name in sorted({*loss.terms, *loss.health}):
-        if name == GRADIENT:
-            reason = "otx writes the norm of the objective's gradient under this name"
-        elif name in loss.terms and name in loss.health:
-            reason = "it is a term and a health number"
-        else:
-            continue
-        raise PluginError(f"objective '{objective}': term '{name}': {reason}", "rename the term")
+    def _loss(self, name: str, part: nn.Module, pair: EncodedPair) -> Loss:
+        """The loss of one part. Raises PluginError for one of another form, and for a part that changes its input."""
+        # Copies once in a run: they see what PyTorch's version counters do not.
+        untouched = Untouched(pair, copies=name not in self._tried)
+        loss: Loss = part(self.taps.through(name, pair))
+        owner = owner_of(part) or Owner("objective", name)
+        view = untouched.changed()
+        if view is not None:
+            raise owner.fault(
+                f"it changes {view} in place, which the other objectives read",
+                "copy before you change: pair.source.tokens[-1].clone()",
+            )
+        for fault in loss_faults(loss):
+            raise owner.fault(fault)
+        self._tried.add(name)
+        return loss

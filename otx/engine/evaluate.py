@@ -55,7 +55,7 @@ def evaluate(
     entries = [host.registry.find("task", name) for name in tasks]
     options = [settings.options_for(entry) for entry in entries]
     faults = Faults(reporter)
-    every = [(entry.load()(option), entry) for entry, option in zip(entries, options, strict=True)]
+    every = [(entry.make(option), entry) for entry, option in zip(entries, options, strict=True)]
     ready = [(task, entry) for task, entry in every if faults.has_data(task)]
     if not ready:
         return Evaluated([], faults.errors)

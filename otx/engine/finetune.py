@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from otx.attribution import Owner, attributed, owner_of
+from otx.contract_checks import loss_faults
 from otx.contracts import Encoder, Task, TransferTask
 from otx.data.cache import cache_folder
 from otx.engine.development import Development
@@ -18,10 +20,11 @@ from otx.engine.features import Features, cut
 from otx.engine.fit import FitHooks, FitSettings, fit
 from otx.engine.runtime import StopSignals, seed_step
 from otx.engine.vocabulary import lift, restrict
-from otx.errors import DataError, Interrupted
+from otx.errors import DataError, Interrupted, PluginError
+from otx.printable import quote
 from otx.runs.statistics import summed
 from otx.sections import EvalSettings
-from otx.types import Example, Loss, Score
+from otx.types import Example, Loss, Metric, Score
 
 CPU_TOKENS, DEVICE_TOKENS = 2_048, 32_768
 """Sub-words of a batch that is predicted, padding included: what a core's cache holds, and what fills a GPU."""
@@ -91,7 +94,12 @@ class HeadJob:
     def loss(self, batch: Sequence[Any]) -> Loss:
         """The task's loss on one batch."""
         tokens, labels = self.task.collate(self.encoder, batch)
-        return self.task.loss(self.head(tokens), labels)
+        with attributed(owner_of(self.encoder)):
+            logits = self.head(tokens)
+        loss = self.task.loss(logits, labels)
+        for fault in loss_faults(loss):
+            raise task_owner(self.task).fault(f"loss: {fault}")
+        return loss
 
     def gradients(self) -> dict[str, float]:
         """A task's loss is one."""
@@ -126,7 +134,8 @@ def train_head(
     optimise is in the task's options: ``epochs, lr, batch, warmup, weight_decay``. Raises Interrupted, the step saved,
     after a signal.
     """
-    training, held = task.training(seed)
+    with attributed(owner_of(task)):
+        training, held = task.training(seed)
     seed_step(seed, -1)
     head = encoder.fresh_head(task.head_kind, task.labels())
     features = cut(task, encoder, training, cache_folder())
@@ -202,7 +211,7 @@ def predictor(
         for start in range(0, len(examples), PREDICT_AT_ONCE):
             block = examples[start : start + PREDICT_AT_ONCE]
             found = _predicted(task, encoder, head, autocast, block)
-            yield from ((example, found[example.id]) for example in block)
+            yield from pick(task, "decode", found, block)
 
     return predict
 
@@ -224,7 +233,9 @@ def _predicted(
     with torch.no_grad(), torch.autocast(device, autocast, enabled=autocast is not None):
         for indices in batches:
             tokens, _ = task.collate(encoder, [features[i] for i in indices])
-            for index, row in zip(indices, head(tokens).float().cpu(), strict=True):
+            with attributed(owner_of(encoder)):
+                rows = head(tokens).float().cpu()
+            for index, row in zip(indices, rows, strict=True):
                 logits[index] = row[: features[index].length] if row.ndim > 1 else row
     return task.decode(features, logits)
 
@@ -242,6 +253,43 @@ def by_size(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
 
 
 def metrics_of(task: Task, scores: Sequence[Score]) -> dict[str, float]:
-    """Every metric of a task, from the scores of its examples."""
-    sums = summed(scores)
-    return {metric.name: float(metric.compute(sums)) for metric in task.info.metrics}
+    """Every metric of a task, from the scores of its examples. Raises PluginError for one that cannot be computed."""
+    with attributed(owner_of(task)):
+        sums = summed(scores)
+    return {metric.name: _value(task, metric, sums) for metric in task.info.metrics}
+
+
+def _value(task: Task, metric: Metric, sums: Mapping[str, float]) -> float:
+    try:
+        with attributed(owner_of(task)):
+            return float(metric.compute(sums))
+    except PluginError as error:
+        cause = error.__cause__
+        if isinstance(cause, KeyError) and cause.args and cause.args[0] not in sums:
+            raise task_owner(task).fault(
+                f"metric {metric.name} asks for the sum {cause}, and the statistics of its scores are "
+                f"{', '.join(sums) or 'none'}"
+            ) from cause
+        raise
+
+
+def pick(
+    task: Task, method: str, found: Mapping[str, Any], examples: Sequence[Example]
+) -> Iterator[tuple[Example, Any]]:
+    """Yield each example with what a method of the task found for it. Raises PluginError where it leaves one out."""
+    if not isinstance(found, Mapping):
+        raise task_owner(task).fault(
+            f"{method} returns a {type(found).__name__}, expected a dictionary by example id"
+        )
+    missing = [example.id for example in examples if example.id not in found]
+    if missing:
+        raise task_owner(task).fault(
+            f"{method} leaves out {len(missing):,} of {len(examples):,} examples, the first with id "
+            f"{quote(str(missing[0]))}"
+        )
+    yield from ((example, found[example.id]) for example in examples)
+
+
+def task_owner(task: Task) -> Owner:
+    """Who answers for a task, registered or not."""
+    return owner_of(task) or Owner("task", task.info.name)

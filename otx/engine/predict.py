@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, BinaryIO, cast
 
+from otx.attribution import attributed
 from otx.config import Settings
 from otx.contracts import Encoder, TransferTask
 from otx.engine import fitted
@@ -142,11 +143,12 @@ def _made(
     """The task without files, and the model's reference."""
     options: Any = settings.options_for(entry)
     if isinstance(model, str):
-        return cast(TransferTask, entry.load()(replace(options, data=None))), model
+        return cast(TransferTask, entry.make(replace(options, data=None))), model
     folder, found = fitted.find(model, entry.name, seed)
-    options = type(options)(**found.options)
+    with attributed(entry.owner):
+        options = type(options)(**found.options)
     plugin, _ = reference_of(model, host)
-    return cast(TransferTask, entry.load()(options)), f"{plugin}:{folder}"
+    return cast(TransferTask, entry.make(options)), f"{plugin}:{folder}"
 
 
 def _text(line: bytes, number: int) -> str:

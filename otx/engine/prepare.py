@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from otx.config import Settings
+from otx.contract_checks import objective_faults
 from otx.contracts import Corpus, Encoder
 from otx.data.batches import BatchPlan
 from otx.data.cache import cache_folder
@@ -58,7 +59,7 @@ def open_encoder(reference: str, registry: Registry, settings: Settings) -> Enco
     name, rest = plugin_of(reference, registry)
     entry = registry.find("encoder", name)
     try:
-        encoder: Encoder = entry.load()(rest, settings.options_for(entry))
+        encoder: Encoder = entry.make(rest, settings.options_for(entry))
     except DataError as error:
         named = reference.partition(":")[0]
         if name != DEFAULT_ENCODER or "/" in named or Path(named).exists():
@@ -97,7 +98,10 @@ def make_objective(settings: Settings, registry: Registry, dimension: int) -> Co
     parts = []
     for term in terms(settings):
         entry = registry.find("objective", term.name)
-        parts.append((term, entry.load()(settings.options_for(entry), dimension)))
+        objective = entry.make(settings.options_for(entry), dimension)
+        for fault in objective_faults(objective):
+            raise entry.owner.fault(fault, "see otx.contracts")
+        parts.append((term, objective))
     if not parts:
         raise UsageError(
             "no objective is given", "name one with --objective; see otx list objectives"

@@ -23,8 +23,11 @@ class Taps:
     def through(self, name: str, pair: EncodedPair) -> EncodedPair:
         """The same views; what flows back through them is counted under ``name``."""
         parameters = pair.parameters
+        # What a term puts in the place of a view, in a view of its own, no other term sees.
+        frozen = {view: self._encoded(name, encoded) for view, encoded in pair.frozen().items()}
         return replace(
             pair,
+            **frozen,  # type: ignore[arg-type]
             source=self._encoded(name, pair.source),
             pivot=self._encoded(name, pair.pivot),
             masked=self._masked(name, pair.masked),

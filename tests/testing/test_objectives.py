@@ -92,6 +92,102 @@ class InPlace(Good):
         return loss
 
 
+class Once(Good):
+    """An idempotent change, which only a copy from before the first call shows."""
+
+    def forward(self, pair):
+        with torch.no_grad():
+            pair.source.tokens[-1].zero_()
+        return super().forward(pair)
+
+
+class ClearsPadding(Good):
+    def forward(self, pair):
+        with torch.no_grad():
+            pair.source.tokens[-1].masked_fill_(~pair.source.mask[:, :, None], 0.0)
+        return super().forward(pair)
+
+
+class CutsLinks(Good):
+    needs = Needs(layers=(-1,), links=True)
+
+    def forward(self, pair):
+        pair.links[:, 0] = 0
+        return super().forward(pair)
+
+
+class FillsMask(Good):
+    def forward(self, pair):
+        pair.pivot.mask[:] = True
+        return super().forward(pair)
+
+
+class Queue(Good):
+    """Adds the mean distance of the batches before this one, kept in a buffer."""
+
+    scope = "batch"
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+
+    def forward(self, pair):
+        value = super().forward(pair).value
+        before = self.mean.clone()
+        self.mean.lerp_(value.detach(), 0.5)
+        return Loss(value + before)
+
+
+class KeepsAList(Good):
+    scope = "batch"
+
+    def __init__(self):
+        super().__init__()
+        self.queue = []
+
+    def forward(self, pair):
+        value = super().forward(pair).value
+        self.queue.append(value.detach())
+        return Loss(value + sum(self.queue))
+
+
+class CountsCalls(Good):
+    """Warms up over four calls that it counts itself."""
+
+    scope = "batch"
+    calls = 0
+
+    def forward(self, pair):
+        self.calls += 1
+        return Loss(super().forward(pair).value * min(self.calls, 4))
+
+
+class HiddenBuffer(Queue):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()), persistent=False)
+
+
+class Grows(Queue):
+    def forward(self, pair):
+        loss = super().forward(pair)
+        self.mean = self.mean[None]
+        return Loss(loss.value.sum())
+
+
+class ExtraState(Queue):
+    def get_extra_state(self):
+        return {"calls": 3}
+
+    def set_extra_state(self, state):
+        pass
+
+
+class Bare(Good):
+    def forward(self, pair):
+        return super().forward(pair).value
+
+
 class SumOverPairs(Good):
     def forward(self, pair):
         return Loss(super().forward(pair).value * len(pair.source.mask))
@@ -126,7 +222,13 @@ class Masked(Good):
 
 
 def test_a_good_objective_passes():
-    check_objective(Good, dimension=DIMENSION)
+    passed = []
+    check_objective(Good, dimension=DIMENSION, passed=passed.append)
+    assert len(passed) == 9
+
+
+def test_what_is_kept_in_a_buffer_passes():
+    check_objective(Queue, dimension=DIMENSION)
 
 
 @pytest.mark.parametrize(
@@ -143,13 +245,23 @@ def test_a_good_objective_passes():
         (ReadsPadding, "gradient by the source's layer -1's padding is not 0"),
         (CountsPadding, "with more padding, which holds other numbers, its value differs"),
         (Random, "made and called twice alike, its value differs"),
-        (InPlace, "changes the pivot's layer -1 in place"),
+        (InPlace, r"changes pivot\.tokens\[-1\] in place"),
+        (Once, r"changes source\.tokens\[-1\] in place"),
+        (ClearsPadding, r"changes source\.tokens\[-1\] in place"),
+        (CutsLinks, "changes links in place"),
+        (FillsMask, r"changes pivot\.mask in place"),
+        (KeepsAList, "after a round trip of its state dict its value is"),
+        (CountsCalls, "after a round trip of its state dict its value is"),
+        (HiddenBuffer, "after a round trip of its state dict its value is"),
+        (Grows, "its state dict does not load into a fresh one"),
+        (ExtraState, "its state dict holds a dict, _extra_state"),
+        (Bare, r"returns a Tensor, expected an otx\.types\.Loss"),
         (SumOverPairs, "over its pairs one by one, its value differs"),
         (Overflow, "in bfloat16 under autocast its value is inf"),
         (SteepAtZero, "gradient by the pivot's layer -1 is not finite"),
         (NoScope, "scope is 'corpus'"),
         (NoNeeds, "no needs"),
-        (Unmodular, "not a torch.nn.Module"),
+        (Unmodular, r"no torch\.nn\.Module"),
         (Masked, 'its scope must be "batch"'),
     ],
 )

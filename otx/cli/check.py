@@ -1,0 +1,142 @@
+"""`otx plugins check`: try an objective, encoder, corpus or task against its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from otx.absent import canonical
+from otx.attribution import attributed
+from otx.cli.output import screen
+from otx.cli.project import open_project
+from otx.errors import OTXError, PluginError, UsageError
+from otx.registry import KINDS, Entry
+from otx.suggest import remedy
+
+if TYPE_CHECKING:
+    from otx.config import Settings
+    from otx.plugins import PluginHost
+
+DIMENSION = 16
+"""Width of the random vectors that objectives are tried on."""
+
+Passed = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one object: the names of the checks that it passed, and the error that ended them."""
+
+    entry: Entry
+    passed: list[str] = field(default_factory=list)
+    error: OTXError | None = None
+
+
+def check(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Objective, encoder, corpus or task, or a plugin for all it registers; "
+            "NAME:REST where an encoder or corpus has something to open."
+        ),
+    ],
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="Any key of otx.toml: table.key=value.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check that what a plugin registers keeps its contract; a task needs its data (--set TASK.data=DIR)."""
+    settings, host = open_project({}, sets or [])
+    entries, rest = find_entries(name, host)
+    outcomes = []
+    for entry in entries:
+        outcome = Outcome(entry)
+        outcomes.append(outcome)
+        if not json:
+            screen.result(str(entry.owner))
+        _run(outcome, rest, host, settings, quiet=json)
+    if json:
+        screen.json([_plain(outcome) for outcome in outcomes])
+    codes = [outcome.error.exit_code for outcome in outcomes if outcome.error is not None]
+    if codes:
+        raise typer.Exit(max(codes))
+
+
+def find_entries(name: str, host: PluginHost) -> tuple[list[Entry], str]:
+    """Find what a name stands for, in every kind, and what of it is for an encoder or a corpus to open.
+
+    Raises UsageError for a name that nothing has, and PluginError for a plugin that failed.
+    """
+    registry = host.registry
+    entries = [entry for kind in KINDS if kind != "recipe" for entry in registry.entries(kind)]
+    owner, bare, rest = "", *name.partition(":")[::2]
+    names = {entry.name for entry in entries}
+    if bare not in names and rest:
+        owner, (bare, _, rest) = f"{bare}:", rest.partition(":")
+    kinds = dict.fromkeys(entry.kind for entry in entries if entry.name == bare)
+    if kinds:
+        return [registry.find(kind, owner + bare) for kind in kinds], rest
+    for record in host.records:
+        if name in (record.name, record.distribution, f"{record.distribution}:{record.name}"):
+            if record.status != "loaded":
+                raise PluginError(
+                    f"plugin {record.name} is {record.status}: {record.error}", "see otx doctor"
+                )
+            owned = [
+                e for e in entries if canonical(e.distribution) == canonical(record.distribution)
+            ]
+            return owned, ""
+    known = names | {record.name for record in host.records}
+    raise UsageError(
+        f"no objective, encoder, corpus, task or plugin is named '{name}'", remedy(name, known)
+    )
+
+
+def _run(outcome: Outcome, rest: str, host: PluginHost, settings: Settings, *, quiet: bool) -> None:
+    def passed(check: str) -> None:
+        outcome.passed.append(check)
+        if not quiet:
+            screen.result(f"  pass  {check}")
+
+    try:
+        with attributed(outcome.entry.owner):
+            _checks(outcome.entry, rest, host, settings, passed)
+    except OTXError as error:
+        outcome.error = error
+        if not quiet:
+            word = "FAIL" if isinstance(error, PluginError) else "not checked:"
+            screen.result(f"  {word}  {error}")
+
+
+def _checks(entry: Entry, rest: str, host: PluginHost, settings: Settings, passed: Passed) -> None:
+    from otx.engine.prepare import DEFAULT_ENCODER, open_encoder
+    from otx.testing import check_corpus, check_encoder, check_objective, check_task
+
+    options = settings.options_for(entry)
+    if entry.kind == "objective":
+        check_objective(lambda: entry.make(options, DIMENSION), dimension=DIMENSION, passed=passed)
+    elif entry.kind == "encoder":
+        if entry.name == DEFAULT_ENCODER and not rest:
+            raise UsageError(f"{entry.name} opens any model", f"name one: {entry.name}:PATH")
+        check_encoder(
+            lambda reference: entry.make(reference, options), rest or entry.name, passed=passed
+        )
+    elif entry.kind == "corpus":
+        check_corpus(lambda: entry.make(rest, options, settings.align.pivot), passed=passed)
+    else:
+        encoder = open_encoder(settings.align.model, host.registry, settings)
+        check_task(lambda: entry.make(options), encoder, passed=passed)
+
+
+def _plain(outcome: Outcome) -> dict[str, Any]:
+    entry, error = outcome.entry, outcome.error
+    return {
+        "kind": entry.kind,
+        "name": entry.name,
+        "distribution": entry.distribution,
+        "passed": outcome.passed,
+        "error": None if error is None else error.message,
+    }

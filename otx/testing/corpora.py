@@ -1,0 +1,130 @@
+"""Check a corpus: ``check_corpus(lambda: open_corpora("path", MyOptions(), "en"))``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+
+from otx.contracts import Corpus
+from otx.testing.complaints import Passed, fault, ignore, require
+from otx.types import Pair, Problem
+
+SHOWN = 50
+"""Pairs at either end of a corpus that are looked at."""
+
+Load = Callable[[], Sequence[Corpus]]
+
+_require = functools.partial(require, "corpus")
+
+
+def check_corpus(load: Load, *, passed: Passed = ignore) -> None:
+    """Check that the corpora ``load()`` gives, one a language pair, keep their contract.
+
+    Args:
+        load: Opens the corpora; called twice.
+        passed: Called with the name of each check that passed.
+
+    Raises:
+        PluginError: If a corpus breaks its contract, with its name and the clause.
+
+    Example:
+        >>> check_corpus(lambda: open_corpora("path/en-de", MyOptions(), "en"))  # doctest: +SKIP
+    """
+    corpora, again = load(), load()
+    _require(len(corpora) > 0, "no corpus is given")
+    _require(len(corpora) == len(again), "opened again, there are more corpora or fewer")
+    for corpus, twin in zip(corpora, again, strict=True):
+        _check_names(corpus)
+        name = corpus.name
+        passed(f"{name}: it has a name and two languages")
+        indices = _indices(corpus)
+        _check_pairs(corpus, indices)
+        passed(
+            f"{name}: its pairs are two lines of text each, by number, and end with an IndexError"
+        )
+        fingerprint = corpus.fingerprint()
+        _require(
+            isinstance(fingerprint, str) and bool(fingerprint),
+            f"{name}: its fingerprint is {fingerprint!r}, not a text",
+        )
+        same = twin.fingerprint() == fingerprint and all(corpus[i] == twin[i] for i in indices)
+        _require(same, f"{name}: opened again, it has another fingerprint or other pairs")
+        passed(f"{name}: opened again, it is the same")
+        _check_problems(corpus)
+        passed(f"{name}: every refused line has a file, a number, a kind and a reason")
+        _check_links(corpus, indices)
+        passed(f"{name}: its links are words of its pairs, or there are none")
+
+
+def _check_names(corpus: Corpus) -> None:
+    for field in ("name", "source_language", "pivot_language"):
+        value = getattr(corpus, field)
+        _require(isinstance(value, str) and bool(value), f"{field} is {value!r}, not a text")
+    _require(
+        corpus.source_language != corpus.pivot_language,
+        f"{corpus.name}: both sides are in {corpus.pivot_language}",
+    )
+    _require(isinstance(corpus.pretokenised, bool), f"{corpus.name}: pretokenised is not a bool")
+
+
+def _indices(corpus: Corpus) -> list[int]:
+    count = len(corpus)
+    _require(count > 0, f"{corpus.name}: it has no pair")
+    return sorted({*range(min(SHOWN, count)), *range(max(0, count - SHOWN), count)})
+
+
+def _check_pairs(corpus: Corpus, indices: Sequence[int]) -> None:
+    for index in reversed(indices):
+        pair = corpus[index]
+        place = f"{corpus.name}: pair {index}"
+        _require(
+            isinstance(pair, Pair), f"{place} is a {type(pair).__name__}, not an otx.types.Pair"
+        )
+        for side in (pair.source, pair.pivot):
+            _require(isinstance(side, str), f"{place} has a {type(side).__name__} for a side")
+            _require(
+                bool(side.strip()), f"{place} has an empty side: such a line is refused (problems)"
+            )
+            _require("\n" not in side, f"{place} has a line feed in it")
+        _require(
+            isinstance(pair.line, int) and pair.line >= 1,
+            f"{place} has line {pair.line!r}, not a number from 1",
+        )
+        _require(corpus[index] == pair, f"{place} is another one when it is read again")
+    try:
+        corpus[len(corpus)]
+    except IndexError:
+        return
+    raise fault(
+        "corpus", f"{corpus.name}: there is a pair beyond the last, where IndexError is due"
+    )
+
+
+def _check_problems(corpus: Corpus) -> None:
+    for problem in list(corpus.problems())[:SHOWN]:
+        _require(
+            isinstance(problem, Problem), f"{corpus.name}: a problem is a {type(problem).__name__}"
+        )
+        whole = problem.file and problem.kind and problem.reason and problem.line >= 1
+        _require(
+            bool(whole), f"{corpus.name}: a problem without file, line, kind or reason: {problem}"
+        )
+
+
+def _check_links(corpus: Corpus, indices: Sequence[int]) -> None:
+    links = corpus.links()
+    if links is None:
+        return
+    _require(corpus.pretokenised, f"{corpus.name}: links are given, but pretokenised is False")
+    _require(
+        len(links) == len(corpus),
+        f"{corpus.name}: {len(links)} sets of links for {len(corpus)} pairs",
+    )
+    for index in indices:
+        pair = corpus[index]
+        limits = len(pair.source.split()), len(pair.pivot.split())
+        inside = all(0 <= i < limits[0] and 0 <= j < limits[1] for i, j in links[index])
+        _require(
+            inside,
+            f"{corpus.name}: pair {index} has links {sorted(links[index])} for {limits} words",
+        )
