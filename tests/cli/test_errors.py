@@ -52,7 +52,11 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[BaseException
         (Interrupted("stopped", "go on"), 5, "error: stopped\nhint: go on\n"),
         (click.BadParameter("not a number"), 2, "error: Invalid value: not a number\n"),
         (DataError("\x1b[31mred\x07"), 3, "error: \\u001b[31mred\\u0007\n"),
-        (KeyboardInterrupt(), 130, ""),
+        (
+            KeyboardInterrupt(),
+            130,
+            "error: interrupted\nhint: run the same command again\n",
+        ),
         (SystemExit(7), 7, ""),
     ],
 )
