@@ -66,11 +66,13 @@ class Untouched:
     def __init__(self, pair: EncodedPair, *, copies: bool = False) -> None:
         self._places, self._tensors = zip(*pair.tensors(), strict=True)
         self._versions = _versions(self._tensors)
-        self._copies = {
-            place: tensor.detach().clone()
-            for place, tensor in zip(self._places, self._tensors, strict=True)
-            if copies and place[0] != "parameters"
-        }
+        self._copies = {}
+        if copies:
+            self._copies = {
+                place: tensor.detach().clone()
+                for place, tensor in zip(self._places, self._tensors, strict=True)
+                if place[0] != "parameters"
+            }
 
     def changed(self) -> str | None:
         """Return the first view that was changed in place, as an objective writes it, or None."""

@@ -9,7 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from otx.absent import canonical
-from otx.errors import PluginError, UsageError
+from otx.errors import DataError, PluginError, UsageError
 from otx.plugin_files import file_version, load_file, plugin_files
 from otx.registry import OURS
 from otx.suggest import remedy
@@ -58,9 +58,17 @@ def installed() -> list[Installed]:
 def given_files() -> list[Installed]:
     """Return the plugin files that ``--plugin`` gives, in their order."""
     return [
-        Installed(path, path, file_version(path), partial(load_file, path), is_file=True)
+        Installed(path, path, _version(path), partial(load_file, path), is_file=True)
         for path in plugin_files()
     ]
+
+
+def _version(path: str) -> str:
+    try:
+        return file_version(path)
+    except DataError:
+        # Loading it fails in the same way, and is recorded as a failure of this plugin alone.
+        return ""
 
 
 def _announced(distribution: metadata.Distribution, owner: str) -> Iterator[Installed]:

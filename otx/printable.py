@@ -7,10 +7,8 @@ import re
 QUOTED = 80
 """Longest quotation of a foreign text in a message, in characters."""
 
-# C0 but tab and line feed, DEL, C1, the bidirectional controls, and lone surrogates.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
+# C0 but tab and line feed, DEL, C1, bidirectional embeddings, overrides and isolates, and lone surrogates.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(text: str) -> str:

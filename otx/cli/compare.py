@@ -69,7 +69,7 @@ def compare(
         samples=wanted.samples,
         seed=wanted.seed,
     )
-    screen.result(_rendered(found, form))
+    _show(found, form)
 
 
 def _infos(registry: Registry, chosen: Sequence[RunFolder]) -> dict[str, TaskInfo]:
@@ -86,18 +86,15 @@ def _infos(registry: Registry, chosen: Sequence[RunFolder]) -> dict[str, TaskInf
     }
 
 
-def _rendered(found: Comparison, form: Format) -> str:
+def _show(found: Comparison, form: Format) -> None:
     from otx.runs import render
 
     if form == "table":
-        console = screen.console()
-        with console.capture() as captured:
-            console.print(render.rich_table(found, console.width))
-        return captured.get().rstrip("\n")
+        return screen.draw(lambda width: render.rich_table(found, width))
     texts = {
         "markdown": render.markdown,
         "csv": render.csv_text,
         "json": render.json_text,
         "latex": render.latex,
     }
-    return texts[form](found).rstrip("\n")
+    screen.result(texts[form](found).rstrip("\n"))

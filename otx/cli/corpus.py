@@ -13,7 +13,7 @@ from otx.cli.output import columns, screen
 from otx.cli.project import open_project
 from otx.data.corpora import plugin_of
 from otx.data.ledger import kinds_text
-from otx.errors import DataError, OTXError
+from otx.errors import DataError
 
 if TYPE_CHECKING:
     from otx.contracts import Corpus
@@ -119,11 +119,13 @@ def _tested(
                 # Gold sets have names of their own, of which it is not known here what they hold.
                 if language_of(language) in languages or not _CODE.fullmatch(language):
                     found[f"{name} {language}"] = task.sentences(language)
-        except OTXError:
+        except DataError as error:
             # Asked for by name, a task must have its data.
             if names:
                 raise
             missing.append(name)
+            if "no " not in error.message:
+                screen.note(f"note: {name} is not counted: {error.message}")
     if missing:
         screen.note(
             f"note: no test data here of {', '.join(missing)} (--against TASK says what it needs)"

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from otx.printable import printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 WIDE = 10_000
 NARROWEST = 20
@@ -57,6 +57,13 @@ class Screen:
     def result(self, text: str) -> None:
         """Print to stdout."""
         _write(self.stdout, text)
+
+    def draw(self, render: Callable[[int], RenderableType]) -> None:
+        """Print what rich draws to stdout, for a width in columns; its foreign text is already escaped."""
+        console = self.console()
+        with console.capture() as captured:
+            console.print(render(console.width))
+        _print(self.stdout, captured.get().rstrip("\n"))
 
     def json(self, value: Any) -> None:
         """Print as JSON to stdout."""
@@ -111,9 +118,13 @@ def hush(stream: TextIO) -> None:
 
 
 def _write(stream: TextIO | None, text: str) -> None:
+    _print(stream, printable(text))
+
+
+def _print(stream: TextIO | None, text: str) -> None:
     if stream is None:
         return
     try:
-        print(printable(text), file=stream, flush=True)
+        print(text, file=stream, flush=True)
     except BrokenPipeError:
         hush(stream)

@@ -60,7 +60,9 @@ class PlainReporter:
 
     def stage(self, text: str) -> None:
         """Print the stage."""
-        self.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        self.console.print(
+            printable(text), markup=False, emoji=False, highlight=False, soft_wrap=True
+        )
 
     def progress(self, label: str, done: int, total: int, fields: Mapping[str, float]) -> None:
         """Print a line if the last is ten seconds old, or at the end."""

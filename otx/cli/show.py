@@ -15,7 +15,9 @@ from otx.cli.output import columns, screen
 from otx.cli.project import open_host
 from otx.config import load_settings
 from otx.data.ledger import ledger_text
+from otx.runs.gradient_shares import share_lines
 from otx.runs.losses import loss_text
+from otx.runs.measures import measure_text
 
 if TYPE_CHECKING:
     from otx.runs.results import EvalUnit
@@ -118,11 +120,14 @@ def _training(record: Mapping[str, Any]) -> Rows:
         rows.append(("loss", loss_text(record["loss"], record.get("steps", 0))))
     if record.get("best"):
         best = record["best"]
-        rows.append(("kept", f"step {best['step']:,}: {best['metric']} {best['value']:.3f}"))
-    shares = record.get("gradient_shares") or {}
-    if len(shares) > 1:
-        told = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
-        rows.append(("gradient", told))
+        rows.append(
+            (
+                "kept",
+                f"step {best['step']:,}: {best['metric']} {measure_text(best['metric'], best['value'])}",
+            )
+        )
+    lines = share_lines(record.get("gradient_shares") or {}, record.get("objectives", []))
+    rows += [("gradient", line) for line in lines]
     if record.get("problems"):
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in record["problems"].items())
         rows.append(("problems", f"{kinds} (problems.jsonl)"))

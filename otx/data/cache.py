@@ -13,9 +13,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 from filelock import FileLock
@@ -57,12 +58,13 @@ def built(folder: Path, build: Callable[[Path], None]) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if not _is_whole(folder):
-                shutil.rmtree(folder, ignore_errors=True)
                 with tempfile.TemporaryDirectory(dir=folder.parent, prefix="new-") as work:
                     fresh = Path(work) / folder.name
                     fresh.mkdir()
                     build(fresh)
                     _write_manifest(fresh)
+                    # Only now: what cannot be built again, without a network or with other draws, stays.
+                    shutil.rmtree(folder, ignore_errors=True)
                     fresh.replace(folder)
     except OSError as error:
         raise DataError(
@@ -73,7 +75,7 @@ def built(folder: Path, build: Callable[[Path], None]) -> Path:
 
 
 def _write_manifest(folder: Path) -> None:
-    digests = {path.name: _digests(path) for path in folder.iterdir()}
+    digests = {path.name: _digests(path) for path in folder.iterdir() if path.name != MANIFEST}
     manifest = {"digest": short_key(digests), "files": digests}
     (folder / MANIFEST).write_text(json.dumps(manifest))
 
@@ -84,10 +86,28 @@ def _is_whole(folder: Path) -> bool:
         manifest = read_object(folder / MANIFEST)
     except DataError:
         return False
+    if _is_of_sizes(folder, manifest):
+        _write_manifest(folder)
+        return True
     digests = manifest.get("files")
     if not isinstance(digests, dict) or manifest.get("digest") != short_key(digests):
         return False
     return all(_is_as_written(folder / name, blocks) for name, blocks in digests.items())
+
+
+def _is_of_sizes(folder: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether the manifest is of otx 0.1.0, which knew sizes (or a size and a SHA-256), and the files have them."""
+    sizes = {
+        name: size[0] if isinstance(size, list) and size else size
+        for name, size in manifest.items()
+    }
+    try:
+        return bool(sizes) and all(
+            type(size) is int and (folder / name).stat().st_size == size
+            for name, size in sizes.items()
+        )
+    except OSError:
+        return False
 
 
 def _is_as_written(path: Path, blocks: object) -> bool:

@@ -321,7 +321,8 @@ def _hooks(
 
     def step_finished(row: dict[str, float]) -> None:
         row = row | watch.look(int(row["step"]))
-        run.append_metrics(row)
+        step = int(row["step"])
+        run.append_metrics(row, synced=step % settings.align.checkpoint_every == 0 or step == steps)
         reporter.progress("align", int(row["step"]), steps, row)
         observers.step_finished(row)
 

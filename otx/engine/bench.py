@@ -18,7 +18,6 @@ from otx.config import Settings
 from otx.contracts import Encoder, ProbeTask, Task, TransferTask
 from otx.data.overlap import count_hits
 from otx.engine import fitted
-from otx.engine.bitext_hashes import HASHES
 from otx.engine.chance import FitQuality, judge_fit
 from otx.engine.faults import Faults
 from otx.engine.finetune import (
@@ -36,6 +35,7 @@ from otx.engine.resume import circumstances_of
 from otx.engine.runtime import StopSignals, choose_device, precision_name, versions
 from otx.files.digests import content_key
 from otx.runs.folder import RunFolder
+from otx.runs.layout import number
 from otx.runs.results import (
     EvalUnit,
     Predictions,
@@ -75,16 +75,19 @@ class Bench:
     plugins: Sequence[Mapping[str, str]]
     unit_finished: Callable[[EvalUnit], None]
     faults: Faults
+    hashes: np.ndarray | None
     _training: str | None = None
     _fits: dict[int, FitQuality] = field(default_factory=dict)
 
-    def units(self) -> list[EvalUnit]:
-        """Every unit in the order of a table; those that others are computing are left out."""
-        found = list(self._probe() if self.task.info.kind == "probe" else self._transfer())
-        if self.run.record["kind"] == "untouched" and self.task.info.kind == "transfer":
+    def units(self) -> Iterator[EvalUnit]:
+        """Yield every unit in the order of a table; those that others are computing are left out."""
+        if self.task.info.kind == "probe":
+            yield from self._probe()
+            return
+        if self.run.record["kind"] == "untouched":
             # A floor knows no encoder, and stands beside what knows no alignment.
-            found = [*self._floors(), *found]
-        return found
+            yield from self._floors()
+        yield from self._transfer()
 
     def training(self, head_seed: int | None) -> str | None:
         """What a head was trained on: None for a probe, "carried" for a head that the checkpoint brought."""
@@ -296,10 +299,12 @@ class Bench:
         for kind, count in kinds.items():
             self.reporter.notice(f"{task.info.name}: {count:,} refused in its files ({kind})")
         history = {str(step): value for step, value in sorted(checks.history.items())}
-        said = ", ".join(f"{value:.3f} at step {step}" for step, value in history.items())
-        metric = task.info.metrics[0].name
+        metric = task.info.metrics[0]
+        said = ", ".join(
+            f"{number(value, metric.percent)} at step {step}" for step, value in history.items()
+        )
         self.reporter.stage(
-            f"{label}: development {metric} {said}; the weights of step {checks.best} are kept"
+            f"{label}: development {metric.name} {said}; the weights of step {checks.best} are kept"
         )
         self._judge(task, seed, history, checks.best, checks.size)
         if self.settings.eval.keep_models:
@@ -332,10 +337,14 @@ class Bench:
         fit = judge_fit(metric, development[str(step)], step, size, values)
         self._fits[seed] = fit
         if not fit.left_chance:
-            beside = "" if fit.floor_value is None else f", {fit.floor} {fit.floor_value:.3f}"
+            beside = (
+                ""
+                if fit.floor_value is None
+                else f", {fit.floor} {number(fit.floor_value, metric.percent)}"
+            )
             self.reporter.notice(
                 f"{task.info.name} head, seed {seed}, on {self.run.name} never left chance: best development "
-                f"{fit.metric} {fit.best:.3f}{beside}; raise {task.info.name}.warmup or .epochs"
+                f"{fit.metric} {number(fit.best, metric.percent)}{beside}; raise {task.info.name}.warmup or .epochs"
             )
 
     def _write(
@@ -386,10 +395,8 @@ class Bench:
     def _contamination(self, language: str) -> dict[str, int]:
         """How many of the tested sentences occur, normalised, in the run's bitext."""
         texts = self.task.sentences(language)
-        if self.run.record["kind"] != "align":
-            return {"hits": 0, "size": len(texts)}
-        hashes = np.load(self.run.path / HASHES, allow_pickle=False)
-        return {"hits": count_hits(texts, hashes), "size": len(texts)}
+        hits = 0 if self.hashes is None else count_hits(texts, self.hashes)
+        return {"hits": hits, "size": len(texts)}
 
 
 def _floor_scores(task: TransferTask, language: str) -> dict[str, list[Score]]:

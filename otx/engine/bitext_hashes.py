@@ -42,19 +42,23 @@ def training_hashes(run: RunFolder, train: Sequence[Corpus]) -> np.ndarray:
     return write_hashes(run, train) if hashes is None else hashes
 
 
-def recorded_hashes(run: RunFolder, registry: Registry, reporter: Reporter) -> None:
-    """Make sure that a finished run has its hashes, made anew from its corpora where the file is gone or damaged.
+def recorded_hashes(run: RunFolder, registry: Registry, reporter: Reporter) -> np.ndarray:
+    """Return the hashes of a finished run, made anew from its corpora where the file is gone or damaged.
 
     Args:
         run: A run of ``otx align``.
         registry: The registered corpora.
         reporter: Is told that they are made anew.
 
+    Returns:
+        The hashes, sorted, uint64 ``[S]``.
+
     Raises:
         DataError: If they are gone and the corpora are not as they were.
     """
-    if _read(run) is not None:
-        return
+    hashes = _read(run)
+    if hashes is not None:
+        return hashes
     path = run.path / HASHES
     reporter.notice(f"{path} is gone or damaged: it is made anew from the corpora")
     settings = settings_from(run.record["settings"], f"run {run.name}")
@@ -67,7 +71,7 @@ def recorded_hashes(run: RunFolder, registry: Registry, reporter: Reporter) -> N
         train = now.get((corpus["name"], corpus["source"]))
         if train is None or train.fingerprint() != corpus["fingerprint"]:
             raise _unrecoverable(run, f"corpus {corpus['name']} is not as it was")
-    write_hashes(run, [part.train for part in parts])
+    return write_hashes(run, [part.train for part in parts])
 
 
 def _read(run: RunFolder) -> np.ndarray | None:

@@ -117,8 +117,9 @@ def _evaluated(
         reporter.notice(str(note))
     digest, autocast = encoder.digest(), choose_autocast(settings.align.dtype, device)
     run = target.folder(Path(settings.runs.folder), digest)
+    hashes = None
     if run.record["kind"] == "align":
-        recorded_hashes(run, host.registry, reporter)
+        hashes = recorded_hashes(run, host.registry, reporter)
     units: list[EvalUnit] = []
     others: dict[str, str] = {}
     tell = _unit_teller(host, run, reporter, signals)
@@ -139,9 +140,11 @@ def _evaluated(
             plugin_versions([entry, encoder_entry], host),
             tell,
             faults,
+            hashes,
         )
         try:
-            units += bench.units()
+            for unit in bench.units():
+                units.append(unit)
         except DataError as error:
             faults.add(error)
     return run, units, others

@@ -23,6 +23,7 @@ from otx.errors import DataError, UsageError
 from otx.files import atomic
 from otx.files.digests import short_key
 from otx.files.reading import read_object
+from otx.files.shapes import COUNT, check_shape
 from otx.links import direction
 from otx.links.pharaoh import GoldLinks, format_pharaoh
 from otx.links.sidecar import LinksRecord, record_path, write_record
@@ -227,12 +228,13 @@ def _begun(outputs: Outputs, key: str) -> tuple[int, int]:
             file.parent.mkdir(parents=True, exist_ok=True)
         return 0, 0
     state = read_object(outputs.state)
-    sizes = state.get("sizes")
-    if (
-        state.get("key") != key
-        or not isinstance(sizes, dict)
-        or {*sizes} != {*map(str, outputs.files)}
-    ):
+    check_shape(
+        state,
+        {"key": str, "pairs": COUNT, "line": COUNT, "sizes": {str: COUNT}},
+        str(outputs.state),
+    )
+    sizes = state["sizes"]
+    if state["key"] != key or {*sizes} != {*map(str, outputs.files)}:
         raise UsageError(
             f"{outputs.links} was begun with another corpus, encoder or option",
             f"call it as then, or remove {outputs.links} and {outputs.state}",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from otx.attribution import OURS, owner_of
 from otx.contracts import Encoder
 from otx.data.reading import reading
-from otx.errors import DataError, OTXError
+from otx.errors import DataError, PluginError
 from otx.printable import quote
 
 TEXT = "a b"
@@ -27,15 +28,17 @@ def try_encoder(encoder: Encoder, layer: int) -> None:
         with reading(encoder):
             batch = encoder.collate(encoder.tokenise([TEXT]))
             vectors = encoder.encode(batch, (layer,)).tokens[layer]
-    except OTXError:
-        raise
-    # Whatever an encoder's libraries raise is about this encoder.
-    except Exception as error:
+    except PluginError as error:
+        owner = owner_of(encoder)
+        if owner is None or owner.distribution != OURS or error.__cause__ is None:
+            raise
+        # Our encoders run any model folder: what its libraries raise is about the model, and no bug.
+        cause = error.__cause__
         raise DataError(
             f"{encoder.reference}: the encoder cannot encode {quote(TEXT)}: "
-            f"{type(error).__name__}: {quote(str(error))}",
+            f"{type(cause).__name__}: {quote(str(cause))}",
             "use another encoder, or ask who made it",
-        ) from error
+        ) from cause
     if not torch.isfinite(vectors).all():
         raise DataError(
             f"{encoder.reference}: the encoder's vectors are not finite", "are its weights damaged?"

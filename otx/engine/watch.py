@@ -17,6 +17,7 @@ from otx.engine.heldout import HeldOut
 from otx.engine.prepare import Material
 from otx.errors import UsageError
 from otx.files.shapes import NUMBER
+from otx.runs.measures import measure_text
 from otx.sections import AlignSettings
 
 BEST = "best"
@@ -78,7 +79,7 @@ class Watch:
             "aer": "give more gold word links, or keep the best by retrieval",
         }
         raise UsageError(
-            f"the best cannot be kept by {self.metric}, {value:.3f} before training: {reason} "
+            f"the best cannot be kept by {self.metric}, {measure_text(self.metric, value)} before training: {reason} "
             f"({errors} of {examples} pairs have an error)",
             remedies[self.metric],
         )

@@ -30,7 +30,7 @@ from otx.types import Problem
 
 SCHEMA = 1
 RECORD, METRICS, PROBLEMS = "run.json", "metrics.jsonl", "problems.jsonl"
-LOCK, CLAIMS = ".lock", ".claims"
+LOCK, RECORD_LOCK, CLAIMS = ".lock", ".record.lock", ".claims"
 UNTOUCHED = "untouched-"
 _WORK = ("checkpoints", "model", "heads", "eval")
 _BAD_NAME = re.compile(r"^[.\-]|[/\\\x00-\x1f]|^$")
@@ -158,15 +158,34 @@ class RunFolder:
         return self.path / "eval"
 
     def update(self, **fields: Any) -> None:
-        """Set fields of the record and write run.json whole."""
-        record = {**self.record, **fields}
-        _write_record(self.path, record)
+        """Set fields of the record and write run.json whole.
+
+        Several processes may evaluate one run: each keeps what the others have written meanwhile.
+        """
+        from filelock import FileLock
+
+        with FileLock(self.path / RECORD_LOCK):
+            try:
+                newest = _read_record(self.path)
+            except DataError:
+                # Damaged since it was opened: what this process read of it was whole.
+                newest = self.record
+            record = {**newest, **fields}
+            _write_record(self.path, record)
         self.record = record
 
-    def append_metrics(self, row: Mapping[str, float]) -> None:
-        """Add one row to metrics.jsonl, flushed; a number that is not finite is written so."""
+    def append_metrics(self, row: Mapping[str, float], *, synced: bool = False) -> None:
+        """Add one row to metrics.jsonl; a number that is not finite is written so.
+
+        Args:
+            row: The numbers of a step by name.
+            synced: Whether to wait until the disk has the file: a checkpoint of this step must not outlive its row.
+        """
         with (self.path / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(dict(row)) + "\n")
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
 
     def metrics(self) -> list[dict[str, float]]:
         """Read every row of metrics.jsonl; the torn last line of a killed process is left out.

@@ -110,7 +110,7 @@ def inexact_lines(record: Mapping[str, Any]) -> list[str]:
     """Return a line for each time that a run was resumed under other versions, threads or device."""
     lines = []
     for entry in record.get("inexact", []):
-        changed = (f"{name} {then}, then {now}" for name, (then, now) in entry["changed"].items())
+        changed = (f"{name} {', then '.join(values)}" for name, values in entry["changed"].items())
         lines.append(f"resumed at step {entry['step']:,} with a difference in {'; '.join(changed)}")
     return lines
 

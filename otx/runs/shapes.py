@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from otx.files.shapes import ANY, COUNT, NOTHING, NUMBER, OPTIONAL_COUNT, OPTIONAL_TEXT
 
+PLUGINS = [{"kind": str, "name": str, "distribution": str, "version": str}]
+LEDGER = {
+    "read": COUNT,
+    "used": COUNT,
+    "held_out": COUNT,
+    "filtered": {str: COUNT},
+    "refused": {str: COUNT},
+    "repaired": {str: COUNT},
+}
+
 RECORD_SHAPE = {
     "kind": str,
     "status": str,
@@ -19,7 +29,8 @@ RECORD_SHAPE = {
     "origins?": {str: str},
     "corpora?": [
         {
-            "name?": str,
+            "name": str,
+            "ledger?": LEDGER,
             "source": str,
             "pivot": str,
             "fingerprint?": OPTIONAL_TEXT,
@@ -46,6 +57,10 @@ RECORD_SHAPE = {
     "gradient_shares?": {str: NUMBER},
     "inexact?": [{"step": COUNT, "changed": {str: [str]}}],
     "error?": OPTIONAL_TEXT,
+    "plugins?": PLUGINS,
+    "plugin_changes?": [str],
+    "settings_digest?": str,
+    "bitext_hashes?": str,
 }
 """What run.json holds, as ``otx.files.shapes`` has it."""
 ROW_SHAPE = {"step": COUNT, "loss?": NUMBER}
@@ -87,5 +102,6 @@ UNIT_SHAPE = {
         },
     ),
     "written?": str,
+    "plugins?": PLUGINS,
 }
 """The file of an evaluation unit."""

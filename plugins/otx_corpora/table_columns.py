@@ -91,10 +91,13 @@ def _tsv_layout(path: Path, first: list[str], options: FilesOptions) -> Layout:
     by_name = _by_name(path, names) if len(set(names)) == len(names) else {}
     if options.columns:
         chosen = _chosen(options, path, [*numbers, *names])
-        header = bool(by_name) or any(column in names for column in chosen.values())
+        # A number means the column's place, whatever the cells of the first row are.
+        header = bool(by_name) or any(
+            column in names and column not in numbers for column in chosen.values()
+        )
         if header:
             chosen = {
-                language: column if column in names else names[int(column) - 1]
+                language: names[int(column) - 1] if column in numbers else column
                 for language, column in chosen.items()
             }
             return Layout(chosen, names, len(names))

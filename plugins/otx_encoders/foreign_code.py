@@ -26,6 +26,7 @@ ADAPTER = "adapter_config.json"
 _IMPLEMENTATIONS = ("attn_implementation", "experts_implementation")
 _NATIVE = {"eager", "sdpa", "flex_attention", "grouped_mm", "batched_mm"}
 _REFUSED = {
+    "configuration_files": "names another configuration, which otx does not check",
     "auto_map": "asks to run code that comes with the model",
     "quantization_config": "is of quantised weights, whose kernels are fetched from the Hub",
     "compression_config": "is of compressed weights, whose kernels are fetched from the Hub",

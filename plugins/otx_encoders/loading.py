@@ -88,6 +88,8 @@ def _reads_ahead(model: Any, reference: str) -> bool:
                 ids = torch.tensor([[max(0, last - 2), max(0, end), max(0, end)]])
                 output = model.base_model(input_ids=ids, attention_mask=torch.ones_like(ids))
                 vectors.append(output.last_hidden_state[0, 0])
+    except torch.OutOfMemoryError:
+        raise
     # As above: of a dozen kinds, all about this model.
     except Exception as error:
         raise DataError(

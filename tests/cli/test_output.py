@@ -7,9 +7,11 @@ import json
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from otx.cli.output import Screen
 from otx.cli.progress import LiveReporter, PlainReporter
+from otx.printable import printable
 
 HOSTILE = "[/x] [en] \x1b[31mred\x07 \x9b2J \u202edesrever"
 
@@ -43,3 +45,17 @@ def test_names_of_plugins_are_text_not_markup(kind: type[PlainReporter]) -> None
     assert "kl[/x]\\u0007 2" in printed
     assert "\x07" not in printed
     assert "\x9b" not in printed
+
+
+def test_a_table_keeps_its_colours_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.StringIO()
+    screen = Screen()
+    console = Console(file=file, force_terminal=True, width=80)
+    monkeypatch.setattr(Screen, "console", lambda self: console)
+    monkeypatch.setattr(Screen, "stdout", property(lambda self: file))
+    screen.draw(lambda width: Text(f"bold at {width}", style="bold"))
+    assert file.getvalue() == "\x1b[1mbold at 80\x1b[0m\n"
+
+
+def test_marks_of_direction_that_override_nothing_stay() -> None:
+    assert printable("שלום\u200f (abc)") == "שלום\u200f (abc)"

@@ -52,7 +52,7 @@ def counted(folder: Path, content: str = "a whole file") -> tuple[Path, list[Pat
     return built(folder, build), times
 
 
-MANIFESTS = ["", "{", "[]", "null", "{}", '{"files": {}}', '{"x": 12}', "[" * 100_000, "9" * 5_000]
+MANIFESTS = ["", "{", "[]", "null", "{}", '{"files": {}}', '{"x": 11}', "[" * 100_000, "9" * 5_000]
 
 
 @pytest.mark.parametrize("manifest", MANIFESTS)
@@ -62,6 +62,30 @@ def test_a_folder_with_a_damaged_manifest_is_built_anew(tmp_path: Path, manifest
     _, times = counted(folder)
     assert len(times) == 1 and (folder / "x").read_text() == "a whole file"
     assert counted(folder)[1] == []
+
+
+@pytest.mark.parametrize(
+    "manifest", ['{"x": 12, "empty": 0}', '{"x": [12, "00"], "empty": [0, "00"]}']
+)
+def test_a_manifest_of_sizes_only_is_trusted_once(tmp_path: Path, manifest: str) -> None:
+    """otx 0.1.0 wrote those; what cannot be built again, without a network or with other draws, is not lost."""
+    folder, _ = counted(tmp_path / "key")
+    (folder / "manifest.json").write_text(manifest)
+    assert counted(folder)[1] == []
+    (folder / "x").write_text("a whole fil!")
+    assert len(counted(folder)[1]) == 1
+
+
+def test_a_folder_that_cannot_be_built_anew_stays(tmp_path: Path) -> None:
+    folder, _ = counted(tmp_path / "key")
+    (folder / "x").write_text("changed")
+
+    def fail(fresh: Path) -> None:
+        raise DataError("no network")
+
+    with pytest.raises(DataError, match="no network"):
+        built(folder, fail)
+    assert (folder / "x").read_text() == "changed"
 
 
 def test_a_manifest_edited_to_name_less_is_damaged(tmp_path: Path) -> None:

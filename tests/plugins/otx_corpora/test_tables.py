@@ -103,6 +103,9 @@ def test_where_the_languages_cannot_be_told_the_option_is_named(name: str) -> No
 def test_columns_say_where_the_sides_are() -> None:
     scored = write("s.tsv", tsv([("0.9", *pair) for pair in PAIRS]))
     assert pairs(opened(scored, columns=("en:2", "de:3"))[0]) == EXPECTED
+    # A cell of the first row that looks like a number of a column is no header.
+    looks = write("n.tsv", tsv([(*pair, str(n)) for n, pair in enumerate(PAIRS, start=1)]))
+    assert pairs(opened(looks, columns=("en:1", "de:2"))[0]) == EXPECTED
     headed = write("h.tsv", tsv([("0.9", *pair) for pair in PAIRS], "score", "English", "German"))
     assert pairs(opened(headed, columns=("en:English", "de:3"))[0]) == EXPECTED
     keys = write("k.jsonl", jsonl(*({"q": e, "a": {"text": d}} for e, d in PAIRS)))

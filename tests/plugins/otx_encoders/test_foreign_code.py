@@ -19,6 +19,7 @@ def model_folder(folder: Path, content: Any, name: str = "config.json") -> Path:
 
 REFUSED: list[dict[str, Any]] = [
     {"auto_map": {"AutoModel": "modeling.Model"}},
+    {"configuration_files": ["config.4.0.0.json"]},
     {"text_config": {"auto_map": {"AutoConfig": "some/repo--configuration.Config"}}},
     {"_attn_implementation": "some-org/kernel"},
     {"attn_implementation": "kernels-community/flash-attn2"},
