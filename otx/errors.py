@@ -33,6 +33,10 @@ class DataError(OTXError):
     exit_code = 3
 
 
+class MissingDataError(DataError):
+    """Files that are not there: a suite skips the task, where a damaged file would be a fault."""
+
+
 class PluginError(OTXError):
     """A plugin that could not be loaded, or that broke its contract."""
 

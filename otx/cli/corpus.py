@@ -13,7 +13,7 @@ from otx.cli.output import columns, screen
 from otx.cli.project import open_project
 from otx.data.corpora import plugin_of
 from otx.data.ledger import kinds_text
-from otx.errors import DataError
+from otx.errors import DataError, MissingDataError
 
 if TYPE_CHECKING:
     from otx.contracts import Corpus
@@ -123,8 +123,9 @@ def _tested(
             # Asked for by name, a task must have its data.
             if names:
                 raise
-            missing.append(name)
-            if "no " not in error.message:
+            if isinstance(error, MissingDataError):
+                missing.append(name)
+            else:
                 screen.note(f"note: {name} is not counted: {error.message}")
     if missing:
         screen.note(

@@ -14,7 +14,7 @@ from otx.cli.output import columns, screen
 from otx.cli.progress import reporter
 from otx.cli.project import open_project, warn_of_damaged
 from otx.config import load_settings
-from otx.errors import DataError, UsageError
+from otx.errors import DataError, MissingDataError, UsageError
 from otx.options import field_types
 
 if TYPE_CHECKING:
@@ -184,10 +184,13 @@ def _with_files(entries: Sequence[Entry], settings: Settings, asked: Sequence[st
             task.languages()
             if task.info.kind == "transfer":
                 task.training(1)
-        except DataError as error:
+        except MissingDataError as error:
             screen.warn(f"Skipped {entry.name}: {error.message}")
-        else:
-            left.append(entry)
+            continue
+        except DataError:
+            # Damaged: it is evaluated as far as it can be, and its fault reported.
+            pass
+        left.append(entry)
     if not left:
         raise DataError(
             f"{', '.join(asked)}: none of its tasks has its files", "give their folder with --data"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from otx.errors import DataError
+from otx.errors import DataError, MissingDataError
 
 TIMEOUT = 10.0
 """Seconds that the Hub has to answer which commit a revision is."""
@@ -60,14 +60,14 @@ def download(files: HubFiles, remedy: str) -> Path:
     try:
         return _snapshot(files, only_cached=False)
     except (RepositoryNotFoundError, HFValidationError) as error:
-        raise DataError(
+        raise MissingDataError(
             f"{files.name}: neither a folder here nor a {files.kind} on the Hugging Face Hub",
             f"check the name (a private {files.kind} needs `hf auth login`), or {remedy}",
         ) from error
     # The client's other errors share no base class, and each means the same here.
     except Exception as error:
         patterns = f" ({', '.join(files.include)})" if files.kind == "dataset" else ""
-        raise DataError(
+        raise MissingDataError(
             f"{files.name}{patterns}: not in the Hugging Face cache, and downloading it failed "
             f"({_reason(error)})",
             remedy,
@@ -92,7 +92,7 @@ def resolve_commit(dataset: str, revision: str | None, remedy: str) -> str:
 
     place = dataset if revision is None else f"{dataset}, revision {revision},"
     if huggingface_hub.constants.HF_HUB_OFFLINE:
-        raise DataError(
+        raise MissingDataError(
             f"data set {place} is not in the cache and HF_HUB_OFFLINE is set",
             f"unset it, or {remedy}",
         )

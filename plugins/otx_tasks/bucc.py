@@ -14,7 +14,7 @@ from torch import Tensor
 from otx.contracts import Encoder
 from otx.data.examples import digest
 from otx.data.reading import reading, sentence_vectors
-from otx.errors import DataError
+from otx.errors import DataError, MissingDataError
 from otx.files.reading import read_lines
 from otx.links.mining import best_threshold, mine
 from otx.types import Example, Score
@@ -114,7 +114,7 @@ class BuccTask:
     def _prefixes(self) -> dict[str, Path]:
         """What the names of a language's files begin with."""
         if self.options.data is None:
-            raise DataError("bucc needs files", WANTED)
+            raise MissingDataError("bucc needs files", WANTED)
         folder = folder_of(self.options.data)
         pattern = re.compile(rf"(([a-z]{{2,3}})-{PIVOT})\.test\.\2")
         for name in FOLDERS:
@@ -126,7 +126,7 @@ class BuccTask:
             found = {match[2]: path.with_name(match[1]) for match, path in matches if match}
             if found:
                 return found
-        raise DataError(f"{folder}: no XX-en.test.XX", WANTED)
+        raise MissingDataError(f"{folder}: no XX-en.test.XX", WANTED)
 
     def _split(self, language: str, split: str) -> Split:
         if language not in self._prefixes:

@@ -11,7 +11,7 @@ from typing import ClassVar
 from torch import nn
 
 from otx.data.examples import digest
-from otx.errors import DataError
+from otx.errors import DataError, MissingDataError
 from otx.printable import quote
 from otx.roles import keyed_options
 from otx.types import Example, Problem, Score
@@ -205,13 +205,13 @@ class ClassificationTask(Classifier):
         if self.options.data is None and self.hub_names:
             return self.options.split or SPLITS[0], {}
         if self.options.data is None:
-            raise DataError(f"{self.info.name} needs files", "give their folder with --data")
+            raise MissingDataError(f"{self.info.name} needs files", "give their folder with --data")
         folder = folder_of(self.options.data)
         split, found = first_split(
             self.options.split, SPLITS, lambda split: self._in(folder, split)
         )
         if not found:
-            raise DataError(
+            raise MissingDataError(
                 f"{folder}: no {split}-XX.tsv",
                 "give the folder of these files with --data, plain or gz",
             )
@@ -230,7 +230,7 @@ class ClassificationTask(Classifier):
             for name in names:
                 if path := existing(folder / place / name):
                     return path
-        raise DataError(
+        raise MissingDataError(
             f"{folder}: no training file in {self.options.source}",
             f"give a table of texts and classes with --train, or train-{self.options.source}.tsv in --data",
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from otx.errors import DataError
+from otx.errors import DataError, MissingDataError
 from otx.files.reading import read_lines
 from otx.links.gold import GOLD, SENTENCES, GoldPair, read_gold
 from otx.printable import quote
@@ -65,7 +65,7 @@ def find_gold_sets(data: Path, index_base: int | None) -> dict[str, GoldSet]:
         else:
             found[name] = GoldSet(name, sentences, gold, None, "default")
     if not found:
-        raise DataError(f"{data}: no gold word alignments", f"a set is {NAMES}")
+        raise MissingDataError(f"{data}: no gold word alignments", f"a set is {NAMES}")
     return found
 
 

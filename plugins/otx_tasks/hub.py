@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from otx.data.hub import HubFiles, cached_folder, download
-from otx.errors import DataError
+from otx.errors import MissingDataError
 
 XTREME = "google/xtreme"
 """Hu et al. 2020's tasks, a configuration for each task and language."""
@@ -43,7 +43,7 @@ def _table(dataset: str, config: str, split: str, wanted: str) -> Any:
     files = [] if cached is None else _matching(cached, pattern)
     files = files or _matching(download(source, wanted), pattern)
     if not files:
-        raise DataError(f"{dataset} has no {pattern}", wanted)
+        raise MissingDataError(f"{dataset} has no {pattern}", wanted)
     return datasets.Dataset.from_parquet(files)
 
 

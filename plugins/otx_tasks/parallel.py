@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otx.data.languages import two_letters
-from otx.errors import DataError
+from otx.errors import DataError, MissingDataError
 from otx.files.reading import read_lines
 from otx.types import Example
 from otx_tasks.embedded import HELD_OUT, sample_folder
@@ -64,7 +64,9 @@ def find_parallel(folder: Path, pattern: str = "*") -> dict[str, ParallelFiles]:
                 "put each set into a folder of its own",
             )
     if not found:
-        raise DataError(f"{folder}: no line-aligned files", f"name them {NAMES}, plain or gz")
+        raise MissingDataError(
+            f"{folder}: no line-aligned files", f"name them {NAMES}, plain or gz"
+        )
     return found
 
 

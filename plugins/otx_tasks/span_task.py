@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from otx.contracts import Encoder
 from otx.data.examples import digest
-from otx.errors import DataError
+from otx.errors import DataError, MissingDataError
 from otx.roles import keyed_options
 from otx.types import Example, Loss, Problem, Score, TaskInfo, TokenBatch
 from otx_tasks.carve import carve
@@ -62,11 +62,11 @@ class SpanTask:
 
     def hub_languages(self) -> Sequence[str]:
         """The languages that the Hub has, where no folder is given. Raises DataError if it is not read from there."""
-        raise DataError(f"{self.info.name} needs files", self.wanted)
+        raise MissingDataError(f"{self.info.name} needs files", self.wanted)
 
     def hub_test(self, language: str) -> Questions:
         """The test questions of a language from the Hub."""
-        raise DataError(f"{self.info.name} needs files", self.wanted)
+        raise MissingDataError(f"{self.info.name} needs files", self.wanted)
 
     def file_name(self, language: str, split: str) -> str:
         """What a language's test file is called."""
@@ -208,7 +208,7 @@ class SpanTask:
             wanted, self.splits, lambda split: self.test_files(folder, split)
         )
         if not found:
-            raise DataError(f"{folder}: no {self.file_name('XX', split)}", self.wanted)
+            raise MissingDataError(f"{folder}: no {self.file_name('XX', split)}", self.wanted)
         return split, found
 
     def _test(self, language: str) -> Questions:
@@ -230,7 +230,7 @@ class SpanTask:
             return self.hub_test(language)
         split, files = self._split
         if language not in files:
-            raise DataError(
+            raise MissingDataError(
                 f"{self.options.data}: no {self.file_name(language, split)}", self.wanted
             )
         return read_squad(files[language])
@@ -240,7 +240,7 @@ class SpanTask:
         if self.options.train is not None:
             return read_squad(Path(self.options.train).expanduser())
         if self.options.source != self.info.source_language:
-            raise DataError(
+            raise MissingDataError(
                 f"{self.info.name}: no training file in {self.options.source}",
                 "give one in the SQuAD v1.1 layout with --train",
             )
@@ -251,7 +251,7 @@ class SpanTask:
         for name in TRAIN_FOLDERS:
             if path := existing(folder / name / "train-v1.1.json"):
                 return read_squad(path)
-        raise DataError(f"{folder}: no train-v1.1.json", WANTED_TRAIN)
+        raise MissingDataError(f"{folder}: no train-v1.1.json", WANTED_TRAIN)
 
     @cached_property
     def _training(self) -> tuple[list[Example], list[Example]]:

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from otx.contracts import Encoder
 from otx.data.examples import digest
-from otx.errors import DataError
+from otx.errors import DataError, MissingDataError
 from otx.roles import keyed_options
 from otx.types import Example, Loss, Problem, Score, TaskInfo, TokenBatch, TokenRow
 from otx_tasks.carve import carve
@@ -245,7 +245,7 @@ class TaggingTask:
             self.options.split, SPLITS, lambda split: self._in(folder, split)
         )
         if not found:
-            raise DataError(
+            raise MissingDataError(
                 f"{folder}: no {self.info.name} {split} files",
                 f"give the folder of {split}-XX.tsv or XX_*-ud-{split}.conllu with --data, plain or gz",
             )
@@ -287,7 +287,7 @@ class TaggingTask:
             for name in names:
                 if path := existing(folder / place / name):
                     return self._read(path)
-        raise DataError(
+        raise MissingDataError(
             f"{folder}: no training file in {self.options.source}",
             f"give a token<TAB>tag file with --train, or train-{self.options.source}.tsv in --data",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from otx.errors import DataError
+from otx.errors import MissingDataError
 from otx_tasks import infos
 from otx_tasks.files import existing, folder_of, plain_name
 from otx_tasks.hub import XTREME, parquet_rows
@@ -99,7 +99,7 @@ class TydiqaTask(SpanTask):
                 return read_squad(path)
             if path := existing(folder / name / whole):
                 return read_squad(path, _ids(self.options.source))
-        raise DataError(
+        raise MissingDataError(
             f"{folder}: no {own} and no {whole}", "give it with --train, or its folder with --data"
         )
 

@@ -6,7 +6,7 @@ import re
 from functools import cached_property
 from pathlib import Path
 
-from otx.errors import DataError
+from otx.errors import DataError, MissingDataError
 from otx.files.reading import read_lines
 from otx_tasks.files import by_language, existing, folder_of
 from otx_tasks.nli_files import NliFile, NliRow, read_nli
@@ -81,7 +81,9 @@ class XnliFolder:
             for name in (f"xnli.{self.split}.tsv", f"xnli.{self.split}.jsonl"):
                 if path := existing(place / name):
                     return dict.fromkeys((row.language for row in self._file(path).rows), path)
-        raise DataError(f"{self.folder}: no XNLI {self.split} files", wanted_test(self.split))
+        raise MissingDataError(
+            f"{self.folder}: no XNLI {self.split} files", wanted_test(self.split)
+        )
 
     def _file(self, path: Path) -> NliFile:
         if path not in self._read:
@@ -109,4 +111,4 @@ def train_files(data: str, language: str) -> list[Path]:
         found = sorted(path for pattern in patterns for path in (folder / place).glob(pattern))
         if found:
             return found
-    raise DataError(f"{folder}: no training file in {language}", wanted_train(language))
+    raise MissingDataError(f"{folder}: no training file in {language}", wanted_train(language))
