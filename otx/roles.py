@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import Any
 
 from otx.errors import PluginError
-from otx.files.digests import file_digest, short_key
+from otx.files.digests import file_digest, folder_digests, short_key
 
 PATH: Mapping[str, str] = MappingProxyType({"role": "path"})
 OPTIMISATION: Mapping[str, str] = MappingProxyType({"role": "optimisation"})
@@ -88,5 +88,4 @@ def _digest(value: Any) -> Any:
     path = Path(value).expanduser()
     if not path.is_dir():
         return file_digest(path)
-    files = sorted(one for one in path.rglob("*") if one.is_file())
-    return short_key([(one.relative_to(path).as_posix(), file_digest(one)) for one in files])
+    return short_key(folder_digests(path))

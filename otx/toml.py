@@ -10,10 +10,13 @@ from typing import Any
 
 import tomli
 
-from otx.errors import UsageError
+from otx.errors import DataError, UsageError
 from otx.files import atomic
+from otx.files.reading import read_text
 
 NAME = "otx.toml"
+MAX_BYTES = 2**20
+"""Largest file of settings: 1 MiB."""
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""\s*([\w\s."'-]+?)\s*=""")
@@ -34,13 +37,14 @@ def read_file(path: Path) -> Iterator[tuple[str, Any, str]]:
     """
     shown = os.path.relpath(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = _text(path)
         document = tomli.loads(text)
     except RecursionError as error:
         raise UsageError(f"{shown} cannot be read: nested too deeply", "mend the file") from error
-    # ValueError: no UTF-8, no TOML, or an integer of more digits than Python reads.
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else _reason(error)
+    # No TOML, or an integer of more digits than Python reads.
+    except ValueError as error:
+        known = isinstance(error, tomli.TOMLDecodeError)
+        reason = str(error) if known else "a number of too many digits"
         raise UsageError(f"{shown} cannot be read: {reason}", "mend the file") from error
     lines = _lines(text)
     for dotted, value in _leaves(document):
@@ -56,9 +60,13 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def _reason(error: ValueError) -> str:
-    known = isinstance(error, UnicodeDecodeError | tomli.TOMLDecodeError)
-    return str(error) if known else "a number of too many digits"
+def _text(path: Path) -> str:
+    try:
+        return read_text(path, MAX_BYTES)
+    except DataError as error:
+        raise UsageError(
+            f"{os.path.relpath(path)} cannot be read: {error.message}", error.remedy
+        ) from error
 
 
 def _leaves(document: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -93,9 +101,7 @@ def edit_list(table: str, key: str, values: Sequence[str]) -> Path:
     import tomlkit
 
     path = find_file(Path.cwd()) or Path.cwd() / NAME
-    document = (
-        tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
-    )
+    document = tomlkit.parse(_text(path)) if path.exists() else tomlkit.document()
     document.setdefault(table, tomlkit.table())[key] = list(values)
     atomic.write(path, tomlkit.dumps(document).encode())
     return path

@@ -52,7 +52,7 @@ def others(kind: type[Any], name: str) -> Iterator[Any]:
         elif one is float:
             candidates += [0.5, 0.3, 2.0, 0.01, 5.0]
         elif one is str:
-            candidates += ["other", "words", "cosine", "1"]
+            candidates += ["other", "words", "cosine", "1", "latin-1"]
         elif get_origin(one) is tuple:
             candidates += [(2,), (0.5,), ("other",), ("en:a", "de:b")]
     for candidate in candidates:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from otx.errors import CheckpointError, DataError, OTXError
+from otx.files import atomic
 from otx.files.digests import file_digest
 from otx.files.reading import read_object
 from otx.files.shapes import COUNT, check_shape
@@ -74,10 +74,10 @@ def save(
         digests = {name: file_digest(partial / name, "sha256") for name in (TENSORS, STATE)}
         (partial / MANIFEST).write_text(json.dumps(digests))
         for name in (TENSORS, STATE, MANIFEST):
-            _flush(partial / name)
+            atomic.flush(partial / name)
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
-        _flush(folder)
+        atomic.flush(folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise OTXError(
@@ -270,11 +270,3 @@ def _check_state(state: Mapping[str, Tensor], parameter: Tensor, index: int, pat
             f"{path}: the optimiser's state of parameter {index} is incomplete or does not fit",
             f"move {path} away: the run resumes from the checkpoint before it",
         )
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -19,6 +19,7 @@ from otx.engine.record import autocast_of, file_digests, settings_digest
 from otx.engine.report import Reporter
 from otx.engine.runtime import choose_device, device_name, precision_name, versions
 from otx.errors import CheckpointError
+from otx.printable import shorten
 from otx.runs.folder import RunFolder
 
 COMPUTING = ("otx", "torch", "transformers", "numpy")
@@ -186,6 +187,6 @@ def _plain(table: Any) -> str:
 
 
 def _short(value: str | None) -> str:
-    """A digest by its beginning, anything else whole."""
+    """A digest by its beginning, anything else by at most 80 characters."""
     text = str(value)
-    return text[:12] if re.fullmatch("[0-9a-f]{32,}", text) else text
+    return text[:12] if re.fullmatch("[0-9a-f]{32,}", text) else shorten(text)

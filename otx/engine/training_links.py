@@ -18,7 +18,7 @@ from otx.files.digests import file_digest, short_key
 from otx.links import direction
 from otx.links.dictionary import dictionary_links, read_dictionary
 from otx.links.eflomal import align_words
-from otx.links.pharaoh import read_links
+from otx.links.pharaoh import read_links, refuse_unknown_base
 from otx.links.sidecar import LinksRecord, read_record, record_path
 from otx.printable import quote
 from otx.types import Links
@@ -153,7 +153,11 @@ def _from_file(path: Path, corpus: Corpus, directions: Sequence[str]) -> list[Li
     swapped, base = _reading(path, corpus, directions)
     by_line = read_links(path, index_base=base or 0)
     if base is None:
-        _refuse_unknown_base(path, by_line)
+        refuse_unknown_base(
+            path,
+            by_line,
+            f'state it in {record_path(path).name} beside it: {{"direction": "en-es", "index_base": 1}}',
+        )
     lines = [pair.line for pair in each_pair(corpus)]
     if max(lines) > len(by_line):
         raise DataError(
@@ -232,12 +236,3 @@ def _is_swapped(
             "write the links again with otx link; or, if the lines do match, remove corpus_digest",
         )
     return swapped
-
-
-def _refuse_unknown_base(path: Path, links: Sequence[Links]) -> None:
-    """Raise DataError for links none of whose indices is 0: read from 0, each would link the words beside."""
-    if min((min(link) for own in links for link in own), default=0) > 0:
-        raise DataError(
-            f"{path}: no index is 0, so the words may be counted from 1",
-            f'state it in {record_path(path).name} beside it: {{"direction": "en-es", "index_base": 1}}',
-        )

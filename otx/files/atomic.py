@@ -21,7 +21,7 @@ def write(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-        _flush_folder(path.parent)
+        flush(path.parent)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise OTXError(
@@ -30,9 +30,9 @@ def write(path: Path, content: bytes) -> None:
         ) from error
 
 
-def _flush_folder(folder: Path) -> None:
-    # Without this a power cut may forget the renaming itself.
-    handle = os.open(folder, os.O_RDONLY)
+def flush(path: Path) -> None:
+    """Wait until the disk has a file; or a folder, without which a power cut may forget a renaming in it."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -30,6 +30,16 @@ def file_digest(path: Path, algorithm: str = "blake2b") -> str:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
+def folder_digests(folder: Path) -> list[tuple[str, str]]:
+    """Return the path within the folder and the digest of every file below it, by path.
+
+    Raises:
+        DataError: If a file cannot be read.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [(path.relative_to(folder).as_posix(), file_digest(path)) for path in files]
+
+
 def content_key(**parts: Any) -> str:
     """Return the SHA-256, in hex, of the parts as canonical JSON: the key of a result.
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from otx.errors import DataError
 from otx.files.reading import read_lines
-from otx.links.pharaoh import GoldLinks, at_line, parse_indices
+from otx.links.pharaoh import GoldLinks, at_line, parse_indices, refuse_unknown_base
 from otx.types import Links
 
 SENTENCES, GOLD = ".src-tgt", ".gold"
@@ -75,7 +75,11 @@ def read_gold(
         with at_line(gold, number):
             links.append(parse_indices(row, index_base=index_base or 0))
     if index_base is None:
-        _refuse_unknown_base(gold, links)
+        refuse_unknown_base(
+            gold,
+            [each.possible for each in links],
+            "say what they are counted from: --index-base 1, or --index-base 0",
+        )
     pairs: list[GoldPair] = []
     first = ""
     for number, (text, own) in enumerate(zip(texts, links, strict=True), start=1):
@@ -102,16 +106,6 @@ def outside_note(pairs: list[GoldPair]) -> str | None:
     if not links:
         return None
     return f"{links:,} gold links in {sentences:,} of {len(pairs):,} sentences are out of range and left out"
-
-
-def _refuse_unknown_base(gold: Path, links: list[GoldLinks]) -> None:
-    """Raise DataError if there are links and no index is 0. A file of few links is no exception."""
-    lowest = min((min(link) for own in links for link in own.possible), default=0)
-    if lowest > 0:
-        raise DataError(
-            f"{gold}: no index is 0, so the words may be counted from 1",
-            "say what they are counted from: --index-base 1, or --index-base 0",
-        )
 
 
 def _sides(text: str, place: str) -> tuple[list[str], list[str]]:

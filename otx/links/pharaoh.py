@@ -108,6 +108,21 @@ def at_line(path: Path, number: int) -> Iterator[None]:
         raise DataError(f"{path}:{number}: {error.message}", error.remedy) from error
 
 
+def refuse_unknown_base(path: Path, links: Iterable[Links], remedy: str) -> None:
+    """Refuse links none of whose indices is 0, however few: read from 0, each would link the words beside.
+
+    Args:
+        path: Their file, for the message.
+        links: The links of each line, read from 0.
+        remedy: How to state what the file counts from.
+
+    Raises:
+        DataError: If there are links, and no index is 0.
+    """
+    if min((min(link) for line in links for link in line), default=0) > 0:
+        raise DataError(f"{path}: no index is 0, so the words may be counted from 1", remedy)
+
+
 def write_links(path: Path, links: Iterable[Links], *, index_base: int = 0) -> None:
     """Write one line a pair, every link as a sure one."""
     rows = [format_pharaoh(GoldLinks(each, each), index_base=index_base) + "\n" for each in links]

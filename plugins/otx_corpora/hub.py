@@ -24,8 +24,8 @@ from otx.data.hub import quiet, resolve_commit, unreachable
 from otx.data.lines import Line, check_text
 from otx.errors import DataError, UsageError
 from otx.files import atomic
-from otx.files.digests import file_digest, short_key
-from otx.files.reading import read_object
+from otx.files.digests import folder_digests, short_key
+from otx.files.reading import read_json, read_object
 from otx_corpora.languages import looks_like_language, source_beside
 from otx_corpora.options import HubOptions
 
@@ -48,7 +48,7 @@ def open_corpora(spec: str, options: HubOptions, pivot: str) -> list[Corpus]:
     options = replace(options, config=config or options.config)
     wanted = [options.config, options.split, options.columns, options.max_characters, pivot]
     if Path(spec).is_dir():
-        return [_open(spec, None, options, pivot, short_key(_digests(Path(spec)), wanted))]
+        return [_open(spec, None, options, pivot, short_key(folder_digests(Path(spec)), wanted))]
     commit = _known_commit(spec, options.revision) or resolve_commit(
         spec, options.revision, _BY_HAND
     )
@@ -86,7 +86,7 @@ def _open(spec: str, commit: str | None, options: HubOptions, pivot: str, key: s
         (folder / _LANGUAGES).write_text(json.dumps([source, pivot]))
 
     folder = built(cache_folder() / "hub" / short_key(VERSION, key), build)
-    source, _ = json.loads((folder / _LANGUAGES).read_text())
+    source, _ = read_json(folder / _LANGUAGES)
     return Bitext(
         folder,
         name=name,
@@ -94,11 +94,6 @@ def _open(spec: str, commit: str | None, options: HubOptions, pivot: str, key: s
         files=(f"{name} {source}", f"{name} {pivot}"),
         pretokenised=options.pretokenised,
     )
-
-
-def _digests(folder: Path) -> list[tuple[str, str]]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [(str(path.relative_to(folder)), file_digest(path)) for path in files]
 
 
 def _record(spec: str) -> Path:
