@@ -58,7 +58,7 @@ class Owner:
         return PluginError(f"{self}: {complaint}", remedy or usual)
 
     def blame(self, error: BaseException) -> PluginError:
-        """Return the error that lays ``error`` at the owner's door, with the line of its code where it passed."""
+        """Return the error that names the owner, and the line of its code that ``error`` passed."""
         text = " ".join(str(error).split())
         text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
         if isinstance(error, SystemExit):
@@ -116,8 +116,8 @@ def make(owner: Owner, target: Callable[..., Any], *arguments: Any) -> Any:
         PluginError: If the target fails, or what it gives lacks a member of its contract.
     """
     with attributed(owner):
-        made = target(*arguments)
-        several = list(made) if owner.kind == "corpus" else [made]
+        result = target(*arguments)
+        several = list(result) if owner.kind == "corpus" else [result]
     for instance in several:
         with attributed(owner):
             missing = _missing(instance, owner.kind)
@@ -126,7 +126,7 @@ def make(owner: Owner, target: Callable[..., Any], *arguments: Any) -> Any:
                 f"{type(instance).__name__} has no {', '.join(missing)}", "see otx.contracts"
             )
         _watch(instance, owner)
-    return several if owner.kind == "corpus" else made
+    return several if owner.kind == "corpus" else result
 
 
 def attributed_metrics(owner: Owner, info: TaskInfo) -> TaskInfo:

@@ -86,7 +86,7 @@ class Entry:
 
 
 class Registry:
-    """What plugins bring.
+    """Registered objectives, encoders, corpora, tasks and recipes.
 
     A name is one thing: objectives, encoders, corpora and tasks share one space of names, as each owns the settings
     table of its name. ``distribution`` (of this ``version``) is who registers; ``prefer`` maps a contested name to a

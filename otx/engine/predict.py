@@ -29,7 +29,7 @@ MAX_LINE = 2**22
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a line got: ``value``, as JSON can hold it, and the same as ``text``, or an error.
+    """The prediction for a line: ``value``, as JSON can hold it, and the same as ``text``, or an error.
 
     ``cut`` counts the sub-words, or words, that the length limit left out.
     """

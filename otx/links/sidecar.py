@@ -22,7 +22,7 @@ LIMIT = 2**20
 
 @dataclass(frozen=True, slots=True)
 class LinksRecord:
-    """What a file of links is.
+    """The record beside a file of links.
 
     Attributes:
         direction: Languages of the first and the second index, ``en-es``.

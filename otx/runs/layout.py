@@ -166,7 +166,7 @@ def _sections(rows: Sequence[Row]) -> tuple[int, ...]:
 
 
 def _is_best(table: Table, row: Row, place: int) -> bool:
-    """Whether the row's value is the best of its column, and surely better than what it is compared with.
+    """Return whether the row's value is the best of its column, by a difference that is significant.
 
     A system's is if its gain over its baseline is significant; a baseline's is if every loss against it is.
     """

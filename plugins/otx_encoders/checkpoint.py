@@ -61,7 +61,7 @@ def check_folder(folder: Path, reference: str) -> None:
 
 
 def _missing_weights(folder: Path) -> list[str]:
-    """The weight files that the folder should have and has not.
+    """Return the weight files that are missing from the folder.
 
     Raises DataError for an index that names anything but safetensors files in this folder.
     """
