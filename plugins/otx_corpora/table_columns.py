@@ -175,7 +175,7 @@ def _too_many(path: Path, languages: tuple[str, str], columns: int) -> UsageErro
     one, other = languages
     return UsageError(
         f"{path} has {columns} columns, and its first line does not name those of {one} and {other}",
-        f"add --set 'files.columns=[\"{one}:1\",\"{other}:2\"]', with the numbers of the columns",
+        f'add --set \'files.columns=["{one}:1","{other}:2"]\', with the numbers of the columns',
     )
 
 
