@@ -17,6 +17,7 @@ from otx.cli.output import hush, screen
 from otx.errors import OTXError
 from otx.plugin_files import VARIABLE, set_plugin_files
 from otx.plugins import ONLY
+from otx.printable import quote
 
 COMMANDS = (
     "align",
@@ -192,9 +193,16 @@ def _tell_unexpected(error: Exception) -> int:
     if click is not None and isinstance(error, click.ClickException):
         return _tell(error.format_message(), None, 2)
     if isinstance(error, OSError):
-        return _tell(str(error), "run it again with --debug for the whole story", 1)
+        return _tell(_system_text(error), "run it again with --debug for the whole story", 1)
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return _tell(text, "this is a bug, here or in a plugin; --debug shows where it happened", 1)
+
+
+def _system_text(error: OSError) -> str:
+    """Describe an error of the system: a name that is too long for it is not quoted in full."""
+    if error.strerror is None or error.filename is None:
+        return str(error)
+    return f"{error.strerror}: {quote(str(error.filename))}"
 
 
 def _finish(code: int) -> int:

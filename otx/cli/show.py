@@ -15,6 +15,7 @@ from otx.cli.output import columns, screen
 from otx.cli.project import open_host
 from otx.config import load_settings
 from otx.data.ledger import ledger_text
+from otx.printable import shorten
 from otx.runs.gradient_shares import share_lines
 from otx.runs.losses import loss_text
 from otx.runs.measures import measure_text
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 Rows = list[tuple[str, str]]
 DEFAULT = "default"
+LONGEST_CELL = 2000
+"""Longest text of a row. The longest of ours are the versions of some twenty plugins."""
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +58,7 @@ def show(
     rows += [("created", record["created"][:19].replace("T", " ") + " UTC")]
     if record["kind"] == "align":
         rows += _made_of(record)
-    screen.result(columns(rows))
+    screen.result(columns([(name, shorten(value, LONGEST_CELL)) for name, value in rows]))
     if "after" in record.get("guards", {}):
         screen.result("\n" + "\n".join(guard_lines(record)))
         for line in record.get("verdict", []):

@@ -44,6 +44,11 @@ class Faults:
     def _is_readable(self, task: Task, language: str, strict: bool) -> bool:
         try:
             task.fingerprint(language)
+            if not task.examples(language):
+                raise DataError(
+                    f"{task.info.name} {language}: the test set has no examples",
+                    "correct its files, or name the other languages with --languages",
+                )
             left_out = getattr(task, "left_out", None)
             part = left_out(language) if strict and left_out is not None else None
             if part is not None:

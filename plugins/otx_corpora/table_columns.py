@@ -105,8 +105,10 @@ def _tsv_layout(path: Path, first: list[str], options: FilesOptions) -> Layout:
     if by_name:
         return Layout(by_name, names, len(names))
     languages = _name_languages(path)
-    if len(first) != 2 or languages is None:
+    if languages is None:
         raise _untold(path, '"en:1","de:2"')
+    if len(first) != 2:
+        raise _too_many(path, languages, len(first))
     return Layout(dict(zip(languages, numbers, strict=True)), width=2)
 
 
@@ -169,6 +171,14 @@ def _untold(path: Path, example: str) -> UsageError:
     return UsageError(
         f"{path} does not say which languages it has, or in which columns",
         f"add --set 'files.columns=[{example}]', or name the languages: {_named(path)}",
+    )
+
+
+def _too_many(path: Path, languages: tuple[str, str], columns: int) -> UsageError:
+    one, other = languages
+    return UsageError(
+        f"{path} has {columns} columns, and its first line does not name those of {one} and {other}",
+        f'add --set \'files.columns=["{one}:1","{other}:2"]\', with the numbers of the columns',
     )
 
 

@@ -40,6 +40,12 @@ _HUB_KERNELS = {"mra", "rwkv", "yoso"}
 _NAMES_OF_OTHERS = {"id2label", "label2id", "added_tokens_decoder"}
 """Tables whose keys are data."""
 _REMEDY = "otx never runs it; use a model whose architecture is part of transformers"
+_REMEDIES = {
+    "quantization_config": "use the same model with plain weights, in float32 or bfloat16",
+    "compression_config": "use the same model with plain weights, in float32 or bfloat16",
+    "transformers_weights": "rename the weights to model.safetensors, and remove the key",
+}
+"""Remedies of keys for which ``_REMEDY`` would be wrong."""
 
 
 def refuse_foreign_code(folder: Path, reference: str) -> None:
@@ -65,7 +71,7 @@ def refuse_foreign_code(folder: Path, reference: str) -> None:
 
 def _refuse(key: str, value: Any, place: str) -> None:
     if key in _REFUSED and value:
-        raise DataError(f"{place} {_REFUSED[key]} ({key})", _REMEDY)
+        raise DataError(f"{place} {_REFUSED[key]} ({key})", _REMEDIES.get(key, _REMEDY))
     plain = key.removeprefix("_").removesuffix("_internal")
     if plain in _IMPLEMENTATIONS:
         for choice in value.values() if isinstance(value, dict) else [value]:

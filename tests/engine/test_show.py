@@ -45,6 +45,20 @@ def test_a_run_that_failed_says_why(align: Any, capfd: pytest.CaptureFixture[str
     assert "r, failed" in out and "error" in out
 
 
+def test_a_long_text_of_the_record_is_cut(align: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    assert align("--steps", "1", "--run", "r") == 0
+    path = Path("runs/r/run.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model": "x" * 300_000}))
+    capfd.readouterr()
+    assert otx(["show", "r"]) == 0
+    out = capfd.readouterr().out
+    assert "300,0" in out and len(out) < 20_000
+    # Asked for the model, the system refuses its name: a line, and not the name in full.
+    assert otx(["eval", "word-alignment", "--run", "r", "--quiet"]) == 1
+    err = capfd.readouterr().err
+    assert "File name too long" in err and len(err) < 1_000
+
+
 def test_a_run_that_is_not_there_is_named(align: Any, capfd: pytest.CaptureFixture[str]) -> None:
     assert otx(["show", "none"]) == 2
     assert "none" in capfd.readouterr().err

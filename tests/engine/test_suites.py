@@ -104,6 +104,22 @@ def test_one_faulty_set_does_not_end_the_others(
     assert otx([*command, "--languages", "e,a"]) == 0
 
 
+def test_a_set_without_examples_is_a_fault_of_the_data(
+    folder: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "gold").mkdir()
+    for name, links, text in (("a", "0-0\n", "one ||| eins\n"), ("b", "", "")):
+        (folder / f"gold/{name}.gold").write_text(links)
+        (folder / f"gold/{name}.src-tgt").write_text(text)
+    tasks = ["word-alignment", "word-retrieval"]
+    assert otx(["eval", *tasks, "--model", str(tiny_model), "--data", "gold", "--json"]) == 3
+    out, err = capfd.readouterr()
+    assert [unit["language"] for unit in json.loads(out)] == ["a", "a"]
+    for task in tasks:
+        assert f"error: {task} b: the test set has no examples" in err
+    assert "bug" not in err
+
+
 def test_strict_refuses_a_set_with_a_link_out_of_range(
     folder: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

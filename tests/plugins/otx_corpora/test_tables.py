@@ -83,7 +83,6 @@ def test_files_as_they_are_distributed_are_corpora(name: str) -> None:
 
 UNTOLD = {
     "pairs.tsv": tsv(PAIRS),
-    "scored.en-de.tsv": tsv([("0.9", *pair) for pair in PAIRS]),
     "x.en-de-fr.tsv": tsv(PAIRS),
     "st.jsonl": keyed("english", "non_english"),
     "q.jsonl": keyed("question", "answer"),
@@ -98,6 +97,13 @@ def test_where_the_languages_cannot_be_told_the_option_is_named(name: str) -> No
     with pytest.raises(UsageError, match=r"does not say which languages.*files\.columns") as raised:
         opened(write(name, UNTOLD[name]))
     assert ".en-de." in str(raised.value)
+
+
+def test_a_name_with_two_languages_does_not_say_which_of_three_columns_they_are() -> None:
+    name = write("scored.en-de.tsv", tsv([("0.9", *pair) for pair in PAIRS]))
+    with pytest.raises(UsageError, match=r"3 columns.*files\.columns") as raised:
+        opened(name)
+    assert "name the languages" not in str(raised.value)
 
 
 def test_columns_say_where_the_sides_are() -> None:

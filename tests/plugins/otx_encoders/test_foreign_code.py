@@ -43,6 +43,14 @@ def test_keys_that_fetch_code_are_refused_by_name(tmp_path: Path, content: dict[
     assert caught.value.remedy is not None and "trust_remote_code" not in str(caught.value)
 
 
+def test_quantised_weights_are_not_blamed_on_the_architecture(tmp_path: Path) -> None:
+    content = {"quantization_config": {"quant_method": "bitsandbytes"}}
+    with pytest.raises(DataError) as caught:
+        check_folder(model_folder(tmp_path, content), "it")
+    assert caught.value.remedy is not None
+    assert "plain weights" in caught.value.remedy and "architecture" not in caught.value.remedy
+
+
 @pytest.mark.parametrize(
     "content",
     [
