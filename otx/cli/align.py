@@ -146,17 +146,18 @@ def _resumed(
     from otx.config import load_settings, settings_from
     from otx.runs.folder import RunFolder
 
+    device = flags["align.device"]
     given = [
         f"--{key.partition('.')[2].replace('_', '-')}"
         for key, value in flags.items()
-        if value not in (None, [])
+        if value not in (None, []) and not (inexact and key == "align.device")
     ]
     changed = [text for text in sets if not text.startswith("runs.folder=")]
     if given or changed or any(others):
         raise UsageError(
             f"--resume takes the run's own settings, and {', '.join([*given, *changed]) or 'a flag'} "
             "would change them",
-            "leave it out, or start a new run",
+            "leave it out, or start a new run; --inexact allows another --device",
         )
     folder = Path(load_settings(sets=sets).runs.folder)
     run = RunFolder.open(folder, name)
@@ -165,6 +166,8 @@ def _resumed(
     record = {**run.record["settings"], "runs": {"folder": str(folder)}}
     # A run of before this setting trained the whole table.
     record["align"] = {"vocabulary": "whole", **record["align"]}
+    if device is not None:
+        record["align"]["device"] = device
     settings = settings_from(record, f"run {name}")
     host = open_host(settings)
     from otx.engine import align as engine

@@ -29,6 +29,7 @@ from otx.suggest import remedy
 from otx.types import Problem
 
 SCHEMA = 1
+STATUSES = ("created", "running", "finished", "failed", "interrupted")
 RECORD, METRICS, PROBLEMS = "run.json", "metrics.jsonl", "problems.jsonl"
 LOCK, RECORD_LOCK, CLAIMS = ".lock", ".record.lock", ".claims"
 UNTOUCHED = "untouched-"
@@ -389,6 +390,8 @@ def _read_record(path: Path) -> dict[str, Any]:
         check_shape(record, {"schema": COUNT}, RECORD)
         if record["schema"] == SCHEMA:
             check_shape(record, RECORD_SHAPE, RECORD)
+            if record["status"] not in STATUSES:
+                raise DataError(f"{RECORD}: 'status' is {quote(record['status'])}")
     except DataError as error:
         raise DataError(f"{file} is not a run's record: {error.message}", _way_out(path)) from error
     if record["schema"] != SCHEMA:

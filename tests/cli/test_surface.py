@@ -58,6 +58,7 @@ def test_exit_codes() -> None:
         "UsageError": 2,
         "DataError": 3,
         "CheckpointError": 3,
+        "MissingDataError": 3,
         "PluginError": 4,
         "Interrupted": 5,
     }

@@ -177,6 +177,26 @@ def test_an_inexact_resume_is_recorded_and_shown(
     assert "torch 1.0, then" in capfd.readouterr().out
 
 
+def test_a_run_goes_on_on_another_device(stopped: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def began_on_a_gpu(record: dict[str, Any]) -> None:
+        record["settings"]["align"]["device"] = "cuda"
+        record["settings_digest"] = settings_digest(record["settings"])
+        record["device"] = "cuda NVIDIA H100"
+
+    edit(stopped, began_on_a_gpu)
+    command = ["align", "--resume", "r", "--quiet", "--device", "cpu"]
+    assert otx(command) == 2
+    assert "--inexact allows another --device" in capfd.readouterr().err
+    assert otx([*command, "--inexact"]) == 0
+    assert record_of(stopped)["inexact"][0]["changed"].keys() == {"the device"}
+
+
+def test_an_unknown_status_is_no_record(stopped: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    edit(stopped, lambda record: record.update(status="done"))
+    assert otx(["align", "--resume", "r", "--quiet"]) == 3
+    assert "'status' is 'done'" in capfd.readouterr().err
+
+
 def test_inexact_is_for_resuming(align: Any, capfd: pytest.CaptureFixture[str]) -> None:
     assert align("--inexact") == 2
     assert "--resume NAME" in capfd.readouterr().err
