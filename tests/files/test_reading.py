@@ -31,7 +31,9 @@ def test_a_packed_file_is_refused_at_the_unpacked_limit(tmp_path: Path) -> None:
     assert len(read_bytes(path, 2**22)) == 2**22
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"x" * 99)[:-9]])
+@pytest.mark.parametrize(
+    "content", [b"no gzip", gzip.compress(b"x" * 99, mtime=0)[:-9]], ids=["other", "cut"]
+)
 def test_a_damaged_gz_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.gz"
     path.write_bytes(content)
