@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -84,10 +85,14 @@ class Bench:
         if self.task.info.kind == "probe":
             yield from self._probe()
             return
+        fitted_units = self._transfer()
+        # Training files that cannot be used end the task before a floor stands alone in its table.
+        first = list(islice(fitted_units, 1))
         if self.run.record["kind"] == "untouched":
             # A floor knows no encoder, and stands beside what knows no alignment.
             yield from self._floors()
-        yield from self._transfer()
+        yield from first
+        yield from fitted_units
 
     def training(self, head_seed: int | None) -> str | None:
         """What a head was trained on: None for a probe, "carried" for a head that the checkpoint brought."""

@@ -174,6 +174,8 @@ def test_errors_are_as_in_the_golden_file(
 def test_an_interrupt_is_130(tmp_path: Path) -> None:
     code = (
         "import os, signal, time, otx.cli.list as module\n"
+        # A job in the background of a shell begins with SIGINT ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "module.load_settings = lambda: (os.kill(os.getpid(), signal.SIGINT), time.sleep(30))\n"
         "from otx.cli import main; main.__globals__['sys'].argv[1:] = ['list', 'objectives']; main()"
     )
@@ -187,6 +189,7 @@ def test_an_interrupt_is_130(tmp_path: Path) -> None:
 def test_an_early_signal_ends_a_command_with_a_line(tmp_path: Path, name: str) -> None:
     code = (
         "import os, signal, time, otx.cli.eval as module\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"module.open_project = lambda *_: (os.kill(os.getpid(), signal.{name}), time.sleep(30))\n"
         "from otx.cli import main; main.__globals__['sys'].argv[1:] = ['eval', 'xnli']; main()"
     )

@@ -117,7 +117,7 @@ def test_a_metric_at_its_ceiling_is_refused_before_training(
     wanted = ["--keep-best", metric, "--gold", gold(), "--steps", "2", "--run", "r"]
     assert align(*wanted) == 2
     said = capfd.readouterr().err
-    assert f"the best cannot be kept by {metric}, {value:.3f} before training" in said
+    assert f"the best cannot be kept by {metric}, {value:.1%} before training" in said
     assert "at its ceiling: cannot show a gain (5 of 100 pairs have an error)" in said
     assert "hint:" in said and ("align.candidates" in said) == (metric == "retrieval")
     # No run that could never be finished holds the name.

@@ -63,7 +63,10 @@ def make_run(tmp_path: Path) -> Callable[..., RunFolder]:
             "eval": {"seeds": [1]},
         }
         run = RunFolder.create(tmp_path / "runs", name, kind="align", settings=settings)
-        corpora = [{"source": lang, "pivot": "en", "fingerprint": f"{lang}-1"} for lang in bitext]
+        corpora = [
+            {"name": lang, "source": lang, "pivot": "en", "fingerprint": f"{lang}-1"}
+            for lang in bitext
+        ]
         run.update(
             status="finished",
             model=model,
