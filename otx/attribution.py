@@ -23,19 +23,20 @@ from otx.errors import OTXError, PluginError
 from otx.types import Metric, TaskInfo
 
 OURS = "otx"
+"""The distribution whose plugins come with otx."""
 LONGEST = 300
 """Characters of a foreign exception's text that a message shows."""
 REMEDY = "tell the plugin's author; --debug shows where it happened"
 OUR_REMEDY = "this is a bug of otx; --debug shows where it happened"
 HINTS = MappingProxyType({"objective": "views that its needs does not name are None, or empty; "})
-"""What an exception in an object of this kind often comes from."""
+"""The usual cause of an exception in an object of this kind."""
 _EXHAUSTED = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE)
 _OWNER, _PLAIN = "_otx_owner", "_otx_plain"
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who answers for an object: its kind and name, the distribution that registered it, and its target."""
+    """The plugin behind an object: kind and name, the distribution that registered it, and its target."""
 
     kind: str
     name: str
@@ -178,7 +179,7 @@ def _missing(instance: Any, kind: str) -> list[str]:
 
 
 def _passes(error: BaseException, owner: Owner) -> bool:
-    """Whether an exception is nobody's fault, or has a handling of its own."""
+    """Return whether an exception is not the owner's fault, or is handled elsewhere."""
     if isinstance(error, OTXError | MemoryError):
         return True
     if isinstance(error, OSError):
@@ -256,6 +257,6 @@ def _attributed_items(owner: Owner, items: Iterator[Any]) -> Iterator[Any]:
 
 
 def _is_past_the_end(instance: Any, name: str, error: BaseException, arguments: Any) -> bool:
-    """Whether an IndexError is the end of a sequence, which iteration asks for."""
+    """Return whether an IndexError is the end of a sequence, which ends an iteration."""
     past = name == "__getitem__" and isinstance(error, IndexError)
     return past and not -len(instance) <= arguments[0] < len(instance)

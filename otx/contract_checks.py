@@ -1,4 +1,4 @@
-"""What an objective's contract asks of the objective, of its loss and of its input; for the engine and for tests."""
+"""Check an objective, its loss and its input against the contract; for the engine and for tests."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ from importlib import metadata
 from typing import Any
 
 from otx.absent import canonical
+from otx.attribution import OURS
 from otx.errors import DataError, PluginError, UsageError
 from otx.plugin_files import file_version, load_file, plugin_files
-from otx.registry import OURS
 from otx.suggest import remedy
 
 GROUP = "otx"

@@ -20,7 +20,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from otx.errors import PluginError
 from otx.options import convert, field_docs, field_types
-from otx.printable import quote
+from otx.printable import error_text, quote
 from otx.roles import role
 
 ALLOWED = (
@@ -55,7 +55,7 @@ def check_options(kind: type[Any]) -> None:
     except PluginError:
         raise
     except Exception as error:
-        raise PluginError(f"options {_name(kind)} cannot be read: {_cause(error)}") from error
+        raise PluginError(f"options {_name(kind)} cannot be read: {error_text(error)}") from error
     for field in dataclasses.fields(kind):
         role(field)
         _check_field(f"options {_name(kind)}, field '{field.name}'", field, types[field.name])
@@ -83,7 +83,7 @@ def _default(place: str, field: dataclasses.Field[Any]) -> Any:
     try:
         return field.default_factory()
     except Exception as error:
-        raise PluginError(f"{place}: its default cannot be made: {_cause(error)}") from error
+        raise PluginError(f"{place}: its default cannot be made: {error_text(error)}") from error
 
 
 def _is_allowed(kind: Any) -> bool:
@@ -122,7 +122,7 @@ def _check_instance(kind: type[Any]) -> None:
         values = dataclasses.asdict(kind())
     except Exception as error:
         raise PluginError(
-            f"options {_name(kind)} cannot be made from their defaults: {_cause(error)}",
+            f"options {_name(kind)} cannot be made from their defaults: {error_text(error)}",
             "check __init__ and __post_init__",
         ) from error
     for name, value in values.items():
@@ -140,8 +140,3 @@ def _is_frozen(kind: Any) -> bool:
 
 def _name(kind: Any) -> str:
     return kind.__qualname__ if isinstance(kind, type) else str(kind)
-
-
-def _cause(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -20,6 +20,7 @@ from otx.absent import Absent
 from otx.discovery import GROUP, Installed, given_files, installed
 from otx.errors import PluginError, UsageError
 from otx.guard import OutOfPatience, guarded
+from otx.printable import error_text
 from otx.read_only import read_only
 from otx.registry import RESERVED, Registry
 from otx.suggest import nearest, remedy
@@ -255,15 +256,15 @@ def _record(
 
 
 def _in_words(error: BaseException) -> str:
-    text = " ".join(str(error).split())
     if isinstance(error, PluginError | OutOfPatience):
-        return text
+        return " ".join(str(error).split())
     if isinstance(error, SystemExit):
         return f"it called sys.exit({error.code!r})"
     if isinstance(error, pluggy.PluginValidationError):
         # The first sentence says which argument; the rest is a list of file names.
         text = inspect.cleandoc(str(error)).split("\n")[-1].strip()
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+        return f"{type(error).__name__}: {text}"
+    return error_text(error)
 
 
 def _trace(error: BaseException) -> str:

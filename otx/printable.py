@@ -51,6 +51,17 @@ def quote(text: str, limit: int = QUOTED) -> str:
     return f"'{shown}'" if len(text) <= limit else f"'{shown}...' ({len(text):,} characters)"
 
 
+def error_text(error: BaseException) -> str:
+    """Write an exception on one line: its class, and its message if it has one.
+
+    Example:
+        >>> error_text(ValueError("no\\nsuch"))
+        'ValueError: no such'
+    """
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def _one_line(text: str) -> str:
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from otx.absent import Absent, absence_hint, canonical
-from otx.attribution import Owner, make
+from otx.attribution import OURS, Owner, make
 from otx.errors import OTXError, PluginError, UsageError
 from otx.option_checks import check_options
 from otx.suggest import remedy
@@ -20,9 +20,6 @@ from otx.types import Metric, TaskInfo
 
 API = 1
 """The plugin contract's level; it grows whenever a plugin can ask for something new."""
-
-OURS = "otx"
-"""The distribution whose plugins come with otx."""
 
 Kind = Literal["objective", "encoder", "corpus", "task", "recipe"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

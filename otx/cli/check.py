@@ -28,7 +28,7 @@ Passed = Callable[[str], None]
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one object: the names of the checks that it passed, and the error that ended them."""
+    """The result for one object: the names of the checks that it passed, and the error that ended them."""
 
     entry: Entry
     passed: list[str] = field(default_factory=list)

@@ -51,7 +51,7 @@ class Screen:
 
     @property
     def stdout(self) -> TextIO | None:
-        """Where results go."""
+        """The stream of results."""
         return self._stdout if self._kept else sys.stdout
 
     def result(self, text: str) -> None:

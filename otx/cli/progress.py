@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING, Self
 
 from otx.cli.output import screen
 from otx.printable import printable
+from otx.terms import COLUMNS
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
 SECONDS_BETWEEN_LINES = 10.0
-OURS = ("step", "loss", "pairs", "tokens", "seconds", "lr", "grad_norm")
-"""Columns of a metrics row that are the loop's own; what else has no dot is a term of the loss."""
 
 
 def describe(fields: Mapping[str, float]) -> str:
     """The newest step's numbers in one line: the loss and its terms, transport health, speed."""
     shown = [f"loss {fields['loss']:.3g}"] if "loss" in fields else []
-    terms = [name for name in fields if "." not in name and name not in OURS]
+    terms = [name for name in fields if "." not in name and name not in COLUMNS]
     if len(terms) > 1:
         shown += [f"{name} {fields[name]:.3g}" for name in terms]
     for name, value in fields.items():

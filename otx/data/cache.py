@@ -81,7 +81,7 @@ def _write_manifest(folder: Path) -> None:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether every file is as it was written; those that this process has verified are not read again."""
+    """Return whether every file is as it was written; each is read once in a process."""
     try:
         manifest = read_object(folder / MANIFEST)
     except DataError:
@@ -96,7 +96,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _is_of_sizes(folder: Path, manifest: Mapping[str, Any]) -> bool:
-    """Whether the manifest is of otx 0.1.0, which knew sizes (or a size and a SHA-256), and the files have them."""
+    """Return whether otx 0.1.0 wrote the manifest, which holds sizes only, and the files have these sizes."""
     sizes = {
         name: size[0] if isinstance(size, list) and size else size
         for name, size in manifest.items()

@@ -44,8 +44,8 @@ from otx.engine.watch import BEST, Watch
 from otx.errors import Interrupted, UsageError
 from otx.plugins import PluginHost
 from otx.runs.folder import RunFolder, check_name
+from otx.runs.gradient_shares import gradient_shares
 from otx.runs.measures import measure_text
-from otx.terms import GRADIENT
 
 
 def align(
@@ -246,7 +246,7 @@ def _train(
         lora.merge(encoder)
     lift(encoder, restriction)
     encoder.save(run.model)
-    run.update(model_digest=encoder.digest(), gradient_shares=_gradient_shares(run))
+    run.update(model_digest=encoder.digest(), gradient_shares=gradient_shares(run.metrics()))
     reporter.stage("measuring the aligned encoder on the same held-out pairs")
     after = watch.reported()
     before = run.record["guards"]["before"]
@@ -260,20 +260,6 @@ def _train(
     )
     for line in verdict:
         reporter.notice(line)
-
-
-def _gradient_shares(run: RunFolder) -> dict[str, float]:
-    """Each term's share of the norms that the terms sent into the encoder, on average over the steps."""
-    ending = f".{GRADIENT}"
-    sums: dict[str, float] = {}
-    for row in run.metrics():
-        sent = {name: value for name, value in row.items() if name.endswith(ending)}
-        total = sum(sent.values())
-        for name, value in sent.items():
-            name = name.removesuffix(ending)
-            sums[name] = sums.get(name, 0.0) + (value / total if total else 0.0)
-    steps = sum(sums.values()) or 1.0
-    return {name: value / steps for name, value in sums.items()}
 
 
 def _count_gold(run: RunFolder, material: Material, reporter: Reporter) -> None:

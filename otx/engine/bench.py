@@ -82,15 +82,16 @@ class Bench:
 
     def units(self) -> Iterator[EvalUnit]:
         """Yield every unit in the order of a table; those that others are computing are left out."""
+        languages = self._readable()
         if self.task.info.kind == "probe":
-            yield from self._probe()
+            yield from self._probe(languages)
             return
-        fitted_units = self._transfer()
+        fitted_units = self._transfer(languages)
         # Training files that cannot be used end the task before a floor stands alone in its table.
         first = list(islice(fitted_units, 1))
         if self.run.record["kind"] == "untouched":
             # A floor knows no encoder, and stands beside what knows no alignment.
-            yield from self._floors()
+            yield from self._floors(languages)
         yield from first
         yield from fitted_units
 
@@ -128,9 +129,9 @@ class Bench:
             floor=floor,
         )
 
-    def _probe(self) -> Iterator[EvalUnit]:
+    def _probe(self, languages: Sequence[str]) -> Iterator[EvalUnit]:
         task = cast(ProbeTask, self.task)
-        for language in self._readable():
+        for language in languages:
             key = self.key(language, None)
 
             def compute(language: str = language, key: str = key) -> list[EvalUnit]:
@@ -142,9 +143,8 @@ class Bench:
 
             yield from self._claimed([key], compute)
 
-    def _transfer(self) -> Iterator[EvalUnit]:
+    def _transfer(self, languages: Sequence[str]) -> Iterator[EvalUnit]:
         task = cast(TransferTask, self.task)
-        languages = self._readable()
         brought = self.encoder.carried_head(task.head_kind)
         carried = None if brought is None else task.carried(brought)
         seeds: Iterable[int | None] = [None] if carried is not None else self.settings.eval.seeds
@@ -165,9 +165,9 @@ class Bench:
 
             yield from self._claimed(list(keys.values()), compute)
 
-    def _floors(self) -> Iterator[EvalUnit]:
+    def _floors(self, languages: Sequence[str]) -> Iterator[EvalUnit]:
         task = cast(TransferTask, self.task)
-        for language in self._readable():
+        for language in languages:
             keys = {name: self.key(language, None, name) for name in task.floor_names}
 
             def compute(language: str = language, keys: dict[str, str] = keys) -> list[EvalUnit]:
@@ -181,7 +181,7 @@ class Bench:
             yield from self._claimed(list(keys.values()), compute)
 
     def _readable(self) -> list[str]:
-        """The languages to evaluate whose test sets can be read."""
+        """Return the languages to evaluate whose test sets can be read; the others are faults."""
         languages = languages_of(self.task, self.settings)
         return self.faults.readable(self.task, languages, strict=self.settings.eval.strict)
 

@@ -4,17 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from otx.terms import parse_term
+from otx.terms import GRADIENT, parse_term
 
 SMALL = 0.1
 """Share below which the terms that were asked for hardly count."""
+
+
+def gradient_shares(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return each term's share of the gradient norms that the terms sent into the encoder.
+
+    Args:
+        rows: The rows of metrics.jsonl.
+
+    Returns:
+        Term to share, the mean over the steps.
+
+    Example:
+        >>> gradient_shares([{"loss": 1.0, "l2.gradient": 1.0, "keep-close.gradient": 3.0}])
+        {'l2': 0.25, 'keep-close': 0.75}
+    """
+    ending = f".{GRADIENT}"
+    sums: dict[str, float] = {}
+    for row in rows:
+        norms = {k.removesuffix(ending): v for k, v in row.items() if k.endswith(ending)}
+        total = sum(norms.values())
+        for name, norm in norms.items():
+            sums[name] = sums.get(name, 0.0) + (norm / total if total else 0.0)
+    steps = sum(sums.values()) or 1.0
+    return {name: value / steps for name, value in sums.items()}
 
 
 def share_lines(shares: Mapping[str, float], objectives: Sequence[str]) -> list[str]:
     """Describe the shares of several terms, with a comment where the ones asked for hardly count.
 
     Args:
-        shares: Term to its share of the gradient norms, summed over the run.
+        shares: What ``gradient_shares`` returns.
         objectives: Terms as they were asked for, such as ``10*sinkhorn``; the others were added by settings.
 
     Returns:
