@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from otx.cli import run as otx
+from tests.tiny_models import save_tiny_model
 
 TRAIN = 40
 
@@ -15,25 +15,12 @@ TRAIN = 40
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One layer of 32 dimensions with the embedded encoder's tokenizer, as a Hugging Face folder."""
-    from transformers import AutoTokenizer, XLMRobertaConfig, XLMRobertaForMaskedLM
-
-    mini = Path(__file__).parents[2] / "plugins/otx_encoders/mini"
-    folder = tmp_path_factory.mktemp("tiny")
-    tokenizer = AutoTokenizer.from_pretrained(mini)
-    torch.manual_seed(0)
-    config = XLMRobertaConfig(
-        vocab_size=len(tokenizer),
+    return save_tiny_model(
+        tmp_path_factory.mktemp("tiny"),
         hidden_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
         intermediate_size=48,
         max_position_embeddings=130,
-        type_vocab_size=1,
-        pad_token_id=1,
     )
-    XLMRobertaForMaskedLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")
