@@ -6,11 +6,9 @@ follow.
 
 from __future__ import annotations
 
-import gzip
 import io
 import re
 import unicodedata
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -18,7 +16,7 @@ from typing import IO, NamedTuple
 import regex
 
 from otx.data.encodings import UTF8, Recoded, marked_encoding
-from otx.errors import DataError
+from otx.files.reading import open_bytes
 
 REPAIRED = frozenset({"bom", "crlf", "line-separator"})
 """Kinds of fault that are mended; a line with any other is refused."""
@@ -77,34 +75,30 @@ def decoded_lines(path: Path, max_characters: int, encoding: str = UTF8) -> Iter
     """Read the lines of a text file as ``read_lines`` does, their text not checked."""
     limit = 4 * max_characters + 8
     with_crlf = False
-    try:
-        with _open(path) as file:
-            marked = marked_encoding(file.peek(4))
-            first: list[Fault] = []
-            if marked is not None:
-                encoding = marked[0]
-                file.read(marked[1])
-                first = [Fault("bom", f"byte-order mark of {encoding} dropped")]
-            stream: IO[bytes] = file
-            if encoding != UTF8:
-                stream = io.BufferedReader(Recoded(file, encoding))
-            while raw := stream.readline(limit):
-                repairs, first = first, []
-                if len(raw) == limit and not raw.endswith(b"\n"):
-                    size = limit + _skip_line(stream, limit)
-                    yield Line("", (Fault("overlong", f"{size:,} bytes in one line"),))
-                    continue
-                raw = raw.removesuffix(b"\n")
-                if raw.endswith(b"\r"):
-                    raw = raw[:-1]
-                    if not with_crlf:
-                        repairs.append(Fault("crlf", "CR dropped here and in all later lines"))
-                    with_crlf = True
-                line = _decode(raw, encoding)
-                yield Line(line.text, (*repairs, *line.faults))
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{path}: cannot be read: {reason}") from error
+    with open_bytes(path) as file:
+        marked = marked_encoding(file.peek(4))
+        first: list[Fault] = []
+        if marked is not None:
+            encoding = marked[0]
+            file.read(marked[1])
+            first = [Fault("bom", f"byte-order mark of {encoding} dropped")]
+        stream: IO[bytes] = file
+        if encoding != UTF8:
+            stream = io.BufferedReader(Recoded(file, encoding))
+        while raw := stream.readline(limit):
+            repairs, first = first, []
+            if len(raw) == limit and not raw.endswith(b"\n"):
+                size = limit + _skip_line(stream, limit)
+                yield Line("", (Fault("overlong", f"{size:,} bytes in one line"),))
+                continue
+            raw = raw.removesuffix(b"\n")
+            if raw.endswith(b"\r"):
+                raw = raw[:-1]
+                if not with_crlf:
+                    repairs.append(Fault("crlf", "CR dropped here and in all later lines"))
+                with_crlf = True
+            line = _decode(raw, encoding)
+            yield Line(line.text, (*repairs, *line.faults))
 
 
 def check_text(text: str, max_characters: int) -> Line:
@@ -137,12 +131,6 @@ def _decode(raw: bytes, encoding: str) -> Line:
         place = f": byte 0x{raw[error.start]:02x} at byte {error.start + 1}"
         reason = f"not {encoding.upper()}{place if encoding == UTF8 else ''}"
         return Line("", (Fault(NOT_UTF8, reason),))
-
-
-def _open(path: Path) -> io.BufferedReader:
-    if path.suffix == ".gz":
-        return io.BufferedReader(gzip.open(path, "rb"))
-    return path.open("rb")
 
 
 def _skip_line(stream: IO[bytes], limit: int) -> int:

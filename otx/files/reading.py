@@ -6,8 +6,11 @@ Bitext, which may be larger than memory, is read line by line in ``otx.data.line
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,25 @@ MAX_BYTES = 2**29
 """Largest file that is read into memory, unpacked: 512 MiB. SQuAD's and MNLI's training files have 30 and 75 MB."""
 MAX_LINE = 2**24
 """Longest line of such a file in characters: 16 Mi."""
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[io.BufferedReader[Any]]:
+    """Open a file to read its bytes, unpacked if its name ends in ``.gz``.
+
+    Raises:
+        DataError: If it cannot be opened, or, within, read or unpacked.
+    """
+    try:
+        with (
+            io.BufferedReader(gzip.open(path))
+            if path.suffix == ".gz"
+            else path.open("rb") as stream
+        ):
+            yield stream
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{path}: cannot be read: {reason}") from error
 
 
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
@@ -33,15 +55,11 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     Raises:
         DataError: If it does not exist, cannot be read or unpacked, or is larger than ``limit``.
     """
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
-            # A sparse or packed file of many gigabytes costs no more than the limit.
-            content = stream.read(limit + 1)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{path}: cannot be read: {reason}") from error
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+    with open_bytes(path) as stream:
+        # A sparse or packed file of many gigabytes costs no more than the limit.
+        content = stream.read(limit + 1)
     if len(content) > limit:
         raise DataError(
             f"{path}: more than {limit / 2**20:,.0f} MiB", "give a smaller file, or split it"

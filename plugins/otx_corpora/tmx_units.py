@@ -7,9 +7,7 @@ the unit's text, where it is found as in any other line.
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +17,7 @@ from xml.parsers import expat
 from otx.data.encodings import BAD, UTF8, known_encoding, marked_encoding, new_decoder
 from otx.data.languages import language_of
 from otx.errors import DataError
+from otx.files.reading import open_bytes
 
 CODES = frozenset({"bpt", "ept", "it", "ph", "ut"})
 CHUNK = 2**16
@@ -60,10 +59,8 @@ def units(path: Path) -> Iterator[Unit]:
     """
     reader = _Reader(path)
     try:
-        with _open(path) as stream:
+        with open_bytes(path) as stream:
             yield from _read(stream, reader)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
     except expat.ExpatError as error:
         reason = expat.ErrorString(error.code)
         raise DataError(
@@ -201,7 +198,3 @@ def _allowed_reference(match: re.Match[str]) -> str:
         return _NO_CHARACTER
     changed = _FORBIDDEN.sub(_allowed, chr(code))
     return match.group() if changed == chr(code) else changed
-
-
-def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
