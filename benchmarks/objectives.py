@@ -25,8 +25,8 @@ from typing import Any
 from benchmarks.alignment import text
 from benchmarks.alignment.measured import measure
 from benchmarks.alignment.shown import shown, slug
-from otx.config import load_settings
-from otx.plugins import host
+from otx.config.settings import load_settings
+from otx.plugin_host.host import host
 
 PAIRS = 5000
 RATES = (1e-3, 3e-3, 1e-2)

@@ -29,10 +29,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from otx.ot.costs import cosine
+from otx.ot.costs.ground import cosine
 from otx.ot.kernels.on_chip import solve_cosine, solve_on_chip
-from otx.ot.problem import EntropicProblem, pose
-from otx.ot.sinkhorn import sinkhorn
+from otx.ot.problems.entropic import EntropicProblem, pose
+from otx.ot.solvers.sinkhorn import sinkhorn
 
 TOLERANCE = 1e-4
 LIMIT = 2000

@@ -26,11 +26,11 @@ import torch
 import transformers
 
 from benchmarks.plain_loops import class_pipeline, mean_pooling, span_loop, tag_pipeline
-from otx.config import load_settings
-from otx.data.reading import reading, sentence_vectors
-from otx.engine.finetune import predictor
-from otx.engine.prepare import open_encoder
-from otx.plugins import host
+from otx.config.settings import load_settings
+from otx.data.inference import reading, sentence_vectors
+from otx.evaluation.finetune import predictor
+from otx.alignment.data import open_encoder
+from otx.plugin_host.host import host
 from otx.types import Example
 
 PEERS: dict[str, Callable[..., Any]] = {

@@ -34,7 +34,7 @@ MEASURES = {
 def measure_child(arguments: list[str]) -> None:
     """Align in this process and print what it took, as JSON on the last line."""
     from otx.cli import run
-    from otx.engine import checkpoint
+    from otx.training import checkpoint
 
     seconds = []
     save = checkpoint.save

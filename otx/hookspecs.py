@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from otx.registry import Registry
+    from otx.plugin_host.registry import Registry
 
 hookspec = pluggy.HookspecMarker("otx")
 
 
 @hookspec
 def otx_register(registry: Registry) -> None:
-    """Register objectives, encoders, corpora, tasks and recipes: see the methods of ``otx.registry.Registry``."""
+    """Register objectives, encoders, corpora, tasks and recipes: see the methods of ``otx.plugin_host.registry.Registry``."""
 
 
 @hookspec

@@ -1,4 +1,4 @@
-"""The nouns that cross the doors between rooms; who gives and takes them is in ``otx.contracts``.
+"""The nouns that cross the doors between rooms; who gives and takes them is in ``otx.interfaces``.
 
 Nothing here imports torch, so that listing stays fast.
 

@@ -16,14 +16,14 @@ import matplotlib.pyplot as plt
 import torch
 from torch import Tensor
 
-from otx.ot.costs import cosine
-from otx.ot.exact import exact
-from otx.ot.fused_gromov import fused_gromov
-from otx.ot.masses import uniform
-from otx.ot.partial import partial
-from otx.ot.shaping import equidistant, with_null
-from otx.ot.sinkhorn import sinkhorn
-from otx.ot.unbalanced import unbalanced
+from otx.ot.costs.ground import cosine
+from otx.ot.solvers.exact import exact
+from otx.ot.solvers.fused_gromov import fused_gromov
+from otx.ot.problems.masses import uniform
+from otx.ot.solvers.partial import partial
+from otx.ot.costs.transforms import equidistant, with_null
+from otx.ot.solvers.sinkhorn import sinkhorn
+from otx.ot.solvers.unbalanced import unbalanced
 from otx_encoders.mini import MiniEncoder
 from otx_encoders.options import EncoderOptions
 

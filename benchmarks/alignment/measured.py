@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.alignment.text import LANGUAGES, prefix
-from otx.config import load_settings
+from otx.config.settings import load_settings
 from otx.data.corpora import open_corpora
 from otx.data.subset import Subset
-from otx.engine import guards
-from otx.engine.heldout import HeldOut
-from otx.engine.prepare import open_encoder
+from otx.alignment import diagnostics
+from otx.alignment.heldout_retrieval import HeldOut
+from otx.alignment.data import open_encoder
 from otx.links.gold import read_gold
-from otx.plugins import host
+from otx.plugin_host.host import host
 
 GOLD = {"enes": 0, "zhen": 1}
 """Sets of gold word links, and what they count from."""
@@ -28,10 +28,10 @@ def measure(model: str, bitext: Path, data: Path) -> dict[str, float]:
     held = tuple(str(prefix(bitext, "heldout-", language)) for language in LANGUAGES)
     corpora = open_corpora(held, found.registry, settings)
     halves = [[Subset(own, np.arange(start, len(own), 2)) for own in corpora] for start in (0, 1)]
-    select, report = guards.measure(encoder, [HeldOut(half) for half in halves], -1, "last")
+    select, report = diagnostics.measure(encoder, [HeldOut(half) for half in halves], -1, "last")
     numbers = report.numbers | {"select": select.numbers["retrieval"]}
     for name, base in GOLD.items():
         gold = read_gold(data / f"align/{name}.gold", index_base=base)
-        (measured,) = guards.measure(encoder, [HeldOut([], gold=gold)], -1, "last")
+        (measured,) = diagnostics.measure(encoder, [HeldOut([], gold=gold)], -1, "last")
         numbers[f"aer.{name}"] = measured.numbers["aer"]
     return numbers

@@ -20,14 +20,14 @@ from typing import Any
 
 import torch
 
-from otx.config import load_settings
-from otx.engine.fit import FitHooks, FitSettings, fit
-from otx.engine.job import AlignJob
-from otx.engine.outfit import fit_out
-from otx.engine.prepare import gather, make_objective, open_encoder
-from otx.engine.report import Silent
-from otx.engine.runtime import choose_autocast, seed_step
-from otx.plugins import host
+from otx.config.settings import load_settings
+from otx.training.fit import FitHooks, FitSettings, fit
+from otx.alignment.trainable import AlignJob
+from otx.alignment.model_setup import fit_out
+from otx.alignment.data import gather, make_objective, open_encoder
+from otx.reporter import Silent
+from otx.training.runtime import choose_autocast, seed_step
+from otx.plugin_host.host import host
 from otx.types import EncodedPair
 
 WARM = 4

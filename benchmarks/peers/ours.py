@@ -6,9 +6,9 @@ from torch import Tensor
 
 from benchmarks.peers.answers import Answer, Peer, falling
 from benchmarks.peers.problems import Problems
-from otx.ot.costs import cosine
-from otx.ot.grid import grid
-from otx.ot.sinkhorn import sinkhorn
+from otx.ot.costs.ground import cosine
+from otx.ot.solvers.pairwise import grid
+from otx.ot.solvers.sinkhorn import sinkhorn
 
 
 def _solve(problems: Problems, x: Tensor, y: Tensor, epsilon: float, tolerance: float) -> Answer:
@@ -27,7 +27,7 @@ def _solve(problems: Problems, x: Tensor, y: Tensor, epsilon: float, tolerance: 
 
 OTX = Peer(
     "otx",
-    "otx.ot.sinkhorn, the padded batch as it is, or otx.ot.grid; tolerance set",
+    "otx.ot.solvers.sinkhorn, the padded batch as it is, or otx.ot.solvers.pairwise; tolerance set",
     "tolerance",
     falling(1e-4, 1.01, 30),  # it stops by the very error that is measured, but for rounding
     _solve,

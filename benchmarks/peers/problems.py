@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from otx.ot.costs import cosine
-from otx.ot.masses import uniform
+from otx.ot.costs.ground import cosine
+from otx.ot.problems.masses import uniform
 from otx_encoders.mini import MiniEncoder
 from otx_encoders.options import EncoderOptions
 

@@ -13,10 +13,10 @@ from typing import Annotated
 import typer
 
 from otx import __version__
-from otx.cli.output import hush, screen
+from otx.cli.console import hush, screen
 from otx.errors import OTXError
-from otx.plugin_files import VARIABLE, set_plugin_files
-from otx.plugins import ONLY
+from otx.plugin_host.plugin_files import VARIABLE, set_plugin_files
+from otx.plugin_host.host import ONLY
 from otx.printable import quote
 
 COMMANDS = (

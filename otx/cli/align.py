@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from otx.cli.complete import objectives
-from otx.cli.output import screen
+from otx.cli.completion import objectives
+from otx.cli.console import screen
 from otx.cli.progress import reporter
-from otx.cli.project import open_host, open_project
+from otx.cli.context import open_host, open_project
 from otx.data.corpora import plugin_of
 from otx.data.ledger import ledger_text
 from otx.errors import UsageError
@@ -19,7 +19,7 @@ from otx.runs.gradient_shares import share_lines
 from otx.runs.measures import measure_text
 
 if TYPE_CHECKING:
-    from otx.engine.outline import Outline
+    from otx.alignment.run_summary import Outline
     from otx.runs.folder import RunFolder
 
 
@@ -125,7 +125,7 @@ def align(
         settings, host = open_project(flags, sets or [], recipe)
         for spec in settings.align.corpus:
             plugin_of(spec, host.registry)
-        from otx.engine import align as engine
+        from otx.alignment import align as engine
 
         with reporter() as report:
             if dry_run:
@@ -143,7 +143,7 @@ def _resumed(
     """Go on with a run. Raises UsageError where a flag would change what it was started with."""
     from pathlib import Path
 
-    from otx.config import load_settings, settings_from
+    from otx.config.settings import load_settings, settings_from
     from otx.runs.folder import RunFolder
 
     device = flags["align.device"]
@@ -170,7 +170,7 @@ def _resumed(
         record["align"]["device"] = device
     settings = settings_from(record, f"run {name}")
     host = open_host(settings)
-    from otx.engine import align as engine
+    from otx.alignment import align as engine
 
     with reporter() as report:
         return engine.align(settings, host, report, resume=run, inexact=inexact)
@@ -209,7 +209,7 @@ def _show_run(run: RunFolder, json: bool) -> None:
         return screen.json(run.record)
     from otx.cli.guards import guard_lines
     from otx.runs.losses import loss_text
-    from otx.runs.notes import inexact_lines
+    from otx.runs.footnotes import inexact_lines
 
     loss, steps = run.record["loss"], run.record["steps"]
     screen.result(loss_text(loss, steps))

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from otx.absent import canonical
-from otx.attribution import attributed
-from otx.cli.output import screen
-from otx.cli.project import open_project
+from otx.plugin_host.absent import canonical
+from otx.plugin_host.attribution import attributed
+from otx.cli.console import screen
+from otx.cli.context import open_project
 from otx.errors import OTXError, PluginError, UsageError
-from otx.registry import KINDS, Entry
-from otx.suggest import remedy
+from otx.plugin_host.registry import KINDS, Entry
+from otx.did_you_mean import remedy
 
 if TYPE_CHECKING:
-    from otx.config import Settings
-    from otx.plugins import PluginHost
+    from otx.config.settings import Settings
+    from otx.plugin_host.host import PluginHost
 
 DIMENSION = 16
 """Width of the random vectors that objectives are tried on."""
@@ -112,7 +112,7 @@ def _run(outcome: Outcome, rest: str, host: PluginHost, settings: Settings, *, q
 
 
 def _checks(entry: Entry, rest: str, host: PluginHost, settings: Settings, passed: Passed) -> None:
-    from otx.engine.prepare import DEFAULT_ENCODER, open_encoder
+    from otx.alignment.data import DEFAULT_ENCODER, open_encoder
     from otx.testing import check_corpus, check_encoder, check_objective, check_task
 
     options = settings.options_for(entry)

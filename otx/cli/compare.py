@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from otx.attribution import attributed_metrics
-from otx.cli.complete import runs, tasks
-from otx.cli.output import screen
-from otx.cli.project import open_project, warn_of_damaged
+from otx.plugin_host.attribution import attributed_metrics
+from otx.cli.completion import runs, tasks
+from otx.cli.console import screen
+from otx.cli.context import open_project, warn_of_damaged
 from otx.types import TaskInfo
 
 if TYPE_CHECKING:
-    from otx.registry import Registry
+    from otx.plugin_host.registry import Registry
     from otx.runs.folder import RunFolder
     from otx.runs.table import Comparison
 

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from otx.cli.output import columns, screen
-from otx.config import Settings, load_settings
+from otx.cli.console import columns, screen
+from otx.config.settings import Settings, load_settings
 from otx.errors import UsageError
 from otx.files import atomic
-from otx.options import field_docs
-from otx.sections import SECTIONS
-from otx.toml import NAME
+from otx.config.validation import field_docs
+from otx.config.schema import SECTIONS
+from otx.config.toml_file import NAME
 
 COMMON = (
     ("align", ("objective", "model", "corpus", "pivot", "seed", "epochs", "batch_tokens")),

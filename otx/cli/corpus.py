@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from otx.cli.complete import tasks
-from otx.cli.output import columns, screen
-from otx.cli.project import open_project
+from otx.cli.completion import tasks
+from otx.cli.console import columns, screen
+from otx.cli.context import open_project
 from otx.data.corpora import plugin_of
 from otx.data.ledger import kinds_text
 from otx.errors import DataError, MissingDataError
 
 if TYPE_CHECKING:
-    from otx.contracts import Corpus
+    from otx.interfaces import Corpus
     from otx.data.statistics import Side, Spread, Statistics
-    from otx.plugins import PluginHost
+    from otx.plugin_host.host import PluginHost
 
 _CODE = re.compile("[a-z]{2,3}(?:[-_].*)?")
 

@@ -16,12 +16,12 @@ from typing import Annotated, Any
 import typer
 
 from otx import __version__
-from otx.cli.output import columns, screen
-from otx.config import Settings, load_settings
-from otx.engine.processor import read_processor
+from otx.cli.console import columns, screen
+from otx.config.settings import Settings, load_settings
+from otx.training.processor import read_processor
 from otx.errors import OTXError, PluginError
-from otx.plugins import PluginHost, PluginRecord
-from otx.registry import clash, clash_remedy
+from otx.plugin_host.host import PluginHost, PluginRecord
+from otx.plugin_host.registry import clash, clash_remedy
 
 LIBRARIES = (
     "torch",
@@ -165,7 +165,7 @@ def _transport() -> str:
     """Two points each way, 0 or 1 apart: the value is -epsilon log((1 + exp(-1 / epsilon)) / 2)."""
     import torch
 
-    from otx.ot.sinkhorn import sinkhorn
+    from otx.ot.solvers.sinkhorn import sinkhorn
 
     cost = torch.tensor([[[0.0, 1.0], [1.0, 0.0]]])
     mass = torch.full((1, 2), 0.5)

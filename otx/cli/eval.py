@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from otx.cli.complete import runs, tasks
-from otx.cli.numbers import numbers_by
-from otx.cli.output import columns, screen
+from otx.cli.completion import runs, tasks
+from otx.cli.format_metrics import numbers_by
+from otx.cli.console import columns, screen
 from otx.cli.progress import reporter
-from otx.cli.project import open_project, warn_of_damaged
-from otx.config import load_settings
+from otx.cli.context import open_project, warn_of_damaged
+from otx.config.settings import load_settings
 from otx.errors import DataError, MissingDataError, UsageError
-from otx.options import field_types
+from otx.config.validation import field_types
 
 if TYPE_CHECKING:
-    from otx.config import Settings
-    from otx.registry import Entry, Registry
+    from otx.config.settings import Settings
+    from otx.plugin_host.registry import Entry, Registry
     from otx.runs.folder import RunFolder
     from otx.runs.results import EvalUnit
 
@@ -121,8 +121,8 @@ def evaluate(
         RunFolder.open(root, name)
     if not run and model is None:
         warn_of_damaged(root)
-    from otx.engine.evaluate import evaluate as run_tasks
-    from otx.engine.targets import targets_of
+    from otx.evaluation.evaluate import evaluate as run_tasks
+    from otx.evaluation.targets import targets_of
 
     with reporter() as report:
         targets = targets_of(settings, run or [], model)
@@ -143,7 +143,7 @@ def _show(
     if json:
         return screen.json([{"run": at.name, **dataclasses.asdict(unit)} for at, unit in found])
     screen.result(_table(found, registry))
-    from otx.runs.notes import chance_notes
+    from otx.runs.footnotes import chance_notes
 
     for line in chance_notes((at.name, unit) for at, unit in found):
         screen.result(f"! {line}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from otx.cli.output import columns
+from otx.cli.console import columns
 from otx.runs.ceilings import candidates_text
 from otx.runs.measures import MEASURES, measure_text
 

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from otx.cli.complete import runs
-from otx.cli.output import screen
+from otx.cli.completion import runs
+from otx.cli.console import screen
 from otx.cli.progress import reporter
-from otx.cli.project import open_project
+from otx.cli.context import open_project
 from otx.data.corpora import plugin_of
 from otx.data.ledger import kinds_text
 from otx.errors import UsageError
 
 if TYPE_CHECKING:
-    from otx.config import Settings
+    from otx.config.settings import Settings
 
 WAYS = ("argmax", "itermax", "softmax", "entmax", "plan", "null")
 
@@ -75,9 +75,9 @@ def link(
     plugin_of(corpus, host.registry)
     from pathlib import Path
 
-    from otx.engine.link import Outputs
-    from otx.engine.link import link as engine
-    from otx.links.ways import WaySettings
+    from otx.alignment.link import Outputs
+    from otx.alignment.link import link as engine
+    from otx.links.methods import WaySettings
 
     outputs = Outputs(Path(output), None if probabilities is None else Path(probabilities))
     way = WaySettings(by, threshold, epsilon)  # type: ignore[arg-type]

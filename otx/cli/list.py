@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from otx.cli.output import columns, screen
-from otx.cli.project import open_host
-from otx.config import load_settings
+from otx.cli.console import columns, screen
+from otx.cli.context import open_host
+from otx.config.settings import load_settings
 from otx.errors import UsageError
-from otx.options import field_docs
-from otx.registry import KINDS, PLURALS, Entry
-from otx.suggest import remedy
+from otx.config.validation import field_docs
+from otx.plugin_host.registry import KINDS, PLURALS, Entry
+from otx.did_you_mean import remedy
 
 
 def register(app: typer.Typer) -> None:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from otx.cli.complete import runs
-from otx.cli.output import screen
-from otx.cli.project import open_project
+from otx.cli.completion import runs
+from otx.cli.console import screen
+from otx.cli.context import open_project
 from otx.errors import UsageError
 
 
@@ -48,8 +48,8 @@ def plan(
     settings, host = open_project({"align.layer": layer}, sets or [])
     from pathlib import Path
 
-    from otx.engine.inspect import plan_of
-    from otx.engine.prepare import open_encoder
+    from otx.alignment.plan_view import plan_of
+    from otx.alignment.data import open_encoder
     from otx.runs.folder import RunFolder
     from otx.runs.heatmap import in_terminal, save_figure
 

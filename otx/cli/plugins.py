@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from otx.cli.check import check
-from otx.cli.output import columns, screen
-from otx.config import load_settings
-from otx.discovery import find_installed, installed
+from otx.cli.console import columns, screen
+from otx.config.settings import load_settings
+from otx.plugin_host.discovery import find_installed, installed
 from otx.errors import PluginError, UsageError
-from otx.plugins import PluginHost, PluginRecord
-from otx.suggest import remedy
-from otx.toml import edit_list
+from otx.plugin_host.host import PluginHost, PluginRecord
+from otx.did_you_mean import remedy
+from otx.config.toml_file import edit_list
 
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NAME = Annotated[str, typer.Argument(help="The plugin's name, or distribution:name.")]

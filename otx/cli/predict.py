@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from otx.cli.complete import runs, tasks
-from otx.cli.output import screen
+from otx.cli.completion import runs, tasks
+from otx.cli.console import screen
 from otx.cli.progress import reporter
-from otx.cli.project import open_project
+from otx.cli.context import open_project
 from otx.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from otx.engine.predict import Prediction
+    from otx.evaluation.predict import Prediction
 
 
 def register(app: typer.Typer) -> None:
@@ -49,8 +49,8 @@ def predict(
     settings, host = open_project(flags, sets or [])
     from pathlib import Path
 
-    from otx.engine.predict import bounded_lines
-    from otx.engine.predict import predict as predict_lines
+    from otx.evaluation.predict import bounded_lines
+    from otx.evaluation.predict import predict as predict_lines
     from otx.runs.folder import RunFolder
 
     source = RunFolder.open(Path(settings.runs.folder), run) if run is not None else model

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from otx.cli.output import screen
+from otx.cli.console import screen
 from otx.printable import printable
-from otx.terms import COLUMNS
+from otx.config.objective_term import COLUMNS
 
 if TYPE_CHECKING:
     from rich.console import Console

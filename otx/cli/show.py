@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from otx.cli.complete import runs
+from otx.cli.completion import runs
 from otx.cli.guards import guard_lines
-from otx.cli.numbers import numbers_by
-from otx.cli.output import columns, screen
-from otx.cli.project import open_host
-from otx.config import load_settings
+from otx.cli.format_metrics import numbers_by
+from otx.cli.console import columns, screen
+from otx.cli.context import open_host
+from otx.config.settings import load_settings
 from otx.data.ledger import ledger_text
 from otx.printable import shorten
 from otx.runs.gradient_shares import share_lines
@@ -64,7 +64,7 @@ def show(
         for line in record.get("verdict", []):
             screen.result(f"! {line}")
     if units:
-        from otx.runs.notes import chance_notes
+        from otx.runs.footnotes import chance_notes
 
         screen.result("\n" + columns(_results(units, numbers_by(open_host(settings).registry))))
         for line in chance_notes((found.name, unit) for unit in units):
@@ -76,7 +76,7 @@ def show(
 
 def _made_of(record: Mapping[str, Any]) -> Rows:
     """What an alignment was made of; of its settings, those that were given."""
-    from otx.runs.notes import inexact_lines
+    from otx.runs.footnotes import inexact_lines
     from otx.runs.plugin_notes import plugins_in_words
 
     terms = " + ".join(f"{amount}*{name}" for name, amount in record.get("terms", {}).items())

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from otx.contracts import Corpus
+from otx.interfaces import Corpus
 from otx.data.ledger import Ledger, count_lines, kinds_text
 from otx.data.lines import NOT_UTF8, REPAIRED
 from otx.errors import DataError, UsageError

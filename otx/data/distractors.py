@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from otx.contracts import Corpus
-from otx.data.normal import sentence_hash
+from otx.interfaces import Corpus
+from otx.data.normalise import sentence_hash
 from otx.data.subset import Subset
 
 

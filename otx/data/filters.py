@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from otx.contracts import Corpus
-from otx.data.normal import normal_form
+from otx.interfaces import Corpus
+from otx.data.normalise import normal_form
 from otx.data.subset import Subset, each_pair
 from otx.errors import UsageError
 from otx.types import Pair

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from otx.contracts import Corpus
+from otx.interfaces import Corpus
 from otx.data.lines import REPAIRED
 from otx.types import Problem
 

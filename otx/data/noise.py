@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from otx.contracts import Corpus
-from otx.data.normal import normal_form
+from otx.interfaces import Corpus
+from otx.data.normalise import normal_form
 from otx.errors import UsageError
 
 

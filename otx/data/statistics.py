@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from otx.contracts import Corpus
+from otx.interfaces import Corpus
 from otx.data.ledger import Ledger, count_lines
-from otx.data.normal import normal_form, sentence_hash
+from otx.data.normalise import normal_form, sentence_hash
 from otx.data.scripts import ScriptCounter, scripts_of
 from otx.data.subset import each_pair
 from otx.data.words import split_words

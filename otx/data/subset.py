@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from otx.contracts import Corpus
+from otx.interfaces import Corpus
 from otx.data.arrow import BLOCK
 from otx.data.bitext import Bitext
 from otx.files.digests import short_key

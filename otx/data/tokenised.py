@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from otx.contracts import Corpus, Encoder
+from otx.interfaces import Corpus, Encoder
 from otx.data.arrow import open_arrow, write_arrow
 from otx.data.cache import built
 from otx.data.subset import blocks

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import regex
 
-from otx.data.segments import segments
+from otx.data.unicode_words import segments
 
 Span = tuple[int, int]
 """Start and end of a word in characters, the end exclusive."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from otx.links.nearest import crowding, neighbours
+from otx.links.neighbours import crowding, neighbours
 
 
 class Mined(NamedTuple):

@@ -25,7 +25,7 @@ from otx.files.reading import parse_json, read_bytes, read_object
 from otx.files.shapes import COUNT, check_shape
 from otx.printable import quote
 from otx.runs.shapes import PROBLEM_SHAPE, RECORD_SHAPE, ROW_SHAPE
-from otx.suggest import remedy
+from otx.did_you_mean import remedy
 from otx.types import Problem
 
 SCHEMA = 1

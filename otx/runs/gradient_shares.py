@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from otx.terms import GRADIENT, parse_term
+from otx.config.objective_term import GRADIENT, parse_term
 
 SMALL = 0.1
 """Share below which the terms that were asked for hardly count."""

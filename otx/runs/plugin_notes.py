@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from otx.runs.systems import System
+from otx.runs.grouping import System
 
 Plugins = Sequence[Mapping[str, str]]
 """Kind, name, distribution and version of each plugin used, as run.json and results list them; none in older ones."""

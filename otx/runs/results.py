@@ -40,7 +40,7 @@ class EvalUnit:
     ("float32", or what autocast made of it), None for a floor. ``encoder_options``: the encoder
     plugin's. ``contamination``: ``hits`` of the ``size`` tested texts that occur in the run's
     bitext. ``seconds``: wall time. ``data``: where the tested data lay, for people. ``fit``: what
-    development data said of a fine-tuning (``otx.engine.chance.FitQuality``), None where nothing was fitted.
+    development data said of a fine-tuning (``otx.evaluation.fit_quality.FitQuality``), None where nothing was fitted.
     ``plugins``: kind, name, distribution and version of the task, the encoder and observers; none in older files.
     ``written``: UTC time, set by ``write_unit``.
     """

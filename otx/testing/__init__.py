@@ -1,6 +1,6 @@
 """Conformance checks for plugin authors: one for each kind of object; `otx plugins check NAME` runs them.
 
-Each check is a clause of ``otx.contracts``. What breaks one raises PluginError, naming the clause.
+Each check is a clause of ``otx.interfaces``. What breaks one raises PluginError, naming the clause.
 """
 
 from otx.testing.corpora import check_corpus

@@ -22,4 +22,4 @@ def require(subject: str, holds: bool, complaint: str) -> None:
 
 def fault(subject: str, complaint: str) -> PluginError:
     """Return the error that says which clause an object breaks; ``subject`` is its kind."""
-    return PluginError(f"the {subject} breaks its contract: {complaint}", "see otx.contracts")
+    return PluginError(f"the {subject} breaks its contract: {complaint}", "see otx.interfaces")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 
-from otx.contracts import Corpus
+from otx.interfaces import Corpus
 from otx.testing.complaints import Passed, fault, ignore, require
 from otx.types import Pair, Problem
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from otx.contracts import Encoder
+from otx.interfaces import Encoder
 from otx.data.words import word_index
 from otx.errors import UsageError
 from otx.testing.complaints import Passed, ignore, require

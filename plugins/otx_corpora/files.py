@@ -15,7 +15,7 @@ from __future__ import annotations
 import glob
 from pathlib import Path
 
-from otx.contracts import Corpus
+from otx.interfaces import Corpus
 from otx.data.bitext import read_bitext
 from otx.data.encodings import known_encoding
 from otx.errors import DataError, UsageError

@@ -17,7 +17,7 @@ from typing import Any
 
 import datasets
 
-from otx.contracts import Corpus
+from otx.interfaces import Corpus
 from otx.data.bitext import VERSION, Bitext, NumberedLines, store_pairs
 from otx.data.cache import built, cache_folder
 from otx.data.hub import quiet, resolve_commit, unreachable

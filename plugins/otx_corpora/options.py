@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from otx.data.encodings import UTF8, known_encoding
 from otx.errors import DataError
-from otx.options import SettingError
+from otx.config.validation import SettingError
 
 
 @dataclass(frozen=True, slots=True)

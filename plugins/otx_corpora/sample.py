@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from otx.contracts import Corpus
+from otx.interfaces import Corpus
 from otx.data.bitext import read_bitext
 from otx.errors import UsageError
 from otx_corpora.options import SampleOptions

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from otx.contracts import Corpus
+from otx.interfaces import Corpus
 from otx.data.bitext import VERSION, Bitext, NumberedLines, store_pairs
 from otx.data.cache import built, cache_folder
 from otx.data.encodings import known_encoding

@@ -8,7 +8,7 @@ from otx import hookimpl
 from otx_encoders.options import EncoderOptions
 
 if TYPE_CHECKING:
-    from otx.registry import Registry
+    from otx.plugin_host.registry import Registry
 
 
 @hookimpl

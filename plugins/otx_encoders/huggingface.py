@@ -15,7 +15,7 @@ from otx.types import Encoded, TokenBatch, TokenRow
 from otx_encoders import saving
 from otx_encoders.checkpoint import locate
 from otx_encoders.heads import CarriedHead, masked_logits, model_inputs, with_fresh_head
-from otx_encoders.letters import check_letters
+from otx_encoders.tokenizer_checks import check_letters
 from otx_encoders.loading import load_model, positions
 from otx_encoders.options import EncoderOptions
 from otx_encoders.rows import tokenise
@@ -112,7 +112,7 @@ class HuggingFaceEncoder:
         return masked_logits(self._model, batch, picked)
 
     def carried_head(self, kind: str) -> nn.Module | None:
-        """The checkpoint's own head of a kind (``otx.contracts``), or None.
+        """The checkpoint's own head of a kind (``otx.interfaces``), or None.
 
         It takes a TokenBatch and gives logits; its weights are ``module``'s.
         """

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from otx.errors import UsageError
-from otx.roles import OPTIMISATION, PATH
+from otx.config.roles import OPTIMISATION, PATH
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from otx import hookimpl
 from otx_transport import options
 
 if TYPE_CHECKING:
-    from otx.registry import Registry
+    from otx.plugin_host.registry import Registry
 
 RECIPES = Path(__file__).parent / "recipes"
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from otx.ot.annealing import geomloss_divergence
+from otx.ot.solvers.geomloss import geomloss_divergence
 from otx.ot.transport import Transport
 from otx.types import EncodedPair, Loss
 from otx_transport.entropic import mean_loss

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from otx.ot.costs import COSTS
-from otx.ot.fused_gromov import fused_gromov
+from otx.ot.costs.ground import COSTS
+from otx.ot.solvers.fused_gromov import fused_gromov
 from otx.types import EncodedPair, Loss
 from otx_transport.entropic import mean_loss
 from otx_transport.measures import measures

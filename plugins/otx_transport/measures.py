@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from otx.errors import PluginError
-from otx.ot.masses import by_norm, from_weights, uniform
+from otx.ot.problems.masses import by_norm, from_weights, uniform
 from otx.types import Encoded, EncodedPair, Needs
 from otx_transport.options import MeasureOptions, PointOptions
 

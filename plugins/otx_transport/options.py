@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from otx.options import SettingError
+from otx.config.validation import SettingError
 from otx.types import Scope, WordVector
 
 

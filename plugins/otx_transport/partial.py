@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from otx.ot.costs import COSTS
-from otx.ot.partial import partial
+from otx.ot.costs.ground import COSTS
+from otx.ot.solvers.partial import partial
 from otx.types import EncodedPair, Loss
 from otx_transport.entropic import mean_loss
 from otx_transport.measures import measures

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from otx.ot.line import squared_on_line
+from otx.ot.solvers.univariate import squared_on_line
 from otx.ot.precision import full_precision, raised
 from otx.types import EncodedPair, Loss
 from otx_transport.measures import measures

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from otx.ot.costs import cosine
-from otx.ot.grid import grid
+from otx.ot.costs.ground import cosine
+from otx.ot.solvers.pairwise import grid
 from otx.ot.transport import Transport
 from otx.types import EncodedPair, Loss, Scope
 from otx_transport.measures import apart, needs

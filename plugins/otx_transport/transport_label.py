@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from otx.errors import PluginError
-from otx.ot.costs import cosine
+from otx.ot.costs.ground import cosine
 from otx.types import EncodedPair, Loss, Needs
 from otx_transport.entropic import mean_loss, transported
 from otx_transport.measures import Measures, measures

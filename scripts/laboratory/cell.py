@@ -18,10 +18,10 @@ from typing import Any
 
 import tomlkit
 
-from otx.config import Settings, load_settings
+from otx.config.settings import Settings, load_settings
 from otx.errors import DataError, Interrupted, OTXError
 from otx.files import atomic
-from otx.plugins import PluginHost, host
+from otx.plugin_host.host import PluginHost, host
 from otx.runs.folder import RunFolder
 from scripts.laboratory.harvest import Recorder, describe_fit, harvest, replace_texts
 from scripts.laboratory.records import write_record
@@ -115,7 +115,7 @@ def _project(job: Job, more: Mapping[str, Any]) -> tuple[Settings, PluginHost]:
 
 def _aligned(job: Job, settings: Settings, plugins: PluginHost, recorder: Recorder) -> RunFolder:
     """Align, or resume the alignment that a stopped process left."""
-    from otx.engine.align import align
+    from otx.alignment.align import align
 
     if job.contents["wrong"] is not None:
         corpora = _write_wrong(job, settings, plugins)
@@ -146,7 +146,7 @@ def _write_wrong(job: Job, settings: Settings, plugins: PluginHost) -> list[str]
 
 
 def _untouched(job: Job, settings: Settings, plugins: PluginHost) -> RunFolder:
-    from otx.engine.prepare import open_encoder
+    from otx.alignment.data import open_encoder
 
     digest = open_encoder(job.model, plugins.registry, settings).digest()
     return RunFolder.untouched(Path(settings.runs.folder), job.model, digest)
@@ -156,8 +156,8 @@ def _evaluated(
     job: Job, run: RunFolder, name: str, recorder: Recorder
 ) -> tuple[dict[str, Any] | None, float]:
     """Evaluate one task and return its fit, if it has one, and the seconds; the fitted model is removed."""
-    from otx.engine.evaluate import evaluate
-    from otx.engine.targets import Target
+    from otx.evaluation.evaluate import evaluate
+    from otx.evaluation.targets import Target
 
     done = Path(job.scratch) / f"task-{name}.json"
     if done.exists():

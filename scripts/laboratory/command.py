@@ -12,10 +12,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from otx.config import load_settings
+from otx.config.settings import load_settings
 from otx.errors import DataError, Interrupted, OTXError, UsageError
-from otx.plugins import host
-from otx.registry import Registry
+from otx.plugin_host.host import host
+from otx.plugin_host.registry import Registry
 from scripts.laboratory.archives import collect, write_archive
 from scripts.laboratory.cell import Job
 from scripts.laboratory.identity import model_digest

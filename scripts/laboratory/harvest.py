@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from otx.engine import fitted
+from otx.evaluation import finetuned_models
 from otx.runs.folder import RunFolder
 from otx.runs.results import read_units
 from scripts.laboratory.records import pack_units, thin
@@ -69,7 +69,7 @@ def describe_fit(
     quality = next((unit.fit for unit in units if unit.fit is not None), None)
     if quality is None:
         return None
-    _, made = fitted.find(run, task, seed)
+    _, made = finetuned_models.find(run, task, seed)
     return {"task": task, "curve": curve, "development": dict(made.development), **quality}
 
 

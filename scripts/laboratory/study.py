@@ -11,8 +11,8 @@ from typing import Any
 import tomli
 
 from otx.errors import UsageError
-from otx.registry import Registry
-from otx.suggest import remedy
+from otx.plugin_host.registry import Registry
+from otx.did_you_mean import remedy
 
 MATERIAL = "{material}"
 """In a text setting, the folder of the study's data."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from otx.errors import DataError
-from otx.registry import Registry
+from otx.plugin_host.registry import Registry
 from otx.runs import render
 from otx.runs.comparison import compare
 from scripts.laboratory.keys import contents_of

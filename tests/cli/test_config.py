@@ -7,7 +7,7 @@ from subprocess import CompletedProcess
 
 import tomli
 
-from otx.config import Settings
+from otx.config.settings import Settings
 
 Run = Callable[..., CompletedProcess[str]]
 

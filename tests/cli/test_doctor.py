@@ -33,7 +33,7 @@ def test_a_sound_machine_is_told_so(otx: Run) -> None:
 def test_a_solver_that_is_wrong_is_found_out(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    sinkhorn = importlib.import_module("otx.ot.sinkhorn")
+    sinkhorn = importlib.import_module("otx.ot.solvers.sinkhorn")
     right = sinkhorn.sinkhorn
 
     def wrong(cost, a, b, *, epsilon):  # type: ignore[no-untyped-def]

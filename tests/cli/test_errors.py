@@ -14,7 +14,7 @@ import pytest
 import typer
 
 import otx.cli
-from otx.cli.output import screen
+from otx.cli.console import screen
 from otx.errors import DataError, Interrupted, OTXError, PluginError, UsageError
 
 Run = Callable[..., CompletedProcess[str]]

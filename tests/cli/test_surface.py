@@ -15,7 +15,7 @@ import typer
 import otx.errors
 from otx.cli import application
 from otx.cli.config import toml
-from otx.config import Settings
+from otx.config.settings import Settings
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 

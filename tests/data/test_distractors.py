@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.data.distractors import draw_distractors
-from otx.data.split import split
+from otx.data.holdout import split
 from otx.data.subset import each_pair
 
 SENTENCE = st.tuples(st.integers(0, 30), st.sampled_from(["s{}", "S {}!"])).map(

@@ -13,10 +13,10 @@ import torch
 
 import otx_baselines
 import otx_transport
-from otx.config import load_settings
-from otx.options import field_docs
-from otx.registry import Registry
-from otx.terms import parse_term
+from otx.config.settings import load_settings
+from otx.config.validation import field_docs
+from otx.plugin_host.registry import Registry
+from otx.config.objective_term import parse_term
 from otx.testing import check_objective, random_pair
 from otx.types import Encoded
 
@@ -80,7 +80,7 @@ def test_the_names_are_these(registry):
 
 def test_registering_and_options_import_nothing_heavy():
     code = (
-        "import otx_transport, otx_baselines, sys; from otx.registry import Registry\n"
+        "import otx_transport, otx_baselines, sys; from otx.plugin_host.registry import Registry\n"
         "for plugin in (otx_transport, otx_baselines): plugin.otx_register(Registry('otx'))\n"
         "print(sorted({'torch', 'transformers', 'datasets', 'ot'} & set(sys.modules)))"
     )

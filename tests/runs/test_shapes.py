@@ -9,7 +9,7 @@ import pytest
 from otx.data.ledger import ledger_text
 from otx.errors import DataError
 from otx.files.shapes import check_shape
-from otx.runs.notes import inexact_lines
+from otx.runs.footnotes import inexact_lines
 from otx.runs.plugin_notes import plugins_in_words
 from otx.runs.shapes import RECORD_SHAPE
 

@@ -10,7 +10,7 @@ import pytest
 
 import otx_corpora
 from otx.errors import PluginError
-from otx.registry import Registry
+from otx.plugin_host.registry import Registry
 from otx.testing import check_corpus
 from otx.types import Pair, Problem
 

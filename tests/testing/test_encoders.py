@@ -14,7 +14,7 @@ from torch import nn
 
 import otx_encoders
 from otx.errors import PluginError
-from otx.registry import Registry
+from otx.plugin_host.registry import Registry
 from otx.testing import check_encoder
 from otx.types import Encoded, TokenBatch, TokenRow
 from otx_encoders.huggingface import HuggingFaceEncoder

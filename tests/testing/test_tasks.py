@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import otx_tasks
-from otx.contracts import Encoder
+from otx.interfaces import Encoder
 from otx.errors import PluginError
-from otx.registry import Registry
+from otx.plugin_host.registry import Registry
 from otx.testing import check_task
 from otx.types import Example, Metric, Score, TaskInfo
 from otx_encoders.huggingface import HuggingFaceEncoder

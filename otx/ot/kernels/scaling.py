@@ -5,7 +5,7 @@ scaling algorithms for entropy regularized transport problems", 2019). Potential
 ``u + log_p`` and ``v + log_q``, and ``plan`` is that of u and v, so that an iteration multiplies and
 adds over the tile but takes exponentials of its edges only. A scaling that has grown too far is
 absorbed: the tile is computed anew after a sweep in the log domain, which cannot overflow. The
-first sweeps cool, as those of ``otx.ot.sweeps``.
+first sweeps cool, as those of ``otx.ot.solvers.sinkhorn_log``.
 
 Iterations are over-relaxed. Near the solution Sinkhorn is Gauss-Seidel's method on two blocks, whose
 best relaxation Young's theory gives from its rate (Thibault et al., "Overrelaxed Sinkhorn-Knopp

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from otx.ot.costs import cosine
+from otx.ot.costs.ground import cosine
 from otx.ot.kernels.on_chip import solve_cosine, solve_on_chip
-from otx.ot.marginals import BALANCED
-from otx.ot.problem import pose
+from otx.ot.problems.marginals import BALANCED
+from otx.ot.problems.entropic import pose
 
 TOLERANCE = 1e-4
 

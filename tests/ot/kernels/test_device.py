@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from otx.ot.costs import cosine
+from otx.ot.costs.ground import cosine
 from otx.ot.kernels import available
 from otx.ot.kernels.on_chip import solve_cosine, solve_on_chip
-from otx.ot.marginals import BALANCED
-from otx.ot.problem import pose
-from otx.ot.sinkhorn import sinkhorn
+from otx.ot.problems.marginals import BALANCED
+from otx.ot.problems.entropic import pose
+from otx.ot.solvers.sinkhorn import sinkhorn
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available() or not available(torch.empty(0, device="cuda")),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from otx.ot.costs import cosine
-from otx.ot.grid import grid
-from otx.ot.marginals import BALANCED
+from otx.ot.costs.ground import cosine
+from otx.ot.solvers.pairwise import grid
+from otx.ot.problems.marginals import BALANCED
 
 
 def _side(batch, length, seed):

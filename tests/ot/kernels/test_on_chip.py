@@ -13,10 +13,10 @@ import torch
 from otx.errors import ProblemError
 from otx.ot.kernels import fits
 from otx.ot.kernels.on_chip import solve_on_chip
-from otx.ot.marginals import BALANCED
-from otx.ot.problem import pose
-from otx.ot.sinkhorn import sinkhorn
-from otx.ot.unbalanced import unbalanced
+from otx.ot.problems.marginals import BALANCED
+from otx.ot.problems.entropic import pose
+from otx.ot.solvers.sinkhorn import sinkhorn
+from otx.ot.solvers.unbalanced import unbalanced
 from tests import oracles
 
 TOLERANCE = 1e-4

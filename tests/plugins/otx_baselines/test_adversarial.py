@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from otx.options import SettingError
+from otx.config.validation import SettingError
 from otx.testing import check_objective, random_pair
 from otx_baselines.adversarial import Adversarial
 from otx_baselines.options import AdversarialOptions

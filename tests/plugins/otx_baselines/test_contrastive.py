@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from otx.options import SettingError
+from otx.config.validation import SettingError
 from otx.testing import check_objective, random_pair
 from otx_baselines.contrastive import Contrastive, strong, weak
 from otx_baselines.options import ContrastiveOptions

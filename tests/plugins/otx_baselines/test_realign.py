@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from otx.errors import ProblemError
-from otx.options import SettingError
+from otx.config.validation import SettingError
 from otx.testing import check_objective, random_pair
 from otx_baselines.options import RealignOptions
 from otx_baselines.realign import Realign

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from otx.options import SettingError
+from otx.config.validation import SettingError
 from otx_corpora.options import FilesOptions, HubOptions
 
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import otx_corpora
-from otx.registry import Registry
+from otx.plugin_host.registry import Registry
 
 
 def test_the_three_corpora_register_and_load() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from otx.data.joined import join, pair_template
+from otx.data.pair_sequences import join, pair_template
 from otx_encoders.huggingface import HuggingFaceEncoder
 from otx_encoders.options import EncoderOptions
 

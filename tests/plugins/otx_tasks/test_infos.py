@@ -2,7 +2,7 @@ import subprocess
 import sys
 
 import otx_tasks
-from otx.registry import Registry
+from otx.plugin_host.registry import Registry
 from otx_tasks import infos
 
 
@@ -25,7 +25,7 @@ def test_tasks_are_registered_and_can_be_loaded() -> None:
 def test_registering_imports_nothing_heavy() -> None:
     code = (
         "import sys, otx_tasks\n"
-        "from otx.registry import Registry\n"
+        "from otx.plugin_host.registry import Registry\n"
         "otx_tasks.otx_register(Registry('otx'))\n"
         "assert not {'torch', 'transformers', 'datasets', 'ot'} & {*sys.modules}\n"
     )

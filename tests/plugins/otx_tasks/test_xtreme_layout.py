@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from otx.config import load_settings
-from otx.plugins import host
+from otx.config.settings import load_settings
+from otx.plugin_host.host import host
 
 LABELS = ("entailment", "neutral", "contradiction")
 TAGGED = {"udpos": "a\tNOUN\nb\tVERB\n\n", "panx": "a\tB-PER\nb\tO\n\n"}
@@ -86,7 +86,7 @@ def test_the_task_finds_its_files(folder: Path, task: str, languages: list[str])
 
 
 def test_training_files_of_the_folder_itself_are_first(tmp_path: Path) -> None:
-    from otx_tasks.xnli_folder import train_files
+    from otx_tasks.classification.xnli_folder import train_files
 
     names = ("nli/xnli/train-en.tsv", "xnli/train-en.tsv", "english-train/a.tsv", "train-en.tsv")
     for name in names:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from geomloss import SamplesLoss
 
-from otx.options import SettingError
+from otx.config.validation import SettingError
 from otx.testing import check_objective, random_pair
 from otx_transport.annealed import AnnealedDivergence
 from otx_transport.options import AnnealedOptions

@@ -4,7 +4,7 @@ import numpy as np
 import ot
 import pytest
 
-from otx.options import SettingError
+from otx.config.validation import SettingError
 from otx.testing import check_objective, random_pair
 from otx_transport.gaussian import SCALES, Gaussian
 from otx_transport.options import GaussianOptions

@@ -5,7 +5,7 @@ import ot
 import pytest
 import torch
 
-from otx.options import SettingError
+from otx.config.validation import SettingError
 from otx.testing import check_objective, random_pair
 from otx_transport.options import PartialOptions
 from otx_transport.partial import Partial

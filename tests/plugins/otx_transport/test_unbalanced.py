@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from otx.options import SettingError
+from otx.config.validation import SettingError
 from otx.testing import check_objective, random_pair
 from otx_transport.options import SinkhornOptions, UnbalancedOptions
 from otx_transport.sinkhorn import Sinkhorn

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from otx.config import load_settings
-from otx.plugins import host
-from otx.registry import Registry
+from otx.config.settings import load_settings
+from otx.plugin_host.host import host
+from otx.plugin_host.registry import Registry
 from scripts.laboratory import cell, command
 from scripts.laboratory.cell import Job
 from scripts.laboratory.material import draw_material
@@ -109,7 +109,7 @@ def study(tmp_path: Path, registry: Registry) -> Study:
 
 @pytest.fixture(scope="session")
 def mini_digest(registry: Registry) -> str:
-    from otx.engine.prepare import open_encoder
+    from otx.alignment.data import open_encoder
 
     return open_encoder("mini", registry, load_settings()).digest()
 

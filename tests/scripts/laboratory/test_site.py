@@ -38,7 +38,7 @@ def test_processes_started_from_a_bare_checkout_find_the_plugins_too(tmp_path: P
         f"site.SITE = Path({str(tmp_path / 'site')!r})\n"
         "site.enter()\n"
         "import subprocess\n"
-        "code = 'from otx.plugins import installed; print(len(installed()))'\n"
+        "code = 'from otx.plugin_host.host import installed; print(len(installed()))'\n"
         "sys.exit(subprocess.run([sys.executable, '-S', '-c', code], cwd='/').returncode)\n"
     )
     done = subprocess.run(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from otx.errors import UsageError
-from otx.registry import Registry
+from otx.plugin_host.registry import Registry
 from scripts.laboratory.site import ROOT
 from scripts.laboratory.study import Study, read_study
 from tests.scripts.laboratory.conftest import STUDY, write_study

@@ -1,0 +1,101 @@
+"""The sentences of a run's bitext as hashes, by which evaluation counts contamination; rebuilt where they are lost."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+
+import numpy as np
+
+from otx.config.settings import settings_from
+from otx.interfaces import Corpus
+from otx.data.overlap import sentence_hashes
+from otx.alignment.data import split_corpora
+from otx.reporter import Reporter
+from otx.errors import DataError, OTXError
+from otx.files import atomic
+from otx.plugin_host.registry import Registry
+from otx.runs.folder import RunFolder
+
+HASHES = "bitext-hashes.npy"
+_DIGEST = "bitext_hashes"
+
+
+def write_hashes(run: RunFolder, train: Sequence[Corpus]) -> np.ndarray:
+    """Write the hashes of the training pairs' sentences, whole or not at all, and their digest into run.json.
+
+    Returns:
+        The hashes, sorted, uint64 ``[S]``.
+    """
+    hashes = sentence_hashes(train)
+    stream = io.BytesIO()
+    np.save(stream, hashes)
+    atomic.write(run.path / HASHES, stream.getvalue())
+    run.update(**{_DIGEST: _digest(hashes)})
+    return hashes
+
+
+def training_hashes(run: RunFolder, train: Sequence[Corpus]) -> np.ndarray:
+    """Return the hashes of a run that is being trained, written anew where the file is gone or damaged."""
+    hashes = _read(run)
+    return write_hashes(run, train) if hashes is None else hashes
+
+
+def recorded_hashes(run: RunFolder, registry: Registry, reporter: Reporter) -> np.ndarray:
+    """Return the hashes of a finished run, made anew from its corpora where the file is gone or damaged.
+
+    Args:
+        run: A run of ``otx align``.
+        registry: The registered corpora.
+        reporter: Is told that they are made anew.
+
+    Returns:
+        The hashes, sorted, uint64 ``[S]``.
+
+    Raises:
+        DataError: If they are gone and the corpora are not as they were.
+    """
+    hashes = _read(run)
+    if hashes is not None:
+        return hashes
+    path = run.path / HASHES
+    reporter.notice(f"{path} is gone or damaged: it is made anew from the corpora")
+    settings = settings_from(run.record["settings"], f"run {run.name}")
+    try:
+        parts = split_corpora(settings, registry).parts
+    except OTXError as error:
+        raise _unrecoverable(run, error.message) from error
+    now = {(part.train.name, part.train.source_language): part.train for part in parts}
+    for corpus in run.record["corpora"]:
+        train = now.get((corpus["name"], corpus["source"]))
+        if train is None or train.fingerprint() != corpus["fingerprint"]:
+            raise _unrecoverable(run, f"corpus {corpus['name']} is not as it was")
+    return write_hashes(run, [part.train for part in parts])
+
+
+def _read(run: RunFolder) -> np.ndarray | None:
+    """The hashes as they were written, None where they are gone or damaged."""
+    try:
+        hashes: np.ndarray = np.load(run.path / HASHES, allow_pickle=False)
+    except (OSError, EOFError, ValueError):
+        return None
+    if hashes.dtype != np.uint64 or hashes.ndim != 1:
+        return None
+    # A run from before the digest was recorded: sorted and without repetition is all that is known of it.
+    digest = run.record.get(_DIGEST)
+    as_written = (hashes[1:] > hashes[:-1]).all() if digest is None else digest == _digest(hashes)
+    return hashes if as_written else None
+
+
+def _digest(hashes: np.ndarray) -> str:
+    return hashlib.blake2b(np.ascontiguousarray(hashes).data, digest_size=16).hexdigest()
+
+
+def _unrecoverable(run: RunFolder, reason: str) -> DataError:
+    corpora = ", ".join(corpus["name"] for corpus in run.record["corpora"])
+    return DataError(
+        f"{run.path / HASHES} is gone or damaged, so what the bitext shares with the test sets cannot be counted, "
+        f"and it cannot be made anew: {reason}",
+        f"put the corpora of the run ({corpora}) back as they were and repeat the command, or align again",
+    )

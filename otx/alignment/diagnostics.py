@@ -1,0 +1,172 @@
+"""Loss is not the goal: what alignment did to retrieval, word alignment and the spread of the vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from otx.interfaces import Encoder
+from otx.data.inference import by_length, reading
+from otx.alignment.heldout_retrieval import BATCH, HeldOut, SentenceVectors
+from otx.links.aer import METRICS, aer_statistics
+from otx.links.extract import mutual_nearest
+from otx.links.gold import GoldPair
+from otx.runs.ceilings import ceiling
+from otx.runs.losses import averaged_steps
+from otx.runs.measures import measure_text
+from otx.types import WordVector
+
+COLLAPSE_PAIRS = 4_000
+
+
+@dataclass(slots=True)
+class Measurement:
+    """The diagnostics of one encoder on one held-out part.
+
+    Args:
+        numbers: Values by name. ``retrieval.xx``: share of held-out sentences whose translation is the nearest
+            candidate by cosine, both directions averaged; ``retrieval``: the mean over languages; ``aer``: alignment
+            error rate of the mutual argmax on the gold pairs, if any; ``random_cosine``: mean cosine of random pairs of
+            held-out sentence vectors (1 = collapsed); ``effective_rank``: exp of the entropy of the singular values of
+            the centred sentence vectors (Roy & Vetterli 2007).
+        queries: Held-out sentences of both sides by language.
+        candidates: Candidates on each side by language.
+        examples: Sentence pairs that ``retrieval`` and ``aer`` are measured on.
+        errors: Those of them that are not perfect: not found in both directions, or with a word-alignment error.
+    """
+
+    numbers: dict[str, float] = field(default_factory=dict)
+    queries: dict[str, int] = field(default_factory=dict)
+    candidates: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+
+    def ceilings(self) -> dict[str, str]:
+        """Return why each measure that cannot show a gain cannot."""
+        reasons = {name: ceiling(self.examples[name], self.errors[name]) for name in self.examples}
+        return {name: reason for name, reason in reasons.items() if reason}
+
+
+def measure(
+    encoder: Encoder, parts: Sequence[HeldOut], layer: int, word_vector: WordVector
+) -> list[Measurement]:
+    """Measure the encoder on every part; sentences that parts share are encoded once."""
+    with reading(encoder):
+        sentences = (sentence for part in parts for sentence in part.sentences())
+        vectors = SentenceVectors.encode(encoder, sentences, layer)
+        measured = []
+        for part in parts:
+            measurement = _retrieval(vectors, part)
+            if part.gold:
+                error, wrong = alignment_error(encoder, part.gold, layer, word_vector)
+                measurement.numbers["aer"] = error
+                measurement.examples["aer"] = len(part.gold)
+                measurement.errors["aer"] = wrong
+            measured.append(measurement)
+    return measured
+
+
+def _retrieval(vectors: SentenceVectors, part: HeldOut) -> Measurement:
+    measurement = Measurement()
+    numbers = measurement.numbers
+    everything = []
+    wrong = 0
+    for language, own in vectors.candidates(part).items():
+        found = own.find()
+        numbers[f"retrieval.{language}"] = float(found.double().mean())
+        wrong += int((~found.all(1)).sum())
+        everything += [own.source[: own.queries], own.pivot[: own.queries]]
+        measurement.queries[language] = 2 * own.queries
+        measurement.candidates[language] = len(own.source)
+    if everything:
+        numbers["retrieval"] = sum(numbers.values()) / len(numbers)
+        held_out = torch.cat(everything)
+        numbers["random_cosine"] = random_cosine(held_out)
+        numbers["effective_rank"] = effective_rank(held_out)
+        measurement.examples["retrieval"] = len(held_out) // 2
+        measurement.errors["retrieval"] = wrong
+    return measurement
+
+
+def random_cosine(vectors: Tensor) -> float:
+    """Mean cosine of random pairs of different rows of ``[N, D]``."""
+    generator = torch.Generator().manual_seed(0)
+    i = torch.randint(len(vectors), (COLLAPSE_PAIRS,), generator=generator)
+    step = torch.randint(1, max(2, len(vectors)), (COLLAPSE_PAIRS,), generator=generator)
+    j = (i + step) % len(vectors)
+    return float(functional.cosine_similarity(vectors[i], vectors[j]).mean())
+
+
+def effective_rank(vectors: Tensor) -> float:
+    """exp(entropy of the normalised singular values) of the centred rows of ``[N, D]``; 1 = one direction."""
+    values = torch.linalg.svdvals(vectors - vectors.mean(0))
+    shares = values / values.sum().clamp(min=1e-12)
+    return float(torch.exp(torch.special.entr(shares).sum()))
+
+
+def alignment_error(
+    encoder: Encoder, gold: Sequence[GoldPair], layer: int, word_vector: WordVector
+) -> tuple[float, int]:
+    """Return the AER of the mutual argmax of the cosine of word vectors, and how many gold pairs have an error.
+
+    Words that the encoder cuts off have no links.
+    """
+    error = next(metric for metric in METRICS if metric.name == "aer")
+    source = encoder.tokenise([" ".join(pair.source) for pair in gold], pretokenised=True)
+    pivot = encoder.tokenise([" ".join(pair.target) for pair in gold], pretokenised=True)
+    sums: dict[str, float] = {}
+    wrong = 0
+    for indices in by_length(source, BATCH):
+        sides = []
+        for rows in (source, pivot):
+            batch = encoder.collate([rows[i] for i in indices])
+            vectors, mask = encoder.encode(batch, (layer,)).words(layer, word_vector)
+            sides += [vectors.float(), mask]
+        found: list[set[tuple[int, int]]] = [set() for _ in indices]
+        for row, i, j in mutual_nearest(*sides).tolist():
+            found[row].add((i, j))
+        for links, index in zip(found, indices, strict=True):
+            statistics = aer_statistics(frozenset(links), gold[index].links)
+            wrong += bool(error.compute(statistics) > 0)
+            for name, value in statistics.items():
+                sums[name] = sums.get(name, 0.0) + value
+    return float(error.compute(sums)), wrong
+
+
+def loss_ends(losses: Sequence[float]) -> tuple[float, float]:
+    """Mean loss of the first and of the last tenth of the steps, a single step's being mostly noise."""
+    few = averaged_steps(len(losses))
+    return sum(losses[:few]) / few, sum(losses[-few:]) / few
+
+
+def verdict(
+    loss_first: float,
+    loss_last: float,
+    before: dict[str, float],
+    after: dict[str, float],
+    at_ceiling: Collection[str] = (),
+) -> list[str]:
+    """Plain sentences about what got worse; said loudest when the loss fell meanwhile.
+
+    Measures that are ``at_ceiling`` both before and after are left out: too few examples differ to matter.
+    """
+    fell = "the loss fell, but " if loss_last < loss_first else ""
+
+    def change(name: str) -> str:
+        return f"from {measure_text(name, before[name])} to {measure_text(name, after[name])}"
+
+    lines = []
+    if "retrieval" not in at_ceiling and after.get("retrieval", 0) < before.get("retrieval", 0):
+        lines.append(f"{fell}held-out retrieval fell {change('retrieval')}")
+    if "aer" not in at_ceiling and after.get("aer", 0) > before.get("aer", 0):
+        lines.append(f"{fell}word-alignment error rose {change('aer')}")
+    collapsing = f"{fell}the sentence vectors are collapsing:"
+    if after.get("effective_rank", 0) < 0.5 * before.get("effective_rank", 0):
+        lines.append(f"{collapsing} effective rank {change('effective_rank')}")
+    if 1 - after.get("random_cosine", 0) < 0.5 * (1 - before.get("random_cosine", 0)):
+        lines.append(f"{collapsing} cosine of random pairs {change('random_cosine')}")
+    return lines

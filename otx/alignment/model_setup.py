@@ -1,0 +1,50 @@
+"""What of the encoder is trained, and the frozen encoders beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+from otx.config.settings import Settings
+from otx.interfaces import Encoder
+from otx.training import lora
+from otx.training.weighted_objective import Composite
+from otx.training.auxiliary_encoders import Beside, freeze_all, frozen_copy
+from otx.training.freezing import freeze, recompute
+from otx.alignment.data import open_encoder
+from otx.errors import UsageError
+from otx.plugin_host.host import PluginHost
+from otx.types import Part
+
+
+def fit_out(settings: Settings, host: PluginHost, encoder: Encoder, objective: Composite) -> Beside:
+    """Set up what of the encoder is trained, and the frozen encoders beside it."""
+    wanted, needs = settings.align, objective.needs
+    sought = needs.links and wanted.links is None
+    untaught = needs.teacher and wanted.teacher is None
+    initial = frozen_copy(encoder) if needs.reference or sought or untaught else None
+    teacher = initial if untaught else None
+    if needs.teacher and wanted.teacher is not None:
+        teacher = open_encoder(wanted.teacher, host.registry, settings)
+        teacher.module.to(next(encoder.module.parameters()).device)
+        freeze_all(teacher)
+    if wanted.lora is not None:
+        lora.add(encoder, wanted.lora)
+    freeze(encoder, wanted.freeze)
+    _refuse_idleness(wanted.freeze, objective)
+    momentum = frozen_copy(encoder) if needs.momentum else None
+    if wanted.recompute:
+        recompute(encoder)
+    return Beside(initial if needs.reference or sought else None, momentum, teacher)
+
+
+def _refuse_idleness(frozen: Sequence[Part], objective: Composite) -> None:
+    """A frozen encoder trains nothing but what an objective owns, and the language-model head."""
+    needs = objective.needs
+    heads = needs.masked or needs.tlm or any(True for _ in objective.parameters())
+    if set(frozen) == set(get_args(Part)) and not heads:
+        raise UsageError(
+            f"nothing is left to train: align.freeze is {', '.join(frozen)}, and "
+            f"{', '.join(term.name for term in objective.wanted)} have no parameters of their own",
+            "freeze less of the encoder",
+        )

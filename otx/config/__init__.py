@@ -1,0 +1,1 @@
+"""Settings: the tables of otx.toml, their checks, and where each value was set."""

@@ -1,0 +1,135 @@
+"""From a table of TOML to a frozen dataclass: every key known, every value of its field's type."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from otx.errors import PluginError, UsageError
+from otx.printable import shorten
+from otx.did_you_mean import remedy
+
+T = TypeVar("T")
+
+LARGEST = 2**63 - 1
+"""Largest whole number that an option takes: torch's and numpy's."""
+
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+_FIELD_DOC = re.compile(r"^(\w+): (.*(?:\n[ \t]+\S.*)*)", re.MULTILINE)
+
+
+class SettingError(UsageError):
+    """A value that ``__post_init__`` refuses: ``field`` is the key, ``message`` what it must be."""
+
+    def __init__(self, field: str, message: str, remedy: str | None = None) -> None:
+        super().__init__(message, remedy)
+        self.field = field
+
+
+class Unfit(Exception):
+    """A value of another type; the argument says in words which type is needed."""
+
+
+def fill(
+    kind: type[T],
+    table: Mapping[str, Any],
+    section: str,
+    origin: Callable[[str], str] = lambda dotted: "settings",
+) -> T:
+    """An instance of the dataclass ``kind`` from ``table``, fields without a key at their default.
+
+    ``section`` is the table's name and ``origin`` says where a dotted key was set, both for messages. Raises UsageError
+    for an unknown key (with the nearest known one), for a value of a wrong type, and for one that ``kind`` refuses.
+    """
+    types = field_types(kind)
+    values = {}
+    for key, value in table.items():
+        dotted = f"{section}.{key}"
+        if key not in types:
+            known = {f"{section}.{name}" for name in types}
+            raise UsageError(f"{origin(dotted)}: unknown setting '{dotted}'", remedy(dotted, known))
+        try:
+            values[key] = convert(value, types[key])
+        except Unfit as error:
+            raise UsageError(
+                f"{origin(dotted)}: {dotted} must be {error}, not {shorten(repr(value))}"
+            ) from None
+    try:
+        return kind(**values)
+    except SettingError as error:
+        dotted = f"{section}.{error.field}"
+        message = f"{origin(dotted)}: {dotted} {error.message}"
+        raise UsageError(message, error.remedy) from error
+    except UsageError as error:
+        raise UsageError(f"[{section}]: {error.message}", error.remedy) from error
+
+
+def field_types(kind: type[Any]) -> dict[str, Any]:
+    """Every field of a dataclass with its type. Raises PluginError if a type cannot be found."""
+    try:
+        hints = get_type_hints(kind)
+    except NameError as error:
+        raise PluginError(
+            f"options {kind.__qualname__}: {error}", "import the type at run time"
+        ) from error
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def field_docs(kind: type[Any]) -> dict[str, str]:
+    """What the docstrings say of each field: lines ``name: text``, indented lines going on with it.
+
+    A field that a base class documents need not be documented again.
+    """
+    found: dict[str, str] = {}
+    for owner in reversed(kind.__mro__):
+        text = inspect.cleandoc(owner.__doc__ or "")
+        found |= {name: " ".join(doc.split()) for name, doc in _FIELD_DOC.findall(text)}
+    return {f.name: found[f.name] for f in dataclasses.fields(kind) if f.name in found}
+
+
+def convert(value: Any, wanted: Any) -> Any:
+    """Return a TOML value as a value of the type ``wanted``. Raises Unfit for one of another type."""
+    origin, arguments = get_origin(wanted), get_args(wanted)
+    if origin in (Union, UnionType):
+        return _convert_union(value, arguments)
+    if origin is Literal:
+        for choice in arguments:
+            if value == choice and type(value) is type(choice):
+                return choice
+        raise Unfit(f"one of {', '.join(map(str, arguments))}")
+    if origin is tuple:
+        # A lone value is a list of one: --set align.objective=l2.
+        items = value if isinstance(value, list | tuple) else [value]
+        try:
+            return tuple(convert(item, arguments[0]) for item in items)
+        except Unfit as error:
+            raise Unfit(f"a list, each {error}") from None
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise Unfit("a table")
+        return {str(key): convert(item, arguments[1]) for key, item in value.items()}
+    if type(value) is int and wanted in (int, float) and abs(value) > LARGEST:
+        raise Unfit(f"{_WORDS[wanted]} of at most 64 bits")
+    if wanted is float and type(value) is int:
+        return float(value)
+    if wanted in _WORDS and type(value) is wanted:
+        return value
+    raise Unfit(_WORDS.get(wanted, str(wanted)))
+
+
+def _convert_union(value: Any, choices: tuple[Any, ...]) -> Any:
+    # TOML has no null: "none" takes back what a file or a recipe has set.
+    if NoneType in choices and (value is None or value == "none"):
+        return None
+    reasons = []
+    for choice in choices:
+        if choice is not NoneType:
+            try:
+                return convert(value, choice)
+            except Unfit as error:
+                reasons.append(str(error))
+    raise Unfit(" or ".join([*reasons, "none"] if NoneType in choices else reasons))

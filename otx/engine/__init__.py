@@ -1,1 +1,0 @@
-"""The engine: one training loop, alignment, evaluation, exact checkpoints, guards."""

@@ -1,0 +1,1 @@
+"""Evaluate encoders on tasks: features, fine-tuning, scores of every example, prediction."""

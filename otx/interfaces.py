@@ -1,0 +1,228 @@
+"""What a plugin implements: the protocols of an objective, an encoder, a corpus and a task.
+
+The nouns that they speak of are in ``otx.types``; nothing here imports torch either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from otx.types import (
+    Encoded,
+    EncodedPair,
+    Example,
+    Links,
+    Loss,
+    Needs,
+    Pair,
+    Problem,
+    Scope,
+    Score,
+    TaskInfo,
+    TokenBatch,
+    TokenRow,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Objective(Protocol):
+    """A ``torch.nn.Module`` made as ``Target(options, dimension)``; no encoder, optimiser or I/O inside."""
+
+    needs: Needs
+    scope: Scope
+
+    def __call__(self, pair: EncodedPair) -> Loss:
+        """The loss of one batch of one language pair."""
+        ...
+
+
+class Encoder(Protocol):
+    """A multilingual encoder made as ``Target(reference, options)``; raises DataError or UsageError when it cannot.
+
+    It may also say ``notes``, what is unusual about its checkpoint, and ``learning_rate``, the peak rate at which it
+    is aligned where ``align.lr`` gives none (otherwise 5e-5).
+    """
+
+    reference: str
+    dimension: int
+    layers: int
+    max_length: int
+    module: nn.Module
+    tokenizer: Any
+    """A fast Hugging Face tokenizer (``transformers.PreTrainedTokenizerBase`` with offsets)."""
+
+    def tokenise(self, texts: Sequence[str], *, pretokenised: bool = False) -> list[TokenRow]:
+        """Sub-words and word indices of each text, special tokens added, cut at ``max_length``, never inside a word."""
+        ...
+
+    def collate(self, rows: Sequence[TokenRow]) -> TokenBatch:
+        """Rows padded to the longest of them, on the encoder's device."""
+        ...
+
+    def encode(self, batch: TokenBatch, layers: Sequence[int] = (-1,)) -> Encoded:
+        """Hidden states of the layers asked for (0 = embeddings, 1.. = layers, negative from the end)."""
+        ...
+
+    def masked_logits(self, batch: TokenBatch, picked: Tensor) -> Tensor:
+        """Masked-LM logits ``[K, V]`` at ``picked [B, T]``; UsageError if the checkpoint has no LM head."""
+        ...
+
+    def carried_head(self, kind: str) -> nn.Module | None:
+        """A head the checkpoint already has: a module that takes a TokenBatch and gives logits, sharing the encoder's
+        weights; else None. Kinds: "question-answering" (``[B, T, 2]``), "sequence-classification" (``[B, C]``),
+        "token-classification" (``[B, T, C]``); the two last say ``labels``, the names of their C classes in order."""
+        ...
+
+    def fresh_head(self, kind: str, labels: Sequence[str]) -> nn.Module:
+        """The same with new weights (drawn from torch's generator), in place of any head there was: ``module`` holds it
+        and ``save`` writes it. UsageError if there can be none."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write a plain Hugging Face folder in float32 (config, safetensors, tokenizer)."""
+        ...
+
+    def digest(self) -> str:
+        """A hash of the weights and the tokenizer as they are now."""
+        ...
+
+
+class Corpus(Protocol):
+    """Map-style pairs of one language pair, with random access; memory does not grow with the size."""
+
+    name: str
+    source_language: str
+    pivot_language: str
+    pretokenised: bool
+
+    def __len__(self) -> int:
+        """How many pairs."""
+        ...
+
+    def __getitem__(self, index: int) -> Pair:
+        """Pair number ``index`` (from 0)."""
+        ...
+
+    def fingerprint(self) -> str:
+        """A hash of the content."""
+        ...
+
+    def problems(self) -> Sequence[Problem]:
+        """Every refused line."""
+        ...
+
+    def links(self) -> Sequence[Links] | None:
+        """Given word links, one set a pair (of the pre-tokenised words), or None."""
+        ...
+
+
+class Task(Protocol):
+    """Made as ``Target(options)``; ``options`` hold at least ``data`` (a folder or None), a transfer task's also
+    ``epochs, lr, batch, warmup`` and ``weight_decay``. Options declare their roles: see ``otx.config.roles``.
+
+    It may also have ``left_out(language)``: which parts of a test set it cannot use, in one line, or None. Its notes
+    count them, and ``otx eval --strict`` refuses such a set. A DataError for one language does not end the others.
+    """
+
+    info: TaskInfo
+    options: Any
+
+    def languages(self) -> list[str]:
+        """Languages there is data for, the source language first."""
+        ...
+
+    def examples(self, language: str) -> list[Example]:
+        """The test examples of a language."""
+        ...
+
+    def fingerprint(self, language: str) -> str:
+        """A hash of what is tested on in this language."""
+        ...
+
+    def sentences(self, language: str) -> list[str]:
+        """The tested sentences, as they might occur in a bitext."""
+        ...
+
+    def score(self, prediction: Any, example: Example) -> Score:
+        """The sufficient statistics of one prediction."""
+        ...
+
+    def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
+        """What should be known of these scores: cut sentences, chance level, an index base that was guessed."""
+        ...
+
+
+class ProbeTask(Task, Protocol):
+    """A task that reads the encoder only."""
+
+    def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
+        """What the encoder makes of each example, by example id, as JSON can hold it."""
+        ...
+
+
+class TransferTask(Task, Protocol):
+    """A task that is learnt in the source language and then predicted in each.
+
+    It may also have ``count_cut(encoder, examples)``: how many sub-words, or words, of each example the length limit
+    leaves out, which ``otx predict`` notes.
+    """
+
+    head_kind: str
+    floor_names: tuple[str, ...]
+    feature: type[Any]
+    """What ``features`` makes: a frozen dataclass of texts, numbers, lists and arrays, for it is kept on disk."""
+
+    def problems(self) -> list[Problem]:
+        """Every refused row or answer of the files read so far."""
+        ...
+
+    def carried(self, head: nn.Module) -> nn.Module | None:
+        """A head that the checkpoint brought, its outputs in the task's own order; None if it does not fit."""
+        ...
+
+    def training(self, seed: int) -> tuple[list[Example], list[Example]]:
+        """Training and development examples of the source language, disjoint from every test set."""
+        ...
+
+    def training_fingerprint(self) -> str:
+        """A hash of the training files, limit and hyper-parameters."""
+        ...
+
+    def labels(self) -> Sequence[str]:
+        """The classes of a fresh head in the order of its logits; none for spans."""
+        ...
+
+    def features(self, encoder: Encoder, examples: Sequence[Example]) -> list[Any]:
+        """What goes through the encoder; one example may give several (windows).
+
+        Each has ``length`` (sub-words) and ``label`` (None: nothing can be learnt from it).
+        """
+        ...
+
+    def collate(self, encoder: Encoder, features: Sequence[Any]) -> tuple[TokenBatch, Any]:
+        """A padded batch on the encoder's device and its labels (None when there are none)."""
+        ...
+
+    def loss(self, logits: Tensor, labels: Any) -> Loss:
+        """The training loss of a batch."""
+        ...
+
+    def decode(self, features: Sequence[Any], logits: Sequence[Tensor]) -> dict[str, Any]:
+        """Predictions by example id from every feature and its (unpadded) logits."""
+        ...
+
+    def read_line(self, line: str, number: int) -> Example:
+        """What a line of text asks, without an answer; ``number`` (from 1) is its id. DataError for another layout."""
+        ...
+
+    def write_line(self, prediction: Any) -> str:
+        """A prediction as a line of text."""
+        ...
+
+    def floors(self, language: str) -> dict[str, list[Score]]:
+        """Scores of baselines that need no encoder (majority class, n-gram span), by name."""
+        ...

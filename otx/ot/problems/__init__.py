@@ -1,0 +1,1 @@
+"""Transport problems: masses, marginals, and grouping by length."""

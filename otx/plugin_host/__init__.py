@@ -1,0 +1,1 @@
+"""Find, load and register plugins, and attribute what fails inside them."""

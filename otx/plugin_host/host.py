@@ -1,0 +1,273 @@
+"""The plugin host: finds plugins by their metadata, loads and calls them one by one, and lives on when they fail.
+
+Plugins that come with otx arrive by the same entry points and hooks as any other; disabling, ``OTX_PLUGINS`` and
+``--no-plugins`` concern the others only.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import pluggy
+
+from otx import hookspecs
+from otx.plugin_host.absent import Absent
+from otx.plugin_host.discovery import GROUP, Installed, given_files, installed
+from otx.errors import PluginError, UsageError
+from otx.plugin_host.isolation import OutOfPatience, guarded
+from otx.printable import error_text
+from otx.plugin_host.read_only import read_only
+from otx.plugin_host.registry import RESERVED, Registry
+from otx.did_you_mean import nearest, remedy
+
+if TYPE_CHECKING:
+    from otx.config.settings import Settings
+    from otx.config.schema import PluginSettings
+
+ONLY, STRICT = "OTX_PLUGINS", "OTX_PLUGINS_STRICT"
+
+DISABLED = "disabled in otx.toml"
+
+Status = Literal["loaded", "failed", "disabled"]
+
+
+@dataclass(frozen=True, slots=True)
+class PluginRecord:
+    """What became of one plugin. ``error`` is one line, ``trace`` the whole story; ``hooks`` are those it has.
+
+    A plugin file (``is_file``) has its path as name and distribution, and the beginning of its digest as version.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    status: Status
+    hooks: tuple[str, ...] = ()
+    milliseconds: float = 0.0
+    error: str | None = None
+    trace: str | None = None
+    is_file: bool = False
+
+
+class PluginHost:
+    """``registry`` holds what plugins brought, ``records`` what became of each; both are filled by ``load``."""
+
+    def __init__(self, settings: PluginSettings) -> None:
+        self.registry = Registry(prefer=settings.prefer)
+        self.records: list[PluginRecord] = []
+        self._disabled = settings.disabled
+        self._manager = pluggy.PluginManager(GROUP)
+        self._manager.add_hookspecs(hookspecs)
+        self._silenced: set[str] = set()
+
+    def load(self) -> None:
+        """Load every plugin that is wanted. Whatever one of them does is recorded, and the next one is loaded."""
+        only = os.environ.get(ONLY)
+        wanted = (
+            None if only is None else [name.strip() for name in only.split(",") if name.strip()]
+        )
+        found = installed()
+        owners: dict[str, str] = {}
+        for plugin in found:
+            if not plugin.ours and (reason := self._unwanted(plugin, wanted)):
+                self.records.append(_record(plugin, "disabled", error=reason))
+            else:
+                self.records.append(self._admit(plugin, owners))
+        for name in wanted or []:
+            if not any(name in (plugin.name, plugin.full_name) for plugin in found):
+                error = f"{ONLY} names it, but it is not installed"
+                self.records.append(PluginRecord(name, "", "", "failed", error=error))
+        # A file is asked for by name: what leaves out installed plugins does not leave it out.
+        self.records += [self._admit(plugin, owners) for plugin in given_files()]
+        for record in self.records:
+            if record.status != "loaded":
+                self.registry.add_absent(self._absent(record))
+
+    @property
+    def failed(self) -> list[PluginRecord]:
+        """The records of plugins that failed."""
+        return [record for record in self.records if record.status == "failed"]
+
+    def observers(self) -> list[tuple[str, str, str]]:
+        """Return name, distribution and version of every plugin that observes."""
+        return [
+            (record.name, record.distribution, record.version)
+            for record in self.records
+            if record.status == "loaded" and set(record.hooks) - {"otx_register"}
+        ]
+
+    def notify(self, hook: str, **arguments: Any) -> list[str]:
+        """Call an observer hook, plugin by plugin, and return what went wrong, one line a failure.
+
+        Every plugin gets the same read-only copies of the arguments. A KeyboardInterrupt is a failure too: a caller
+        whose work a signal stops looks at its ``StopSignals`` afterwards. A plugin that does not come back in
+        ``PATIENCE`` seconds is not called again.
+        """
+        failures = []
+        given = read_only(arguments)
+        for implementation in getattr(self._manager.hook, hook).get_hookimpls():
+            name, module = implementation.plugin_name, implementation.plugin
+            if name in self._silenced:
+                continue
+            try:
+                with guarded():
+                    self._alone(module, hook)(**given)
+            except (Exception, SystemExit, KeyboardInterrupt, OutOfPatience) as error:
+                failures.append(f"plugin {name}, {hook}: {_in_words(error)}")
+                if isinstance(error, OutOfPatience):
+                    self._silenced.add(name)
+        return failures
+
+    def check_tables(self, settings: Settings) -> None:
+        """Refuse a table of options that belongs to nobody: UsageError with the nearest known name.
+
+        Where a plugin is not loaded, a name that resembles no other may be that plugin's, and stands.
+        """
+        known = self.registry.names() | RESERVED
+        complete = all(record.status == "loaded" for record in self.records)
+        for name, table in settings.options.items():
+            if name not in known and (complete or nearest(name, known)):
+                origin = next((settings.origin(f"{name}.{key}") for key in table), "settings")
+                hint, advice = self.registry.absence_hint(name), remedy(name, known)
+                raise UsageError(
+                    f"{origin}: unknown table [{name}]", f"{advice} {hint}" if hint else advice
+                )
+
+    def _unwanted(self, plugin: Installed, wanted: list[str] | None) -> str | None:
+        names = (plugin.name, plugin.full_name)
+        if any(name in names for name in self._disabled):
+            return DISABLED
+        if wanted is not None and not any(name in names for name in wanted):
+            return f"left out by --no-plugins or {ONLY}"
+        return None
+
+    def _absent(self, record: PluginRecord) -> Absent:
+        names = (record.name, f"{record.distribution}:{record.name}")
+        if record.status == "failed":
+            state, advice = "failed", "see otx doctor"
+        elif record.error == DISABLED:
+            # As it is written in otx.toml, which is what `enable` removes.
+            written = next(name for name in self._disabled if name in names)
+            state, advice = "disabled", f"otx plugins enable {written}"
+        else:
+            state, advice = "left out", f"drop --no-plugins and {ONLY}"
+        return Absent(record.name, record.distribution, state, advice)
+
+    def _admit(self, plugin: Installed, owners: dict[str, str]) -> PluginRecord:
+        began = time.perf_counter()
+        try:
+            with guarded():
+                owner = owners.setdefault(plugin.name, plugin.distribution)
+                if owner != plugin.distribution:
+                    raise PluginError(
+                        f"{owner} and {plugin.distribution} both bring a plugin named '{plugin.name}'",
+                        f"otx plugins disable {owner}:{plugin.name}, or remove one of them",
+                    )
+                module = plugin.load()
+                hooks = self._register(plugin, module)
+        except (Exception, SystemExit, OutOfPatience) as error:
+            return _record(plugin, "failed", began, error=_in_words(error), trace=_trace(error))
+        return _record(plugin, "loaded", began, hooks)
+
+    def _register(self, plugin: Installed, module: Any) -> tuple[str, ...]:
+        """Hook a plugin in, wholly or not at all: what it registers is kept apart until all of it is there."""
+        manager = self._manager
+        if manager.is_registered(module) or manager.has_plugin(plugin.full_name):
+            raise PluginError("another plugin is the same module, or has its full name")
+        staged = Registry(plugin.distribution, version=plugin.version)
+        try:
+            manager.register(module, plugin.full_name)
+            hooks = self._known_hooks(module)
+            if "otx_register" in hooks:
+                self._alone(module, "otx_register")(registry=staged)
+        except BaseException:
+            if manager.is_registered(module):
+                manager.unregister(module)
+            raise
+        self.registry.extend(staged)
+        return hooks
+
+    def _alone(self, module: Any, hook: str) -> Callable[..., Any]:
+        """The hook, calling this plugin only: in a common call one that raises would stop the others."""
+        others = [other for other in self._manager.get_plugins() if other is not module]
+        return self._manager.subset_hook_caller(hook, others)
+
+    def _known_hooks(self, module: Any) -> tuple[str, ...]:
+        """The hooks that this otx calls; one it does not know must be marked ``optionalhook=True``."""
+        callers = self._manager.get_hookcallers(module) or []
+        specified = {name for name in vars(hookspecs) if name.startswith("otx_")}
+        for caller in callers:
+            mine = [one for one in caller.get_hookimpls() if one.plugin is module]
+            if not caller.has_spec() and not all(one.optionalhook for one in mine):
+                raise PluginError(f"unknown hook '{caller.name}'", remedy(caller.name, specified))
+        if not callers:
+            raise PluginError("it implements no hook", "mark its functions with @otx.hookimpl")
+        return tuple(sorted(caller.name for caller in callers if caller.has_spec()))
+
+
+def host(settings: Settings) -> PluginHost:
+    """A loaded host whose names agree with the settings' tables.
+
+    Raises UsageError for a table that belongs to nobody, and PluginError for a plugin file that failed or, where
+    ``OTX_PLUGINS_STRICT`` is set, for the first plugin that failed.
+    """
+    loaded = PluginHost(settings.plugins)
+    loaded.load()
+    strict = os.environ.get(STRICT, "0") not in ("", "0")
+    for record in loaded.failed:
+        if record.is_file:
+            raise PluginError(
+                f"plugin {record.name} failed: {record.error}",
+                f"see otx doctor --plugin {record.name}",
+            )
+        if strict:
+            raise PluginError(
+                f"plugin {record.name} ({record.distribution}) failed: {record.error}"
+            )
+    loaded.check_tables(settings)
+    return loaded
+
+
+def _record(
+    plugin: Installed,
+    status: Status,
+    began: float | None = None,
+    hooks: tuple[str, ...] = (),
+    error: str | None = None,
+    trace: str | None = None,
+) -> PluginRecord:
+    spent = 0.0 if began is None else 1000 * (time.perf_counter() - began)
+    return PluginRecord(
+        plugin.name,
+        plugin.distribution,
+        plugin.version,
+        status,
+        hooks,
+        spent,
+        error,
+        trace,
+        plugin.is_file,
+    )
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, PluginError | OutOfPatience):
+        return " ".join(str(error).split())
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r})"
+    if isinstance(error, pluggy.PluginValidationError):
+        # The first sentence says which argument; the rest is a list of file names.
+        text = inspect.cleandoc(str(error)).split("\n")[-1].strip()
+        return f"{type(error).__name__}: {text}"
+    return error_text(error)
+
+
+def _trace(error: BaseException) -> str:
+    import traceback
+
+    return "".join(traceback.format_exception(error))

@@ -1,0 +1,316 @@
+"""The training loop: one place where parameters change, for alignment and for task heads alike.
+
+A step's data and random numbers are pure functions of (seed, step), and a checkpoint holds everything else, so a run
+resumed at any step is bit-equal on the CPU to one never stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from otx.training import checkpoint
+from otx.training.runtime import seed_step
+from otx.errors import ProblemError, TrainingError
+from otx.files.shapes import COUNT, NUMBER
+from otx.config.objective_term import GRADIENT
+from otx.types import Loss
+
+DEAD_MASS = 1e-3
+CONVERGED_WARN, CONVERGED_FAIL = 0.95, 0.5
+HEALTH_WINDOW = 10
+FLAT_STEPS = 3
+BETAS = (0.9, 0.999)
+NORM_PART = 1 << 16
+"""Entries of a gradient that are squared together on the CPU: 512 KB in float64, which a core's cache holds."""
+
+
+class Job(Protocol):
+    """What is trained: modules, the micro-batches of a step, and the loss of one of them."""
+
+    modules: Mapping[str, nn.Module]
+
+    def begin(self, step: int, steps: int) -> None:
+        """Before optimiser step ``step`` (from 0) of ``steps``: take what depends on how far the run is."""
+        ...
+
+    def micro_batches(self, step: int) -> Sequence[Any]:
+        """The micro-batches whose losses are averaged in optimiser step ``step``: a pure function of it."""
+        ...
+
+    def loss(self, batch: Any) -> Loss:
+        """The loss of one micro-batch."""
+        ...
+
+    def gradients(self) -> Mapping[str, float]:
+        """After a step's backward passes: the norm of what each part of the loss sent, where it has parts."""
+        ...
+
+    def describe(self, batch: Any) -> str:
+        """Which pairs or examples the batch holds, for error messages."""
+        ...
+
+    def size(self, batch: Any) -> tuple[int, int]:
+        """(pairs or examples, real sub-words) in the batch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """How to optimise: AdamW, linear warm-up over ``warmup`` (a share of the steps), linear decay to 0, clipping."""
+
+    steps: int
+    lr: float
+    seed: int
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    checkpoint_every: int = 200
+    keep_checkpoints: int = 2
+    autocast: torch.dtype | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FitHooks:
+    """What the loop tells and asks: the step it starts from and the last, a metrics row after each, a saved
+    checkpoint, a notice, whether to stop."""
+
+    started: Callable[[int, int], None]
+    step_finished: Callable[[dict[str, float]], None]
+    checkpoint_saved: Callable[[Path], None]
+    notice: Callable[[str], None]
+    stop_requested: Callable[[], bool]
+
+
+def fit(job: Job, settings: FitSettings, folder: Path, hooks: FitHooks) -> int:
+    """Train ``job`` to ``settings.steps``, going on from the newest valid checkpoint in ``folder``.
+
+    Returns the step reached: fewer than asked for means that a stop was requested; everything is saved then.
+    Raises TrainingError before the optimiser step for a non-finite loss or gradient (naming step, term and pairs),
+    for a dead transport, and for one that no longer converges.
+    """
+    optimizer = make_optimizer(job.modules, settings)
+    health = Health(hooks.notice)
+    start = _resume(job, optimizer, health, folder, hooks)
+    hooks.started(start, settings.steps)
+    device = next(p for m in job.modules.values() for p in m.parameters()).device.type
+    for step in range(start, settings.steps):
+        began = time.perf_counter()
+        seed_step(settings.seed, step)
+        for group in optimizer.param_groups:
+            group["lr"] = settings.lr * schedule(step, settings)
+        job.begin(step, settings.steps)
+        row = _accumulate(job, step, device, settings.autocast)
+        health.check(row, step)
+        row["grad_norm"] = _clip(job, settings.clip, step, row)
+        sent = job.gradients()
+        row |= {f"{name}.{GRADIENT}": norm for name, norm in sent.items()}
+        health.check_gradients({**sent, "the loss": row["grad_norm"]}, step)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        row |= {"lr": optimizer.param_groups[0]["lr"], "seconds": time.perf_counter() - began}
+        hooks.step_finished({"step": step + 1, **row})
+        stop = hooks.stop_requested()
+        if stop or (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
+            saved = checkpoint.save(folder, step + 1, job.modules, optimizer, health.state())
+            checkpoint.prune(folder, settings.keep_checkpoints)
+            hooks.checkpoint_saved(saved)
+        if stop:
+            return step + 1
+    return settings.steps
+
+
+def make_optimizer(modules: Mapping[str, nn.Module], settings: FitSettings) -> torch.optim.AdamW:
+    """AdamW over every parameter that wants a gradient; vectors (biases, norms) are not decayed."""
+    wanted = {id(p): p for m in modules.values() for p in m.parameters() if p.requires_grad}
+    matrices = [p for p in wanted.values() if p.ndim > 1]
+    vectors = [p for p in wanted.values() if p.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": settings.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=BETAS)
+
+
+def schedule(step: int, settings: FitSettings) -> float:
+    """The learning rate's factor at ``step`` (from 0): linear warm-up, then linear decay to 0 at the end."""
+    warm = math.ceil(settings.warmup * settings.steps)
+    if step < warm:
+        return (step + 1) / warm
+    return (settings.steps - step) / max(1, settings.steps - warm)
+
+
+class Health:
+    """Acts on what solvers report: stops a dead transport, warns of and stops an unconverged one.
+
+    ``state`` and ``restore`` carry what it remembers over a resume, so that a resumed run stops where an unbroken one
+    does.
+    """
+
+    SHAPE: ClassVar[dict[str, Any]] = {
+        "converged": {str: [NUMBER]},
+        "warned": [str],
+        "flat": {str: COUNT},
+    }
+    """What ``restore`` takes, as ``otx.files.shapes`` has it."""
+
+    def __init__(self, notice: Callable[[str], None]) -> None:
+        self._notice = notice
+        self._recent: dict[str, deque[float]] = {}
+        self._warned: set[str] = set()
+        self._flat: dict[str, int] = {}
+
+    def state(self) -> dict[str, Any]:
+        """What it remembers, as JSON can hold it."""
+        recent = {name: list(shares) for name, shares in self._recent.items()}
+        return {"converged": recent, "warned": sorted(self._warned), "flat": dict(self._flat)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Remember what ``state`` gave."""
+        self._recent = {
+            name: deque(shares, maxlen=HEALTH_WINDOW) for name, shares in state["converged"].items()
+        }
+        self._warned, self._flat = set(state["warned"]), dict(state["flat"])
+
+    def check_gradients(self, norms: Mapping[str, float], step: int) -> None:
+        """Raise TrainingError for a part of the loss that has sent nothing back for ``FLAT_STEPS`` steps."""
+        for name, norm in norms.items():
+            self._flat[name] = self._flat.get(name, 0) + 1 if norm == 0.0 else 0
+            if self._flat[name] == FLAT_STEPS:
+                raise TrainingError(
+                    f"{name}: the gradient was exactly zero for {FLAT_STEPS} steps (up to step {step})",
+                    "it does not reach the encoder: check its scale (epsilon), layer and links",
+                )
+
+    def check(self, row: Mapping[str, float], step: int) -> None:
+        """Look at one step's row. Raises TrainingError with the cause."""
+        for name, value in row.items():
+            prefix, _, quantity = name.rpartition(".")
+            if quantity == "mass":
+                expected = row.get(f"{prefix}.expected_mass", 1.0)
+                if not value > DEAD_MASS * expected:
+                    raise TrainingError(
+                        f"{prefix}: transport mass {value:.3g}, expected {expected:.3g} at step {step}",
+                        "the cost is too large for epsilon: raise epsilon or use the cosine cost",
+                    )
+            elif quantity == "converged":
+                self._convergence(prefix, value, step)
+
+    def _convergence(self, prefix: str, share: float, step: int) -> None:
+        recent = self._recent.setdefault(prefix, deque(maxlen=HEALTH_WINDOW))
+        recent.append(share)
+        mean = sum(recent) / len(recent)
+        if len(recent) == HEALTH_WINDOW and mean < CONVERGED_FAIL:
+            raise TrainingError(
+                f"{prefix}: only {mean:.0%} of the transport problems converged in the last "
+                f"{HEALTH_WINDOW} steps (step {step})",
+                f"raise {prefix}.epsilon or {prefix}.max_iterations",
+            )
+        if mean < CONVERGED_WARN and prefix not in self._warned:
+            self._warned.add(prefix)
+            self._notice(f"{prefix}: {mean:.0%} of the transport problems converged at step {step}")
+
+
+def _resume(
+    job: Job, optimizer: torch.optim.Optimizer, health: Health, folder: Path, hooks: FitHooks
+) -> int:
+    newest, damaged = checkpoint.newest(folder, Health.SHAPE)
+    start = 0 if newest is None else newest.step
+    if newest is not None:
+        checkpoint.load(newest, job.modules, optimizer)
+        health.restore(newest.state)
+    for error in damaged:
+        hooks.notice(f"{error.message}; going on from step {start}")
+    # Only now: where the one before cannot be loaded, nothing is renamed.
+    checkpoint.set_aside(folder, start)
+    return start
+
+
+def _accumulate(job: Job, step: int, device: str, autocast: torch.dtype | None) -> dict[str, float]:
+    """Backward through the step's micro-batches, their losses averaged; returns the step's numbers."""
+    batches = job.micro_batches(step)
+    sums: dict[str, list[float]] = {}
+    pairs = tokens = 0
+    for batch in batches:
+        with torch.autocast(device, autocast, enabled=autocast is not None):
+            loss = _loss(job, batch, step)
+        numbers = {"loss": loss.value, **loss.terms, **loss.health}
+        scalars = {name: float(value.detach()) for name, value in numbers.items()}
+        _refuse_nonfinite(scalars, job.describe(batch), step)
+        (loss.value / len(batches)).backward()  # type: ignore[no-untyped-call]
+        for name, value in scalars.items():
+            sums.setdefault(name, []).append(value)
+        count, real = job.size(batch)
+        pairs, tokens = pairs + count, tokens + real
+    means = {name: sum(values) / len(values) for name, values in sums.items()}
+    return {**means, "pairs": pairs, "tokens": tokens}
+
+
+def _loss(job: Job, batch: Any, step: int) -> Loss:
+    try:
+        return job.loss(batch)
+    except ProblemError as error:
+        raise TrainingError(
+            f"{error.message} at step {step} in {job.describe(batch)}",
+            f"the weights are untouched by this step; {error.remedy or 'look at these pairs'}",
+        ) from error
+
+
+def _refuse_nonfinite(scalars: Mapping[str, float], batch: str, step: int) -> None:
+    bad = [f"{name} = {value}" for name, value in scalars.items() if not math.isfinite(value)]
+    if bad:
+        raise TrainingError(
+            f"non-finite {', '.join(bad)} at step {step} in {batch}",
+            "the weights are untouched by this step; lower the learning rate or look at these pairs",
+        )
+
+
+def gradient_norm(gradients: Sequence[Tensor]) -> Tensor:
+    """Return the L2 norm of all entries, summed in float64 and rounded to float32 at the end.
+
+    In float32 the last bit would depend on how many rows without a gradient a table has; in float64 a difference is too
+    small to survive the rounding, but for one case in millions.
+
+    Args:
+        gradients: Tensors of any shapes on one device; none at all has norm 0.
+
+    Returns:
+        The norm ``[]``.
+    """
+    if not gradients:
+        return torch.zeros(())
+    # The CPU converts a whole tensor before it sums: in parts, no second copy of a table is made.
+    parts = [
+        part
+        for gradient in gradients
+        for part in (
+            torch.split(gradient.reshape(-1), NORM_PART)
+            if gradient.device.type == "cpu"
+            else [gradient]
+        )
+    ]
+    norms = [torch.linalg.vector_norm(part, dtype=torch.float64) for part in parts]
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms)).float()
+    return norm
+
+
+def _clip(job: Job, limit: float, step: int, row: Mapping[str, float]) -> float:
+    parameters = [p for m in job.modules.values() for p in m.parameters() if p.grad is not None]
+    norm = gradient_norm([p.grad for p in parameters if p.grad is not None])
+    nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+    value = float(norm)
+    if not math.isfinite(value):
+        described = " and ".join(job.describe(batch) for batch in job.micro_batches(step))
+        raise TrainingError(
+            f"non-finite gradient (norm {value}) at step {step} in {described}; loss {row['loss']:.6g}",
+            "the weights are untouched by this step; lower the learning rate or look at these pairs",
+        )
+    return value

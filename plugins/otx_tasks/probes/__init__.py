@@ -1,0 +1,1 @@
+"""Probes of an encoder without training: retrieval, word alignment, structure."""

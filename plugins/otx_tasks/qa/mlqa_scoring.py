@@ -1,0 +1,46 @@
+"""The MLQA v1 rules: each language's own articles, all Unicode punctuation, Chinese by character.
+
+Scores under these rules and under SQuAD's are not comparable, on the same data and in English too.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+
+from otx.errors import UsageError
+from otx_tasks.qa.answer_scoring import Normalise
+
+_ARTICLES = {
+    "ar": r"\sال^|ال",
+    "de": r"\b(ein|eine|einen|einem|eines|einer|der|die|das|den|dem|des)\b",
+    "en": r"\b(a|an|the)\b",
+    "es": r"\b(un|una|unos|unas|el|la|los|las)\b",
+    "vi": r"\b(của|là|cái|chiếc|những)\b",
+}
+LANGUAGES = frozenset({*_ARTICLES, "hi", "zh"})
+_IDEOGRAPH = re.compile(r"([\u4e00-\u9fa5])")
+
+
+def normaliser(language: str) -> Normalise:
+    """How answers in ``language`` are normalised; UsageError for a language outside MLQA's seven."""
+    if language not in LANGUAGES:
+        raise UsageError(
+            f"MLQA has no rules for {language}", f"it has {', '.join(sorted(LANGUAGES))}"
+        )
+    articles = re.compile(_ARTICLES[language]) if language in _ARTICLES else None
+
+    def normalise(text: str) -> str:
+        bare = "".join(c for c in text.lower() if not _is_punctuation(c))
+        if articles is not None:
+            bare = articles.sub(" ", bare)
+        if language == "zh":
+            bare = _IDEOGRAPH.sub(r" \1 ", bare)
+        return " ".join(bare.split())
+
+    return normalise
+
+
+def _is_punctuation(character: str) -> bool:
+    return character in string.punctuation or unicodedata.category(character).startswith("P")

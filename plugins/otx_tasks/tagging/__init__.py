@@ -1,0 +1,1 @@
+"""Tagging of words: parts of speech and named entities."""

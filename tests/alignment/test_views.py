@@ -1,0 +1,106 @@
+"""Views: given links and word weights land where they belong; masking follows BERT's shares."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otx.training.auxiliary_encoders import Beside
+from otx.alignment.views import PairBatch, Views, link_rows, mask_subwords
+from otx.types import Encoded, Needs, TokenBatch
+from tests.examples import examples
+
+
+def batch_of(rows: list[list[int]]) -> TokenBatch:
+    index = torch.tensor(rows)
+    ids = torch.full_like(index, 9)
+    return TokenBatch(ids, torch.ones_like(index, dtype=torch.bool), index)
+
+
+def test_links_to_lost_words_are_dropped_and_never_shifted() -> None:
+    source = batch_of([[-1, 0, 0, 1, -1], [-1, 0, 2, 3, -1]])
+    pivot = batch_of([[-1, 0, 1, 2, -1], [-1, 0, 1, -1, -1]])
+    links = link_rows([[(0, 2), (1, 0), (2, 1)], [(1, 0), (2, 1), (3, 3)]], source, pivot)
+    assert links.tolist() == [[0, 0, 2], [0, 1, 0], [1, 2, 1]]
+    assert link_rows([[], []], source, pivot).shape == (0, 3)
+
+
+@examples(25)
+@given(st.integers(0, 1000), st.integers(1, 6), st.integers(1, 30))
+def test_masks_touch_only_real_subwords_and_at_least_one_a_sequence(
+    seed: int, rows: int, length: int
+) -> None:
+    torch.manual_seed(seed)
+    encoder: Any = SimpleNamespace(tokenizer=FakeTokenizer())
+    batch = batch_of([[-1, *range(length), -1]] * rows)
+    masked, picked = mask_subwords(batch, encoder)
+    assert bool(picked.any(1).all())
+    assert not bool((picked & (batch.word_index < 0)).any())
+    assert torch.equal(masked.ids[~picked], batch.ids[~picked])
+
+
+def test_the_shares_are_those_of_bert() -> None:
+    torch.manual_seed(0)
+    encoder: Any = SimpleNamespace(tokenizer=FakeTokenizer())
+    batch = batch_of([[-1, *range(198), -1]] * 200)
+    masked, picked = mask_subwords(batch, encoder)
+    real = batch.word_index >= 0
+    assert abs(picked.sum() / real.sum() - 0.15) < 0.01
+    share = (masked.ids[picked] == FakeTokenizer.mask_token_id).float().mean()
+    assert abs(share - 0.8) < 0.02
+    assert abs((masked.ids[picked] == 9).float().mean() - 0.1) < 0.02
+
+
+class Counting:
+    """An encoder that counts how often each side goes through it."""
+
+    reference, tokenizer, dimension = "counting", SimpleNamespace(mask_token_id=3), 4
+
+    def __init__(self) -> None:
+        self.module = torch.nn.Linear(1, 1)
+        self.asked: list[tuple[int, ...]] = []
+
+    def encode(self, batch: TokenBatch, layers: Sequence[int]) -> Encoded:
+        self.asked.append(tuple(layers))
+        states = torch.randn(*batch.ids.shape, 4)
+        return Encoded({layer: states for layer in layers}, batch.mask, batch.word_index)
+
+
+@pytest.mark.parametrize(
+    ("needs", "asked"),
+    [
+        (Needs(layers=(-1,)), (2, 0, 0)),
+        (Needs(layers=(-1, 2), reference=True), (2, 2, 0)),
+        (Needs(layers=(-1,), links=True), (2, 2, 0)),
+        (Needs(layers=(-1,), reference=True, links=True, teacher=True), (2, 2, 0)),
+        (Needs(layers=(-1,), momentum=True), (2, 0, 2)),
+        (Needs(parameters=True), (0, 0, 0)),
+    ],
+)
+def test_each_view_is_one_forward_pass_whoever_shares_it(
+    needs: Needs, asked: tuple[int, int, int]
+) -> None:
+    """By the encoder, the untouched one (which also seeks links and teaches), and the moving average."""
+    encoder, initial, momentum = Counting(), Counting(), Counting()
+    frozen = initial if needs.reference or needs.links else None
+    beside: Any = Beside(
+        frozen, momentum if needs.momentum else None, frozen if needs.teacher else None
+    )
+    views = Views(encoder, needs, beside, links_layer=-1, word_vector="last")  # type: ignore[arg-type]
+    source, pivot = batch_of([[-1, 0, 1, -1]]), batch_of([[-1, 0, 0, -1]])
+    pair = views(PairBatch(source, pivot))
+    assert tuple(len(own.asked) for own in (encoder, initial, momentum)) == asked
+    assert (pair.links is not None) == needs.links
+    assert (pair.reference_source is not None) == needs.reference
+    assert (pair.teacher_pivot is not None) == needs.teacher
+
+
+class FakeTokenizer:
+    mask_token_id = 49_999
+
+    def __len__(self) -> int:
+        return 50_000

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otx.data.bitext import read_bitext
+from otx.data.holdout import LARGEST_SHARE, split
+from otx.data.subset import each_pair
+
+
+def form(text: str) -> str:
+    return "".join(c for c in text.lower() if c.isalnum()) or text
+
+
+def sentences(corpora) -> set[tuple[str, str]]:
+    return {
+        (language, form(text))
+        for corpus in corpora
+        for pair in each_pair(corpus)
+        for language, text in (
+            (corpus.source_language, pair.source),
+            (corpus.pivot_language, pair.pivot),
+        )
+    }
+
+
+def check(corpora, parts, heldout: int) -> None:
+    train, select, report = zip(*parts, strict=True)
+    assert not sentences(train) & sentences([*select, *report])
+    assert not sentences(select) & sentences(report)
+    for whole, *own in zip(corpora, train, select, report, strict=True):
+        lines = [pair.line for part in own for pair in each_pair(part)]
+        assert len(lines) == len(set(lines))
+        held = [form(p.pivot) for part in own[1:] for p in each_pair(part)]
+        assert len(held) == len(set(held)) <= min(heldout, LARGEST_SHARE * len(whole))
+        assert len(whole) - len(own[0]) <= LARGEST_SHARE * len(whole)
+
+
+SENTENCE = st.integers(0, 40).map(lambda n: f"s{n}")
+
+
+@given(
+    st.lists(st.lists(st.tuples(SENTENCE, SENTENCE), max_size=60), min_size=1, max_size=3),
+    st.integers(0, 12),
+    st.integers(0, 3),
+)
+def test_no_held_out_sentence_is_trained_on_in_any_language(corpus, texts, heldout, seed) -> None:
+    languages = [("de", "en"), ("es", "en"), ("de", "en")]
+    corpora = [corpus(pairs, own) for pairs, own in zip(texts, languages, strict=False)]
+    check(corpora, split(corpora, heldout, seed), heldout)
+
+
+def parallel(corpus, count: int, languages: str):
+    return [
+        corpus([(f"{language}{i}", f"English {i}") for i in range(count)], (language, "en"))
+        for language in languages.split()
+    ]
+
+
+def test_parallel_corpora_hold_out_the_same_pivot_sentences_in_halves(corpus) -> None:
+    corpora = parallel(corpus, 500, "de es fr")
+    parts = split(corpora, 60, seed=1)
+    for train, select, report in parts:
+        assert (len(train), len(select), len(report)) == (440, 30, 30)
+    pivots = [{p.pivot for p in each_pair(part.select)} for part in parts]
+    assert pivots[0] == pivots[1] == pivots[2]
+
+
+def test_the_seed_alone_decides(corpus) -> None:
+    corpora = parallel(corpus, 300, "de es")
+
+    def held(seed: int) -> list[str]:
+        return [part.report.fingerprint() for part in split(corpora, 40, seed)]
+
+    assert held(1) == held(1) != held(2)
+
+
+def test_a_translation_in_common_holds_pairs_together(corpus) -> None:
+    pairs = [(f"d{i // 2}", f"E{i}") for i in range(400)]  # every German sentence twice
+    (part,) = split([corpus(pairs)], 20, seed=3)
+    assert len(part.select) + len(part.report) == 20
+    assert len(part.train) == 360  # the twins are left out
+
+
+def test_small_corpora_keep_most_of_their_pairs_and_large_components_stay(corpus) -> None:
+    small = corpus([(f"d{i}", f"e{i}") for i in range(10)])
+    (part,) = split([small], 200, seed=0)
+    assert (len(part.train), len(part.select), len(part.report)) == (8, 1, 1)
+    star = corpus(
+        [(f"d{i}", "Yes.") for i in range(100)] + [(f"x{i}", f"e{i}") for i in range(100)]
+    )
+    (part,) = split([star], 20, seed=0)
+    assert len(part.train) == 180
+    assert sum(p.pivot == "Yes." for p in each_pair(part.train)) == 100
+
+
+def test_nothing_held_out(corpus) -> None:
+    whole = corpus([("a", "b"), ("c", "d")])
+    (part,) = split([whole], 0, seed=0)
+    assert part.train is whole
+    assert len(part.select) == len(part.report) == 0
+
+
+def test_real_bitext(shared_data: Path) -> None:
+    folder = shared_data / "bitext" / "tatoeba"
+    corpora = [
+        read_bitext(
+            folder / f"en-{code}.{code}.gz", folder / f"en-{code}.en.gz", languages=(code, "en")
+        )
+        for code in ("ur", "hi", "th")
+    ]
+    parts = split(corpora, 100, seed=5)
+    check(corpora, parts, 100)
+    held = [len(select) + len(report) for _, select, report in parts]
+    assert held[1:] == [100, 100]
+    assert 40 <= held[0] <= 75
