@@ -29,8 +29,8 @@ from benchmarks.plain_loops import class_pipeline, mean_pooling, span_loop, tag_
 from otx.config.settings import load_settings
 from otx.data.inference import reading, sentence_vectors
 from otx.evaluation.finetune import predictor
-from otx.alignment.data import open_encoder
 from otx.plugin_host.host import host
+from otx.training.factories import open_encoder
 from otx.types import Example
 
 PEERS: dict[str, Callable[..., Any]] = {
@@ -86,7 +86,7 @@ def of_task(name: str, folder: Path, args: argparse.Namespace) -> str:
     settings = load_settings(sets=[f'{name}.data="{args.data}"'])
     plugins = host(settings)
     entry = plugins.registry.find("task", name)
-    task = entry.load()(settings.options_for(entry))
+    task = entry.load()(entry.read_options(settings))
     encoder = open_encoder(f"huggingface:{folder}", plugins.registry, settings)
     head = task.carried(encoder.carried_head(task.head_kind))
 
@@ -119,7 +119,7 @@ def of_vectors(folder: Path, args: argparse.Namespace) -> str:
     settings = load_settings(sets=[f'retrieval.data="{args.data}"'])
     plugins = host(settings)
     entry = plugins.registry.find("task", "retrieval")
-    task = entry.load()(settings.options_for(entry))
+    task = entry.load()(entry.read_options(settings))
     encoder = open_encoder(f"huggingface:{folder}", plugins.registry, settings)
     languages = [language for language in args.languages if language in task.languages()]
     texts = [example.fields["source"] for own in languages for example in task.examples(own)]

@@ -22,7 +22,7 @@ hookspec = pluggy.HookspecMarker("otx")
 
 @hookspec
 def otx_register(registry: Registry) -> None:
-    """Register objectives, encoders, corpora, tasks and recipes: see the methods of ``otx.plugin_host.registry.Registry``."""
+    """Register objectives, encoders, corpora, tasks and recipes: see ``otx.plugin_host.registry.Registry``."""
 
 
 @hookspec

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from otx.ot.costs.ground import cosine
+from otx.ot.costs.transforms import equidistant, with_null
+from otx.ot.problems.masses import uniform
 from otx.ot.solvers.exact import exact
 from otx.ot.solvers.fused_gromov import fused_gromov
-from otx.ot.problems.masses import uniform
 from otx.ot.solvers.partial import partial
-from otx.ot.costs.transforms import equidistant, with_null
 from otx.ot.solvers.sinkhorn import sinkhorn
 from otx.ot.solvers.unbalanced import unbalanced
 from otx_encoders.mini import MiniEncoder

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from otx.cli.config import toml
+from otx.config.objective_term import parse_term
 from otx.config.settings import load_settings
+from otx.config.toml_file import read_file
 from otx.config.validation import field_docs
 from otx.plugin_host.host import host
 from otx.plugin_host.registry import Entry, Registry
-from otx.config.objective_term import parse_term
-from otx.config.toml_file import read_file
 from otx.types import Needs
 
 PAGE = Path(__file__).parents[1] / "docs/objectives.md"

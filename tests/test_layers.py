@@ -214,4 +214,7 @@ def test_the_check_sees_a_circle(house: Path) -> None:
     assert set(circle(graph) or []) == {"otx.cli", "otx.errors"}
     (house / "otx/errors.py").write_text("")
     (house / "plugins/otx_tasks/__init__.py").write_text("")
-    assert set(circle(arrows(modules(house))) or []) == {"otx.ot.costs.ground", "otx.ot.problems.masses"}
+    assert set(circle(arrows(modules(house))) or []) == {
+        "otx.ot.costs.ground",
+        "otx.ot.problems.masses",
+    }

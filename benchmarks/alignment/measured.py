@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.alignment.text import LANGUAGES, prefix
+from otx.alignment import diagnostics
+from otx.alignment.heldout_retrieval import HeldOut
 from otx.config.settings import load_settings
 from otx.data.corpora import open_corpora
 from otx.data.subset import Subset
-from otx.alignment import diagnostics
-from otx.alignment.heldout_retrieval import HeldOut
-from otx.alignment.data import open_encoder
 from otx.links.gold import read_gold
 from otx.plugin_host.host import host
+from otx.training.factories import open_encoder
 
 GOLD = {"enes": 0, "zhen": 1}
 """Sets of gold word links, and what they count from."""

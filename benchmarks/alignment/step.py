@@ -20,20 +20,21 @@ from typing import Any
 
 import torch
 
+from otx.alignment.data import load_data
+from otx.alignment.model_setup import prepare_model
+from otx.alignment.trainable import TrainableAlignment
 from otx.config.settings import load_settings
-from otx.training.fit import FitHooks, FitSettings, fit
-from otx.alignment.trainable import AlignJob
-from otx.alignment.model_setup import fit_out
-from otx.alignment.data import gather, make_objective, open_encoder
-from otx.reporter import Silent
-from otx.training.runtime import choose_autocast, seed_step
 from otx.plugin_host.host import host
+from otx.reporter import Silent
+from otx.training.factories import make_objective, open_encoder
+from otx.training.fit import FitHooks, FitSettings, fit
+from otx.training.runtime import choose_autocast, seed_step
 from otx.types import EncodedPair
 
 WARM = 4
 
 
-def make_job(align: dict[str, Any]) -> AlignJob:
+def make_job(align: dict[str, Any]) -> TrainableAlignment:
     """The job that `otx align` would make of these settings."""
     settings = load_settings(flags={f"align.{key}": value for key, value in align.items()})
     found = host(settings)
@@ -41,10 +42,10 @@ def make_job(align: dict[str, Any]) -> AlignJob:
     seed_step(settings.align.seed, -1)
     objective = make_objective(settings, found.registry, encoder.dimension)
     encoder.max_length = min(encoder.max_length // (1 + objective.needs.tlm), 128)
-    material = gather(settings, found.registry, encoder, Silent())
-    beside = fit_out(settings, found, encoder, objective)
+    material = load_data(settings, found.registry, encoder, Silent())
+    beside = prepare_model(settings, found, encoder, objective)
     encoder.module.train(settings.align.dropout)
-    return AlignJob(settings, encoder, objective, material, beside)
+    return TrainableAlignment(settings, encoder, objective, material, beside)
 
 
 def leaves(pair: EncodedPair) -> EncodedPair:
@@ -64,7 +65,7 @@ def leaves(pair: EncodedPair) -> EncodedPair:
     return own
 
 
-def whole_steps(job: AlignJob, steps: int) -> tuple[float, float]:
+def whole_steps(job: TrainableAlignment, steps: int) -> tuple[float, float]:
     """Median seconds of a step, and pairs a second over all of them."""
     rows: list[dict[str, float]] = []
     hooks = FitHooks(
@@ -79,7 +80,7 @@ def whole_steps(job: AlignJob, steps: int) -> tuple[float, float]:
     return seconds / len(timed), sum(row["pairs"] for row in timed) / seconds
 
 
-def objective_alone(job: AlignJob, steps: int) -> float:
+def objective_alone(job: TrainableAlignment, steps: int) -> float:
     """Mean seconds a step of the objective by itself, on the same batches."""
     seconds = []
     for step in range(steps):

@@ -7,46 +7,40 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from otx.config.settings import Settings
-from otx.interfaces import Encoder
-from otx.data.overlap import count_hits
 from otx.alignment import diagnostics
-from otx.training import lora
 from otx.alignment.bitext_hashes import training_hashes
-from otx.training.components import components, plugin_versions
-from otx.training.weighted_objective import Composite
-from otx.training.fit import FitHooks, FitSettings, fit
-from otx.alignment.trainable import AlignJob
-from otx.training.observers import Observers
-from otx.alignment.model_setup import fit_out
-from otx.alignment.run_summary import Outline, make_outline, what_is_unusual
-from otx.alignment.data import (
-    Material,
-    gather,
-    learning_rate,
-    make_objective,
-    open_encoder,
-    options_in_force,
-)
-from otx.alignment.run_record import autocast_of, begin, note_plugin_changes
-from otx.reporter import Reporter
+from otx.alignment.data import AlignmentData, load_data
+from otx.alignment.model_selection import BEST, ModelSelector
+from otx.alignment.model_setup import prepare_model
 from otx.alignment.resume import (
     Differences,
+    check_resumable,
     inexact_differences,
     record_inexact,
     recorded_threads,
-    refuse_changes,
     refuse_inexact,
 )
-from otx.training.runtime import StopSignals, open_device, seed_step, warn_of_slow_bf16
-from otx.training.trial import try_encoder
-from otx.training.vocabulary import Restriction, lift, restrict
-from otx.alignment.model_selection import BEST, Watch
+from otx.alignment.run_record import autocast_of, create_run, note_plugin_changes
+from otx.alignment.run_summary import RunSummary, summarise_run, warnings_for
+from otx.alignment.trainable import TrainableAlignment
+from otx.config.settings import Settings
+from otx.data.overlap import count_hits
 from otx.errors import Interrupted, UsageError
+from otx.interfaces import Encoder
 from otx.plugin_host.host import PluginHost
+from otx.reporter import Reporter
 from otx.runs.folder import RunFolder, check_name
 from otx.runs.gradient_shares import gradient_shares
 from otx.runs.measures import measure_text
+from otx.training import lora
+from otx.training.components import components, plugin_versions
+from otx.training.factories import learning_rate, make_objective, open_encoder, options_in_force
+from otx.training.fit import FitHooks, FitSettings, fit
+from otx.training.observers import Observers
+from otx.training.runtime import StopSignals, open_device, seed_step, warn_of_slow_bf16
+from otx.training.trial import try_encoder
+from otx.training.vocabulary import Restriction, lift, restrict
+from otx.training.weighted_objective import WeightedSum
 
 
 def align(
@@ -90,8 +84,8 @@ def align(
         encoder, objective, material = _prepare(settings, host, reporter, device)
         digest = encoder.digest()
         restriction = _restrict(settings, encoder, objective, material, reporter)
-        beside = fit_out(settings, host, encoder, objective)
-        job = AlignJob(settings, encoder, objective, material, beside)
+        beside = prepare_model(settings, host, encoder, objective)
+        job = TrainableAlignment(settings, encoder, objective, material, beside)
         outline = _outlined(settings, encoder, material, reporter)
         options = options_in_force(settings, host.registry)
         if beside.teacher is not None:
@@ -99,7 +93,7 @@ def align(
             own = settings.align.teacher is None
             options["teacher"] = {"digest": digest if own else beside.teacher.digest()}
         plugins = plugin_versions(components(settings, host.registry), host)
-        run = resume or begin(
+        run = resume or create_run(
             root, name, settings, encoder, digest, material, outline, options, plugins
         )
         observers = Observers(host, run)
@@ -107,7 +101,7 @@ def align(
         with run.lock():
             differences: Differences = {}
             if resume is not None:
-                refuse_changes(run, settings, encoder, digest, material, outline, options)
+                check_resumable(run, settings, encoder, digest, material, outline, options)
                 differences = inexact_differences(run, settings)
                 if not inexact:
                     refuse_inexact(run, differences)
@@ -143,28 +137,28 @@ def align(
     return run
 
 
-def plan(settings: Settings, host: PluginHost, reporter: Reporter) -> Outline:
+def plan(settings: Settings, host: PluginHost, reporter: Reporter) -> RunSummary:
     """What ``align`` would do, writing no run folder (``--dry-run``)."""
     device = open_device(settings.align.device)
     encoder, objective, material = _prepare(settings, host, reporter, device)
     _restrict(settings, encoder, objective, material, reporter)
-    fit_out(settings, host, encoder, objective)
+    prepare_model(settings, host, encoder, objective)
     return _outlined(settings, encoder, material, reporter)
 
 
 def _outlined(
-    settings: Settings, encoder: Encoder, material: Material, reporter: Reporter
-) -> Outline:
+    settings: Settings, encoder: Encoder, material: AlignmentData, reporter: Reporter
+) -> RunSummary:
     """The outline, with a notice for each thing that is unusual about it."""
-    outline = make_outline(settings, encoder, material)
-    for line in what_is_unusual(encoder, outline):
+    outline = summarise_run(settings, encoder, material)
+    for line in warnings_for(encoder, outline):
         reporter.notice(line)
     return outline
 
 
 def _prepare(
     settings: Settings, host: PluginHost, reporter: Reporter, device: torch.device
-) -> tuple[Encoder, Composite, Material]:
+) -> tuple[Encoder, WeightedSum, AlignmentData]:
     warn_of_slow_bf16(settings.align.dtype, device, reporter)
     reporter.stage(f"loading the encoder {settings.align.model}")
     encoder = open_encoder(settings.align.model, host.registry, settings)
@@ -175,7 +169,7 @@ def _prepare(
     encoder.max_length = min(room, settings.align.max_length)
     encoder.module.to(device).eval()
     try_encoder(encoder, settings.align.layer)
-    material = gather(settings, host.registry, encoder, reporter)
+    material = load_data(settings, host.registry, encoder, reporter)
     objective.to(device)
     return encoder, objective, material
 
@@ -183,8 +177,8 @@ def _prepare(
 def _restrict(
     settings: Settings,
     encoder: Encoder,
-    objective: Composite,
-    material: Material,
+    objective: WeightedSum,
+    material: AlignmentData,
     reporter: Reporter,
 ) -> Restriction | None:
     """Restrict training to the sub-words of the training text, unless an objective predicts sub-words."""
@@ -204,7 +198,7 @@ def _train(
     settings: Settings,
     reporter: Reporter,
     run: RunFolder,
-    job: AlignJob,
+    job: TrainableAlignment,
     restriction: Restriction | None,
     steps: int,
     signals: StopSignals,
@@ -212,7 +206,7 @@ def _train(
     differences: Differences,
 ) -> None:
     wanted, encoder, material = settings.align, job.encoder, job.material
-    watch = Watch(settings, encoder, material, run.path / BEST, steps)
+    watch = ModelSelector(settings, encoder, material, run.path / BEST, steps)
     run.update(status="running", error=None)
     _count_gold(run, material, reporter)
     if "diagnostics" not in run.record:
@@ -263,7 +257,7 @@ def _train(
         reporter.notice(line)
 
 
-def _count_gold(run: RunFolder, material: Material, reporter: Reporter) -> None:
+def _count_gold(run: RunFolder, material: AlignmentData, reporter: Reporter) -> None:
     """How many sentences of the gold word links the bitext holds: their error is then no clean number."""
     hashes = training_hashes(run, material.train)
     texts = [" ".join(side) for pair in material.gold for side in (pair.source, pair.target)]
@@ -296,7 +290,7 @@ def _hooks(
     run: RunFolder,
     steps: int,
     signals: StopSignals,
-    watch: Watch,
+    watch: ModelSelector,
     observers: Observers,
     differences: Differences,
 ) -> FitHooks:

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from otx.config.settings import settings_from
-from otx.interfaces import Corpus
-from otx.data.overlap import sentence_hashes
 from otx.alignment.data import split_corpora
-from otx.reporter import Reporter
+from otx.config.settings import settings_from
+from otx.data.overlap import sentence_hashes
 from otx.errors import DataError, OTXError
 from otx.files import atomic
+from otx.interfaces import Corpus
 from otx.plugin_host.registry import Registry
+from otx.reporter import Reporter
 from otx.runs.folder import RunFolder
 
 HASHES = "bitext-hashes.npy"

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from otx.interfaces import Encoder
-from otx.data.inference import by_length, reading
 from otx.alignment.heldout_retrieval import BATCH, HeldOut, SentenceVectors
+from otx.data.inference import by_length, reading
+from otx.interfaces import Encoder
 from otx.links.aer import METRICS, aer_statistics
 from otx.links.extract import mutual_nearest
 from otx.links.gold import GoldPair

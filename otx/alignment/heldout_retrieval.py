@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from otx.interfaces import Corpus, Encoder
 from otx.data.inference import sentence_vectors
 from otx.data.subset import each_pair
+from otx.interfaces import Corpus, Encoder
 from otx.links.gold import GoldPair
 from otx.links.neighbours import nearest_rows
 

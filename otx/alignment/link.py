@@ -11,24 +11,24 @@ from typing import IO
 import numpy as np
 
 from otx.config.settings import Settings
-from otx.interfaces import Corpus, Encoder
 from otx.data.corpora import open_corpora
+from otx.data.inference import reading
 from otx.data.ledger import Ledger, count_lines
 from otx.data.lines import REPAIRED
-from otx.data.inference import reading
-from otx.alignment.data import open_encoder
-from otx.reporter import Reporter
-from otx.training.runtime import StopSignals, open_device
 from otx.errors import DataError, UsageError
 from otx.files import atomic
 from otx.files.digests import short_key
 from otx.files.reading import read_object
 from otx.files.shapes import COUNT, check_shape
+from otx.interfaces import Corpus, Encoder
 from otx.links import direction
+from otx.links.methods import Found, MethodSettings, find_links
 from otx.links.pharaoh import GoldLinks, format_pharaoh
 from otx.links.sidecar import LinksRecord, record_path, write_record
-from otx.links.methods import Found, WaySettings, find_links
 from otx.plugin_host.host import PluginHost
+from otx.reporter import Reporter
+from otx.training.factories import open_encoder
+from otx.training.runtime import StopSignals, open_device
 from otx.types import TokenRow
 
 WINDOW = 512
@@ -73,7 +73,7 @@ def link(
     reporter: Reporter,
     spec: str,
     model: str,
-    way: WaySettings,
+    way: MethodSettings,
     outputs: Outputs,
 ) -> Linked:
     """Write one line of links for each line of the corpus, and the record that states their direction.
@@ -177,7 +177,7 @@ def one_corpus(spec: str, host: PluginHost, settings: Settings) -> Corpus:
 
 
 def linked(
-    corpus: Corpus, encoder: Encoder, pairs: Sequence[int], way: WaySettings, settings: Settings
+    corpus: Corpus, encoder: Encoder, pairs: Sequence[int], way: MethodSettings, settings: Settings
 ) -> tuple[list[int], list[Found], int]:
     """The lines of ``pairs`` in the corpus's files, the links of each, and how many lost words to the limit."""
     texts = [corpus[index] for index in pairs]

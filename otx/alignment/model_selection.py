@@ -8,24 +8,24 @@ from typing import Any
 
 import numpy as np
 
-from otx.config.settings import Settings
-from otx.interfaces import Corpus, Encoder
-from otx.data.subset import Subset
-from otx.training import checkpoint
 from otx.alignment import diagnostics
+from otx.alignment.data import AlignmentData
 from otx.alignment.diagnostics import Measurement
 from otx.alignment.heldout_retrieval import HeldOut
-from otx.alignment.data import Material
+from otx.config.schema import AlignSettings
+from otx.config.settings import Settings
+from otx.data.subset import Subset
 from otx.errors import UsageError
 from otx.files.shapes import NUMBER
+from otx.interfaces import Corpus, Encoder
 from otx.runs.measures import measure_text
-from otx.config.schema import AlignSettings
+from otx.training import checkpoint
 
 BEST = "best"
 LOWER_IS_BETTER = {"aer"}
 
 
-class Watch:
+class ModelSelector:
     """Measures the encoder on held-out pairs; ``folder`` is where the best encoder so far lies.
 
     Gold links select on their even pairs and report on their odd ones where ``align.keep_best`` is ``aer``, otherwise
@@ -36,7 +36,7 @@ class Watch:
         self,
         settings: Settings,
         encoder: Encoder,
-        material: Material,
+        material: AlignmentData,
         folder: Path,
         steps: int,
     ) -> None:
@@ -129,7 +129,7 @@ def _counted(measurement: Measurement) -> dict[str, Any]:
     return dataclasses.asdict(measurement) | {"ceilings": measurement.ceilings()}
 
 
-def _affordable_distractors(material: Material, steps: int) -> list[Corpus]:
+def _affordable_distractors(material: AlignmentData, steps: int) -> list[Corpus]:
     """Return as many distractors as have no more sub-words than ``steps`` steps train on.
 
     A look only passes forward, about a third of a training step's work, so that looks add about a third to the time
@@ -147,7 +147,7 @@ def _affordable_distractors(material: Material, steps: int) -> list[Corpus]:
     return [Subset(corpus, np.arange(int(share * len(corpus)))) for corpus in material.distractors]
 
 
-def _check_measurable(wanted: AlignSettings, material: Material) -> None:
+def _check_measurable(wanted: AlignSettings, material: AlignmentData) -> None:
     if wanted.keep_best == "retrieval" and not any(map(len, material.select)):
         raise UsageError(
             "the best cannot be kept by retrieval: no pair is held out to choose by",

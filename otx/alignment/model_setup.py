@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from typing import get_args
 
 from otx.config.settings import Settings
-from otx.interfaces import Encoder
-from otx.training import lora
-from otx.training.weighted_objective import Composite
-from otx.training.auxiliary_encoders import Beside, freeze_all, frozen_copy
-from otx.training.freezing import freeze, recompute
-from otx.alignment.data import open_encoder
 from otx.errors import UsageError
+from otx.interfaces import Encoder
 from otx.plugin_host.host import PluginHost
+from otx.training import lora
+from otx.training.auxiliary_encoders import AuxiliaryEncoders, freeze_all, frozen_copy
+from otx.training.factories import open_encoder
+from otx.training.freezing import freeze, recompute
+from otx.training.weighted_objective import WeightedSum
 from otx.types import Part
 
 
-def fit_out(settings: Settings, host: PluginHost, encoder: Encoder, objective: Composite) -> Beside:
+def prepare_model(
+    settings: Settings, host: PluginHost, encoder: Encoder, objective: WeightedSum
+) -> AuxiliaryEncoders:
     """Set up what of the encoder is trained, and the frozen encoders beside it."""
     wanted, needs = settings.align, objective.needs
     sought = needs.links and wanted.links is None
@@ -35,10 +37,10 @@ def fit_out(settings: Settings, host: PluginHost, encoder: Encoder, objective: C
     momentum = frozen_copy(encoder) if needs.momentum else None
     if wanted.recompute:
         recompute(encoder)
-    return Beside(initial if needs.reference or sought else None, momentum, teacher)
+    return AuxiliaryEncoders(initial if needs.reference or sought else None, momentum, teacher)
 
 
-def _refuse_idleness(frozen: Sequence[Part], objective: Composite) -> None:
+def _refuse_idleness(frozen: Sequence[Part], objective: WeightedSum) -> None:
     """A frozen encoder trains nothing but what an objective owns, and the language-model head."""
     needs = objective.needs
     heads = needs.masked or needs.tlm or any(True for _ in objective.parameters())

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 
 from otx.config.settings import Settings
-from otx.interfaces import Encoder
 from otx.data.inference import reading
 from otx.data.words import split_words, splits_everywhere
 from otx.errors import DataError
+from otx.interfaces import Encoder
 from otx.ot.costs.ground import cosine
 from otx.ot.problems.masses import uniform
 from otx.ot.solvers.sinkhorn import sinkhorn

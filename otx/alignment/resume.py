@@ -11,16 +11,17 @@ from typing import Any
 
 import torch
 
-from otx.config.settings import Settings
-from otx.interfaces import Encoder
-from otx.alignment.run_summary import Outline
-from otx.alignment.data import Material, learning_rate, terms
+from otx.alignment.data import AlignmentData
 from otx.alignment.run_record import autocast_of, file_digests, settings_digest
-from otx.reporter import Reporter
-from otx.training.runtime import choose_device, device_name, precision_name, versions
+from otx.alignment.run_summary import RunSummary
+from otx.config.settings import Settings
 from otx.errors import CheckpointError
+from otx.interfaces import Encoder
 from otx.printable import shorten
+from otx.reporter import Reporter
 from otx.runs.folder import RunFolder
+from otx.training.factories import learning_rate, terms
+from otx.training.runtime import choose_device, device_name, precision_name, versions
 
 COMPUTING = ("otx", "torch", "transformers", "numpy")
 """Packages whose other version may change the last bits of a step."""
@@ -31,13 +32,13 @@ Differences = dict[str, tuple[str, str]]
 """The value at the run's beginning and the value now, by name."""
 
 
-def refuse_changes(
+def check_resumable(
     run: RunFolder,
     settings: Settings,
     encoder: Encoder,
     digest: str,
-    material: Material,
-    outline: Outline,
+    material: AlignmentData,
+    outline: RunSummary,
     options: Mapping[str, Any],
 ) -> None:
     """Refuse to resume a run whose model, text, links, options or settings changed.

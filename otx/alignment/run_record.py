@@ -9,12 +9,19 @@ from typing import Any
 
 import torch
 
-from otx.config.settings import Settings
-from otx.interfaces import Encoder
 from otx.alignment.bitext_hashes import write_hashes
-from otx.alignment.run_summary import Outline
-from otx.alignment.data import Material, learning_rate, terms
+from otx.alignment.data import AlignmentData
+from otx.alignment.run_summary import RunSummary
+from otx.alignment.training_links import link_digests
+from otx.config.objective_term import parse_term
+from otx.config.settings import Settings
+from otx.files.digests import content_key, file_digest
+from otx.interfaces import Encoder
+from otx.links.gold import gold_files
 from otx.reporter import Reporter
+from otx.runs.folder import RunFolder
+from otx.runs.plugin_notes import version_changes
+from otx.training.factories import learning_rate, terms
 from otx.training.runtime import (
     choose_autocast,
     choose_device,
@@ -22,22 +29,16 @@ from otx.training.runtime import (
     precision_name,
     versions,
 )
-from otx.alignment.training_links import link_digests
-from otx.files.digests import content_key, file_digest
-from otx.links.gold import gold_files
-from otx.runs.folder import RunFolder
-from otx.runs.plugin_notes import version_changes
-from otx.config.objective_term import parse_term
 
 
-def begin(
+def create_run(
     root: Path,
     name: str | None,
     settings: Settings,
     encoder: Encoder,
     digest: str,
-    material: Material,
-    outline: Outline,
+    material: AlignmentData,
+    outline: RunSummary,
     options: Mapping[str, Any],
     plugins: Sequence[Mapping[str, str]],
 ) -> RunFolder:
@@ -82,7 +83,7 @@ def begin(
     return run
 
 
-def file_digests(settings: Settings, material: Material) -> dict[str, str]:
+def file_digests(settings: Settings, material: AlignmentData) -> dict[str, str]:
     """What a run reads beside its corpora: ``links`` of each, and ``gold`` with its sentences."""
     files: dict[str, Path] = {}
     if settings.align.gold is not None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from otx.alignment.data import AlignmentData
 from otx.config.settings import Settings
 from otx.interfaces import Encoder
-from otx.alignment.data import Material, trainable
+from otx.training.factories import trainable
 
 UNKNOWN_SHOWN = 0.01
 """Share of unknown sub-words above which a language is named."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class RunSummary:
     """What a run would do: for ``--dry-run`` and the record."""
 
     corpora: list[dict[str, Any]]
@@ -23,7 +24,7 @@ class Outline:
     checkpoint_megabytes: float
 
 
-def make_outline(settings: Settings, encoder: Encoder, material: Material) -> Outline:
+def summarise_run(settings: Settings, encoder: Encoder, material: AlignmentData) -> RunSummary:
     """Counts of pairs, steps, parameters and bytes."""
     wanted = settings.align
     steps = wanted.steps or max(1, round(wanted.epochs * material.plan.steps_per_epoch))
@@ -42,10 +43,10 @@ def make_outline(settings: Settings, encoder: Encoder, material: Material) -> Ou
             material.train, material.tokenised, material.ledgers, strict=True
         )
     ]
-    return Outline(corpora, steps, trainable(encoder), 3 * size / 1e6)
+    return RunSummary(corpora, steps, trainable(encoder), 3 * size / 1e6)
 
 
-def what_is_unusual(encoder: Encoder, outline: Outline) -> list[str]:
+def warnings_for(encoder: Encoder, outline: RunSummary) -> list[str]:
     """The encoder's notes on its checkpoint, what was cut, and languages that its tokenizer hardly knows."""
     lines = [str(note) for note in getattr(encoder, "notes", [])]
     for corpus in outline.corpora:

@@ -8,31 +8,31 @@ import numpy as np
 import torch
 from torch import nn
 
+from otx.alignment.data import AlignmentData, count_idf
+from otx.alignment.training_links import given_links
+from otx.alignment.views import PairBatch, Views, link_rows
 from otx.config.settings import Settings
-from otx.interfaces import Encoder
 from otx.data.cache import cache_folder
 from otx.data.pair_sequences import join
 from otx.data.tokenised import tokenise
-from otx.training.weighted_objective import Composite
-from otx.training.auxiliary_encoders import Beside, follow
-from otx.alignment.data import Material, count_idf
-from otx.alignment.training_links import given_links
-from otx.alignment.views import PairBatch, Views, link_rows
+from otx.interfaces import Encoder
+from otx.training.auxiliary_encoders import AuxiliaryEncoders, ema_update
+from otx.training.weighted_objective import WeightedSum
 from otx.types import Loss
 
 DESCRIBED_LINES = 8
 
 
-class AlignJob:
+class TrainableAlignment:
     """Alignment as the loop sees it: the encoder, the objective's own parameters, and the batches of the bitext."""
 
     def __init__(
         self,
         settings: Settings,
         encoder: Encoder,
-        objective: Composite,
-        material: Material,
-        beside: Beside,
+        objective: WeightedSum,
+        material: AlignmentData,
+        beside: AuxiliaryEncoders,
     ) -> None:
         align, needs = settings.align, objective.needs
         self.encoder, self.objective, self.material = encoder, objective, material
@@ -55,7 +55,7 @@ class AlignJob:
         # The middle of the step: a weight that rises from 0 is above it from the first step on.
         self.objective.at((step + 0.5) / steps)
         if self.beside.momentum is not None and step > 0:
-            follow(self.beside.momentum, self.encoder, self.inertia)
+            ema_update(self.beside.momentum, self.encoder, self.inertia)
 
     def micro_batches(self, step: int) -> Sequence[tuple[int, np.ndarray]]:
         """(corpus, indices) of the step's micro-batches."""

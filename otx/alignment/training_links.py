@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from otx.alignment.data import AlignmentData
 from otx.config.settings import Settings
-from otx.interfaces import Corpus
 from otx.data.cache import built, cache_folder
 from otx.data.subset import Subset, each_pair
 from otx.data.words import split_words, splits_everywhere
-from otx.alignment.data import Material
 from otx.errors import DataError, UsageError
 from otx.files.digests import file_digest, short_key
+from otx.interfaces import Corpus
 from otx.links import direction
 from otx.links.dictionary import dictionary_links, read_dictionary
 from otx.links.eflomal import align_words
@@ -36,7 +36,7 @@ class Source:
     path: Path = Path()
 
 
-def given_links(settings: Settings, material: Material) -> list[Sequence[Links] | None]:
+def given_links(settings: Settings, material: AlignmentData) -> list[Sequence[Links] | None]:
     """Word links by corpus and pair, as ``align.links`` says; without it, those that a corpus brings, or None.
 
     In the EncodedPair, the source language's word is first and the pivot's second; a file's record
@@ -50,7 +50,7 @@ def given_links(settings: Settings, material: Material) -> list[Sequence[Links] 
     return [_read(source, corpus, directions) for corpus, source in _by_corpus(settings, material)]
 
 
-def link_digests(settings: Settings, material: Material) -> dict[str, str]:
+def link_digests(settings: Settings, material: AlignmentData) -> dict[str, str]:
     """A digest of what each source's links are made from, for a resumed run to be compared by."""
     if settings.align.links is None:
         return {}
@@ -94,7 +94,7 @@ def _source(text: str) -> Source:
     return Source(name, "file", Path(path))
 
 
-def _by_corpus(settings: Settings, material: Material) -> list[tuple[Corpus, Source]]:
+def _by_corpus(settings: Settings, material: AlignmentData) -> list[tuple[Corpus, Source]]:
     given = {source.name: source for source in sources(settings.align.links or "")}
     alone = given.get("")
     found = []

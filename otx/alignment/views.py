@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from otx.interfaces import Encoder
-from otx.training.auxiliary_encoders import Beside
 from otx.errors import UsageError
+from otx.interfaces import Encoder
 from otx.links.extract import mutual_nearest
+from otx.training.auxiliary_encoders import AuxiliaryEncoders
 from otx.types import Encoded, EncodedPair, Masked, Needs, TokenBatch, WordVector
 
 MASKED_SHARE = 0.15
@@ -46,7 +46,7 @@ class Views:
         self,
         encoder: Encoder,
         needs: Needs,
-        beside: Beside,
+        beside: AuxiliaryEncoders,
         links_layer: int,
         word_vector: WordVector,
     ) -> None:

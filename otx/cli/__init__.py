@@ -15,8 +15,8 @@ import typer
 from otx import __version__
 from otx.cli.console import hush, screen
 from otx.errors import OTXError
-from otx.plugin_host.plugin_files import VARIABLE, set_plugin_files
 from otx.plugin_host.host import ONLY
+from otx.plugin_host.plugin_files import VARIABLE, set_plugin_files
 from otx.printable import quote
 
 COMMANDS = (

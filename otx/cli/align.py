@@ -9,9 +9,9 @@ import typer
 
 from otx.cli.completion import objectives
 from otx.cli.console import screen
-from otx.cli.progress import reporter
 from otx.cli.context import open_host, open_project
-from otx.data.corpora import plugin_of
+from otx.cli.progress import reporter
+from otx.data.corpora import resolve_corpus
 from otx.data.ledger import ledger_text
 from otx.errors import UsageError
 from otx.runs.ceilings import candidates_text
@@ -19,7 +19,7 @@ from otx.runs.gradient_shares import share_lines
 from otx.runs.measures import measure_text
 
 if TYPE_CHECKING:
-    from otx.alignment.run_summary import Outline
+    from otx.alignment.run_summary import RunSummary
     from otx.runs.folder import RunFolder
 
 
@@ -124,7 +124,7 @@ def align(
             raise UsageError("--steps and --epochs exclude one another", "give one of them")
         settings, host = open_project(flags, sets or [], recipe)
         for spec in settings.align.corpus:
-            plugin_of(spec, host.registry)
+            resolve_corpus(spec, host.registry)
         from otx.alignment import align as engine
 
         with reporter() as report:
@@ -176,7 +176,7 @@ def _resumed(
         return engine.align(settings, host, report, resume=run, inexact=inexact)
 
 
-def _show_outline(outline: Outline, json: bool) -> None:
+def _show_outline(outline: RunSummary, json: bool) -> None:
     if json:
         return screen.json(dataclasses.asdict(outline))
     for corpus in outline.corpora:
@@ -208,8 +208,8 @@ def _show_run(run: RunFolder, json: bool) -> None:
     if json:
         return screen.json(run.record)
     from otx.cli.guards import guard_lines
-    from otx.runs.losses import loss_text
     from otx.runs.footnotes import inexact_lines
+    from otx.runs.losses import loss_text
 
     loss, steps = run.record["loss"], run.record["steps"]
     screen.result(loss_text(loss, steps))

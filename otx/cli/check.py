@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from otx.plugin_host.absent import canonical
-from otx.plugin_host.attribution import attributed
 from otx.cli.console import screen
 from otx.cli.context import open_project
-from otx.errors import OTXError, PluginError, UsageError
-from otx.plugin_host.registry import KINDS, Entry
 from otx.did_you_mean import remedy
+from otx.errors import OTXError, PluginError, UsageError
+from otx.plugin_host.absent import canonical
+from otx.plugin_host.attribution import attributed
+from otx.plugin_host.registry import KINDS, Entry
 
 if TYPE_CHECKING:
     from otx.config.settings import Settings
@@ -112,10 +112,10 @@ def _run(outcome: Outcome, rest: str, host: PluginHost, settings: Settings, *, q
 
 
 def _checks(entry: Entry, rest: str, host: PluginHost, settings: Settings, passed: Passed) -> None:
-    from otx.alignment.data import DEFAULT_ENCODER, open_encoder
     from otx.testing import check_corpus, check_encoder, check_objective, check_task
+    from otx.training.factories import DEFAULT_ENCODER, open_encoder
 
-    options = settings.options_for(entry)
+    options = entry.read_options(settings)
     if entry.kind == "objective":
         check_objective(lambda: entry.make(options, DIMENSION), dimension=DIMENSION, passed=passed)
     elif entry.kind == "encoder":

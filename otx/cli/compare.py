@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from otx.plugin_host.attribution import attributed_metrics
 from otx.cli.completion import runs, tasks
 from otx.cli.console import screen
 from otx.cli.context import open_project, warn_of_damaged
+from otx.plugin_host.attribution import attributed_metrics
 from otx.types import TaskInfo
 
 if TYPE_CHECKING:

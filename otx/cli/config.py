@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from otx.cli.console import columns, screen
+from otx.config.schema import SECTIONS
 from otx.config.settings import Settings, load_settings
+from otx.config.toml_file import NAME
+from otx.config.validation import field_docs
 from otx.errors import UsageError
 from otx.files import atomic
-from otx.config.validation import field_docs
-from otx.config.schema import SECTIONS
-from otx.config.toml_file import NAME
 
 COMMON = (
     ("align", ("objective", "model", "corpus", "pivot", "seed", "epochs", "batch_tokens")),

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from otx.cli.console import screen
+from otx.config.objective_term import parse_term
 from otx.config.settings import Settings, load_settings
 from otx.plugin_host.host import PluginHost, host
 from otx.plugin_host.registry import Registry
-from otx.config.objective_term import parse_term
 
 
 def open_project(
@@ -59,4 +59,4 @@ def _check_names(settings: Settings, registry: Registry) -> None:
         owners = registry.owners(name)
         # The command settles who is meant by a contested name.
         if len(owners) == 1:
-            settings.options_for(owners[0])
+            owners[0].read_options(settings)

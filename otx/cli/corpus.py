@@ -11,13 +11,13 @@ import typer
 from otx.cli.completion import tasks
 from otx.cli.console import columns, screen
 from otx.cli.context import open_project
-from otx.data.corpora import plugin_of
+from otx.data.corpora import resolve_corpus
 from otx.data.ledger import kinds_text
 from otx.errors import DataError, MissingDataError
 
 if TYPE_CHECKING:
-    from otx.interfaces import Corpus
     from otx.data.statistics import Side, Spread, Statistics
+    from otx.interfaces import Corpus
     from otx.plugin_host.host import PluginHost
 
 _CODE = re.compile("[a-z]{2,3}(?:[-_].*)?")
@@ -94,7 +94,7 @@ def _opened(
     spec: str, sets: list[str] | None, *, any_share: bool = False
 ) -> tuple[list[Corpus], Any, PluginHost]:
     settings, host = open_project({}, sets or [])
-    plugin_of(spec, host.registry)
+    resolve_corpus(spec, host.registry)
     from otx.data.corpora import open_corpora
 
     corpora = open_corpora([spec], host.registry, settings, any_share=any_share)
@@ -114,7 +114,7 @@ def _tested(
     for entry in wanted:
         name = entry.name
         try:
-            task = entry.make(settings.options_for(entry))
+            task = entry.make(entry.read_options(settings))
             for language in task.languages():
                 # Gold sets have names of their own, of which it is not known here what they hold.
                 if language_of(language) in languages or not _CODE.fullmatch(language):

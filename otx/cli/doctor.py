@@ -18,10 +18,10 @@ import typer
 from otx import __version__
 from otx.cli.console import columns, screen
 from otx.config.settings import Settings, load_settings
-from otx.training.processor import read_processor
 from otx.errors import OTXError, PluginError
 from otx.plugin_host.host import PluginHost, PluginRecord
 from otx.plugin_host.registry import clash, clash_remedy
+from otx.training.processor import read_processor
 
 LIBRARIES = (
     "torch",

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otx.cli.completion import runs, tasks
-from otx.cli.format_metrics import numbers_by
 from otx.cli.console import columns, screen
-from otx.cli.progress import reporter
 from otx.cli.context import open_project, warn_of_damaged
+from otx.cli.format_metrics import numbers_by
+from otx.cli.progress import reporter
 from otx.config.settings import load_settings
-from otx.errors import DataError, MissingDataError, UsageError
 from otx.config.validation import field_types
+from otx.errors import DataError, MissingDataError, UsageError
 
 if TYPE_CHECKING:
     from otx.config.settings import Settings
@@ -108,7 +108,7 @@ def evaluate(
         recipe=host.registry.find("recipe", recipe).path if recipe else None,
     )
     for entry in entries:
-        settings.options_for(entry)
+        entry.read_options(settings)
     if asked != task:
         entries = _with_files(entries, settings, asked)
         task = [entry.name for entry in entries]
@@ -179,7 +179,7 @@ def _with_files(entries: Sequence[Entry], settings: Settings, asked: Sequence[st
         if entry.name in asked:
             left.append(entry)
             continue
-        task = entry.make(settings.options_for(entry))
+        task = entry.make(entry.read_options(settings))
         try:
             task.languages()
             if task.info.kind == "transfer":

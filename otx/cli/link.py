@@ -8,9 +8,9 @@ import typer
 
 from otx.cli.completion import runs
 from otx.cli.console import screen
-from otx.cli.progress import reporter
 from otx.cli.context import open_project
-from otx.data.corpora import plugin_of
+from otx.cli.progress import reporter
+from otx.data.corpora import resolve_corpus
 from otx.data.ledger import kinds_text
 from otx.errors import UsageError
 
@@ -72,15 +72,15 @@ def link(
         "align.batch_tokens": batch_tokens,
     }
     settings, host = open_project(flags, sets or [])
-    plugin_of(corpus, host.registry)
+    resolve_corpus(corpus, host.registry)
     from pathlib import Path
 
     from otx.alignment.link import Outputs
     from otx.alignment.link import link as engine
-    from otx.links.methods import WaySettings
+    from otx.links.methods import MethodSettings
 
     outputs = Outputs(Path(output), None if probabilities is None else Path(probabilities))
-    way = WaySettings(by, threshold, epsilon)  # type: ignore[arg-type]
+    way = MethodSettings(by, threshold, epsilon)  # type: ignore[arg-type]
     with reporter() as report:
         reference = model if run is None else _model_of(run, settings)
         linked = engine(settings, host, report, corpus, str(reference), way, outputs)

@@ -10,10 +10,10 @@ import typer
 from otx.cli.console import columns, screen
 from otx.cli.context import open_host
 from otx.config.settings import load_settings
-from otx.errors import UsageError
 from otx.config.validation import field_docs
-from otx.plugin_host.registry import KINDS, PLURALS, Entry
 from otx.did_you_mean import remedy
+from otx.errors import UsageError
+from otx.plugin_host.registry import KINDS, PLURALS, Entry
 
 
 def register(app: typer.Typer) -> None:

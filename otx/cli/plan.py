@@ -49,9 +49,9 @@ def plan(
     from pathlib import Path
 
     from otx.alignment.plan_view import plan_of
-    from otx.alignment.data import open_encoder
     from otx.runs.folder import RunFolder
     from otx.runs.heatmap import in_terminal, save_figure
+    from otx.training.factories import open_encoder
 
     shown = {"plan": model or settings.align.model}
     if run is not None:

@@ -10,11 +10,11 @@ import typer
 from otx.cli.check import check
 from otx.cli.console import columns, screen
 from otx.config.settings import load_settings
-from otx.plugin_host.discovery import find_installed, installed
-from otx.errors import PluginError, UsageError
-from otx.plugin_host.host import PluginHost, PluginRecord
-from otx.did_you_mean import remedy
 from otx.config.toml_file import edit_list
+from otx.did_you_mean import remedy
+from otx.errors import PluginError, UsageError
+from otx.plugin_host.discovery import find_installed, installed
+from otx.plugin_host.host import PluginHost, PluginRecord
 
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NAME = Annotated[str, typer.Argument(help="The plugin's name, or distribution:name.")]

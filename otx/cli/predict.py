@@ -10,8 +10,8 @@ import typer
 
 from otx.cli.completion import runs, tasks
 from otx.cli.console import screen
-from otx.cli.progress import reporter
 from otx.cli.context import open_project
+from otx.cli.progress import reporter
 from otx.errors import DataError, UsageError
 
 if TYPE_CHECKING:

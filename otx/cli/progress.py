@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from otx.cli.console import screen
-from otx.printable import printable
 from otx.config.objective_term import COLUMNS
+from otx.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otx.cli.completion import runs
-from otx.cli.guards import guard_lines
-from otx.cli.format_metrics import numbers_by
 from otx.cli.console import columns, screen
 from otx.cli.context import open_host
+from otx.cli.format_metrics import numbers_by
+from otx.cli.guards import guard_lines
 from otx.config.settings import load_settings
 from otx.data.ledger import ledger_text
 from otx.printable import shorten

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from otx.errors import UsageError
 from otx.did_you_mean import remedy
+from otx.errors import UsageError
 
 _TEXT = re.compile(r"(?:(?P<weight>[^*]+)\*)?(?P<name>[^*\s]+)")
 _GRAMMAR = 'write NAME or WEIGHT*NAME, as in "0.5*tlm", or in "0..1*tlm" for a weight that changes'
@@ -22,7 +22,7 @@ GRADIENT = "gradient"
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class ObjectiveTerm:
     """An objective by name; its weight goes in a straight line from ``start`` to ``end``.
 
     It gets there after ``over``, a share of the run's steps, and stays.
@@ -45,7 +45,7 @@ class Term:
         return f"{self.start:g}..{self.end:g}" + (f"@{self.over:g}" if self.over < 1 else "")
 
 
-def parse_term(text: str) -> Term:
+def parse_term(text: str) -> ObjectiveTerm:
     """``sinkhorn``, ``0.5*tlm``, ``0..1*tlm`` (over the whole run) or ``0..1@0.2*tlm`` (over its first fifth).
 
     Raises UsageError for what is none of these.
@@ -63,7 +63,7 @@ def parse_term(text: str) -> Term:
         raise UsageError(f"'{text}', whose weight is not a number above 0", _GRAMMAR)
     if not 0 < share <= 1:
         raise UsageError(f"'{text}', whose part of the run is not above 0 and at most 1", _GRAMMAR)
-    return Term(name, first, last, share)
+    return ObjectiveTerm(name, first, last, share)
 
 
 def term_text(table: Mapping[str, Any]) -> str:

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from otx.errors import UsageError
-from otx.config.validation import SettingError
 from otx.config.objective_term import parse_term
+from otx.config.validation import SettingError
+from otx.errors import UsageError
 from otx.types import Part, WordVector
 
 

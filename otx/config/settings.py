@@ -11,11 +11,9 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from otx.plugin_host.attribution import attributed
-from otx.errors import UsageError
-from otx.config.validation import field_types, fill
+from otx.config.objective_term import term_text
 from otx.config.schema import (
     SECTIONS,
     AlignSettings,
@@ -24,12 +22,10 @@ from otx.config.schema import (
     PluginSettings,
     RunSettings,
 )
-from otx.did_you_mean import remedy
-from otx.config.objective_term import term_text
 from otx.config.toml_file import find_file, parse_value, read_file
-
-if TYPE_CHECKING:
-    from otx.plugin_host.registry import Entry
+from otx.config.validation import field_types, fill
+from otx.did_you_mean import remedy
+from otx.errors import UsageError
 
 DEFAULT = "default"
 
@@ -62,17 +58,17 @@ class Settings:
             for key in table
         }
 
-    def options_for(self, entry: Entry) -> Any:
-        """The entry's options from the table of its name, or None if it has no options.
+    def read_options(self, name: str, kind: type[Any] | None) -> Any:
+        """Return table ``name`` as an instance of the options class ``kind``; None for a plugin without options.
 
-        Raises UsageError for an unknown key (with the nearest known one) and for a value of a wrong type.
+        Raises:
+            UsageError: For an unknown key (with the nearest known one) and for a value of a wrong type.
         """
-        table = self.options.get(entry.name, {})
-        if entry.options is not None:
-            with attributed(entry.owner):
-                return fill(entry.options, table, entry.name, self.origin)
+        table = self.options.get(name, {})
+        if kind is not None:
+            return fill(kind, table, name, self.origin)
         for key in table:
-            dotted = f"{entry.name}.{key}"
+            dotted = f"{name}.{key}"
             raise UsageError(f"{self.origin(dotted)}: unknown setting '{dotted}'", "it has none")
         return None
 

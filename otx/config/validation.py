@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from otx.did_you_mean import remedy
 from otx.errors import PluginError, UsageError
 from otx.printable import shorten
-from otx.did_you_mean import remedy
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ MicroBatch = tuple[int, np.ndarray]
 """The corpus's number and the pairs' indices in it."""
 
 
-class BatchPlan:
+class BatchSampler:
     """Micro-batches of every optimiser step, ``accumulate`` of them a step.
 
     A micro-batch holds pairs of one corpus, of similar length; both sides padded to the longest of

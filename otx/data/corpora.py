@@ -6,49 +6,22 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Protocol
 
-from otx.interfaces import Corpus
+from otx.config.settings import Settings
 from otx.data.ledger import Ledger, count_lines, kinds_text
 from otx.data.lines import NOT_UTF8, REPAIRED
 from otx.errors import DataError, UsageError
+from otx.interfaces import Corpus
+from otx.plugin_host.registry import Entry, Registry
 from otx.types import Problem
 
-FILES = "files"
+DEFAULT_CORPUS = "files"
 """The corpus plugin for everything that is no registered name."""
 SHOWN = 3
 
 
-class _Entry(Protocol):
-    @property
-    def name(self) -> str: ...
-
-    def make(self, *arguments: Any) -> Any: ...
-
-
-class _Registry(Protocol):
-    def entries(self, kind: Literal["corpus"]) -> Sequence[_Entry]: ...
-
-    def find(self, kind: Literal["corpus"], name: str) -> _Entry: ...
-
-
-class _Align(Protocol):
-    @property
-    def pivot(self) -> str: ...
-
-    @property
-    def max_bad(self) -> float: ...
-
-
-class _Settings(Protocol):
-    @property
-    def align(self) -> _Align: ...
-
-    def options_for(self, entry: Any) -> Any: ...
-
-
 def open_corpora(
-    specs: Sequence[str], registry: _Registry, settings: _Settings, *, any_share: bool = False
+    specs: Sequence[str], registry: Registry, settings: Settings, *, any_share: bool = False
 ) -> list[Corpus]:
     """Open every corpus of every spec, one a language pair.
 
@@ -72,9 +45,9 @@ def open_corpora(
         raise UsageError("no corpus is given", "name one with --corpus; see otx list corpora")
     found: list[Corpus] = []
     for spec in specs:
-        entry, rest = plugin_of(spec, registry)
+        entry, rest = resolve_corpus(spec, registry)
         _refuse_two_meanings(spec, entry, settings.align.pivot)
-        opened: list[Corpus] = entry.make(rest, settings.options_for(entry), settings.align.pivot)
+        opened: list[Corpus] = entry.make(rest, entry.read_options(settings), settings.align.pivot)
         found += opened
     if not any_share:
         for corpus in found:
@@ -82,21 +55,20 @@ def open_corpora(
     return found
 
 
-def plugin_of(spec: str, registry: _Registry) -> tuple[_Entry, str]:
-    """The plugin for a spec, and what of the spec is for it to read; UsageError for a name that nobody has."""
-    names = {entry.name for entry in registry.entries("corpus")}
-    first, _, after_first = spec.partition(":")
-    second, _, after_second = after_first.partition(":")
-    if first in names:
-        return registry.find("corpus", first), after_first
-    if second in names:
-        return registry.find("corpus", f"{first}:{second}"), after_second
-    if re.fullmatch(r"[\w-]+", spec) and not any(Path().glob(f"{spec}.*")):
-        return registry.find("corpus", spec), ""  # a name that nobody has: says the nearest
-    return registry.find("corpus", FILES), spec
+def resolve_corpus(spec: str, registry: Registry) -> tuple[Entry, str]:
+    """Return the plugin for a spec, and what of the spec is for it to read.
+
+    Raises:
+        UsageError: For a word that is neither a registered name nor the prefix of files.
+    """
+    entry, rest = registry.resolve("corpus", spec, DEFAULT_CORPUS)
+    unknown = entry.name == DEFAULT_CORPUS and rest == spec and re.fullmatch(r"[\w-]+", spec)
+    if unknown and not any(Path().glob(f"{spec}.*")):
+        return registry.find("corpus", spec), ""  # Raises with the nearest name.
+    return entry, rest
 
 
-def _refuse_two_meanings(spec: str, entry: _Entry, pivot: str) -> None:
+def _refuse_two_meanings(spec: str, entry: Entry, pivot: str) -> None:
     """A registered name may also be the prefix of files that lie here: neither is taken silently."""
     here = [f"{spec}.{pivot}{ending}" for ending in ("", ".gz")]
     if spec == entry.name and any(Path(name).exists() for name in here):

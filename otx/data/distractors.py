@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from otx.interfaces import Corpus
 from otx.data.normalise import sentence_hash
 from otx.data.subset import Subset
+from otx.interfaces import Corpus
 
 
 def draw_distractors(

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from otx.interfaces import Corpus
 from otx.data.normalise import normal_form
 from otx.data.subset import Subset, each_pair
 from otx.errors import UsageError
+from otx.interfaces import Corpus
 from otx.types import Pair
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from otx.interfaces import Corpus
 from otx.data.normalise import sentence_hash
 from otx.data.subset import Subset, each_pair
+from otx.interfaces import Corpus
 
 LARGEST_SHARE = 0.2
 """No more of a corpus is ever taken out of training."""

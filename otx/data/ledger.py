@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from otx.interfaces import Corpus
 from otx.data.lines import REPAIRED
+from otx.interfaces import Corpus
 from otx.types import Problem
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from otx.interfaces import Corpus
 from otx.data.normalise import normal_form
 from otx.errors import UsageError
+from otx.interfaces import Corpus
 
 
 @dataclass(frozen=True, slots=True)

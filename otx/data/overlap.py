@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from otx.interfaces import Corpus
 from otx.data.normalise import sentence_hash
 from otx.data.subset import each_pair
+from otx.interfaces import Corpus
 
 
 def sentence_hashes(corpora: Sequence[Corpus]) -> np.ndarray:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from otx.interfaces import Corpus
 from otx.data.ledger import Ledger, count_lines
 from otx.data.normalise import normal_form, sentence_hash
 from otx.data.scripts import ScriptCounter, scripts_of
 from otx.data.subset import each_pair
 from otx.data.words import split_words
+from otx.interfaces import Corpus
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from otx.interfaces import Corpus
 from otx.data.arrow import BLOCK
 from otx.data.bitext import Bitext
 from otx.files.digests import short_key
+from otx.interfaces import Corpus
 from otx.types import Links, Pair, Problem
 
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from otx.interfaces import Corpus, Encoder
 from otx.data.arrow import open_arrow, write_arrow
 from otx.data.cache import built
 from otx.data.subset import blocks
 from otx.data.tokenizer_rules import tokenizer_digest
 from otx.files.digests import short_key
+from otx.interfaces import Corpus, Encoder
 from otx.types import Problem, TokenRow
 
 VERSION = 2

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from torch import nn
 
-from otx.training import checkpoint
 from otx.errors import DataError
 from otx.files import atomic
 from otx.files.reading import read_object
 from otx.files.shapes import NUMBER, check_shape
 from otx.printable import quote
+from otx.training import checkpoint
 
 HISTORY, BEST = "development.json", "best"
 

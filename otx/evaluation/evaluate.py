@@ -7,23 +7,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from otx.config.settings import Settings
-from otx.interfaces import Encoder, Task
-from otx.evaluation.task_runner import Bench
 from otx.alignment.bitext_hashes import recorded_hashes
-from otx.training.components import plugin_versions
-from otx.evaluation.faults import Faults
-from otx.training.observers import Observers
-from otx.alignment.data import open_encoder
-from otx.reporter import Reporter
-from otx.training.runtime import StopSignals, choose_autocast, open_device, warn_of_slow_bf16
-from otx.evaluation.targets import Target
+from otx.config.roles import digested_options, keyed_options
+from otx.config.settings import Settings
 from otx.errors import DataError, UsageError
+from otx.evaluation.faults import Faults
+from otx.evaluation.targets import Target
+from otx.evaluation.task_runner import TaskRunner
+from otx.interfaces import Encoder, Task
 from otx.plugin_host.host import PluginHost
 from otx.plugin_host.registry import Entry
-from otx.config.roles import digested_options, keyed_options
+from otx.reporter import Reporter
 from otx.runs.folder import RunFolder
 from otx.runs.results import EvalUnit
+from otx.training.components import plugin_versions
+from otx.training.observers import Observers
+from otx.training.runtime import StopSignals, choose_autocast, open_device, warn_of_slow_bf16
 
 POLL_SECONDS = 1.0
 
@@ -53,7 +52,7 @@ def evaluate(
     the same command goes on with the rest.
     """
     entries = [host.registry.find("task", name) for name in tasks]
-    options = [settings.options_for(entry) for entry in entries]
+    options = [entry.read_options(settings) for entry in entries]
     faults = Faults(reporter)
     every = [(entry.make(option), entry) for entry, option in zip(entries, options, strict=True)]
     ready = [(task, entry) for task, entry in every if faults.has_data(task)]
@@ -102,13 +101,12 @@ def _evaluated(
     faults: Faults,
 ) -> tuple[RunFolder, list[EvalUnit], dict[str, str]]:
     """Return the folder, its units, and the work that other processes hold (claim -> pid): those units are missing."""
-    name, reference = target.reference(host)
-    encoder_entry = host.registry.find("encoder", name)
-    encoder_options = digested_options(settings.options_for(encoder_entry))
+    encoder_entry, reference = target.reference(host)
+    options = encoder_entry.read_options(settings)
     device = open_device(settings.align.device)
 
     def reopen(folder: Path | str) -> Encoder:
-        encoder = open_encoder(f"{name}:{folder}", host.registry, settings)
+        encoder: Encoder = encoder_entry.make(str(folder), options)
         encoder.module.to(device).eval()
         return encoder
 
@@ -124,13 +122,13 @@ def _evaluated(
     others: dict[str, str] = {}
     tell = _unit_teller(host, run, reporter, signals)
     for task, entry in tasks:
-        bench = Bench(
+        bench = TaskRunner(
             task,
             keyed_options(task.options),
             run,
             encoder,
             digest,
-            encoder_options,
+            digested_options(options),
             autocast,
             settings,
             reporter,

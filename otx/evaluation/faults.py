@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from otx.errors import DataError
 from otx.interfaces import Task
 from otx.reporter import Reporter
-from otx.errors import DataError
 
 
 class Faults:

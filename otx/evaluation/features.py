@@ -11,13 +11,13 @@ from typing import Any, get_args, get_origin, get_type_hints
 import numpy as np
 import pyarrow as pa
 
-from otx.interfaces import Encoder, TransferTask
+from otx.config.roles import keyed_options
 from otx.data.arrow import open_arrow, write_arrow
 from otx.data.cache import built
 from otx.data.example_digest import digest
 from otx.data.tokenizer_rules import tokenizer_digest
 from otx.files.digests import short_key
-from otx.config.roles import keyed_options
+from otx.interfaces import Encoder, TransferTask
 from otx.types import Example
 
 VERSION = 1

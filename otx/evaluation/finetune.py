@@ -11,19 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from otx.plugin_host.attribution import Owner, attributed, owner_of
-from otx.plugin_host.interface_checks import loss_faults
-from otx.interfaces import Encoder, Task, TransferTask
+from otx.config.schema import EvalSettings
 from otx.data.cache import cache_folder
+from otx.errors import DataError, Interrupted, PluginError
 from otx.evaluation.development import Development
 from otx.evaluation.features import Features, cut
+from otx.interfaces import Encoder, Task, TransferTask
+from otx.plugin_host.attribution import Owner, attributed, owner_of
+from otx.plugin_host.interface_checks import loss_faults
+from otx.printable import quote
+from otx.runs.statistics import summed
 from otx.training.fit import FitHooks, FitSettings, fit
 from otx.training.runtime import StopSignals, seed_step
 from otx.training.vocabulary import lift, restrict
-from otx.errors import DataError, Interrupted, PluginError
-from otx.printable import quote
-from otx.runs.statistics import summed
-from otx.config.schema import EvalSettings
 from otx.types import Example, Loss, Metric, Score
 
 CPU_TOKENS, DEVICE_TOKENS = 2_048, 32_768
@@ -39,7 +39,7 @@ FIT_VERSION = 2
 Predictor = Callable[[Sequence[Example]], Iterator[tuple[Example, Any]]]
 
 
-class HeadJob:
+class TrainableHead:
     """Fine-tuning as the loop sees it: encoder and head together, on shuffled features of the source language."""
 
     def __init__(
@@ -144,7 +144,7 @@ def train_head(
             f"{task.info.name}: nothing is left to train on", "look at its training file and limits"
         )
     options = task.options
-    job = HeadJob(task, encoder, head, features, options.batch, seed)
+    job = TrainableHead(task, encoder, head, features, options.batch, seed)
     steps = max(1, round(options.epochs * job.steps_per_epoch))
     restriction = None if whole_vocabulary else restrict(encoder, job.vocabulary(), keep_head=True)
     predict = predictor(task, encoder, head, autocast)

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from otx.interfaces import Encoder
 from otx.errors import DataError
 from otx.files.reading import read_object
 from otx.files.shapes import ANY, COUNT, NUMBER, check_shape
+from otx.interfaces import Encoder
 from otx.runs.folder import RunFolder
 
 RECORD = "fitted.json"

@@ -7,19 +7,19 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, BinaryIO, cast
 
-from otx.plugin_host.attribution import attributed
 from otx.config.settings import Settings
-from otx.interfaces import Encoder, TransferTask
+from otx.errors import DataError, UsageError
 from otx.evaluation import finetuned_models
 from otx.evaluation.finetune import Predictor, predictor
-from otx.alignment.data import open_encoder
-from otx.reporter import Reporter
-from otx.training.runtime import choose_autocast, open_device, warn_of_slow_bf16
 from otx.evaluation.targets import reference_of
-from otx.errors import DataError, UsageError
+from otx.interfaces import Encoder, TransferTask
+from otx.plugin_host.attribution import attributed
 from otx.plugin_host.host import PluginHost
 from otx.plugin_host.registry import Entry
+from otx.reporter import Reporter
 from otx.runs.folder import RunFolder
+from otx.training.factories import open_encoder
+from otx.training.runtime import choose_autocast, open_device, warn_of_slow_bf16
 from otx.types import Example
 
 LINES_AT_ONCE = 256
@@ -141,7 +141,7 @@ def _made(
     settings: Settings, host: PluginHost, entry: Entry, model: str | RunFolder, seed: int | None
 ) -> tuple[TransferTask, str]:
     """The task without files, and the model's reference."""
-    options: Any = settings.options_for(entry)
+    options: Any = entry.read_options(settings)
     if isinstance(model, str):
         return cast(TransferTask, entry.make(replace(options, data=None))), model
     folder, found = finetuned_models.find(model, entry.name, seed)

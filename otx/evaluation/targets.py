@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otx.config.settings import Settings
-from otx.alignment.data import plugin_of
 from otx.errors import DataError, UsageError
 from otx.plugin_host.host import PluginHost
+from otx.plugin_host.registry import Entry
 from otx.runs.folder import RunFolder, untouched_name
+from otx.training.factories import resolve_encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,10 @@ class Target:
     run: RunFolder | None = None
     begun: RunFolder | None = None
 
-    def reference(self, host: PluginHost) -> tuple[str, str]:
+    def reference(self, host: PluginHost) -> tuple[Entry, str]:
         """Return the encoder plugin and what it opens."""
         return (
-            plugin_of(self.model, host.registry)
+            resolve_encoder(self.model, host.registry)
             if self.run is None
             else reference_of(self.run, host)
         )
@@ -85,7 +86,7 @@ def targets_of(settings: Settings, names: Sequence[str], model: str | None) -> l
     return [*untouched.values(), *unique.values()]
 
 
-def reference_of(run: RunFolder, host: PluginHost) -> tuple[str, str]:
+def reference_of(run: RunFolder, host: PluginHost) -> tuple[Entry, str]:
     """Return the encoder plugin that a run was aligned with, and what that plugin opens as the run's encoder."""
-    name, reference = plugin_of(run.record["model"], host.registry)
-    return name, str(run.model) if run.record["kind"] == "align" else reference
+    entry, reference = resolve_encoder(run.record["model"], host.registry)
+    return entry, str(run.model) if run.record["kind"] == "align" else reference

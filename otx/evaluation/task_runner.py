@@ -15,11 +15,10 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from otx.alignment.resume import circumstances_of
 from otx.config.settings import Settings
-from otx.interfaces import Encoder, ProbeTask, Task, TransferTask
 from otx.data.overlap import count_hits
 from otx.evaluation import finetuned_models
-from otx.evaluation.fit_quality import FitQuality, judge_fit
 from otx.evaluation.faults import Faults
 from otx.evaluation.finetune import (
     FIT_VERSION,
@@ -30,11 +29,10 @@ from otx.evaluation.finetune import (
     task_owner,
     train_head,
 )
-from otx.training.fit import FitHooks
-from otx.reporter import Reporter
-from otx.alignment.resume import circumstances_of
-from otx.training.runtime import StopSignals, choose_device, precision_name, versions
+from otx.evaluation.fit_quality import FitQuality, judge_fit
 from otx.files.digests import content_key
+from otx.interfaces import Encoder, ProbeTask, Task, TransferTask
+from otx.reporter import Reporter
 from otx.runs.folder import RunFolder
 from otx.runs.layout import number
 from otx.runs.results import (
@@ -44,6 +42,8 @@ from otx.runs.results import (
     read_unit,
     write_unit,
 )
+from otx.training.fit import FitHooks
+from otx.training.runtime import StopSignals, choose_device, precision_name, versions
 from otx.types import Example, Score
 
 UNIT_SCHEMA = 1
@@ -52,7 +52,7 @@ CLAIM_LETTERS = 16
 
 
 @dataclass(slots=True)
-class Bench:
+class TaskRunner:
     """One task on one encoder: everything that a unit's content key is made of.
 
     Several processes may work on one run: what is computed in one go (a probe in one language; a head with one seed, in

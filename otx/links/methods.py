@@ -11,14 +11,14 @@ from torch import Tensor
 
 from otx.links import extract
 from otx.links.entmax import entmax15
-from otx.ot.costs.ground import ground
+from otx.ot.costs.ground import cosine
+from otx.ot.costs.transforms import equidistant, scaled, with_null
 from otx.ot.problems.masses import uniform
 from otx.ot.solvers.partial import partial
-from otx.ot.costs.transforms import equidistant, scaled, with_null
 from otx.ot.solvers.sinkhorn import sinkhorn
 from otx.types import Links
 
-Way = Literal["argmax", "itermax", "softmax", "entmax", "plan", "null"]
+Method = Literal["argmax", "itermax", "softmax", "entmax", "plan", "null"]
 SOFTMAX_THRESHOLD = 0.001
 """awesome-align's."""
 NULL_EPSILON = 0.05
@@ -34,7 +34,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class WaySettings:
+class MethodSettings:
     """How links are found.
 
     ``threshold``: for ``softmax`` and ``entmax`` the probability needed in both directions (without it .001, and
@@ -42,13 +42,13 @@ class WaySettings:
     their words' best). ``epsilon``: of ``plan``, in units of the cosine cost.
     """
 
-    by: Way = "argmax"
+    by: Method = "argmax"
     threshold: float | None = None
     epsilon: float = 0.1
 
 
 def find_links(
-    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: WaySettings
+    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
 ) -> list[Found]:
     """The links between ``x [B, N, D]`` and ``y [B, M, D]`` in each pair, under the words' own numbers.
 
@@ -71,7 +71,7 @@ Matrices = tuple[Tensor, Tensor]
 
 
 def _argmax(
-    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: WaySettings
+    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
 ) -> Matrices:
     """Words that are each other's nearest by cosine (SimAlign); as sure as (1 + cosine) / 2."""
     chosen = torch.zeros(*x.shape[:2], y.shape[1], dtype=torch.bool, device=x.device)
@@ -81,7 +81,7 @@ def _argmax(
 
 
 def _itermax(
-    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: WaySettings
+    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
 ) -> Matrices:
     """Mutual nearest words, then once more among the rest (SimAlign); as sure as (1 + cosine) / 2."""
     similarity = extract.cosine(x, y)
@@ -93,7 +93,7 @@ def _itermax(
 
 
 def _softmax(
-    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: WaySettings
+    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
 ) -> Matrices:
     """Probable both ways by the softmax of dot products (awesome-align)."""
     scores, real = _masked_products(x, x_mask, y, y_mask)
@@ -104,7 +104,7 @@ def _softmax(
 
 
 def _entmax(
-    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: WaySettings
+    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
 ) -> Matrices:
     """Probable both ways by 1.5-entmax of dot products (awesome-align's other extraction)."""
     scores, real = _masked_products(x, x_mask, y, y_mask)
@@ -116,10 +116,12 @@ def _entmax(
     return (forth > least) & (back > least) & real, _harmonic(forth, back)
 
 
-def _plan(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: WaySettings) -> Matrices:
+def _plan(
+    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
+) -> Matrices:
     """By the balanced entropic plan, cosine cost and uniform masses; as sure as its share of both words' masses."""
     a, b = uniform(x_mask), uniform(y_mask)
-    plan = sinkhorn(ground.cosine(x, y), a, b, epsilon=settings.epsilon).plan
+    plan = sinkhorn(cosine(x, y), a, b, epsilon=settings.epsilon).plan
     strength = 2 * plan / (a[:, :, None] + b[:, None, :]).clamp(min=1e-12)
     if settings.threshold is None:
         links = [extract.from_plan(*own) for own in zip(plan, a, b, strict=True)]
@@ -133,7 +135,9 @@ def _plan(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: WaySet
     return chosen, strength
 
 
-def _null(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: WaySettings) -> Matrices:
+def _null(
+    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
+) -> Matrices:
     """By a one-sided plan each way in which a word may go to the null word (OTTAWA): both must choose the link.
 
     As sure as the smaller share that either word sends to the other.
@@ -152,14 +156,14 @@ def _null(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: WaySet
 def _with_null(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
     """What share of its mass each word of ``x`` sends to each of ``y``, and to the null word last ``[B, N, M + 1]``."""
     a, b = uniform(x_mask), uniform(y_mask)
-    price = ground.cosine(x, equidistant(y, y_mask)[:, None].to(x))[:, :, 0]
-    extended = with_null(ground.cosine(x, y), x_mask, b, price)
+    price = cosine(x, equidistant(y, y_mask)[:, None].to(x))[:, :, 0]
+    extended = with_null(cosine(x, y), x_mask, b, price)
     cost = scaled(extended.cost, x_mask, extended.b > 0)
     plan = partial(cost, a, extended.b, epsilon=NULL_EPSILON, mass=a.sum(1)).plan
     return plan / a[:, :, None].clamp(min=1e-12)
 
 
-WAYS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, WaySettings], Matrices]] = {
+WAYS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, MethodSettings], Matrices]] = {
     "argmax": _argmax,
     "itermax": _itermax,
     "softmax": _softmax,

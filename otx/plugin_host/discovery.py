@@ -8,11 +8,11 @@ from functools import partial
 from importlib import metadata
 from typing import Any
 
+from otx.did_you_mean import remedy
+from otx.errors import DataError, PluginError, UsageError
 from otx.plugin_host.absent import canonical
 from otx.plugin_host.attribution import OURS
-from otx.errors import DataError, PluginError, UsageError
 from otx.plugin_host.plugin_files import file_version, load_file, plugin_files
-from otx.did_you_mean import remedy
 
 GROUP = "otx"
 """The group of entry points that plugins are announced in, and the project name of their hooks."""

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import pluggy
 
 from otx import hookspecs
+from otx.did_you_mean import nearest, remedy
+from otx.errors import PluginError, UsageError
 from otx.plugin_host.absent import Absent
 from otx.plugin_host.discovery import GROUP, Installed, given_files, installed
-from otx.errors import PluginError, UsageError
 from otx.plugin_host.isolation import OutOfPatience, guarded
-from otx.printable import error_text
 from otx.plugin_host.read_only import read_only
 from otx.plugin_host.registry import RESERVED, Registry
-from otx.did_you_mean import nearest, remedy
+from otx.printable import error_text
 
 if TYPE_CHECKING:
-    from otx.config.settings import Settings
     from otx.config.schema import PluginSettings
+    from otx.config.settings import Settings
 
 ONLY, STRICT = "OTX_PLUGINS", "OTX_PLUGINS_STRICT"
 

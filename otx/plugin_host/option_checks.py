@@ -18,10 +18,10 @@ import json
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from otx.errors import PluginError
-from otx.config.validation import convert, field_docs, field_types
-from otx.printable import error_text, quote
 from otx.config.roles import role
+from otx.config.validation import convert, field_docs, field_types
+from otx.errors import PluginError
+from otx.printable import error_text, quote
 
 ALLOWED = (
     "use bool, int, float, str, Literal, tuple[T, ...], dict[str, T], or a union of these or None"

@@ -8,15 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from otx.plugin_host.absent import Absent, absence_hint, canonical
-from otx.plugin_host.attribution import OURS, Owner, make
-from otx.errors import OTXError, PluginError, UsageError
-from otx.plugin_host.option_checks import check_options
-from otx.did_you_mean import remedy
 from otx.config.objective_term import COLUMNS
+from otx.did_you_mean import remedy
+from otx.errors import OTXError, PluginError, UsageError
+from otx.plugin_host.absent import Absent, absence_hint, canonical
+from otx.plugin_host.attribution import OURS, Owner, attributed, make
+from otx.plugin_host.option_checks import check_options
 from otx.types import Metric, TaskInfo
+
+if TYPE_CHECKING:
+    from otx.config.settings import Settings
 
 API = 1
 """The plugin contract's level; it grows whenever a plugin can ask for something new."""
@@ -72,6 +75,15 @@ class Entry:
     def owner(self) -> Owner:
         """Who answers for what the target gives."""
         return Owner(self.kind, self.name, self.distribution, self.target)
+
+    def read_options(self, settings: Settings) -> Any:
+        """Return the entry's options from the settings table of its name, or None if it has no options.
+
+        Raises:
+            UsageError: For an unknown key (with the nearest known one) and for a value of a wrong type.
+        """
+        with attributed(self.owner):
+            return settings.read_options(self.name, self.options)
 
     def make(self, *arguments: Any) -> Any:
         """Call the target with what its kind takes (see the methods of ``Registry``).
@@ -197,6 +209,26 @@ class Registry:
         if len(owners) > 1:
             raise UsageError(clash(kind, owners), clash_remedy(kind, owners))
         return found[0]
+
+    def resolve(self, kind: Kind, text: str, default: str) -> tuple[Entry, str]:
+        """Return the entry that ``NAME``, ``NAME:REST`` or ``DIST:NAME:REST`` names, and the rest.
+
+        Args:
+            kind: The kind of entry.
+            text: What a user wrote.
+            default: The name that any other text goes to, whole.
+
+        Raises:
+            UsageError: For a name that two distributions bring, and for one that the distribution does not bring.
+        """
+        names = {entry.name for entry in self.entries(kind)}
+        first, _, after_first = text.partition(":")
+        second, _, after_second = after_first.partition(":")
+        if first in names:
+            return self.find(kind, first), after_first
+        if second in names:
+            return self.find(kind, f"{first}:{second}"), after_second
+        return self.find(kind, default), text
 
     def _unknown(self, kind: Kind, name: str) -> UsageError:
         known = {entry.name for entry in self.entries(kind)}

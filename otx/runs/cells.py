@@ -8,10 +8,10 @@ from math import isnan
 from statistics import fmean, stdev
 from typing import Any
 
-from otx.runs.results import EvalUnit
-from otx.runs.matching import Result
-from otx.runs.statistics import Replicated, Seed, holm, interval
 from otx.runs.grouping import System
+from otx.runs.matching import Result
+from otx.runs.results import EvalUnit
+from otx.runs.statistics import Replicated, Seed, holm, interval
 from otx.runs.table import Cell, Column, Row
 
 Held = Mapping[str, Mapping[Seed, Result]]

@@ -6,18 +6,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from otx.did_you_mean import remedy
 from otx.errors import DataError, UsageError
+from otx.runs.cells import adjusted, floor_row, system_row
 from otx.runs.folder import RunFolder, all_runs, untouched_runs
-from otx.runs.mcnemar import exact_p
 from otx.runs.footnotes import added_terms, table_notes
+from otx.runs.grouping import System, systems_of
+from otx.runs.matching import Match, Result, matches
+from otx.runs.mcnemar import exact_p
 from otx.runs.plugin_notes import alignment_notes
 from otx.runs.results import EvalUnit, evaluated_tasks, read_scores, read_units
-from otx.runs.cells import adjusted, floor_row, system_row
-from otx.runs.matching import Match, Result, matches
 from otx.runs.statistics import CONFIDENCE, Replicated, Resampling, clusters_of
-from otx.runs.grouping import System, systems_of
 from otx.runs.table import Column, Comparison, Guard, Table, columns_of
-from otx.did_you_mean import remedy
 from otx.types import Metric, Score, TaskInfo
 
 EXACT = "p within a language is McNemar's exact one: one seed each, every example by itself, right or wrong"

@@ -19,13 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from otx.did_you_mean import remedy
 from otx.errors import DataError, OTXError, UsageError
 from otx.files import atomic
 from otx.files.reading import parse_json, read_bytes, read_object
 from otx.files.shapes import COUNT, check_shape
 from otx.printable import quote
 from otx.runs.shapes import PROBLEM_SHAPE, RECORD_SHAPE, ROW_SHAPE
-from otx.did_you_mean import remedy
 from otx.types import Problem
 
 SCHEMA = 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from otx.runs.grouping import System
+from otx.runs.matching import Match
 from otx.runs.plugin_notes import evaluation_notes
 from otx.runs.results import EvalUnit
-from otx.runs.matching import Match
-from otx.runs.grouping import System
 
 FEW_CLUSTERS = 30
 

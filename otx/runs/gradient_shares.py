@@ -17,7 +17,7 @@ def gradient_shares(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
         rows: The rows of metrics.jsonl.
 
     Returns:
-        Term to share, the mean over the steps.
+        ObjectiveTerm to share, the mean over the steps.
 
     Example:
         >>> gradient_shares([{"loss": 1.0, "l2.gradient": 1.0, "keep-close.gradient": 3.0}])

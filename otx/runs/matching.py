@@ -10,9 +10,9 @@ from typing import Any
 
 from otx.errors import DataError
 from otx.runs.folder import RunFolder
+from otx.runs.grouping import System
 from otx.runs.results import EvalUnit
 from otx.runs.statistics import Seed
-from otx.runs.grouping import System
 from otx.types import TaskInfo
 
 Result = tuple[RunFolder, EvalUnit]

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from otx.interfaces import Encoder
 from otx.data.words import word_index
 from otx.errors import UsageError
+from otx.interfaces import Encoder
 from otx.testing.complaints import Passed, ignore, require
 from otx.types import TokenBatch, TokenRow
 

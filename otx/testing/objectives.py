@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from otx.plugin_host.interface_checks import Untouched, loss_faults, objective_faults
 from otx.interfaces import Objective
+from otx.plugin_host.interface_checks import Untouched, loss_faults, objective_faults
 from otx.testing.complaints import Passed, fault, ignore, require
 from otx.testing.pairs import random_pair
 from otx.types import Encoded, EncodedPair, Loss

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from otx.plugin_host.interface_checks import loss_faults
-from otx.interfaces import Encoder, ProbeTask, Task, TransferTask
 from otx.errors import UsageError
+from otx.interfaces import Encoder, ProbeTask, Task, TransferTask
+from otx.plugin_host.interface_checks import loss_faults
 from otx.testing.complaints import Passed, fault, ignore, require
 from otx.types import Example, Metric, Problem, Score, TaskInfo
 

@@ -11,7 +11,7 @@ from otx.interfaces import Encoder
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class AuxiliaryEncoders:
     """Encoders that are read without gradients, each there only where a view needs it.
 
     ``reference``: the initial one. ``momentum``: follows the trained one. ``teacher``: any, often the initial one.
@@ -35,7 +35,7 @@ def freeze_all(encoder: Encoder) -> None:
 
 
 @torch.no_grad()
-def follow(momentum: Encoder, encoder: Encoder, inertia: float) -> None:
+def ema_update(momentum: Encoder, encoder: Encoder, inertia: float) -> None:
     """``momentum = inertia * momentum + (1 - inertia) * encoder``, for every parameter (He et al. 2020, MoCo)."""
     pairs = zip(momentum.module.parameters(), encoder.module.parameters(), strict=True)
     for mean, now in pairs:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any, cast
+from typing import Any
 
 from otx.config.settings import Settings
-from otx.data.corpora import plugin_of as corpus_plugin_of
-from otx.alignment.data import plugin_of, terms
+from otx.data.corpora import DEFAULT_CORPUS
 from otx.plugin_host.host import PluginHost
 from otx.plugin_host.registry import Entry, Registry
+from otx.training.factories import resolve_encoder, terms
 
 
 def components(settings: Settings, registry: Registry) -> list[Entry]:
@@ -25,9 +25,9 @@ def components(settings: Settings, registry: Registry) -> list[Entry]:
     """
     align = settings.align
     models = [align.model, *([align.teacher] if align.teacher is not None else [])]
-    found = [registry.find("encoder", plugin_of(model, registry)[0]) for model in models]
+    found = [resolve_encoder(model, registry)[0] for model in models]
     found += [registry.find("objective", term.name) for term in terms(settings)]
-    found += [cast(Entry, corpus_plugin_of(spec, registry)[0]) for spec in align.corpus]
+    found += [registry.resolve("corpus", spec, DEFAULT_CORPUS)[0] for spec in align.corpus]
     return [entry for number, entry in enumerate(found) if entry not in found[:number]]
 
 
@@ -36,7 +36,7 @@ def effective_settings(settings: Settings, registry: Registry) -> dict[str, dict
     tables = settings.as_dict()
     for entry in components(settings, registry):
         if entry.options is not None:
-            tables[entry.name] = asdict(settings.options_for(entry))
+            tables[entry.name] = asdict(entry.read_options(settings))
     return tables
 
 

@@ -17,11 +17,11 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
-from otx.training import checkpoint
-from otx.training.runtime import seed_step
+from otx.config.objective_term import GRADIENT
 from otx.errors import ProblemError, TrainingError
 from otx.files.shapes import COUNT, NUMBER
-from otx.config.objective_term import GRADIENT
+from otx.training import checkpoint
+from otx.training.runtime import seed_step
 from otx.types import Loss
 
 DEAD_MASS = 1e-3
@@ -33,7 +33,7 @@ NORM_PART = 1 << 16
 """Entries of a gradient that are squared together on the CPU: 512 KB in float64, which a core's cache holds."""
 
 
-class Job(Protocol):
+class Trainable(Protocol):
     """What is trained: modules, the micro-batches of a step, and the loss of one of them."""
 
     modules: Mapping[str, nn.Module]
@@ -90,7 +90,7 @@ class FitHooks:
     stop_requested: Callable[[], bool]
 
 
-def fit(job: Job, settings: FitSettings, folder: Path, hooks: FitHooks) -> int:
+def fit(job: Trainable, settings: FitSettings, folder: Path, hooks: FitHooks) -> int:
     """Train ``job`` to ``settings.steps``, going on from the newest valid checkpoint in ``folder``.
 
     Returns the step reached: fewer than asked for means that a stop was requested; everything is saved then.
@@ -220,7 +220,7 @@ class Health:
 
 
 def _resume(
-    job: Job, optimizer: torch.optim.Optimizer, health: Health, folder: Path, hooks: FitHooks
+    job: Trainable, optimizer: torch.optim.Optimizer, health: Health, folder: Path, hooks: FitHooks
 ) -> int:
     newest, damaged = checkpoint.newest(folder, Health.SHAPE)
     start = 0 if newest is None else newest.step
@@ -234,7 +234,9 @@ def _resume(
     return start
 
 
-def _accumulate(job: Job, step: int, device: str, autocast: torch.dtype | None) -> dict[str, float]:
+def _accumulate(
+    job: Trainable, step: int, device: str, autocast: torch.dtype | None
+) -> dict[str, float]:
     """Backward through the step's micro-batches, their losses averaged; returns the step's numbers."""
     batches = job.micro_batches(step)
     sums: dict[str, list[float]] = {}
@@ -254,7 +256,7 @@ def _accumulate(job: Job, step: int, device: str, autocast: torch.dtype | None) 
     return {**means, "pairs": pairs, "tokens": tokens}
 
 
-def _loss(job: Job, batch: Any, step: int) -> Loss:
+def _loss(job: Trainable, batch: Any, step: int) -> Loss:
     try:
         return job.loss(batch)
     except ProblemError as error:
@@ -302,7 +304,7 @@ def gradient_norm(gradients: Sequence[Tensor]) -> Tensor:
     return norm
 
 
-def _clip(job: Job, limit: float, step: int, row: Mapping[str, float]) -> float:
+def _clip(job: Trainable, limit: float, step: int, row: Mapping[str, float]) -> float:
     parameters = [p for m in job.modules.values() for p in m.parameters() if p.grad is not None]
     norm = gradient_norm([p.grad for p in parameters if p.grad is not None])
     nn.utils.clip_grads_with_norm_(parameters, limit, norm)

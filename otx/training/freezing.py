@@ -8,9 +8,9 @@ from functools import partial
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from otx.errors import UsageError
 from otx.interfaces import Encoder
 from otx.training.vocabulary import OccurringRows
-from otx.errors import UsageError
 from otx.types import Part
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from otx.types import Encoded, EncodedPair, Masked
 
 
-class Taps:
+class GradientNorms:
     """Counts, by name, the gradient that flows back through what ``through`` gave out.
 
     A term whose gradient is exactly zero trains nothing, however large the gradient of the others; their norms

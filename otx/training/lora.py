@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import nn
 
+from otx.errors import UsageError
 from otx.interfaces import Encoder
 from otx.training.freezing import stack
-from otx.errors import UsageError
 
 SCALE = 2
 """alpha / rank: the additions count twice, as is usual."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from otx.config.settings import Settings
-from otx.training.components import effective_settings
 from otx.plugin_host.host import PluginHost
 from otx.runs.folder import RunFolder
 from otx.runs.results import EvalUnit
+from otx.training.components import effective_settings
 
 
 class Observers:

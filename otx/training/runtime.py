@@ -12,9 +12,9 @@ from types import FrameType, TracebackType
 
 import torch
 
-from otx.training.processor import read_processor
-from otx.reporter import Reporter
 from otx.errors import Interrupted, UsageError
+from otx.reporter import Reporter
+from otx.training.processor import read_processor
 
 PACKAGES = ("otx", "torch", "transformers", "datasets", "POT", "numpy", "pluggy", "typer")
 _SEED_SPACE = 2**63 - 1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from otx.plugin_host.attribution import OURS, owner_of
-from otx.interfaces import Encoder
 from otx.data.inference import reading
 from otx.errors import DataError, PluginError
+from otx.interfaces import Encoder
+from otx.plugin_host.attribution import OURS, owner_of
 from otx.printable import quote
 
 TEXT = "a b"

@@ -8,28 +8,28 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from otx.config.objective_term import ObjectiveTerm
+from otx.errors import UsageError
+from otx.interfaces import Objective
 from otx.plugin_host.attribution import Owner, owner_of
 from otx.plugin_host.interface_checks import Untouched, loss_faults
-from otx.interfaces import Objective
-from otx.training.gradient_norms import Taps
-from otx.errors import UsageError
-from otx.config.objective_term import Term
+from otx.training.gradient_norms import GradientNorms
 from otx.types import EncodedPair, Loss, Needs
 
 
-class Composite(nn.Module):
+class WeightedSum(nn.Module):
     """The weighted sum of objectives; every term and health number is kept apart under its objective's name.
 
     A term whose weight is 0 at the moment is not computed. Raises UsageError where two terms have one name.
     """
 
-    def __init__(self, parts: Sequence[tuple[Term, Objective]]) -> None:
+    def __init__(self, parts: Sequence[tuple[ObjectiveTerm, Objective]]) -> None:
         super().__init__()
         self.wanted = [term for term, _ in parts]
         self.parts = nn.ModuleList([part for _, part in parts])  # type: ignore[misc]
         self.needs = reduce(lambda a, b: a | b, (part.needs for _, part in parts), Needs())
         self.scope = "batch" if any(part.scope == "batch" for _, part in parts) else "sentence"
-        self.taps = Taps()
+        self.taps = GradientNorms()
         self._tried: set[str] = set()
         names = [term.name for term in self.wanted]
         twice = sorted({name for name in names if names.count(name) > 1})

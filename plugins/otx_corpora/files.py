@@ -15,10 +15,10 @@ from __future__ import annotations
 import glob
 from pathlib import Path
 
-from otx.interfaces import Corpus
 from otx.data.bitext import read_bitext
 from otx.data.encodings import known_encoding
 from otx.errors import DataError, UsageError
+from otx.interfaces import Corpus
 from otx_corpora.languages import looks_like_language, source_beside
 from otx_corpora.options import FilesOptions
 from otx_corpora.tables import is_table, open_table

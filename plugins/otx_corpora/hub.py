@@ -17,7 +17,6 @@ from typing import Any
 
 import datasets
 
-from otx.interfaces import Corpus
 from otx.data.bitext import VERSION, Bitext, NumberedLines, store_pairs
 from otx.data.cache import built, cache_folder
 from otx.data.hub import quiet, resolve_commit, unreachable
@@ -26,6 +25,7 @@ from otx.errors import DataError, UsageError
 from otx.files import atomic
 from otx.files.digests import folder_digests, short_key
 from otx.files.reading import read_json, read_object
+from otx.interfaces import Corpus
 from otx_corpora.languages import looks_like_language, source_beside
 from otx_corpora.options import HubOptions
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from otx.config.validation import SettingError
 from otx.data.encodings import UTF8, known_encoding
 from otx.errors import DataError
-from otx.config.validation import SettingError
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from otx.interfaces import Corpus
 from otx.data.bitext import read_bitext
 from otx.errors import UsageError
+from otx.interfaces import Corpus
 from otx_corpora.options import SampleOptions
 
 FOLDER = Path(__file__).parent / "sample"

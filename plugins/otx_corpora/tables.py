@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from otx.interfaces import Corpus
 from otx.data.bitext import VERSION, Bitext, NumberedLines, store_pairs
 from otx.data.cache import built, cache_folder
 from otx.data.encodings import known_encoding
@@ -26,6 +25,7 @@ from otx.data.lines import Fault, Line, check_text, decoded_lines
 from otx.errors import DataError, UsageError
 from otx.files.digests import file_digest, short_key
 from otx.files.reading import parse_json
+from otx.interfaces import Corpus
 from otx.printable import quote
 from otx_corpora.options import FilesOptions
 from otx_corpora.table_columns import ROOM, Layout, find_columns, flat, is_tsv

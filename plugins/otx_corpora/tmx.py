@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from otx.interfaces import Corpus
 from otx.data.bitext import VERSION, Bitext, NumberedLines, store_pairs
 from otx.data.cache import built, cache_folder
 from otx.data.encodings import BAD
@@ -19,6 +18,7 @@ from otx.data.lines import Fault, Line, check_text
 from otx.errors import DataError, UsageError
 from otx.files.digests import file_digest, short_key
 from otx.files.reading import read_json
+from otx.interfaces import Corpus
 from otx_corpora.options import FilesOptions
 from otx_corpora.tmx_units import Unit, units
 

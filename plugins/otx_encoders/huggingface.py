@@ -15,11 +15,11 @@ from otx.types import Encoded, TokenBatch, TokenRow
 from otx_encoders import saving
 from otx_encoders.checkpoint import locate
 from otx_encoders.heads import CarriedHead, masked_logits, model_inputs, with_fresh_head
-from otx_encoders.tokenizer_checks import check_letters
 from otx_encoders.loading import load_model, positions
 from otx_encoders.options import EncoderOptions
 from otx_encoders.rows import tokenise
 from otx_encoders.tokenizer import load_tokenizer
+from otx_encoders.tokenizer_checks import check_letters
 
 UNLIMITED = 10**9
 """A tokenizer that knows no limit gives a number far above this."""

@@ -30,7 +30,7 @@ def _has_capital(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Habit:
+class NormalisationCheck:
     """A way of reading letters as plainer ones, the setting behind it, and what it leaves out."""
 
     does: str
@@ -54,7 +54,7 @@ class Habit:
 
 
 HABITS = (
-    Habit(
+    NormalisationCheck(
         does="lower-cases",
         setting="do_lower_case",
         loses="capitals",
@@ -62,7 +62,7 @@ HABITS = (
         plain=str.lower,
         has=_has_capital,
     ),
-    Habit(
+    NormalisationCheck(
         does="strips accents",
         setting="strip_accents",
         loses="accents",

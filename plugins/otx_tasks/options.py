@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from otx.errors import UsageError
 from otx.config.roles import OPTIMISATION, PATH
+from otx.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from otx.ot.solvers.point_cloud import between
 from otx.ot.costs.ground import COSTS
-from otx.ot.solvers.divergence import divergence
 from otx.ot.problems.marginals import BALANCED, Taus
+from otx.ot.solvers.divergence import divergence
+from otx.ot.solvers.point_cloud import between
 from otx.ot.transport import Transport
 from otx.types import Loss
 from otx_transport.measures import Measures

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from otx.ot.costs.ground import COSTS
-from otx.ot.solvers.partial import partial
 from otx.ot.costs.transforms import equidistant, scaled, with_null
+from otx.ot.solvers.partial import partial
 from otx.ot.transport import Transport
 from otx.types import EncodedPair, Loss
 from otx_transport.entropic import mean_loss

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from otx.ot.solvers.univariate import squared_on_line
 from otx.ot.precision import full_precision, raised
+from otx.ot.solvers.univariate import wasserstein_1d
 from otx.types import EncodedPair, Loss
 from otx_transport.measures import measures
 from otx_transport.options import SlicedOptions
@@ -52,7 +52,7 @@ class Sliced(OverMeasures[SlicedOptions]):
         """The loss of one batch of one language pair."""
         sides = measures(pair, self.options)
         x, y = self._projected(sides.x, sides.a), self._projected(sides.y, sides.b)
-        distances = squared_on_line(x, y, sides.a, sides.b)
+        distances = wasserstein_1d(x, y, sides.a, sides.b)
         return Loss(len(self.lines) * distances.mean())
 
     def _projected(self, points: Tensor, masses: Tensor) -> Tensor:

@@ -146,7 +146,7 @@ def _write_wrong(job: Job, settings: Settings, plugins: PluginHost) -> list[str]
 
 
 def _untouched(job: Job, settings: Settings, plugins: PluginHost) -> RunFolder:
-    from otx.alignment.data import open_encoder
+    from otx.training.factories import open_encoder
 
     digest = open_encoder(job.model, plugins.registry, settings).digest()
     return RunFolder.untouched(Path(settings.runs.folder), job.model, digest)

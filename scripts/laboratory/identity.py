@@ -31,8 +31,8 @@ def model_digest(model: str, path: Sequence[str]) -> str:
 def main() -> None:
     """Print the digest."""
     from otx.config.settings import load_settings
-    from otx.alignment.data import open_encoder
     from otx.plugin_host.host import host
+    from otx.training.factories import open_encoder
 
     settings = load_settings()
     print(open_encoder(sys.argv[1], host(settings).registry, settings).digest())

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from otx.config.toml_file import read_file
 from otx.files.digests import content_key
 from otx.plugin_host.registry import Registry
-from otx.config.toml_file import read_file
 from scripts.laboratory.material import ALIGNING, BITEXT, Manifest, digests_of
 from scripts.laboratory.study import MATERIAL, Cell, Study
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import tomli
 
+from otx.did_you_mean import remedy
 from otx.errors import UsageError
 from otx.plugin_host.registry import Registry
-from otx.did_you_mean import remedy
 
 MATERIAL = "{material}"
 """In a text setting, the folder of the study's data."""

@@ -14,11 +14,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from otx.alignment.trainable import TrainableAlignment
 from otx.cli import run as otx
-from otx.config.settings import load_settings
-from otx.alignment.trainable import AlignJob
-from otx.plugin_host.host import host
 from otx.config.objective_term import COLUMNS
+from otx.config.settings import load_settings
+from otx.plugin_host.host import host
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,17 +105,17 @@ def test_resumed_twice_is_bit_equal_to_never_stopped(
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
     """Send ourselves SIGTERM in the middle of each of these steps, once."""
-    loss = AlignJob.loss
+    loss = TrainableAlignment.loss
     left, seen = set(steps), [0]
 
-    def stopping(self: AlignJob, batch: Any) -> Any:
+    def stopping(self: TrainableAlignment, batch: Any) -> Any:
         seen[0] += 1
         if seen[0] in left:
             left.discard(seen[0])
             os.kill(os.getpid(), signal.SIGTERM)
         return loss(self, batch)
 
-    monkeypatch.setattr(AlignJob, "loss", stopping)
+    monkeypatch.setattr(TrainableAlignment, "loss", stopping)
 
 
 @pytest.mark.parametrize("place", ["data.tokenise", "diagnostics.measure"])
@@ -383,15 +383,15 @@ def test_a_moving_average_follows_the_encoder(align: Any, monkeypatch: pytest.Mo
     """After three steps it is what three averages of the weights before each step give."""
     seen: list[dict[str, torch.Tensor]] = []
     means: list[dict[str, torch.Tensor]] = []
-    begin = AlignJob.begin
+    begin = TrainableAlignment.begin
 
-    def watched(self: AlignJob, step: int, steps: int) -> None:
+    def watched(self: TrainableAlignment, step: int, steps: int) -> None:
         begin(self, step, steps)
         assert self.beside.momentum is not None
         seen.append({k: v.detach().clone() for k, v in self.encoder.module.named_parameters()})
         means.append({k: v.clone() for k, v in self.beside.momentum.module.named_parameters()})
 
-    monkeypatch.setattr(AlignJob, "begin", watched)
+    monkeypatch.setattr(TrainableAlignment, "begin", watched)
     queue = ["--set", "sentence-contrastive.queue=4", "--set", "align.momentum=0.8"]
     assert align("--objective", "sentence-contrastive", "--steps", "3", "--lr", "0.01", *queue) == 0
     for name, first in seen[0].items():

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from otx.alignment.bitext_hashes import HASHES, recorded_hashes, training_hashes, write_hashes
 from otx.cli import run as otx
 from otx.data.bitext import read_bitext
 from otx.data.overlap import sentence_hashes
-from otx.alignment.bitext_hashes import HASHES, recorded_hashes, training_hashes, write_hashes
-from otx.reporter import Silent
 from otx.errors import DataError
 from otx.plugin_host.registry import Registry
+from otx.reporter import Silent
 from otx.runs.folder import RunFolder
 
 FILE = Path("runs/r") / HASHES

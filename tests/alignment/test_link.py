@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from otx.alignment import link as engine
 from otx.cli import run as otx
 from otx.cli.console import screen
-from otx.alignment import link as engine
 from otx.links.extract import argmax, cosine
 from otx.links.gold import read_gold
 from otx.links.pharaoh import read_links

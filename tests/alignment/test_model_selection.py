@@ -40,7 +40,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, metric: str, values: list[float]) 
             measured.append(Measurement(numbers, {}, {"de": 9}, {metric: 16}, {metric: 8}))
         return measured
 
-    monkeypatch.setattr(guards, "measure", measure)
+    monkeypatch.setattr(diagnostics, "measure", measure)
     return seen
 
 
@@ -113,7 +113,7 @@ def test_a_metric_at_its_ceiling_is_refused_before_training(
     def measure(encoder: Any, parts: Any, *_: Any) -> list[Measurement]:
         return [Measurement({metric: value}, {}, {}, {metric: 100}, {metric: 5}) for _ in parts]
 
-    monkeypatch.setattr(guards, "measure", measure)
+    monkeypatch.setattr(diagnostics, "measure", measure)
     wanted = ["--keep-best", metric, "--gold", gold(), "--steps", "2", "--run", "r"]
     assert align(*wanted) == 2
     said = capfd.readouterr().err
@@ -134,7 +134,7 @@ def test_before_after_and_looks_search_recorded_numbers_of_candidates(
         seen.append([own.candidates["de"] for own in measured])
         return measured
 
-    monkeypatch.setattr(guards, "measure", counting)
+    monkeypatch.setattr(diagnostics, "measure", counting)
     assert align("--steps", "4", "--keep-best", "retrieval", "--set", "align.guard_every=2") == 0
     (report, select), *looks, (after,) = seen
     # 160 pairs, 32 of them held out in halves; two steps train on less text than 128 pairs have.
@@ -144,10 +144,10 @@ def test_before_after_and_looks_search_recorded_numbers_of_candidates(
     assert "held-out retrieval, 144 candidates" in out
     assert f"on the pairs chosen by, {select} candidates" in out
     (run,) = Path("runs").glob("*/run.json")
-    diagnostics = json.loads(run.read_text())["diagnostics"]
-    assert diagnostics["report"]["candidates"] == {"de": 144}
-    assert diagnostics["select"]["candidates"] == {"de": select}
-    assert diagnostics["report"]["queries"] == diagnostics["select"]["queries"] == {"de": 32}
+    recorded = json.loads(run.read_text())["diagnostics"]
+    assert recorded["report"]["candidates"] == {"de": 144}
+    assert recorded["select"]["candidates"] == {"de": select}
+    assert recorded["report"]["queries"] == recorded["select"]["queries"] == {"de": 32}
 
 
 def test_candidates_are_at_most_those_of_the_setting(align: Any) -> None:
@@ -167,21 +167,21 @@ def test_the_best_survives_a_stop(align: Any, monkeypatch: pytest.MonkeyPatch) -
     import os
     import signal
 
+    from otx.alignment.trainable import TrainableAlignment
     from otx.cli import run as otx
-    from otx.alignment.trainable import AlignJob
 
     wanted = ["--steps", "6", "--lr", "0.01", "--keep-best", "retrieval"]
     wanted += ["--set", "align.guard_every=1"]
     assert align(*wanted, "--run", "whole") == 0
-    loss, seen = AlignJob.loss, [0]
+    loss, seen = TrainableAlignment.loss, [0]
 
-    def stopping(self: AlignJob, batch: Any) -> Any:
+    def stopping(self: TrainableAlignment, batch: Any) -> Any:
         seen[0] += 1
         if seen[0] == 4:
             os.kill(os.getpid(), signal.SIGTERM)
         return loss(self, batch)
 
-    monkeypatch.setattr(AlignJob, "loss", stopping)
+    monkeypatch.setattr(TrainableAlignment, "loss", stopping)
     assert align(*wanted, "--run", "parts") == 5
     assert otx(["align", "--resume", "parts", "--quiet"]) == 0
     assert record("parts")["best"] == record("whole")["best"]

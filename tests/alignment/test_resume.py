@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 
+from otx.alignment.run_record import settings_digest
+from otx.alignment.trainable import TrainableAlignment
 from otx.cli import run as otx
 from otx.config.settings import Settings
-from otx.alignment.trainable import AlignJob
-from otx.alignment.run_record import settings_digest
 from tests.alignments import align_with
 
 STEPS = 4
@@ -42,15 +42,15 @@ def stopped(
 
 
 def stop_in_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    loss, stops = AlignJob.loss, [1]
+    loss, stops = TrainableAlignment.loss, [1]
 
-    def stopping(self: AlignJob, batch: Any) -> Any:
+    def stopping(self: TrainableAlignment, batch: Any) -> Any:
         if stops:
             os.kill(os.getpid(), signal.SIGTERM)
             stops.pop()
         return loss(self, batch)
 
-    monkeypatch.setattr(AlignJob, "loss", stopping)
+    monkeypatch.setattr(TrainableAlignment, "loss", stopping)
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -121,13 +121,13 @@ def test_the_recorded_number_of_threads_is_restored(
     edit(stopped, lambda record: record["versions"].update(threads="2"))
     monkeypatch.setattr("otx.alignment.resume._cores", lambda: 2)
     counts = []
-    loss = AlignJob.loss
+    loss = TrainableAlignment.loss
 
-    def counted(self: AlignJob, batch: Any) -> Any:
+    def counted(self: TrainableAlignment, batch: Any) -> Any:
         counts.append(torch.get_num_threads())
         return loss(self, batch)
 
-    monkeypatch.setattr(AlignJob, "loss", counted)
+    monkeypatch.setattr(TrainableAlignment, "loss", counted)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

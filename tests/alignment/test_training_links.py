@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from otx.alignment import training_links
+from otx.alignment.trainable import TrainableAlignment
+from otx.alignment.training_links import Source, sources
 from otx.cli import run as otx
-from otx.interfaces import Corpus
 from otx.data.bitext import Bitext, read_bitext
 from otx.data.subset import Subset
-from otx.alignment import training_links
-from otx.alignment.trainable import AlignJob
-from otx.alignment.training_links import Source, sources
 from otx.errors import DataError, OTXError, UsageError
+from otx.interfaces import Corpus
 
 STAND_IN = """#!{python}
 import sys
@@ -53,9 +53,9 @@ def test_sources_are_read(text: str, expected: list[Source]) -> None:
 def used(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], list[str]]]:
     """The words that each link of the first batch joins, found from the sub-words themselves."""
     found: list[tuple[list[str], list[str]]] = []
-    collate = AlignJob.collate
+    collate = TrainableAlignment.collate
 
-    def watched(self: AlignJob, number: int, indices: Any) -> Any:
+    def watched(self: TrainableAlignment, number: int, indices: Any) -> Any:
         batch = collate(self, number, indices)
         assert batch.links is not None
         decode = self.encoder.tokenizer.decode
@@ -67,7 +67,7 @@ def used(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], list[str]]]:
             found.append((pair[0], pair[1]))
         return batch
 
-    monkeypatch.setattr(AlignJob, "collate", watched)
+    monkeypatch.setattr(TrainableAlignment, "collate", watched)
     return found
 
 
@@ -111,15 +111,15 @@ def test_eflomal_is_run_once_and_its_links_are_kept(
 def test_a_changed_dictionary_is_refused_on_resume(
     align: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    loss = AlignJob.loss
+    loss = TrainableAlignment.loss
 
-    def stopping(self: AlignJob, batch: Any) -> Any:
+    def stopping(self: TrainableAlignment, batch: Any) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
         return loss(self, batch)
 
     Path("d.txt").write_text("und and\n. .\n")
     with monkeypatch.context() as patched:
-        patched.setattr(AlignJob, "loss", stopping)
+        patched.setattr(TrainableAlignment, "loss", stopping)
         wanted = ["--objective", "l2", "--steps", "3", "--set", "align.links=dictionary:d.txt"]
         assert align(*wanted, "--run", "r") == 5
     Path("d.txt").write_text("und and\n")
@@ -250,9 +250,9 @@ def test_links_of_link_train_as_if_their_direction_was_given(
 def test_a_direction_that_is_changed_is_refused_on_resume(
     align: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    loss = AlignJob.loss
+    loss = TrainableAlignment.loss
 
-    def stopping(self: AlignJob, batch: Any) -> Any:
+    def stopping(self: TrainableAlignment, batch: Any) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
         return loss(self, batch)
 
@@ -260,7 +260,7 @@ def test_a_direction_that_is_changed_is_refused_on_resume(
     Path("l.json").write_text('{"direction": "en-de"}')
     wanted = ["--objective", "l2", "--steps", "3", "--set", "align.links=l"]
     with monkeypatch.context() as patched:
-        patched.setattr(AlignJob, "loss", stopping)
+        patched.setattr(TrainableAlignment, "loss", stopping)
         assert align(*wanted, "--run", "r", "--set", "files.pretokenised=true") == 5
     Path("l.json").write_text('{"direction": "de-en"}')
     assert otx(["align", "--resume", "r", "--quiet"]) == 3

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otx.training.auxiliary_encoders import Beside
 from otx.alignment.views import PairBatch, Views, link_rows, mask_subwords
+from otx.training.auxiliary_encoders import AuxiliaryEncoders
 from otx.types import Encoded, Needs, TokenBatch
 from tests.examples import examples
 
@@ -87,7 +87,7 @@ def test_each_view_is_one_forward_pass_whoever_shares_it(
     """By the encoder, the untouched one (which also seeks links and teaches), and the moving average."""
     encoder, initial, momentum = Counting(), Counting(), Counting()
     frozen = initial if needs.reference or needs.links else None
-    beside: Any = Beside(
+    beside: Any = AuxiliaryEncoders(
         frozen, momentum if needs.momentum else None, frozen if needs.teacher else None
     )
     views = Views(encoder, needs, beside, links_layer=-1, word_vector="last")  # type: ignore[arg-type]

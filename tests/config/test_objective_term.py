@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otx.config.objective_term import ObjectiveTerm, parse_term, term_text
 from otx.errors import UsageError
-from otx.config.objective_term import Term, parse_term, term_text
 
 weights = st.floats(0.001, 1000)
 
@@ -13,16 +13,16 @@ weights = st.floats(0.001, 1000)
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("sinkhorn", Term("sinkhorn", 1.0, 1.0)),
-        ("0.5*tlm", Term("tlm", 0.5, 0.5)),
-        ("2*otx:sinkhorn", Term("otx:sinkhorn", 2.0, 2.0)),
-        (" 1e-2*keep-close ", Term("keep-close", 0.01, 0.01)),
-        ("0..1*tlm", Term("tlm", 0.0, 1.0)),
-        ("1..0.1@0.5*tlm", Term("tlm", 1.0, 0.1, 0.5)),
-        ("2.5..0@.25*tlm", Term("tlm", 2.5, 0.0, 0.25)),
+        ("sinkhorn", ObjectiveTerm("sinkhorn", 1.0, 1.0)),
+        ("0.5*tlm", ObjectiveTerm("tlm", 0.5, 0.5)),
+        ("2*otx:sinkhorn", ObjectiveTerm("otx:sinkhorn", 2.0, 2.0)),
+        (" 1e-2*keep-close ", ObjectiveTerm("keep-close", 0.01, 0.01)),
+        ("0..1*tlm", ObjectiveTerm("tlm", 0.0, 1.0)),
+        ("1..0.1@0.5*tlm", ObjectiveTerm("tlm", 1.0, 0.1, 0.5)),
+        ("2.5..0@.25*tlm", ObjectiveTerm("tlm", 2.5, 0.0, 0.25)),
     ],
 )
-def test_a_term_is_a_name_with_a_weight(text: str, expected: Term) -> None:
+def test_a_term_is_a_name_with_a_weight(text: str, expected: ObjectiveTerm) -> None:
     assert parse_term(text) == expected
 
 
@@ -38,7 +38,11 @@ def test_what_is_no_term_is_refused(text: str) -> None:
 
 @given(weights, weights, st.floats(0.01, 0.99))
 def test_what_is_written_reads_back(start: float, end: float, over: float) -> None:
-    for term in (Term("a", start, start), Term("a", start, end), Term("a", start, end, over)):
+    for term in (
+        ObjectiveTerm("a", start, start),
+        ObjectiveTerm("a", start, end),
+        ObjectiveTerm("a", start, end, over),
+    ):
         again = parse_term(f"{term.amount}*a")
         assert again.start == pytest.approx(term.start, rel=1e-5)
         assert again.weight(1.0) == pytest.approx(term.weight(1.0), rel=1e-5)
@@ -48,7 +52,7 @@ def test_what_is_written_reads_back(start: float, end: float, over: float) -> No
 def test_a_weight_goes_straight_and_then_stays(
     start: float, end: float, over: float, share: float
 ) -> None:
-    term = Term("a", start, end, over)
+    term = ObjectiveTerm("a", start, end, over)
     assert term.weight(0) == start
     assert term.weight(1) == pytest.approx(end) == term.weight(max(over, share))
     assert term.weight(over / 2) == pytest.approx((start + end) / 2)

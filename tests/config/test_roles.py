@@ -11,13 +11,13 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
-from otx.config.settings import load_settings
-from otx.errors import DataError, PluginError, UsageError
-from otx.plugin_host.option_checks import check_options
-from otx.config.validation import field_types
-from otx.plugin_host.host import host
-from otx.plugin_host.registry import Kind
 from otx.config.roles import OPTIMISATION, PATH, digested_options, keyed_options, role
+from otx.config.settings import load_settings
+from otx.config.validation import field_types
+from otx.errors import DataError, PluginError, UsageError
+from otx.plugin_host.host import host
+from otx.plugin_host.option_checks import check_options
+from otx.plugin_host.registry import Kind
 
 REGISTRY = host(load_settings()).registry
 KINDS: tuple[Kind, ...] = ("objective", "encoder", "corpus", "task")

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.cli.config import template
-from otx.config.settings import Settings, load_settings, settings_from
-from otx.errors import PluginError, UsageError
-from otx.config.validation import field_docs
-from otx.plugin_host.registry import RESERVED, Entry, Registry
 from otx.config.schema import SECTIONS
+from otx.config.settings import Settings, load_settings, settings_from
 from otx.config.toml_file import edit_list, parse_value
+from otx.config.validation import field_docs
+from otx.errors import PluginError, UsageError
+from otx.plugin_host.registry import RESERVED, Entry, Registry
 
 ROOT = Path(__file__).parents[2]
 

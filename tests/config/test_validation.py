@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 import pytest
 
-from otx.errors import UsageError
 from otx.config.validation import SettingError, field_docs, fill
+from otx.errors import UsageError
 
 
 @dataclass(frozen=True)

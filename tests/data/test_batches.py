@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otx.data.batches import BatchPlan
+from otx.data.batches import BatchSampler
 from otx.errors import DataError, UsageError
 
 LENGTHS = st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=1, max_size=60)
@@ -16,7 +16,7 @@ CORPORA = st.lists(LENGTHS, min_size=1, max_size=3).map(
 )
 
 
-def draws(plan: BatchPlan, steps: range) -> list[tuple[int, np.ndarray]]:
+def draws(plan: BatchSampler, steps: range) -> list[tuple[int, np.ndarray]]:
     return [batch for step in steps for batch in plan.micro_batches(step)]
 
 
@@ -26,7 +26,7 @@ def seen(batches, number: int) -> Counter[int]:
 
 @given(CORPORA, st.integers(8, 400), st.integers(0, 5))
 def test_in_proportion_every_pair_comes_once_an_epoch(lengths, batch_tokens, seed) -> None:
-    plan = BatchPlan(lengths, batch_tokens=batch_tokens, seed=seed)
+    plan = BatchSampler(lengths, batch_tokens=batch_tokens, seed=seed)
     for epoch in range(3):
         steps = range(epoch * plan.steps_per_epoch, (epoch + 1) * plan.steps_per_epoch)
         batches = draws(plan, steps)
@@ -36,7 +36,7 @@ def test_in_proportion_every_pair_comes_once_an_epoch(lengths, batch_tokens, see
 
 @given(CORPORA, st.integers(8, 400), st.sampled_from(["proportional", "equal"]), st.booleans())
 def test_the_token_budget_holds(lengths, batch_tokens, sampling, every_pair) -> None:
-    plan = BatchPlan(
+    plan = BatchSampler(
         lengths, batch_tokens=batch_tokens, seed=1, sampling=sampling, every_pair=every_pair
     )
     for number, indices in draws(plan, range(plan.steps_per_epoch)):
@@ -47,8 +47,8 @@ def test_the_token_budget_holds(lengths, batch_tokens, sampling, every_pair) -> 
 
 @given(CORPORA, st.integers(1, 3), st.booleans(), st.sampled_from(["proportional", "equal"]))
 def test_a_step_depends_on_its_number_alone(lengths, accumulate, every_pair, sampling) -> None:
-    def plan() -> BatchPlan:
-        return BatchPlan(
+    def plan() -> BatchSampler:
+        return BatchSampler(
             lengths,
             batch_tokens=100,
             seed=7,
@@ -71,7 +71,7 @@ def even(count: int, length: int = 10) -> np.ndarray:
 
 
 def test_equal_sampling_draws_small_corpora_again() -> None:
-    plan = BatchPlan([even(400), even(40)], batch_tokens=200, seed=2, sampling="equal")
+    plan = BatchSampler([even(400), even(40)], batch_tokens=200, seed=2, sampling="equal")
     batches = draws(plan, range(plan.steps_per_epoch))
     counts = Counter(number for number, _ in batches)
     assert counts[0] == counts[1] == 40  # 10 pairs of 20 padded sub-words make 200
@@ -81,7 +81,7 @@ def test_equal_sampling_draws_small_corpora_again() -> None:
 
 def test_every_pair_draws_from_every_corpus_in_every_step() -> None:
     lengths = [even(400), even(40), even(120)]
-    plan = BatchPlan(lengths, batch_tokens=200, seed=2, every_pair=True, accumulate=2)
+    plan = BatchSampler(lengths, batch_tokens=200, seed=2, every_pair=True, accumulate=2)
     assert plan.steps_per_epoch == 20
     for step in range(plan.steps_per_epoch):
         assert Counter(n for n, _ in plan.micro_batches(step)) == {0: 2, 1: 2, 2: 2}
@@ -92,7 +92,7 @@ def test_every_pair_draws_from_every_corpus_in_every_step() -> None:
 
 
 def test_accumulated_steps_go_on_without_a_gap() -> None:
-    plan = BatchPlan([even(100)], batch_tokens=200, seed=4, accumulate=3)
+    plan = BatchSampler([even(100)], batch_tokens=200, seed=4, accumulate=3)
     assert plan.steps_per_epoch == 4  # 10 micro-batches
     batches = draws(plan, range(10))
     assert len(batches) == 30
@@ -102,7 +102,7 @@ def test_accumulated_steps_go_on_without_a_gap() -> None:
 
 def test_epochs_and_seeds_mix_pairs_anew() -> None:
     def company(seed: int, epoch: int) -> set[frozenset[int]]:
-        plan = BatchPlan([even(200)], batch_tokens=200, seed=seed)
+        plan = BatchSampler([even(200)], batch_tokens=200, seed=seed)
         steps = range(epoch * plan.steps_per_epoch, (epoch + 1) * plan.steps_per_epoch)
         return {frozenset(indices.tolist()) for _, indices in draws(plan, steps)}
 
@@ -112,14 +112,14 @@ def test_epochs_and_seeds_mix_pairs_anew() -> None:
 
 def test_batches_of_one_corpus_are_not_sorted_by_length() -> None:
     lengths = np.stack([np.arange(4, 1_004)] * 2, axis=1)
-    plan = BatchPlan([lengths], batch_tokens=4_000, seed=0)
+    plan = BatchSampler([lengths], batch_tokens=4_000, seed=0)
     longest = [lengths[i].max() for _, i in draws(plan, range(plan.steps_per_epoch))]
     assert longest not in (sorted(longest), sorted(longest, reverse=True))
 
 
 def test_padding_is_a_small_part_of_large_corpora() -> None:
     lengths = np.random.default_rng(0).integers(4, 60, (5_000, 1)).repeat(2, axis=1)
-    plan = BatchPlan([lengths], batch_tokens=2_048, seed=0)
+    plan = BatchSampler([lengths], batch_tokens=2_048, seed=0)
     batches = [i for _, i in draws(plan, range(plan.steps_per_epoch))]
     padded = sum(len(i) * lengths[i].max(axis=0).sum() for i in batches)
     assert lengths.sum() / padded > 0.85
@@ -128,7 +128,7 @@ def test_padding_is_a_small_part_of_large_corpora() -> None:
 
 def test_an_overlong_pair_is_a_batch_of_its_own() -> None:
     lengths = np.array([[90, 80], *[[5, 5]] * 100])
-    plan = BatchPlan([lengths], batch_tokens=50, seed=0)
+    plan = BatchSampler([lengths], batch_tokens=50, seed=0)
     batches = [i.tolist() for _, i in draws(plan, range(plan.steps_per_epoch))]
     assert [0] in batches
     assert max(map(len, batches)) == 5
@@ -136,13 +136,13 @@ def test_an_overlong_pair_is_a_batch_of_its_own() -> None:
 
 def test_pairs_without_words_are_never_drawn() -> None:
     lengths = np.array([[5, 5], [0, 0], [4, 4]])
-    plan = BatchPlan([lengths], batch_tokens=50, seed=0)
+    plan = BatchSampler([lengths], batch_tokens=50, seed=0)
     assert seen(draws(plan, range(plan.steps_per_epoch)), 0) == Counter([0, 2])
     with pytest.raises(DataError, match="corpus 2 of the run has no pair"):
-        BatchPlan([lengths, np.zeros((3, 2), dtype=int)], batch_tokens=50, seed=0)
+        BatchSampler([lengths, np.zeros((3, 2), dtype=int)], batch_tokens=50, seed=0)
 
 
 @pytest.mark.parametrize("settings", [{"batch_tokens": 0}, {"batch_tokens": 9, "accumulate": 0}])
 def test_settings_without_sense_are_refused(settings) -> None:
     with pytest.raises(UsageError, match="give 1 or more"):
-        BatchPlan([even(3)], seed=0, **settings)
+        BatchSampler([even(3)], seed=0, **settings)

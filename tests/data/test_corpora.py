@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from otx.config.schema import AlignSettings
 from otx.config.settings import Settings
 from otx.data import corpora
 from otx.data.corpora import open_corpora
 from otx.errors import DataError, UsageError
 from otx.plugin_host.registry import Registry
-from otx.config.schema import AlignSettings
 from otx.types import Problem
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from otx.evaluation.development import Development
 from otx.errors import DataError
+from otx.evaluation.development import Development
 
 NAN = float("nan")
 

@@ -152,15 +152,15 @@ def test_a_killed_head_goes_on_and_ends_as_if_never_killed(
     floors = [u for u in whole if u["floor"]]
     assert [u["language"] for u in floors] == ["en", "de"]
     assert all(u["metrics"]["accuracy"] == pytest.approx(1 / 3) for u in floors)
-    loss, seen = finetune.HeadJob.loss, [0]
+    loss, seen = finetune.TrainableHead.loss, [0]
 
-    def stopping(self: finetune.HeadJob, batch: Any) -> Any:
+    def stopping(self: finetune.TrainableHead, batch: Any) -> Any:
         seen[0] += 1
         if seen[0] in (4, 15):
             os.kill(os.getpid(), signal.SIGTERM)
         return loss(self, batch)
 
-    monkeypatch.setattr(finetune.HeadJob, "loss", stopping)
+    monkeypatch.setattr(finetune.TrainableHead, "loss", stopping)
     codes = []
     while not codes or codes[-1] == 5:
         capfd.readouterr()

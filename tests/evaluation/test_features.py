@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from otx.config.roles import OPTIMISATION, PATH
 from otx.config.settings import load_settings
 from otx.evaluation import features as module
 from otx.evaluation.features import cut
-from otx.alignment.data import open_encoder
 from otx.plugin_host.host import host
-from otx.config.roles import OPTIMISATION, PATH
+from otx.training.factories import open_encoder
 from otx.types import Example, TokenRow
 
 
@@ -151,7 +151,7 @@ def test_the_features_of_our_tasks_come_back_whole(name: str, tmp_path: Path) ->
     settings = load_settings(start=tmp_path)
     plugins = host(settings)
     entry = plugins.registry.find("task", name)
-    task = entry.load()(settings.options_for(entry))
+    task = entry.load()(entry.read_options(settings))
     mini = open_encoder("mini", plugins.registry, settings)
     own = [Example("e", "c", CASES[name])]
     wanted = task.features(mini, own)

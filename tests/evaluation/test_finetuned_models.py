@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from otx.evaluation.finetuned_models import find, known
 from otx.errors import DataError
+from otx.evaluation.finetuned_models import find, known
 from otx.runs.folder import RunFolder
 
 RECORD = {

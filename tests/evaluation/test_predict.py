@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from otx.cli import run as otx
-from otx.evaluation import predict as engine
 from otx.errors import DataError
+from otx.evaluation import predict as engine
 from otx_tasks.classification.xnli import XnliTask
 
 LABELS = ("entailment", "neutral", "contradiction")

@@ -158,7 +158,7 @@ def test_quick_sizes_stand_under_what_is_asked_for(tmp_path: Path) -> None:
     tuned = [entry for entry in tasks if entry.info.kind == "transfer"]
     assert set(settings.options) == {entry.name for entry in tuned}
     for entry in tuned:
-        options = settings.options_for(entry)
+        options = entry.read_options(settings)
         assert options.train_limit <= 20_000 and options.test_limit <= 500
     assert settings.options_for(registry.find("task", "xnli")).lr == 1e-5
 

@@ -10,14 +10,14 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from otx.links.methods import WAYS, WaySettings, find_links
+from otx.links.methods import WAYS, MethodSettings, find_links
 from tests import oracles
 
 
 def links_of(x: torch.Tensor, y: torch.Tensor, **settings: object) -> set[tuple[int, int]]:
     """The links of one pair of ``[N, D]`` and ``[M, D]``."""
     masks = [torch.ones(1, len(side), dtype=torch.bool) for side in (x, y)]
-    (found,) = find_links(x[None], masks[0], y[None], masks[1], WaySettings(**settings))  # type: ignore[arg-type]
+    (found,) = find_links(x[None], masks[0], y[None], masks[1], MethodSettings(**settings))  # type: ignore[arg-type]
     return set(found.links)
 
 
@@ -56,7 +56,7 @@ def test_a_batch_with_lost_words_gives_what_each_pair_gives_alone(way: str) -> N
     )
     x_mask[0], y_mask[1, :] = True, torch.tensor([1, 0, 0, 0, 0, 0]).bool()
     x_mask[3] = False
-    for pair, found in enumerate(find_links(x, x_mask, y, y_mask, WaySettings(by=way))):  # type: ignore[arg-type]
+    for pair, found in enumerate(find_links(x, x_mask, y, y_mask, MethodSettings(by=way))):  # type: ignore[arg-type]
         rows, columns = x_mask[pair].nonzero()[:, 0], y_mask[pair].nonzero()[:, 0]
         expected: set[tuple[int, int]] = set()
         if len(rows) and len(columns):
@@ -101,7 +101,7 @@ def test_a_word_like_nothing_is_left_to_the_null_word() -> None:
 def test_probabilities_are_those_of_both_directions() -> None:
     x, y = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(4))
     mask = torch.ones(1, 5, dtype=torch.bool)
-    (found,) = find_links(x[None], mask, y[None], mask, WaySettings(by="softmax", threshold=0.1))
+    (found,) = find_links(x[None], mask, y[None], mask, MethodSettings(by="softmax", threshold=0.1))
     scores = np.exp((x @ y.T).double().numpy())
     forth, back = scores / scores.sum(1, keepdims=True), scores / scores.sum(0)
     assert found.links

@@ -84,7 +84,7 @@ def test_in_blocks_is_as_at_once(seed: int, rows: int, columns: int, count: int,
         assert torch.equal(places, wanted.indices)
         assert torch.equal(found, nearest(csls(cosine_similarity(x, y), count)))
         if nan:
-            # Beside broken vectors the others find what they find without them.
+            # AuxiliaryEncoders broken vectors the others find what they find without them.
             assert csls_nearest(x[:0], y, count).tolist() == []
             broken = torch.full((1, 5), torch.nan).double()
             again = csls_nearest(torch.cat([x, broken]), torch.cat([broken, y]), count)

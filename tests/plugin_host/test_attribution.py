@@ -15,9 +15,9 @@ import pytest
 import torch
 from torch import nn
 
-from otx.plugin_host.attribution import Owner, attributed, make, owner_of
-from otx.interfaces import Corpus
 from otx.errors import DataError, PluginError
+from otx.interfaces import Corpus
+from otx.plugin_host.attribution import Owner, attributed, make, owner_of
 from otx.types import Needs
 
 OWNER = Owner("corpus", "bad", "pytest", f"{__name__}:Plain")

@@ -7,12 +7,12 @@ from textwrap import dedent
 
 import pytest
 
-from otx.plugin_host import isolation
-from otx.config.settings import load_settings
-from otx.plugin_host.discovery import find_installed, installed
-from otx.errors import PluginError, UsageError
-from otx.plugin_host.host import PluginHost, PluginRecord, host
 from otx.config.schema import PluginSettings
+from otx.config.settings import load_settings
+from otx.errors import PluginError, UsageError
+from otx.plugin_host import isolation
+from otx.plugin_host.discovery import find_installed, installed
+from otx.plugin_host.host import PluginHost, PluginRecord, host
 
 Install = Callable[..., Path]
 
@@ -160,7 +160,7 @@ def test_a_disabled_plugin_is_named_where_its_name_is_unknown(add: Callable[...,
 def test_a_plugin_that_hangs_is_given_up(
     add: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "PATIENCE", 0.2)
+    monkeypatch.setattr(isolation, "PATIENCE", 0.2)
     add("sleeper", "import time\ntime.sleep(60)")
     record = record_of(loaded(), "sleeper")
     assert record.status == "failed" and "did not come back within 0.2" in (record.error or "")
@@ -305,7 +305,7 @@ def test_an_observer_that_hangs_is_not_called_again(
 ) -> None:
     add("hanger", OBSERVER.format(then="import time; time.sleep(60)"))
     made = loaded()
-    monkeypatch.setattr(guard, "PATIENCE", 0.2)
+    monkeypatch.setattr(isolation, "PATIENCE", 0.2)
     told = [
         made.notify("otx_step_finished", folder=tmp_path, step=step, metrics={}) for step in (1, 2)
     ]

@@ -20,7 +20,7 @@ def test_what_is_printed_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "PATIENCE", 0.1)
+    monkeypatch.setattr(isolation, "PATIENCE", 0.1)
 
 
 @pytest.mark.usefixtures("hasty")

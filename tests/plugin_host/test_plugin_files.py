@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from otx.cli import run
+from otx.config.schema import PluginSettings
 from otx.config.settings import load_settings
 from otx.errors import PluginError, UsageError
-from otx.plugin_host.plugin_files import VARIABLE, plugin_files, set_plugin_files
 from otx.plugin_host.host import PluginHost, host
-from otx.config.schema import PluginSettings
+from otx.plugin_host.plugin_files import VARIABLE, plugin_files, set_plugin_files
 
 PULL = """
 from otx import hookimpl

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from otx.plugin_host.absent import Absent
-from otx.errors import PluginError, UsageError
-from otx.plugin_host.registry import API, Registry
 from otx.config.objective_term import COLUMNS
+from otx.errors import PluginError, UsageError
+from otx.plugin_host.absent import Absent
+from otx.plugin_host.registry import API, Registry
 from otx.types import TaskInfo
 
 INFO = TaskInfo("quiz", "1", "probe", (), "CC0")

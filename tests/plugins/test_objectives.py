@@ -13,10 +13,10 @@ import torch
 
 import otx_baselines
 import otx_transport
+from otx.config.objective_term import parse_term
 from otx.config.settings import load_settings
 from otx.config.validation import field_docs
 from otx.plugin_host.registry import Registry
-from otx.config.objective_term import parse_term
 from otx.testing import check_objective, random_pair
 from otx.types import Encoded
 
@@ -121,7 +121,7 @@ def test_a_recipes_settings_are_valid_and_its_objectives_keep_the_contract(
     for text in settings.align.objective:
         objective = parse_term(text).name
         entry = registry.find("objective", objective)
-        options, target = settings.options_for(entry), entry.load()
+        options, target = entry.read_options(settings), entry.load()
         check_objective(lambda t=target, o=options: t(o, 8), dimension=8)
         used.add(objective)
     # Of an objective that has options, a recipe leaves none to the default of the day.

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from otx.runs.folder import RunFolder
 from otx.runs.cells import adjusted, floor_row, system_row
-from otx.runs.statistics import holm
+from otx.runs.folder import RunFolder
 from otx.runs.grouping import System
+from otx.runs.statistics import holm
 from otx.runs.table import Cell, Row, columns_of
 from otx.types import Score, TaskInfo
 

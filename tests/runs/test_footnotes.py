@@ -6,8 +6,8 @@ import pytest
 
 from otx.runs.folder import RunFolder
 from otx.runs.footnotes import added_terms, chance_note, table_notes
-from otx.runs.matching import Match
 from otx.runs.grouping import System, systems_of
+from otx.runs.matching import Match
 from otx.types import Score, TaskInfo
 
 Make = Callable[..., Any]

@@ -5,9 +5,9 @@ import pytest
 
 from otx.errors import DataError
 from otx.runs.folder import RunFolder
-from otx.runs.results import read_units
-from otx.runs.matching import Match, matches
 from otx.runs.grouping import systems_of
+from otx.runs.matching import Match, matches
+from otx.runs.results import read_units
 from otx.types import Score, TaskInfo
 
 Make = Callable[..., Any]

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from otx.cli.guards import guard_lines
 from otx.alignment.diagnostics import verdict
+from otx.cli.guards import guard_lines
 from otx.runs.layout import guard_grid
 from otx.runs.measures import MEASURES, measure_text
 from otx.runs.table import Comparison, Guard

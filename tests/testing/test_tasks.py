@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import otx_tasks
-from otx.interfaces import Encoder
 from otx.errors import PluginError
+from otx.interfaces import Encoder
 from otx.plugin_host.registry import Registry
 from otx.testing import check_task
 from otx.types import Example, Metric, Score, TaskInfo

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from otx.training import checkpoint
 from otx.errors import CheckpointError, OTXError
 from otx.files.digests import file_digest
+from otx.training import checkpoint
 
 
 class Tied(nn.Module):

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from otx.training.fit import FitHooks, FitSettings, Health, fit, gradient_norm, schedule
 from otx.errors import ProblemError, TrainingError
+from otx.training.fit import FitHooks, FitSettings, Health, fit, gradient_norm, schedule
 from otx.types import Loss
 
 

@@ -7,8 +7,8 @@ import torch
 import transformers
 from torch import Tensor
 
-from otx.training.freezing import freeze, recompute, stack
 from otx.errors import UsageError
+from otx.training.freezing import freeze, recompute, stack
 
 SIZES: dict[str, dict[str, int]] = {
     "BertForMaskedLM": {"hidden_size": 8, "num_hidden_layers": 3, "num_attention_heads": 2},

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from otx.training.weighted_objective import Composite
-from otx.training.gradient_norms import Taps
-from otx.config.objective_term import Term
+from otx.config.objective_term import ObjectiveTerm
+from otx.training.gradient_norms import GradientNorms
+from otx.training.weighted_objective import WeightedSum
 from otx.types import Encoded, EncodedPair, Loss, Masked, Needs
 
 
@@ -48,8 +48,11 @@ TERMS: dict[str, Callable[[EncodedPair], Tensor]] = {
 def test_each_term_is_counted_apart_and_the_sum_is_not_changed() -> None:
     pair, leaves = views()
     weights = dict(zip(TERMS, (1.0, 0.5, 2.0, 3.0, 1.0, 1.0), strict=True))
-    composite = Composite(
-        [(Term(name, weights[name], weights[name]), Part(value)) for name, value in TERMS.items()]
+    composite = WeightedSum(
+        [
+            (ObjectiveTerm(name, weights[name], weights[name]), Part(value))
+            for name, value in TERMS.items()
+        ]
     )
     composite(pair).value.backward()
     found = composite.taps.norms()
@@ -71,6 +74,6 @@ def test_what_needs_no_gradient_is_not_counted() -> None:
     pair, leaves = views()
     for leaf in leaves:
         leaf.requires_grad_(False)
-    taps = Taps()
+    taps = GradientNorms()
     assert taps.through("a", pair).source.tokens[-1] is leaves[0]
     assert taps.norms() == {}

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from otx.cli import run as otx
-from otx.training import lora
 from otx.errors import UsageError
+from otx.training import lora
 from otx_encoders.huggingface import HuggingFaceEncoder
 from otx_encoders.options import EncoderOptions
 
@@ -66,19 +66,19 @@ def test_a_run_with_lora_leaves_a_plain_folder_and_resumes(
     import os
     import signal
 
-    from otx.alignment.trainable import AlignJob
+    from otx.alignment.trainable import TrainableAlignment
 
     wanted = ["--steps", "6", "--set", "align.lora=4", "--lr", "0.01"]
     assert align(*wanted, "--run", "whole") == 0
-    loss, seen = AlignJob.loss, [0]
+    loss, seen = TrainableAlignment.loss, [0]
 
-    def stopping(self: AlignJob, batch: Any) -> Any:
+    def stopping(self: TrainableAlignment, batch: Any) -> Any:
         seen[0] += 1
         if seen[0] == 3:
             os.kill(os.getpid(), signal.SIGTERM)
         return loss(self, batch)
 
-    monkeypatch.setattr(AlignJob, "loss", stopping)
+    monkeypatch.setattr(TrainableAlignment, "loss", stopping)
     assert align(*wanted, "--run", "parts") == 5
     assert otx(["align", "--resume", "parts", "--quiet"]) == 0
     whole, parts = (

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from otx.alignment.trainable import TrainableAlignment
 from otx.cli import run as otx
-from otx.alignment.trainable import AlignJob
 
 WATCHER = """
 import json
@@ -75,15 +75,15 @@ def events(hook: str) -> list[dict[str, Any]]:
 def test_a_run_is_told_from_its_step_on_and_nobody_alters_what_another_sees(
     observed: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    loss, left = AlignJob.loss, [2]
+    loss, left = TrainableAlignment.loss, [2]
 
-    def stopping(self: AlignJob, batch: Any) -> Any:
+    def stopping(self: TrainableAlignment, batch: Any) -> Any:
         left[0] -= 1
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGTERM)
         return loss(self, batch)
 
-    monkeypatch.setattr(AlignJob, "loss", stopping)
+    monkeypatch.setattr(TrainableAlignment, "loss", stopping)
     assert observed("--steps", "4", "--run", "r", *PLUGINS) == 5
     stopped = events("step")[-1]["step"]
     assert otx(["align", "--resume", "r", "--json", *PLUGINS]) == 0
@@ -115,10 +115,10 @@ def test_a_run_is_told_from_its_step_on_and_nobody_alters_what_another_sees(
 
 
 def test_the_reason_of_a_failure_is_told(observed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(self: AlignJob, batch: Any) -> Any:
+    def failing(self: TrainableAlignment, batch: Any) -> Any:
         raise RuntimeError("no luck")
 
-    monkeypatch.setattr(AlignJob, "loss", failing)
+    monkeypatch.setattr(TrainableAlignment, "loss", failing)
     assert observed("--steps", "2", "--run", "r", *PLUGINS) == 1
     (event,) = events("finished")
     assert (event["status"], event["reason"]) == ("failed", "RuntimeError: no luck")

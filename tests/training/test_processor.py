@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from otx.reporter import Silent
 from otx.training import runtime
 from otx.training.processor import BF16_SETS, Processor, parse_cpuinfo, read_processor
-from otx.reporter import Silent
 from otx.training.runtime import warn_of_slow_bf16
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")

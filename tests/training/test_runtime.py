@@ -5,9 +5,9 @@ import os
 import pytest
 import torch
 
+from otx.errors import UsageError
 from otx.training import runtime
 from otx.training.runtime import choose_device, open_device, seed_step
-from otx.errors import UsageError
 
 
 def test_a_gpu_is_opened_without_the_attention_that_plans_anew_for_every_shape(monkeypatch):

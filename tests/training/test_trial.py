@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from otx.training.trial import try_encoder
 from otx.errors import DataError, UsageError
+from otx.training.trial import try_encoder
 from otx_encoders.huggingface import HuggingFaceEncoder
 from otx_encoders.options import EncoderOptions
 

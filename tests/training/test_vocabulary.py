@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from otx.alignment.trainable import TrainableAlignment
 from otx.data.arrow import open_arrow
-from otx.alignment.trainable import AlignJob
 from otx.training.vocabulary import OccurringRows, lift, restrict
 from otx_encoders.huggingface import HuggingFaceEncoder
 from otx_encoders.options import EncoderOptions
@@ -139,15 +139,15 @@ def test_used_rows_end_as_in_full_training_and_others_as_they_came(
     initial = table_of(tiny_model)
     others = torch.ones(len(initial), dtype=torch.bool)
     others[ids] = False
-    begin = AlignJob.begin
+    begin = TrainableAlignment.begin
 
-    def putting_back(self: AlignJob, step: int, steps: int) -> None:
+    def putting_back(self: TrainableAlignment, step: int, steps: int) -> None:
         table = self.encoder.module.get_input_embeddings().weight  # type: ignore[operator]
         with torch.no_grad():
             table[others] = initial[others]
         begin(self, step, steps)
 
-    monkeypatch.setattr(AlignJob, "begin", putting_back)
+    monkeypatch.setattr(TrainableAlignment, "begin", putting_back)
     assert align(*asked, "--run", "whole", "--set", "align.vocabulary=whole") == 0
 
     used, whole = (load_file(f"runs/{name}/model/model.safetensors") for name in ("used", "whole"))

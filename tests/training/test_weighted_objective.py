@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from otx.training.weighted_objective import Composite
-from otx.errors import PluginError, UsageError
 from otx.config.objective_term import parse_term
+from otx.errors import PluginError, UsageError
 from otx.testing import random_pair
+from otx.training.weighted_objective import WeightedSum
 from otx.types import EncodedPair, Loss, Needs, place_text
 
 
@@ -30,8 +30,8 @@ class Constant(nn.Module):
         return Loss(value, {"inner": torch.tensor(2.0)}, {"mass": torch.tensor(1.0)})
 
 
-def composite(*texts: str) -> Composite:
-    return Composite([(parse_term(text), Constant(10.0**n)) for n, text in enumerate(texts)])
+def composite(*texts: str) -> WeightedSum:
+    return WeightedSum([(parse_term(text), Constant(10.0**n)) for n, text in enumerate(texts)])
 
 
 PAIR = random_pair(Needs(layers=(-1,)), 4)
@@ -89,7 +89,7 @@ class Named(nn.Module):
 def test_a_number_that_another_would_overwrite_is_refused(
     term: str, health: str, refused: str
 ) -> None:
-    one = Composite([(parse_term("mine"), Named(term, health))])
+    one = WeightedSum([(parse_term("mine"), Named(term, health))])
     one.at(0.5)
     with pytest.raises(PluginError, match=f"objective 'mine': {refused}"):
         one(PAIR)
@@ -134,7 +134,7 @@ class Meddler(Constant):
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_view_that_is_changed_in_place_is_named_with_the_objective(view: str) -> None:
     meddler = Meddler(view, lambda tensor: tensor.zero_())
-    both = Composite([(parse_term("meddler"), meddler), (parse_term("plain"), Constant(1.0))])
+    both = WeightedSum([(parse_term("meddler"), meddler), (parse_term("plain"), Constant(1.0))])
     pair = random_pair(EVERYTHING, 4)
     tensors = named(pair)
     # The masks of both encoders are one tensor: the first of its names is given.
@@ -157,7 +157,7 @@ def test_every_tensor_of_a_batch_is_watched() -> None:
 def test_a_change_that_torch_does_not_count_is_seen_at_the_first_step(
     change: Callable[[torch.Tensor], object],
 ) -> None:
-    both = Composite([(parse_term("meddler"), Meddler("pivot.tokens[-1]", change))])
+    both = WeightedSum([(parse_term("meddler"), Meddler("pivot.tokens[-1]", change))])
     with pytest.raises(PluginError, match=r"changes pivot\.tokens\[-1\] in place"):
         both(random_pair(EVERYTHING, 4))
 
@@ -174,7 +174,7 @@ def test_an_exchanged_view_is_seen_by_nobody_else() -> None:
 
     pair = random_pair(EVERYTHING, 4)
     before = dict(pair.tensors())
-    Composite([(parse_term("exchanger"), Exchanger(1.0))])(pair)
+    WeightedSum([(parse_term("exchanger"), Exchanger(1.0))])(pair)
     assert {name: id(t) for name, t in pair.tensors()} == {n: id(t) for n, t in before.items()}
 
 
@@ -199,7 +199,7 @@ def test_a_loss_of_another_form_is_named_with_its_objective(
             return returned  # type: ignore[return-value]
 
     with pytest.raises(PluginError, match=f"^objective 'odd': {complaint}"):
-        Composite([(parse_term("odd"), Odd(1.0))])(PAIR)
+        WeightedSum([(parse_term("odd"), Odd(1.0))])(PAIR)
 
 
 def test_a_view_from_inference_mode_has_no_version_and_is_compared_once() -> None:

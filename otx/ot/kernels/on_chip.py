@@ -15,8 +15,8 @@ from torch import Tensor
 
 from otx.errors import ProblemError
 from otx.ot.kernels import LARGEST_TILE, available, fits, side
-from otx.ot.problems.marginals import BALANCED, Taus
 from otx.ot.problems.entropic import EntropicProblem
+from otx.ot.problems.marginals import BALANCED, Taus
 
 MULTIPLIED = (torch.float32, torch.bfloat16, torch.float16)
 """What the kernel multiplies on a GPU; Triton's interpreter takes the bits of bfloat16 for integers."""

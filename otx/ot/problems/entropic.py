@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from otx.ot.problems.marginals import BALANCED, Marginals, Taus, pose_marginals, refuse
 from otx.ot.precision import working
+from otx.ot.problems.marginals import BALANCED, Marginals, Taus, pose_marginals, refuse
 
 
 @dataclass(frozen=True, eq=False)

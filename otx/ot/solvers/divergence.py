@@ -7,10 +7,10 @@ from functools import partial
 
 from torch import Tensor
 
-from otx.ot.solvers.point_cloud import between
 from otx.ot.costs.ground import CostFunction
-from otx.ot.problems.marginals import BALANCED
 from otx.ot.precision import raised
+from otx.ot.problems.marginals import BALANCED
+from otx.ot.solvers.point_cloud import between
 from otx.ot.transport import Transport
 
 

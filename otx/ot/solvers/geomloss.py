@@ -15,9 +15,9 @@ from torch import Tensor
 
 from otx.errors import ProblemError
 from otx.ot.costs.ground import half_squared_euclidean
-from otx.ot.solvers.divergence import Divergence
 from otx.ot.precision import full_precision, raised
 from otx.ot.problems.entropic import EntropicProblem, pose
+from otx.ot.solvers.divergence import Divergence
 from otx.ot.transport import Transport, envelope
 
 CONVERGED = 1e-6

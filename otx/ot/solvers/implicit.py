@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from otx.ot.problems.marginals import BALANCED, Taus
 from otx.ot.precision import full_precision, raised, working
+from otx.ot.problems.marginals import BALANCED, Taus
 from otx.ot.transport import Transport
 
 RIDGE = 1e-12

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from otx.ot.problems.marginals import Marginals
 from otx.ot.problems.entropic import EntropicProblem
+from otx.ot.problems.marginals import Marginals
 
 
 @dataclass(frozen=True, eq=False)

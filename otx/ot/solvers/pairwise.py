@@ -16,9 +16,9 @@ from torch import Tensor
 from otx.ot.costs.ground import CostFunction, cosine
 from otx.ot.kernels import available, fits
 from otx.ot.kernels.on_chip import solve_cosine
+from otx.ot.precision import full_precision, raised, working
 from otx.ot.problems.marginals import BALANCED, Marginals, Taus, pose_marginals, refuse
 from otx.ot.solvers.newton import Ascent
-from otx.ot.precision import full_precision, raised, working
 from otx.ot.solvers.solve import ALTERNATING, solve
 from otx.ot.transport import Transport, plan_later, pulled
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from otx.ot.solvers.newton import Ascent
 from otx.ot.problems.entropic import EntropicProblem
+from otx.ot.solvers.newton import Ascent
 
 SAFE_EXPONENT = 150.0
 """Largest |C| / eps: updates of potentials within R of 0 stay within 2 R, over-relaxed ones within 4 R,

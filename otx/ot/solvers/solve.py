@@ -8,15 +8,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from otx.ot.solvers import sinkhorn_kernel
-from otx.ot.solvers import sinkhorn_log
 from otx.ot.kernels import available, fits
 from otx.ot.kernels.on_chip import solve_on_chip
-from otx.ot.problems.marginals import Taus
-from otx.ot.solvers.newton import Ascent, ascend
 from otx.ot.precision import full_precision, raised, working
 from otx.ot.problems.entropic import EntropicProblem, pose
 from otx.ot.problems.length_grouping import Group, groups
+from otx.ot.problems.marginals import Taus
+from otx.ot.solvers import sinkhorn_kernel, sinkhorn_log
+from otx.ot.solvers.newton import Ascent, ascend
 from otx.ot.transport import Transport, envelope, plan_later
 
 SWEEPS = 12

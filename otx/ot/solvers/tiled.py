@@ -2,7 +2,7 @@
 
 A tile is all columns of some rows. Its rows' potentials need no other tile, so one pass over the tiles
 is a whole iteration of Sinkhorn, and costs one product of the vectors. The log domain, float64, cooled
-as in ``otx.ot.solvers.sinkhorn_log`` and then over-relaxed as in ``otx.ot.solvers.sinkhorn_kernel``; nothing comes after that, since
+as in ``sinkhorn_log`` and then over-relaxed as in ``sinkhorn_kernel``; nothing comes after that, since
 Newton's matrix would be as large as the cost.
 """
 
@@ -16,8 +16,8 @@ from torch import Tensor
 
 from otx.errors import ProblemError
 from otx.ot.costs.ground import CostFunction
-from otx.ot.problems.marginals import Marginals, Taus, pose_marginals
 from otx.ot.precision import full_precision, raised, working
+from otx.ot.problems.marginals import Marginals, Taus, pose_marginals
 from otx.ot.solvers.sinkhorn_kernel import CHECK_EVERY, OMEGA, fitting
 from otx.ot.transport import Transport, plan_later, pulled
 

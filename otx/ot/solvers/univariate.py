@@ -8,7 +8,7 @@ from torch import Tensor
 from otx.ot.precision import full_precision, raised
 
 
-def squared_on_line(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Tensor:
+def wasserstein_1d(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """The exact squared 2-Wasserstein distance ``[B, K]`` of K pairs of measures on the line.
 
     ``x [B, N, K]`` and ``y [B, M, K]`` are places, masses ``a [B, N]`` and ``b [B, M]`` each sum to 1 and are 0

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from otx.interfaces import Encoder
 from otx.errors import DataError
+from otx.interfaces import Encoder
 from otx.types import Example, Loss, Score, TaskInfo, TokenBatch
 from otx_tasks.collate import padded
 from otx_tasks.heads import ReorderedHead

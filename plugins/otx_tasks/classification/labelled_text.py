@@ -10,18 +10,18 @@ from typing import ClassVar
 
 from torch import nn
 
+from otx.config.roles import keyed_options
 from otx.data.example_digest import digest
 from otx.errors import DataError, MissingDataError
 from otx.printable import quote
-from otx.config.roles import keyed_options
 from otx.types import Example, Problem, Score
 from otx_tasks import infos
-from otx_tasks.dev_split import carve
 from otx_tasks.classification.classifier import Classifier
-from otx_tasks.files import by_language, existing, first_split, folder_of, in_folders, split_note
-from otx_tasks.extra_training_data import further
-from otx_tasks.hub import HUB_SPLITS, XTREME, parquet_rows
 from otx_tasks.classification.labelled_files import Labelled, read_labelled
+from otx_tasks.dev_split import carve
+from otx_tasks.extra_training_data import further
+from otx_tasks.files import by_language, existing, first_split, folder_of, in_folders, split_note
+from otx_tasks.hub import HUB_SPLITS, XTREME, parquet_rows
 from otx_tasks.options import ClassificationOptions
 
 SPLITS = ("test", "dev")

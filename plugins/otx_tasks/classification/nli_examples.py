@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from otx.errors import DataError
 from otx.types import Example
-from otx_tasks.files import refuse_duplicates
 from otx_tasks.classification.nli_files import LABELS, NliRow
+from otx_tasks.files import refuse_duplicates
 
 LOWEST_SHARE, HIGHEST_SHARE = 0.20, 0.47
 SHARES_FROM = 30

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from otx.config.roles import keyed_options
 from otx.data.example_digest import digest
 from otx.errors import DataError
-from otx.config.roles import keyed_options
 from otx.types import Example, Problem
 from otx_tasks import infos
-from otx_tasks.dev_split import carve
 from otx_tasks.classification.classifier import Classifier
-from otx_tasks.files import plain_name, refuse_duplicates
-from otx_tasks.extra_training_data import further
 from otx_tasks.classification.nli_examples import parallel_examples, training_examples
 from otx_tasks.classification.nli_files import LABELS, read_nli
-from otx_tasks.options import XnliOptions
 from otx_tasks.classification.xnli_folder import XnliFolder, train_files
 from otx_tasks.classification.xnli_hub import XnliHub, train_rows
+from otx_tasks.dev_split import carve
+from otx_tasks.extra_training_data import further
+from otx_tasks.files import plain_name, refuse_duplicates
+from otx_tasks.options import XnliOptions
 
 
 class XnliTask(Classifier):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from otx.errors import DataError, MissingDataError
 from otx.files.reading import read_lines
-from otx_tasks.files import by_language, existing, folder_of
 from otx_tasks.classification.nli_files import NliFile, NliRow, read_nli
+from otx_tasks.files import by_language, existing, folder_of
 
 ENGLISH = "en"
 TEST_FOLDERS = ("", "xnli", "nli/xnli")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from otx.errors import DataError
-from otx_tasks.hub import HUB_SPLITS, parquet_rows
 from otx_tasks.classification.nli_files import LABELS, NliRow
 from otx_tasks.classification.xnli_folder import wanted_test, wanted_train
+from otx_tasks.hub import HUB_SPLITS, parquet_rows
 
 DATASET = "facebook/xnli"
 LANGUAGES = (

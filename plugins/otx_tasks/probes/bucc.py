@@ -11,11 +11,11 @@ from typing import Any
 
 from torch import Tensor
 
-from otx.interfaces import Encoder
 from otx.data.example_digest import digest
 from otx.data.inference import reading, sentence_vectors
 from otx.errors import DataError, MissingDataError
 from otx.files.reading import read_lines
+from otx.interfaces import Encoder
 from otx.links.mining import best_threshold, mine
 from otx.types import Example, Score
 from otx_tasks import infos

@@ -10,8 +10,8 @@ from otx.errors import DataError, MissingDataError
 from otx.files.reading import read_lines
 from otx.links.gold import GOLD, SENTENCES, GoldPair, read_gold
 from otx.printable import quote
-from otx_tasks.sample_data import sample_folder
 from otx_tasks.files import existing, plain_name
+from otx_tasks.sample_data import sample_folder
 
 FOLDER = "align"
 """Where the files may lie in a folder of many sets."""

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from otx.data.example_digest import digest
 from otx.links.gold import GoldPair, outside_note
 from otx.types import Example, TaskInfo
-from otx_tasks.probes.gold_sets import GoldSet, read_set, sets_of
 from otx_tasks.options import GoldOptions
+from otx_tasks.probes.gold_sets import GoldSet, read_set, sets_of
 
 
 class GoldTask:

@@ -10,8 +10,8 @@ from otx.data.languages import two_letters
 from otx.errors import DataError, MissingDataError
 from otx.files.reading import read_lines
 from otx.types import Example
-from otx_tasks.sample_data import HELD_OUT, sample_folder
 from otx_tasks.files import existing, folder_of, plain_name
+from otx_tasks.sample_data import HELD_OUT, sample_folder
 
 PIVOT = "en"
 FOLDERS = ("tatoeba", "retrieval/tatoeba")

@@ -9,16 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from otx.interfaces import Encoder
 from otx.data.example_digest import digest
 from otx.data.inference import reading, sentence_vectors
+from otx.interfaces import Encoder
 from otx.links.neighbours import cosine_similarity, csls, nearest
 from otx.runs.ceilings import ceiling
 from otx.types import Example, Score
 from otx_tasks import infos
-from otx_tasks.sample_data import TRAINING, sample_folder
 from otx_tasks.probes.parallel_files import find_parallel, read_parallel
 from otx_tasks.probes.parallel_task import ParallelTask
+from otx_tasks.sample_data import TRAINING, sample_folder
 
 WAYS = ("to_pivot", "from_pivot", "csls_to_pivot", "csls_from_pivot")
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from otx.interfaces import Encoder
 from otx.data.inference import reading, sentence_vectors
+from otx.interfaces import Encoder
 from otx.links.neighbours import neighbours
 from otx.types import Example, Score
 from otx_tasks import infos

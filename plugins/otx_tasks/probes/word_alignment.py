@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from otx.interfaces import Encoder
 from otx.data.inference import by_length, reading
+from otx.interfaces import Encoder
 from otx.links.aer import aer_statistics
 from otx.links.gold import GoldPair
+from otx.links.methods import MethodSettings, find_links
 from otx.links.pharaoh import GoldLinks, format_pharaoh, parse_pharaoh
-from otx.links.methods import WaySettings, find_links
 from otx.types import Example, Links, Score
 from otx_tasks import infos
-from otx_tasks.probes.gold_task import GoldTask
 from otx_tasks.options import WordAlignmentOptions
+from otx_tasks.probes.gold_task import GoldTask
 
 
 class WordAlignmentTask(GoldTask):
@@ -49,7 +49,7 @@ class WordAlignmentTask(GoldTask):
             [" ".join(e.fields["target"]) for e in examples], pretokenised=True
         )
         options = self.options
-        way = WaySettings(options.extraction, options.threshold, options.epsilon)
+        way = MethodSettings(options.extraction, options.threshold, options.epsilon)
         with reading(encoder):
             for indices in by_length(sources, options.batch):
                 sides = []

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from otx.interfaces import Encoder
 from otx.data.inference import by_length, reading
+from otx.interfaces import Encoder
 from otx.links.gold import GoldPair
 from otx.links.neighbours import csls_nearest
 from otx.types import Example, Score, TokenRow
 from otx_tasks import infos
-from otx_tasks.probes.gold_task import GoldTask
 from otx_tasks.options import WordRetrievalOptions
+from otx_tasks.probes.gold_task import GoldTask
 
 WAYS = ("to_target", "from_target")
 

@@ -9,9 +9,9 @@ from otx.types import Example
 from otx_tasks import infos
 from otx_tasks.files import plain_name
 from otx_tasks.hub import HUB_SPLITS, XTREME, parquet_rows
-from otx_tasks.qa.mlqa_scoring import normaliser
 from otx_tasks.options import MlqaOptions
 from otx_tasks.qa.answer_scoring import Normalise
+from otx_tasks.qa.mlqa_scoring import normaliser
 from otx_tasks.qa.span_task import SpanTask
 from otx_tasks.qa.squad import Questions, locate_answers
 

@@ -12,19 +12,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from otx.interfaces import Encoder
+from otx.config.roles import keyed_options
 from otx.data.example_digest import digest
 from otx.errors import DataError, MissingDataError
-from otx.config.roles import keyed_options
+from otx.interfaces import Encoder
 from otx.types import Example, Loss, Problem, Score, TaskInfo, TokenBatch
+from otx_tasks.collate import padded
 from otx_tasks.dev_split import carve
-from otx_tasks.files import existing, first_split, folder_of, split_note
 from otx_tasks.extra_training_data import further
+from otx_tasks.files import existing, first_split, folder_of, split_note
 from otx_tasks.hub import parquet_rows
 from otx_tasks.options import SpanOptions
-from otx_tasks.qa.lexical_baseline import most_similar_clause
-from otx_tasks.collate import padded
 from otx_tasks.qa.answer_scoring import Normalise, best_scores
+from otx_tasks.qa.lexical_baseline import most_similar_clause
 from otx_tasks.qa.spans import best_answers
 from otx_tasks.qa.squad import UNLOCATED, Questions, locate_answers, read_squad
 from otx_tasks.qa.squad_scoring import normalise

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from otx.interfaces import Encoder
 from otx.data.pair_sequences import Template, pair_template
 from otx.errors import UsageError
+from otx.interfaces import Encoder
 from otx.types import Example
 from otx_tasks.qa.squad import UNLOCATED
 

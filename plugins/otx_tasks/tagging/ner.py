@@ -8,8 +8,8 @@ from typing import Any
 
 from otx.types import Example, Score
 from otx_tasks import infos
-from otx_tasks.tagging.iob2 import OUTSIDE, entities
 from otx_tasks.files import in_folders
+from otx_tasks.tagging.iob2 import OUTSIDE, entities
 from otx_tasks.tagging.tagged_files import Tagged
 from otx_tasks.tagging.tagger import TaggingTask
 

@@ -13,17 +13,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from otx.interfaces import Encoder
+from otx.config.roles import keyed_options
 from otx.data.example_digest import digest
 from otx.errors import DataError, MissingDataError
-from otx.config.roles import keyed_options
+from otx.interfaces import Encoder
 from otx.types import Example, Loss, Problem, Score, TaskInfo, TokenBatch, TokenRow
 from otx_tasks.dev_split import carve
-from otx_tasks.files import by_language, existing, first_split, folder_of, split_note
 from otx_tasks.extra_training_data import further
+from otx_tasks.files import by_language, existing, first_split, folder_of, split_note
+from otx_tasks.heads import ReorderedHead
 from otx_tasks.hub import HUB_SPLITS, tagged_rows
 from otx_tasks.options import TaggingOptions
-from otx_tasks.heads import ReorderedHead
 from otx_tasks.tagging.tagged_files import Tagged, read_tagged
 
 IGNORED = -100

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from otx.ot.costs.ground import COSTS, cosine, dot, euclidean, half_squared_euclidean, squared_euclidean
+from otx.ot.costs.ground import (
+    COSTS,
+    cosine,
+    dot,
+    euclidean,
+    half_squared_euclidean,
+    squared_euclidean,
+)
 
 
 def _vectors(dtype=torch.float64):

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.ot.costs.ground import cosine
-from otx.ot.solvers.partial import partial
 from otx.ot.costs.transforms import distorted, equidistant, scaled, with_null
+from otx.ot.solvers.partial import partial
 
 SEEDS = st.integers(0, 2**31)
 

@@ -8,8 +8,8 @@ import torch
 from otx.ot.costs.ground import cosine
 from otx.ot.kernels import available
 from otx.ot.kernels.on_chip import solve_cosine, solve_on_chip
-from otx.ot.problems.marginals import BALANCED
 from otx.ot.problems.entropic import pose
+from otx.ot.problems.marginals import BALANCED
 from otx.ot.solvers.sinkhorn import sinkhorn
 
 pytestmark = pytest.mark.skipif(

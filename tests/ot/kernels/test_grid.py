@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from otx.ot.costs.ground import cosine
-from otx.ot.solvers.pairwise import grid
 from otx.ot.problems.marginals import BALANCED
+from otx.ot.solvers.pairwise import grid
 
 
 def _side(batch, length, seed):

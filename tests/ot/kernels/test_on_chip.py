@@ -13,8 +13,8 @@ import torch
 from otx.errors import ProblemError
 from otx.ot.kernels import fits
 from otx.ot.kernels.on_chip import solve_on_chip
-from otx.ot.problems.marginals import BALANCED
 from otx.ot.problems.entropic import pose
+from otx.ot.problems.marginals import BALANCED
 from otx.ot.solvers.sinkhorn import sinkhorn
 from otx.ot.solvers.unbalanced import unbalanced
 from tests import oracles

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from otx.errors import ProblemError
-from otx.ot.problems.marginals import BALANCED
 from otx.ot.problems.entropic import pose
+from otx.ot.problems.marginals import BALANCED
 
 MASS = torch.full((2, 2), 0.5)
 

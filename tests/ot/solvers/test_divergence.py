@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.ot.costs.ground import COSTS, cosine, euclidean, half_squared_euclidean
-from otx.ot.solvers.divergence import divergence
 from otx.ot.problems.masses import uniform
+from otx.ot.solvers.divergence import divergence
 from otx.ot.solvers.sinkhorn import sinkhorn
 from otx.ot.solvers.unbalanced import unbalanced
 from tests import oracles

@@ -5,10 +5,10 @@ import torch
 from geomloss import SamplesLoss
 
 from otx.errors import ProblemError
-from otx.ot.solvers.geomloss import geomloss_divergence
 from otx.ot.costs.ground import half_squared_euclidean
-from otx.ot.solvers.divergence import divergence
 from otx.ot.problems.masses import uniform
+from otx.ot.solvers.divergence import divergence
+from otx.ot.solvers.geomloss import geomloss_divergence
 
 LENGTHS = [(12, 9), (5, 2), (1, 1), (7, 9), (3, 4), (1, 6)]
 

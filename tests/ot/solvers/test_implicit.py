@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from otx.ot.solvers.implicit import differentiable_plan
 from otx.ot.problems.marginals import BALANCED
+from otx.ot.solvers.implicit import differentiable_plan
 from otx.ot.solvers.sinkhorn import sinkhorn
 from otx.ot.solvers.unbalanced import unbalanced
 

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from otx.ot.problems.entropic import pose
 from otx.ot.problems.marginals import BALANCED
 from otx.ot.solvers.newton import ascend
-from otx.ot.problems.entropic import pose
 from otx.ot.solvers.sinkhorn_log import alternate
 
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from otx.errors import ProblemError
-from otx.ot.solvers.point_cloud import between
 from otx.ot.costs.ground import COSTS, cosine, euclidean
-from otx.ot.solvers.pairwise import grid
 from otx.ot.problems.marginals import BALANCED
+from otx.ot.solvers.pairwise import grid
+from otx.ot.solvers.point_cloud import between
 
 TAUS = [BALANCED, (0.5, 0.5), (math.inf, 0.3)]
 

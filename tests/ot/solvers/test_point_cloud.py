@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from otx.ot.solvers.point_cloud import between
 from otx.ot.costs.ground import cosine, euclidean
-from otx.ot.solvers.divergence import divergence
 from otx.ot.problems.masses import uniform
+from otx.ot.solvers.divergence import divergence
+from otx.ot.solvers.point_cloud import between
 from otx.ot.solvers.sinkhorn import sinkhorn
 
 

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otx.ot.problems.marginals import BALANCED
 from otx.ot.problems.entropic import pose
+from otx.ot.problems.marginals import BALANCED
 from otx.ot.solvers.sinkhorn_kernel import SAFE_EXPONENT, alternate, average, is_safe
 from tests.examples import examples
 

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from otx.ot.problems.marginals import BALANCED
 from otx.ot.problems.entropic import pose
+from otx.ot.problems.marginals import BALANCED
 from otx.ot.solvers.sinkhorn_log import alternate, average
 
 

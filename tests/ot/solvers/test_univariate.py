@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otx.ot.solvers.univariate import squared_on_line
+from otx.ot.solvers.univariate import wasserstein_1d
 from tests import oracles
 from tests.examples import examples
 
@@ -26,7 +26,7 @@ def test_it_is_pots_distance_on_each_line(seed, n, m, equal):
     (x, a), (y, b) = _measure(rng, n, 3), _measure(rng, m, 3)
     if equal:
         a, b = np.full(n, 1 / n), np.full(m, 1 / m)
-    found = squared_on_line(*(torch.tensor(part)[None] for part in (x, y, a, b)))[0]
+    found = wasserstein_1d(*(torch.tensor(part)[None] for part in (x, y, a, b)))[0]
     for line in range(3):
         u, v = x[:, line], y[:, line]
         plan = oracles.balanced(ot.emd_1d(u, v, a, b, metric="sqeuclidean"), a, b)
@@ -37,10 +37,10 @@ def test_it_is_pots_distance_on_each_line(seed, n, m, equal):
 def test_padding_weighs_nothing_wherever_it_lies():
     rng = np.random.default_rng(1)
     (x, a), (y, b) = _measure(rng, 4, 2), _measure(rng, 3, 2)
-    alone = squared_on_line(*(torch.tensor(part)[None] for part in (x, y, a, b)))
+    alone = wasserstein_1d(*(torch.tensor(part)[None] for part in (x, y, a, b)))
     x = torch.tensor(np.concatenate((x, [[0.0, 50.0], [-50.0, 0.1]])))[None].requires_grad_()
     a = torch.tensor(np.append(a, [0.0, 0.0]))[None]
-    padded = squared_on_line(x, torch.tensor(y)[None], a, torch.tensor(b)[None])
+    padded = wasserstein_1d(x, torch.tensor(y)[None], a, torch.tensor(b)[None])
     assert torch.allclose(padded, alone)
     padded.sum().backward()
     assert (x.grad[0, 4:] == 0).all() and (x.grad[0, :4] != 0).any()
@@ -51,4 +51,4 @@ def test_its_gradient_is_right():
     (x, a), (y, b) = _measure(rng, 4, 2), _measure(rng, 3, 2)
     places = [torch.tensor(side)[None].requires_grad_() for side in (x, y)]
     masses = torch.tensor(a)[None], torch.tensor(b)[None]
-    assert torch.autograd.gradcheck(lambda u, v: squared_on_line(u, v, *masses), places)
+    assert torch.autograd.gradcheck(lambda u, v: wasserstein_1d(u, v, *masses), places)

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from otx.errors import ProblemError
 from otx.config.validation import SettingError
+from otx.errors import ProblemError
 from otx.testing import check_objective, random_pair
 from otx_baselines.options import RealignOptions
 from otx_baselines.realign import Realign

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from otx.interfaces import Corpus
+from otx.config.validation import SettingError
 from otx.data.ledger import count_lines
 from otx.errors import DataError, UsageError
-from otx.config.validation import SettingError
+from otx.interfaces import Corpus
 from otx_corpora.files import open_corpora
 from otx_corpora.options import FilesOptions
 

@@ -9,7 +9,13 @@ import transformers
 from tokenizers import normalizers
 
 from otx.errors import DataError
-from otx_encoders.tokenizer_checks import EVIDENCE, HABITS, Habit, check_letters, piece_texts
+from otx_encoders.tokenizer_checks import (
+    EVIDENCE,
+    HABITS,
+    NormalisationCheck,
+    check_letters,
+    piece_texts,
+)
 
 LOWER, STRIP = HABITS
 
@@ -53,7 +59,7 @@ def test_an_uncased_vocabulary_read_with_capitals_is_refused(blind: Any) -> None
 
 
 def test_what_is_lost_is_seen_in_every_script(uncased: Any) -> None:
-    def lost(habit: Habit) -> set[str]:
+    def lost(habit: NormalisationCheck) -> set[str]:
         return {letter for letter, (own, plain) in habit.read(uncased).items() if own == plain}
 
     assert set("éйёά") | {"กี", "कु"} <= lost(STRIP)

@@ -9,6 +9,7 @@ import pytest
 from otx.errors import DataError
 from otx.types import Example
 from otx_tasks.classification.labelled_text import ClassificationTask
+from otx_tasks.classification.xnli import XnliTask
 from otx_tasks.options import (
     ClassificationOptions,
     TaggingOptions,
@@ -16,10 +17,9 @@ from otx_tasks.options import (
     XnliOptions,
     XquadOptions,
 )
-from otx_tasks.tagging.pos import PosTask
 from otx_tasks.qa.tydiqa import TydiqaTask
-from otx_tasks.classification.xnli import XnliTask
 from otx_tasks.qa.xquad import XquadTask
+from otx_tasks.tagging.pos import PosTask
 
 Write = Callable[[str, str], Path]
 LABELS = ("entailment", "neutral", "contradiction")

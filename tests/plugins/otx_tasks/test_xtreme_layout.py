@@ -75,7 +75,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_task_finds_its_files(folder: Path, task: str, languages: list[str]) -> None:
     settings = load_settings(flags={f"{task}.data": str(folder)}, start=folder)
     entry = host(settings).registry.find("task", task)
-    made: Any = entry.load()(settings.options_for(entry))
+    made: Any = entry.load()(entry.read_options(settings))
     assert made.languages() == languages
     for language in languages:
         assert made.examples(language)

@@ -7,8 +7,8 @@ from geomloss import SamplesLoss
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from otx.errors import ProblemError
 from otx.config.validation import SettingError
+from otx.errors import ProblemError
 from otx.testing import check_objective, random_pair
 from otx_transport.options import SinkhornOptions
 from otx_transport.sinkhorn import Sinkhorn

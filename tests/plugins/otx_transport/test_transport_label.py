@@ -7,8 +7,8 @@ import ot
 import pytest
 import torch
 
-from otx.errors import PluginError
 from otx.config.validation import SettingError
+from otx.errors import PluginError
 from otx.testing import check_objective, random_pair
 from otx_transport.options import TransportLabelOptions
 from otx_transport.transport_label import TransportLabel

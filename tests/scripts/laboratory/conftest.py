@@ -109,7 +109,7 @@ def study(tmp_path: Path, registry: Registry) -> Study:
 
 @pytest.fixture(scope="session")
 def mini_digest(registry: Registry) -> str:
-    from otx.alignment.data import open_encoder
+    from otx.training.factories import open_encoder
 
     return open_encoder("mini", registry, load_settings()).digest()
 

@@ -9,8 +9,8 @@ import torch
 
 from otx.errors import DataError
 from otx_tasks.classification.nli_files import LABELS
-from otx_tasks.options import XnliOptions
 from otx_tasks.classification.xnli import XnliTask
+from otx_tasks.options import XnliOptions
 
 Write = Callable[[str, str], Path]
 FIFTEEN = "ar bg de el en es fr hi ru sw th tr ur vi zh"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from otx.errors import DataError
-from otx_tasks.probes.bucc import BuccTask
 from otx_tasks.options import BuccOptions
+from otx_tasks.probes.bucc import BuccTask
 
 Write = Callable[[str, str], Path]
 TEXT = "the bridge over river was opened by mayor of Lindau in 1931 Die Fluss wurde vom"

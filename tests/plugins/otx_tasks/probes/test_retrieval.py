@@ -10,9 +10,8 @@ import torch
 from otx.data.normalise import normal_form
 from otx.errors import DataError
 from otx.types import Score
-from otx_tasks.probes import parallel_files
-from otx_tasks.probes import retrieval
 from otx_tasks.options import RetrievalOptions
+from otx_tasks.probes import parallel_files, retrieval
 from otx_tasks.probes.retrieval import RetrievalTask
 
 Write = Callable[[str, str], Path]
@@ -175,7 +174,7 @@ def test_without_data_the_samples_held_out_part(
     for name in ("heldout", "heldout.tok", "train"):
         for language in ("en", "de", "ru"):
             write(f"{name}.{language}.txt", f"{name}\n")
-    monkeypatch.setattr(parallel, "sample_folder", lambda: tmp_path)
+    monkeypatch.setattr(parallel_files, "sample_folder", lambda: tmp_path)
     sample = RetrievalTask(RetrievalOptions())
     assert sample.languages() == ["de", "ru"]
     assert sample.examples("de")[0].fields == {"source": "heldout", "pivot": "heldout"}

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from otx.errors import UsageError
-from otx_tasks.qa.mlqa_scoring import normaliser
 from otx_tasks.qa.answer_scoring import best_scores
+from otx_tasks.qa.mlqa_scoring import normaliser
 from otx_tasks.qa.squad import read_squad
 
 

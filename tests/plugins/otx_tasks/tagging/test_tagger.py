@@ -10,8 +10,8 @@ from sklearn.metrics import accuracy_score
 from torch.nn import functional
 
 from otx.errors import DataError
-from otx_tasks.tagging.ner import NerTask
 from otx_tasks.options import TaggingOptions
+from otx_tasks.tagging.ner import NerTask
 from otx_tasks.tagging.pos import PosTask
 from otx_tasks.tagging.tagger import IGNORED
 
