@@ -43,11 +43,11 @@ def wanted(name: str, folder: Path) -> dict[str, Any]:
     """Settings of one system, apart from the learning rate."""
     kind = "wrong-" if name == WRONG else ""
     return {
-        "objective": ["sinkhorn" if name == WRONG else name],
-        "corpus": [str(text.prefix(folder / "bitext", kind, own)) for own in text.LANGUAGES],
-        "dtype": "bf16",
-        "heldout": 0,
-        "sampling": "equal",
+        "align.objective": ["sinkhorn" if name == WRONG else name],
+        "data.corpus": [str(text.prefix(folder / "bitext", kind, own)) for own in text.LANGUAGES],
+        "runtime.dtype": "bf16",
+        "data.heldout": 0,
+        "data.sampling": "equal",
     }
 
 
@@ -57,9 +57,9 @@ def align(name: str, rate: float, folder: Path, data: Path) -> None:
     kept = folder / "measured" / f"{run}.json"
     if kept.exists():
         return
-    settings = wanted(name, folder) | {"lr": rate}
-    sets = [f"align.{key}={json.dumps(value)}" for key, value in settings.items()]
-    sets += [f"runs.folder={folder / 'runs'}", "align.keep_checkpoints=1"]
+    settings = wanted(name, folder) | {"optimizer.lr": rate}
+    sets = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
+    sets += [f"runs.folder={folder / 'runs'}", "checkpoint.keep=1"]
     flags = [part for item in sets for part in ("--set", item)]
     shutil.rmtree(folder / "runs" / run, ignore_errors=True)
     done = subprocess.run(

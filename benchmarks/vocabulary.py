@@ -2,7 +2,7 @@
 
     python -m benchmarks.vocabulary --model e5-small --corpus DATA/bitext/tatoeba/en-de --steps 6
 
-Runs `otx align` twice in separate processes: with `align.vocabulary = whole`, the peer, and with `used`. Each line:
+Runs `otx align` twice in separate processes: with `encoder.vocabulary = whole`, the peer, and with `used`. Each line:
 the median seconds of a step without the first two, the process's largest resident memory, the size of a checkpoint, the
 seconds to write one, and the ratio to the peer. Nothing is kept.
 """
@@ -64,8 +64,8 @@ def measure_child(arguments: list[str]) -> None:
 
 def measured(vocabulary: str, arguments: list[str], steps: int) -> dict[str, float]:
     """Return what one alignment took, in a separate process."""
-    command = [*arguments, "--steps", str(steps), "--set", f"align.vocabulary={vocabulary}"]
-    command += ["--set", "align.heldout=0"]  # Diagnostics are the same for both.
+    command = [*arguments, "--steps", str(steps), "--set", f"encoder.vocabulary={vocabulary}"]
+    command += ["--set", "data.heldout=0"]  # Diagnostics are the same for both.
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [sys.executable, __file__, "--child", *command],

@@ -44,7 +44,7 @@ class Encoder(Protocol):
     """A multilingual encoder made as ``Target(reference, options)``; raises DataError or UsageError when it cannot.
 
     It may also say ``notes``, what is unusual about its checkpoint, and ``learning_rate``, the peak rate at which it
-    is aligned where ``align.lr`` gives none (otherwise 5e-5).
+    is aligned where ``optimizer.lr`` gives none (otherwise 5e-5).
     """
 
     reference: str

@@ -7,7 +7,7 @@ rm -rf demo
 runs="--set runs.folder=demo"
 for objective in sinkhorn contrastive; do
     # shellcheck disable=SC2086  # $runs is two words on purpose
-    otx align --run "$objective" --objective "$objective" --epochs 2 --set align.candidates=200 --quiet $runs
+    otx align --run "$objective" --objective "$objective" --epochs 2 --set diagnostics.candidates=200 --quiet $runs
 done
 otx eval retrieval word-alignment --run sinkhorn --run contrastive $runs \
     --languages de,zh,heldout.en-de,heldout.en-zh > /dev/null

@@ -47,7 +47,7 @@ align() {
     if [ -d "$runs/$name" ]; then
         otx align --resume "$name" $folder
     else
-        otx align --run "$name" --gold "$data/align/enfr.gold" --set align.index_base=1 --dtype bf16 "$@" $folder
+        otx align --run "$name" --gold "$data/align/enfr.gold" --set diagnostics.index_base=1 --dtype bf16 "$@" $folder
     fi
 }
 
@@ -59,7 +59,7 @@ for seed in 1 2; do
     align "shuffled-$seed" --objective sinkhorn --seed $seed $shuffled
 done
 
-evaluated="$folder --set align.dtype=bf16"
+evaluated="$folder --set runtime.dtype=bf16"
 otx eval retrieval $names --data "$data/retrieval/tatoeba" --languages de,es,fr,ru,zh,ar,tr $evaluated
 otx eval retrieval $names --data "$data/retrieval/ntrex" --languages de,es,fr,ru,zh,ar,tr $evaluated
 otx eval word-alignment $names --data "$data/align" --languages enes,xlwa-enes,xlwa-enru,zhen $evaluated

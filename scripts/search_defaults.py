@@ -83,9 +83,9 @@ def align(
             "sinkhorn.debias": settings["debias"],
             "sinkhorn.scope": settings["scope"],
             "align.keep_close": settings["keep_close"],
-            "align.dropout": settings["dropout"],
-            "align.lr": settings["lr"],
-            "align.index_base": "1",
+            "encoder.dropout": settings["dropout"],
+            "optimizer.lr": settings["lr"],
+            "diagnostics.index_base": "1",
         }
         flags += [flag for key, value in sets.items() for flag in ("--set", f"{key}={value}")]
         flags += folder

@@ -39,8 +39,8 @@ over = 0.2          # within the first fifth of the run
 
 `0.1*keep-close` is added unless it is named or `align.keep_close` is 0. Each distinct view is computed once a batch,
 whoever needs it; every term is logged apart in `metrics.jsonl`, with the norm of the gradient that it sends into the
-encoder (`NAME.gradient`), whose shares are told at the end of a run. For all of them alike: `align.freeze`
-(`embeddings`, `lower`, `upper`), `align.lora`, `align.recompute`, `align.keep_best`.
+encoder (`NAME.gradient`), whose shares are told at the end of a run. For all of them alike: `encoder.freeze`
+(`embeddings`, `lower`, `upper`), `encoder.lora`, `encoder.recompute`, `diagnostics.keep_best`.
 
 Views: **states** are hidden states of one layer; **links** word links (from a file, or sought with the untouched
 encoder); **frozen** the untouched encoder's states; **moving average** those of one that follows the trained;

@@ -22,7 +22,7 @@ GOLD = {"enes": 0, "zhen": 1}
 
 def measure(model: str, bitext: Path, data: Path) -> dict[str, float]:
     """``select`` is the retrieval that rates are chosen by, on the even held-out pairs; all else is of the odd ones."""
-    settings = load_settings(sets=["align.heldout=0"])
+    settings = load_settings(sets=["data.heldout=0"])
     found = host(settings)
     encoder = open_encoder(model, found.registry, settings)
     held = tuple(str(prefix(bitext, "heldout-", language)) for language in LANGUAGES)

@@ -34,17 +34,17 @@ from otx.types import EncodedPair
 WARM = 4
 
 
-def make_job(align: dict[str, Any]) -> TrainableAlignment:
+def make_job(flags: dict[str, Any]) -> TrainableAlignment:
     """The job that `otx align` would make of these settings."""
-    settings = load_settings(flags={f"align.{key}": value for key, value in align.items()})
+    settings = load_settings(flags=flags)
     found = host(settings)
-    encoder = open_encoder(settings.align.model, found.registry, settings)
+    encoder = open_encoder(settings.encoder.model, found.registry, settings)
     seed_step(settings.align.seed, -1)
     objective = make_objective(settings, found.registry, encoder.dimension)
     encoder.max_length = min(encoder.max_length // (1 + objective.needs.tlm), 128)
     material = load_data(settings, found.registry, encoder, Silent())
     beside = prepare_model(settings, found, encoder, objective)
-    encoder.module.train(settings.align.dropout)
+    encoder.module.train(settings.encoder.dropout)
     return TrainableAlignment(settings, encoder, objective, material, beside)
 
 

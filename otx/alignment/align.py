@@ -76,7 +76,7 @@ def align(
     root = Path(settings.runs.folder)
     if resume is None and name is not None:
         check_name(root, name)
-    device = open_device(settings.align.device)
+    device = open_device(settings.runtime.device)
     with (
         StopSignals("start it again: nothing was lost") as signals,
         recorded_threads(resume, reporter),
@@ -139,7 +139,7 @@ def align(
 
 def plan(settings: Settings, host: PluginHost, reporter: Reporter) -> RunSummary:
     """What ``align`` would do, writing no run folder (``--dry-run``)."""
-    device = open_device(settings.align.device)
+    device = open_device(settings.runtime.device)
     encoder, objective, material = _prepare(settings, host, reporter, device)
     _restrict(settings, encoder, objective, material, reporter)
     prepare_model(settings, host, encoder, objective)
@@ -159,16 +159,16 @@ def _outlined(
 def _prepare(
     settings: Settings, host: PluginHost, reporter: Reporter, device: torch.device
 ) -> tuple[Encoder, WeightedSum, AlignmentData]:
-    warn_of_slow_bf16(settings.align.dtype, device, reporter)
-    reporter.stage(f"loading the encoder {settings.align.model}")
-    encoder = open_encoder(settings.align.model, host.registry, settings)
+    warn_of_slow_bf16(settings.runtime.dtype, device, reporter)
+    reporter.stage(f"loading the encoder {settings.encoder.model}")
+    encoder = open_encoder(settings.encoder.model, host.registry, settings)
     seed_step(settings.align.seed, -1)
     objective = make_objective(settings, host.registry, encoder.dimension)
     # Both sides share one sequence in the tlm view.
     room = encoder.max_length // 2 if objective.needs.tlm else encoder.max_length
-    encoder.max_length = min(room, settings.align.max_length)
+    encoder.max_length = min(room, settings.encoder.max_length)
     encoder.module.to(device).eval()
-    try_encoder(encoder, settings.align.layer)
+    try_encoder(encoder, settings.encoder.layer)
     material = load_data(settings, host.registry, encoder, reporter)
     objective.to(device)
     return encoder, objective, material
@@ -183,7 +183,7 @@ def _restrict(
 ) -> Restriction | None:
     """Restrict training to the sub-words of the training text, unless an objective predicts sub-words."""
     needs = objective.needs
-    if settings.align.vocabulary == "whole" or needs.masked or needs.tlm:
+    if settings.encoder.vocabulary == "whole" or needs.masked or needs.tlm:
         return None
     restriction = restrict(encoder, np.concatenate([p.vocabulary for p in material.tokenised]))
     if restriction is not None:
@@ -205,7 +205,7 @@ def _train(
     observers: Observers,
     differences: Differences,
 ) -> None:
-    wanted, encoder, material = settings.align, job.encoder, job.material
+    encoder, material = job.encoder, job.material
     watch = ModelSelector(settings, encoder, material, run.path / BEST, steps)
     run.update(status="running", error=None)
     _count_gold(run, material, reporter)
@@ -215,14 +215,14 @@ def _train(
         if "retrieval" not in run.record["guards"]["before"]:
             reporter.notice(
                 "no pair is held out, so neither retrieval nor collapse is measured: "
-                "align.heldout is 0, or there are too few pairs"
+                "data.heldout is 0, or there are too few pairs"
             )
         for metric, reason in run.record["diagnostics"]["report"]["ceilings"].items():
             value = run.record["guards"]["before"][metric]
             reporter.notice(f"{metric} before training, {measure_text(metric, value)}: {reason}")
     watch.refuse_ceiling(run.record["diagnostics"])
-    encoder.module.train(wanted.dropout)
-    reporter.stage(f"aligning with {', '.join(wanted.objective)}: {steps} steps")
+    encoder.module.train(settings.encoder.dropout)
+    reporter.stage(f"aligning with {', '.join(settings.align.objective)}: {steps} steps")
     with signals.deferred():
         reached = fit(
             job,
@@ -237,7 +237,7 @@ def _train(
             )
     encoder.module.eval()
     run.update(best=watch.put_back())
-    if wanted.lora is not None:
+    if settings.encoder.lora is not None:
         lora.merge(encoder)
     lift(encoder, restriction)
     encoder.save(run.model)
@@ -270,16 +270,16 @@ def _count_gold(run: RunFolder, material: AlignmentData, reporter: Reporter) -> 
 
 
 def _fit_settings(settings: Settings, encoder: Encoder, steps: int) -> FitSettings:
-    wanted = settings.align
+    optimizer, checkpoint = settings.optimizer, settings.checkpoint
     return FitSettings(
         steps=steps,
         lr=learning_rate(settings, encoder),
-        seed=wanted.seed,
-        warmup=wanted.warmup,
-        weight_decay=wanted.weight_decay,
-        clip=wanted.clip,
-        checkpoint_every=wanted.checkpoint_every,
-        keep_checkpoints=wanted.keep_checkpoints,
+        seed=settings.align.seed,
+        warmup=optimizer.warmup,
+        weight_decay=optimizer.weight_decay,
+        clip=optimizer.clip,
+        checkpoint_every=checkpoint.every,
+        keep_checkpoints=checkpoint.keep,
         autocast=autocast_of(settings),
     )
 
@@ -303,7 +303,7 @@ def _hooks(
     def step_finished(row: dict[str, float]) -> None:
         row = row | watch.look(int(row["step"]))
         step = int(row["step"])
-        run.append_metrics(row, synced=step % settings.align.checkpoint_every == 0 or step == steps)
+        run.append_metrics(row, synced=step % settings.checkpoint.every == 0 or step == steps)
         reporter.progress("align", int(row["step"]), steps, row)
         observers.step_finished(row)
 

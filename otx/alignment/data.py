@@ -61,9 +61,9 @@ def split_corpora(settings: Settings, registry: Registry) -> SplitCorpora:
         UsageError: For what no corpus plugin understands.
         DataError: For files that cannot be used, and where the filters leave nothing.
     """
-    align = settings.align
-    corpora = open_corpora(align.corpus, registry, settings)
-    filters = FilterSettings(align.drop_duplicates, align.length_ratio, align.drop_identical)
+    data = settings.data
+    corpora = open_corpora(data.corpus, registry, settings)
+    filters = FilterSettings(data.drop_duplicates, data.length_ratio, data.drop_identical)
     kept, counts = [], []
     for corpus in corpora:
         filtered, count = filter_corpus(corpus, filters)
@@ -73,28 +73,30 @@ def split_corpora(settings: Settings, registry: Registry) -> SplitCorpora:
             )
         kept.append(filtered)
         counts.append(count)
-    return SplitCorpora(corpora, kept, counts, split(kept, align.heldout, SPLIT_SEED))
+    return SplitCorpora(corpora, kept, counts, split(kept, data.heldout, SPLIT_SEED))
 
 
 def load_data(
     settings: Settings, registry: Registry, encoder: Encoder, reporter: Reporter
 ) -> AlignmentData:
     """Open, filter, split and tokenise the corpora, and plan their batches."""
-    align = settings.align
+    data = settings.data
     reporter.stage("reading the corpora")
     corpora = split_corpora(settings, registry)
     train, select, report = (list(part) for part in zip(*corpora.parts, strict=True))
     held_out = [max(map(len, halves)) for halves in zip(select, report, strict=True)]
-    distractors: list[Corpus] = [*draw_distractors(train, held_out, align.candidates, SPLIT_SEED)]
+    distractors: list[Corpus] = [
+        *draw_distractors(train, held_out, settings.diagnostics.candidates, SPLIT_SEED)
+    ]
     reporter.stage("cutting the text into sub-words")
     tokenised = [tokenise(corpus, encoder, cache_folder()) for corpus in train]
     plan = BatchSampler(
         [pairs.lengths for pairs in tokenised],
-        batch_tokens=align.batch_tokens,
-        seed=align.seed,
-        sampling=align.sampling,
-        every_pair=align.every_pair,
-        accumulate=align.accumulate,
+        batch_tokens=data.batch_tokens,
+        seed=settings.align.seed,
+        sampling=data.sampling,
+        every_pair=data.every_pair,
+        accumulate=settings.optimizer.accumulate,
     )
     ledgers = [
         _count(corpus, part, tokens, count)
@@ -121,8 +123,10 @@ def _count(corpus: Corpus, part: Split, tokens: TokenisedPairs, filtered: dict[s
 
 def gold_pairs(settings: Settings, corpora: Sequence[Corpus]) -> list[GoldPair]:
     """The gold word alignments for the guards: ``--gold FILE``, else those that a corpus brings for its languages."""
-    if settings.align.gold is not None:
-        return read_gold(Path(settings.align.gold), index_base=settings.align.index_base)
+    if settings.diagnostics.gold is not None:
+        return read_gold(
+            Path(settings.diagnostics.gold), index_base=settings.diagnostics.index_base
+        )
     found: list[GoldPair] = []
     for corpus in corpora:
         files = getattr(corpus, "gold", None)

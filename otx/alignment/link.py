@@ -98,7 +98,7 @@ def link(
         Interrupted: After a signal (exit 5), with every whole window kept.
     """
     _check_names(outputs)
-    device = open_device(settings.align.device)
+    device = open_device(settings.runtime.device)
     with StopSignals("run the same command again: it goes on where it was") as signals:
         reporter.stage("reading the corpus")
         corpus = one_corpus(spec, host, settings)
@@ -109,7 +109,7 @@ def link(
             )
         reporter.stage(f"loading the encoder {model}")
         encoder = open_encoder(model, host.registry, settings)
-        encoder.max_length = min(encoder.max_length, settings.align.max_length)
+        encoder.max_length = min(encoder.max_length, settings.encoder.max_length)
         encoder.module.to(device)
         languages = corpus.source_language, corpus.pivot_language
         order = direction.ordered([spec, corpus.name], languages)
@@ -118,7 +118,7 @@ def link(
             order,
             encoder.digest(),
             asdict(way),
-            [settings.align.layer, settings.align.word_vector, encoder.max_length],
+            [settings.encoder.layer, settings.encoder.word_vector, encoder.max_length],
         )
         done, line = _begun(outputs, key)
         if done:
@@ -137,7 +137,7 @@ def link(
             reporter.progress("link", pairs.stop, len(corpus), {})
         if cut:
             reporter.notice(
-                f"{cut:,} pairs were cut at {encoder.max_length} sub-words (align.max_length): "
+                f"{cut:,} pairs were cut at {encoder.max_length} sub-words (encoder.max_length): "
                 "the words beyond have no links"
             )
         total = _count_lines(corpus)
@@ -186,9 +186,9 @@ def linked(
         for side in ("source", "pivot")
     ]
     found: list[Found] = [Found(frozenset(), {})] * len(texts)
-    layer, vector = settings.align.layer, settings.align.word_vector
+    layer, vector = settings.encoder.layer, settings.encoder.word_vector
     with reading(encoder):
-        for batch in _batches(sides, settings.align.batch_tokens):
+        for batch in _batches(sides, settings.data.batch_tokens):
             x, y = (
                 encoder.encode(encoder.collate([rows[i] for i in batch]), (layer,))
                 for rows in sides

@@ -12,7 +12,6 @@ from otx.alignment import diagnostics
 from otx.alignment.data import AlignmentData
 from otx.alignment.diagnostics import Measurement
 from otx.alignment.heldout_retrieval import HeldOut
-from otx.config.schema import AlignSettings
 from otx.config.settings import Settings
 from otx.data.subset import Subset
 from otx.errors import UsageError
@@ -28,8 +27,8 @@ LOWER_IS_BETTER = {"aer"}
 class ModelSelector:
     """Measures the encoder on held-out pairs; ``folder`` is where the best encoder so far lies.
 
-    Gold links select on their even pairs and report on their odd ones where ``align.keep_best`` is ``aer``, otherwise
-    all of them report. Raises UsageError where the metric to keep the best by cannot be measured.
+    Gold links select on their even pairs and report on their odd ones if ``diagnostics.keep_best`` is ``aer``;
+    otherwise all of them report. Raises UsageError where the metric to keep the best by cannot be measured.
     """
 
     def __init__(
@@ -40,10 +39,11 @@ class ModelSelector:
         folder: Path,
         steps: int,
     ) -> None:
-        self.wanted, self.encoder, self.folder, self.steps = settings.align, encoder, folder, steps
-        self.metric = settings.align.keep_best
-        self.every = self.wanted.guard_every or (self.wanted.checkpoint_every if self.metric else 0)
-        _check_measurable(self.wanted, material)
+        self.settings, self.encoder, self.folder, self.steps = settings, encoder, folder, steps
+        self.metric = settings.diagnostics.keep_best
+        every_checkpoint = settings.checkpoint.every if self.metric else 0
+        self.every = settings.diagnostics.every or every_checkpoint
+        _check_measurable(self.metric, material)
         shared = self.metric != "aer"
         gold = material.gold
         self.report = HeldOut(material.report, material.distractors, gold if shared else gold[1::2])
@@ -75,8 +75,8 @@ class ModelSelector:
         value = chosen["numbers"][self.metric]
         examples, errors = chosen["examples"][self.metric], chosen["errors"][self.metric]
         remedies = {
-            "retrieval": "hold out more pairs (align.heldout), search more candidates (align.candidates; "
-            "raise align.guard_every if looks use fewer), or keep the best by aer",
+            "retrieval": "hold out more pairs (data.heldout), search more candidates (diagnostics.candidates; "
+            "raise diagnostics.every if looks use fewer), or keep the best by aer",
             "aer": "give more gold word links, or keep the best by retrieval",
         }
         raise UsageError(
@@ -121,7 +121,9 @@ class ModelSelector:
             checkpoint.prune(self.folder, 1)
 
     def _measured(self, *parts: HeldOut) -> list[Measurement]:
-        return diagnostics.measure(self.encoder, parts, self.wanted.layer, self.wanted.word_vector)
+        return diagnostics.measure(
+            self.encoder, parts, self.settings.encoder.layer, self.settings.encoder.word_vector
+        )
 
 
 def _counted(measurement: Measurement) -> dict[str, Any]:
@@ -147,13 +149,13 @@ def _affordable_distractors(material: AlignmentData, steps: int) -> list[Corpus]
     return [Subset(corpus, np.arange(int(share * len(corpus)))) for corpus in material.distractors]
 
 
-def _check_measurable(wanted: AlignSettings, material: AlignmentData) -> None:
-    if wanted.keep_best == "retrieval" and not any(map(len, material.select)):
+def _check_measurable(metric: str | None, material: AlignmentData) -> None:
+    if metric == "retrieval" and not any(map(len, material.select)):
         raise UsageError(
             "the best cannot be kept by retrieval: no pair is held out to choose by",
-            "raise align.heldout, or give more pairs",
+            "raise data.heldout, or give more pairs",
         )
-    if wanted.keep_best == "aer" and len(material.gold) < 2:
+    if metric == "aer" and len(material.gold) < 2:
         raise UsageError(
             "the best cannot be kept by aer: there are no gold word links", "give them with --gold"
         )

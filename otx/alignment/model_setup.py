@@ -21,21 +21,22 @@ def prepare_model(
     settings: Settings, host: PluginHost, encoder: Encoder, objective: WeightedSum
 ) -> AuxiliaryEncoders:
     """Set up what of the encoder is trained, and the frozen encoders beside it."""
-    wanted, needs = settings.align, objective.needs
-    sought = needs.links and wanted.links is None
-    untaught = needs.teacher and wanted.teacher is None
+    needs = objective.needs
+    teacher_model = settings.align.teacher
+    sought = needs.links and settings.align.links is None
+    untaught = needs.teacher and teacher_model is None
     initial = frozen_copy(encoder) if needs.reference or sought or untaught else None
     teacher = initial if untaught else None
-    if needs.teacher and wanted.teacher is not None:
-        teacher = open_encoder(wanted.teacher, host.registry, settings)
+    if needs.teacher and teacher_model is not None:
+        teacher = open_encoder(teacher_model, host.registry, settings)
         teacher.module.to(next(encoder.module.parameters()).device)
         freeze_all(teacher)
-    if wanted.lora is not None:
-        lora.add(encoder, wanted.lora)
-    freeze(encoder, wanted.freeze)
-    _refuse_idleness(wanted.freeze, objective)
+    if settings.encoder.lora is not None:
+        lora.add(encoder, settings.encoder.lora)
+    freeze(encoder, settings.encoder.freeze)
+    _refuse_idleness(settings.encoder.freeze, objective)
     momentum = frozen_copy(encoder) if needs.momentum else None
-    if wanted.recompute:
+    if settings.encoder.recompute:
         recompute(encoder)
     return AuxiliaryEncoders(initial if needs.reference or sought else None, momentum, teacher)
 
@@ -46,7 +47,7 @@ def _refuse_idleness(frozen: Sequence[Part], objective: WeightedSum) -> None:
     heads = needs.masked or needs.tlm or any(True for _ in objective.parameters())
     if set(frozen) == set(get_args(Part)) and not heads:
         raise UsageError(
-            f"nothing is left to train: align.freeze is {', '.join(frozen)}, and "
+            f"nothing is left to train: encoder.freeze is {', '.join(frozen)}, and "
             f"{', '.join(term.name for term in objective.wanted)} have no parameters of their own",
             "freeze less of the encoder",
         )

@@ -25,7 +25,7 @@ def plan_of(
     Entry (i, j) is the share of word i's mass that goes to word j: rows sum to 1. Words that the encoder's limit cuts
     off are left out. Raises DataError for a sentence without words.
     """
-    layer, vector = settings.align.layer, settings.align.word_vector
+    layer, vector = settings.encoder.layer, settings.encoder.word_vector
     sides, words = [], []
     with reading(encoder):
         for text in (source, pivot):

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from otx.alignment.data import AlignmentData
-from otx.alignment.run_record import autocast_of, file_digests, settings_digest
+from otx.alignment.run_record import autocast_of, file_digests
 from otx.alignment.run_summary import RunSummary
 from otx.config.settings import Settings
 from otx.errors import CheckpointError
@@ -20,6 +20,7 @@ from otx.interfaces import Encoder
 from otx.printable import shorten
 from otx.reporter import Reporter
 from otx.runs.folder import RunFolder
+from otx.runs.record_migration import settings_digest
 from otx.training.factories import learning_rate, terms
 from otx.training.runtime import choose_device, device_name, precision_name, versions
 
@@ -58,7 +59,7 @@ def check_resumable(
     record = run.record
     before = {
         "the model": record["model_digest_before"],
-        "align.lr": str(record.get("lr")),
+        "optimizer.lr": str(record.get("lr")),
         "align.seed": str(record.get("alignment_seed")),
         "the number of steps": str(record.get("steps")),
         "the number of trained parameters": str(record.get("trainable_parameters")),
@@ -72,7 +73,7 @@ def check_resumable(
     before |= {f"[{name}]": _plain(table) for name, table in record.get("options", {}).items()}
     now = {
         "the model": digest,
-        "align.lr": str(learning_rate(settings, encoder)),
+        "optimizer.lr": str(learning_rate(settings, encoder)),
         "align.seed": str(settings.align.seed),
         "the number of steps": str(outline.steps),
         "the number of trained parameters": str(outline.parameters),
@@ -104,7 +105,7 @@ def inexact_differences(run: RunFolder, settings: Settings) -> Differences:
         DEVICE: run.record.get("device"),
         PRECISION: run.record.get("precision"),
     }
-    now = circumstances_of(choose_device(settings.align.device)) | {
+    now = circumstances_of(choose_device(settings.runtime.device)) | {
         PRECISION: precision_name(autocast_of(settings))
     }
     # What an older run did not record is not compared.

@@ -15,12 +15,13 @@ from otx.alignment.run_summary import RunSummary
 from otx.alignment.training_links import link_digests
 from otx.config.objective_term import parse_term
 from otx.config.settings import Settings
-from otx.files.digests import content_key, file_digest
+from otx.files.digests import file_digest
 from otx.interfaces import Encoder
 from otx.links.gold import gold_files
 from otx.reporter import Reporter
 from otx.runs.folder import RunFolder
 from otx.runs.plugin_notes import version_changes
+from otx.runs.record_migration import settings_digest
 from otx.training.factories import learning_rate, terms
 from otx.training.runtime import (
     choose_autocast,
@@ -51,13 +52,13 @@ def create_run(
     stem = "-".join(
         [
             *(parse_term(text).name for text in settings.align.objective[:1]),
-            Path(settings.align.model).name,
+            Path(settings.encoder.model).name,
         ]
     )
     run = RunFolder.create(root, name, stem=stem, kind="align", settings=settings.as_dict())
     run.update(
         settings_digest=settings_digest(run.record["settings"]),
-        model=settings.align.model,
+        model=settings.encoder.model,
         model_digest_before=digest,
         objectives=list(settings.align.objective),
         terms={term.name: term.amount for term in terms(settings)},
@@ -67,7 +68,7 @@ def create_run(
         files=file_digests(settings, material),
         options=options,
         precision=precision_name(autocast_of(settings)),
-        device=device_name(choose_device(settings.align.device)),
+        device=device_name(choose_device(settings.runtime.device)),
         steps=outline.steps,
         lr=learning_rate(settings, encoder),
         trainable_parameters=outline.parameters,
@@ -86,22 +87,17 @@ def create_run(
 def file_digests(settings: Settings, material: AlignmentData) -> dict[str, str]:
     """What a run reads beside its corpora: ``links`` of each, and ``gold`` with its sentences."""
     files: dict[str, Path] = {}
-    if settings.align.gold is not None:
-        gold, sentences = gold_files(Path(settings.align.gold))
+    if settings.diagnostics.gold is not None:
+        gold, sentences = gold_files(Path(settings.diagnostics.gold))
         files |= {"gold": gold, "gold sentences": sentences}
     return link_digests(settings, material) | {
         what: file_digest(path) for what, path in files.items()
     }
 
 
-def settings_digest(tables: Mapping[str, Any]) -> str:
-    """Return the content key of a run's settings, without where its folder is: that may be moved."""
-    return content_key(settings={name: table for name, table in tables.items() if name != "runs"})
-
-
 def autocast_of(settings: Settings) -> torch.dtype | None:
     """What the run's encoder is autocast to, on its device."""
-    return choose_autocast(settings.align.dtype, choose_device(settings.align.device))
+    return choose_autocast(settings.runtime.dtype, choose_device(settings.runtime.device))
 
 
 def note_plugin_changes(

@@ -54,7 +54,7 @@ def warnings_for(encoder: Encoder, outline: RunSummary) -> list[str]:
             if cut:
                 lines.append(
                     f"{corpus['name']}: {cut:,} of {corpus['ledger']['used']:,} {language} sentences are cut at "
-                    f"{encoder.max_length} sub-words (align.max_length)"
+                    f"{encoder.max_length} sub-words (encoder.max_length)"
                 )
         for language, share in corpus["unknown_rate"].items():
             if share > UNKNOWN_SHOWN:

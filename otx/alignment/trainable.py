@@ -42,7 +42,7 @@ class TrainableAlignment:
         if beside.momentum is not None:
             modules["momentum"] = beside.momentum.module
         self.modules: Mapping[str, nn.Module] = modules
-        self.views = Views(encoder, needs, beside, align.links_layer, align.word_vector)
+        self.views = Views(encoder, needs, beside, align.links_layer, settings.encoder.word_vector)
         self.taught = None
         if beside.teacher is not None and beside.teacher is not beside.reference:
             teacher, cache = beside.teacher, cache_folder()

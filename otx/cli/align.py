@@ -98,20 +98,20 @@ def align(
     """Align an encoder on parallel sentences, with one or more objectives."""
     flags: dict[str, Any] = {
         "align.objective": objective,
-        "align.model": model,
-        "align.corpus": corpus,
+        "encoder.model": model,
+        "data.corpus": corpus,
         "hub.revision": revision,
         "align.seed": seed,
         "align.steps": steps,
         "align.epochs": epochs,
-        "align.batch_tokens": batch_tokens,
-        "align.lr": lr,
-        "align.gold": gold,
-        "align.index_base": index_base,
+        "data.batch_tokens": batch_tokens,
+        "optimizer.lr": lr,
+        "diagnostics.gold": gold,
+        "diagnostics.index_base": index_base,
         "align.links_direction": links_direction,
-        "align.keep_best": keep_best,
-        "align.device": device,
-        "align.dtype": dtype,
+        "diagnostics.keep_best": keep_best,
+        "runtime.device": device,
+        "runtime.dtype": dtype,
     }
     if resume is not None:
         if dry_run:
@@ -123,7 +123,7 @@ def align(
         if steps is not None and epochs is not None:
             raise UsageError("--steps and --epochs exclude one another", "give one of them")
         settings, host = open_project(flags, sets or [], recipe)
-        for spec in settings.align.corpus:
+        for spec in settings.data.corpus:
             resolve_corpus(spec, host.registry)
         from otx.alignment import align as engine
 
@@ -146,11 +146,11 @@ def _resumed(
     from otx.config.settings import load_settings, settings_from
     from otx.runs.folder import RunFolder
 
-    device = flags["align.device"]
+    device = flags["runtime.device"]
     given = [
         f"--{key.partition('.')[2].replace('_', '-')}"
         for key, value in flags.items()
-        if value not in (None, []) and not (inexact and key == "align.device")
+        if value not in (None, []) and not (inexact and key == "runtime.device")
     ]
     changed = [text for text in sets if not text.startswith("runs.folder=")]
     if given or changed or any(others):
@@ -164,10 +164,8 @@ def _resumed(
     if run.record["status"] == "finished":
         raise UsageError(f"run {name} is finished", f"evaluate it: otx eval retrieval --run {name}")
     record = {**run.record["settings"], "runs": {"folder": str(folder)}}
-    # A run of before this setting trained the whole table.
-    record["align"] = {"vocabulary": "whole", **record["align"]}
     if device is not None:
-        record["align"]["device"] = device
+        record["runtime"] = {**record["runtime"], "device": device}
     settings = settings_from(record, f"run {name}")
     host = open_host(settings)
     from otx.alignment import align as engine

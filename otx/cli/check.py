@@ -125,9 +125,9 @@ def _checks(entry: Entry, rest: str, host: PluginHost, settings: Settings, passe
             lambda reference: entry.make(reference, options), rest or entry.name, passed=passed
         )
     elif entry.kind == "corpus":
-        check_corpus(lambda: entry.make(rest, options, settings.align.pivot), passed=passed)
+        check_corpus(lambda: entry.make(rest, options, settings.data.pivot), passed=passed)
     else:
-        encoder = open_encoder(settings.align.model, host.registry, settings)
+        encoder = open_encoder(settings.encoder.model, host.registry, settings)
         check_task(lambda: entry.make(options), encoder, passed=passed)
 
 

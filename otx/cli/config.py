@@ -17,7 +17,9 @@ from otx.errors import UsageError
 from otx.files import atomic
 
 COMMON = (
-    ("align", ("objective", "model", "corpus", "pivot", "seed", "epochs", "batch_tokens")),
+    ("align", ("objective", "seed", "epochs")),
+    ("encoder", ("model",)),
+    ("data", ("corpus", "pivot", "batch_tokens")),
     ("eval", ("languages", "seeds")),
     ("runs", ("folder",)),
 )

@@ -87,8 +87,8 @@ def evaluate(
         "eval.languages": languages.split(",") if languages else None,
         "eval.seeds": _numbers(seeds) if seeds else None,
         "eval.strict": strict or None,
-        "align.device": device,
-        "align.dtype": dtype,
+        "runtime.device": device,
+        "runtime.dtype": dtype,
     }
     wanted = {
         "data": data,

@@ -67,9 +67,9 @@ def link(
     if not epsilon > 0:
         raise UsageError(f"--epsilon is {epsilon:g}", "it must be above 0")
     flags: dict[str, Any] = {
-        "align.layer": layer,
-        "align.device": device,
-        "align.batch_tokens": batch_tokens,
+        "encoder.layer": layer,
+        "runtime.device": device,
+        "data.batch_tokens": batch_tokens,
     }
     settings, host = open_project(flags, sets or [])
     resolve_corpus(corpus, host.registry)

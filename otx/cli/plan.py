@@ -45,7 +45,7 @@ def plan(
         )
     if not epsilon > 0:
         raise UsageError(f"--epsilon is {epsilon:g}", "it must be above 0")
-    settings, host = open_project({"align.layer": layer}, sets or [])
+    settings, host = open_project({"encoder.layer": layer}, sets or [])
     from pathlib import Path
 
     from otx.alignment.plan_view import plan_of
@@ -53,7 +53,7 @@ def plan(
     from otx.runs.heatmap import in_terminal, save_figure
     from otx.training.factories import open_encoder
 
-    shown = {"plan": model or settings.align.model}
+    shown = {"plan": model or settings.encoder.model}
     if run is not None:
         found = RunFolder.open(Path(settings.runs.folder), run)
         if not found.model.is_dir():

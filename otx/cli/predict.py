@@ -45,7 +45,7 @@ def predict(
     """
     if (run is None) == (model is None):
         raise UsageError("give one of --run and --model", "--run NAME or --model FOLDER")
-    flags: dict[str, Any] = {"align.device": device}
+    flags: dict[str, Any] = {"runtime.device": device}
     settings, host = open_project(flags, sets or [])
     from pathlib import Path
 

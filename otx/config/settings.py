@@ -13,15 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from otx.config.migration import RENAMED, migrate_tables
 from otx.config.objective_term import term_text
-from otx.config.schema import (
-    SECTIONS,
-    AlignSettings,
-    CompareSettings,
-    EvalSettings,
-    PluginSettings,
-    RunSettings,
-)
+from otx.config.schema import SECTIONS, Sections
 from otx.config.toml_file import find_file, parse_value, read_file
 from otx.config.validation import field_types, fill
 from otx.did_you_mean import remedy
@@ -31,17 +25,15 @@ DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """Everything that can be set. ``options`` are the tables of objectives, encoders, corpora and tasks, by name.
+class Settings(Sections):
+    """Everything that can be set.
 
-    ``given`` says where each dotted key was set; ``file`` is the otx.toml that was read, if there was one.
+    Attributes:
+        options: Tables of objectives, encoders, corpora and tasks, by name.
+        given: Where each dotted key was set: "otx.toml:12", "recipe wordot", "--lr" or "--set".
+        file: The otx.toml that was read, if there was one.
     """
 
-    align: AlignSettings = field(default_factory=AlignSettings)
-    eval: EvalSettings = field(default_factory=EvalSettings)
-    compare: CompareSettings = field(default_factory=CompareSettings)
-    plugins: PluginSettings = field(default_factory=PluginSettings)
-    runs: RunSettings = field(default_factory=RunSettings)
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
     file: Path | None = None
@@ -115,9 +107,14 @@ def load_settings(
 
 
 def settings_from(record: Mapping[str, Mapping[str, Any]], origin: str) -> Settings:
-    """Settings from what ``Settings.as_dict`` gave (a run's record), every value with this origin."""
+    """Return the settings of a run's record, which may be of an older schema.
+
+    Args:
+        record: Tables as ``Settings.as_dict`` gave them.
+        origin: Origin of every value, for messages.
+    """
     gathered = _Gathered()
-    for section, table in record.items():
+    for section, table in migrate_tables(record).items():
         for key, value in table.items():
             gathered.put(f"{section}.{key}", value, origin)
     return gathered.settings(None)
@@ -164,6 +161,11 @@ class _Gathered:
             meant = [one for one in sorted(known) if one.endswith(f".{dotted}")]
             advice = f"did you mean '{meant[0]}'?" if meant else remedy(dotted, known)
             raise UsageError(f"{origin}: '{dotted}' is in no table", advice)
+        if new_name := RENAMED.get(f"{section}.{key}"):
+            raise UsageError(
+                f"{origin}: '{section}.{key}' is now '{new_name}'",
+                f"write {new_name}; otx config migrate rewrites an otx.toml",
+            )
         table = self.tables.setdefault(section, {})
         if inner:
             before = table.get(key)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen
 
 from otx.did_you_mean import remedy
 from otx.errors import PluginError, UsageError
@@ -20,6 +24,7 @@ LARGEST = 2**63 - 1
 
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 _FIELD_DOC = re.compile(r"^(\w+): (.*(?:\n[ \t]+\S.*)*)", re.MULTILINE)
+_ATTRIBUTES = re.compile(r"^Attributes:\n((?:[ \t]+\S.*\n?|\n(?=[ \t]))+)", re.MULTILINE)
 
 
 class SettingError(UsageError):
@@ -28,6 +33,19 @@ class SettingError(UsageError):
     def __init__(self, field: str, message: str, remedy: str | None = None) -> None:
         super().__init__(message, remedy)
         self.field = field
+
+
+class Constrained:
+    """Base of dataclasses whose fields declare their range: ``lr: Annotated[float, Gt(0)] = 1e-4``.
+
+    The constraints are those of ``annotated_types``: ``Gt``, ``Ge``, ``Lt``, ``Le``, ``Interval`` and ``MinLen``.
+    """
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        """Raise SettingError for the first field that is out of its range."""
+        check_constraints(self)
 
 
 class Unfit(Exception):
@@ -59,7 +77,9 @@ def fill(
                 f"{origin(dotted)}: {dotted} must be {error}, not {shorten(repr(value))}"
             ) from None
     try:
-        return kind(**values)
+        instance = kind(**values)
+        check_constraints(instance)
+        return instance
     except SettingError as error:
         dotted = f"{section}.{error.field}"
         message = f"{origin(dotted)}: {dotted} {error.message}"
@@ -79,6 +99,87 @@ def field_types(kind: type[Any]) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
+def check_constraints(instance: Any) -> None:
+    """Check every field of a dataclass against the constraints that its type declares.
+
+    Args:
+        instance: A dataclass whose fields may be ``Annotated`` with constraints of ``annotated_types``.
+
+    Raises:
+        SettingError: For the first value out of range, naming the field and its range.
+    """
+    kind: Any = type(instance)
+    for name, hint in _constrained_fields(kind).items():
+        value = getattr(instance, name)
+        bounds = _broken(value, hint)
+        if bounds is not None:
+            shown = list(value) if isinstance(value, tuple) else value
+            raise SettingError(name, f"must be {bounds}, not {shorten(repr(shown))}")
+
+
+@functools.cache
+def _constrained_fields(kind: type[Any]) -> dict[str, Any]:
+    hints = get_type_hints(kind, include_extras=True)
+    return {
+        field.name: hints[field.name]
+        for field in dataclasses.fields(kind)
+        if "Annotated" in repr(hints[field.name])
+    }
+
+
+def _broken(value: Any, hint: Any) -> str | None:
+    """Return the range that a value breaks, in words; None for a value in range."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        base, *constraints = arguments
+        return _bounds(constraints) if not _holds(value, constraints) else _broken(value, base)
+    if origin in (Union, UnionType):
+        if value is None:
+            return None
+        broken = [_broken(value, choice) for choice in arguments if choice is not NoneType]
+        return None if None in broken else broken[0]
+    if origin is tuple:
+        items = (_broken(item, arguments[0]) for item in value)
+        bounds = next((bounds for bounds in items if bounds is not None), None)
+        return bounds and f"numbers {bounds}"
+    return None
+
+
+def _flat(constraints: Sequence[Any]) -> list[Any]:
+    return [
+        single
+        for constraint in constraints
+        for single in (constraint if isinstance(constraint, Interval) else (constraint,))
+    ]
+
+
+def _holds(value: Any, constraints: Sequence[Any]) -> bool:
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    checks: dict[type[Any], Callable[[Any], bool]] = {
+        Gt: lambda bound: value > bound.gt,
+        Ge: lambda bound: value >= bound.ge,
+        Lt: lambda bound: value < bound.lt,
+        Le: lambda bound: value <= bound.le,
+        MinLen: lambda bound: len(value) >= bound.min_length,
+    }
+    return all(checks[type(bound)](bound) for bound in _flat(constraints) if type(bound) in checks)
+
+
+def _bounds(constraints: Sequence[Any]) -> str:
+    flat = {type(bound): bound for bound in _flat(constraints)}
+    if Ge in flat and Le in flat:
+        return f"from {flat[Ge].ge} to {flat[Le].le}"
+    words = {
+        Gt: lambda bound: f"above {bound.gt}",
+        Ge: lambda bound: f"at least {bound.ge}",
+        Lt: lambda bound: f"below {bound.lt}",
+        Le: lambda bound: f"at most {bound.le}",
+        MinLen: lambda bound: f"at least {bound.min_length} long",
+    }
+    return " and ".join(words[kind](flat[kind]) for kind in words if kind in flat)
+
+
 def field_docs(kind: type[Any]) -> dict[str, str]:
     """What the docstrings say of each field: lines ``name: text``, indented lines going on with it.
 
@@ -87,6 +188,8 @@ def field_docs(kind: type[Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for owner in reversed(kind.__mro__):
         text = inspect.cleandoc(owner.__doc__ or "")
+        if section := _ATTRIBUTES.search(text):
+            text = inspect.cleandoc(section[1])
         found |= {name: " ".join(doc.split()) for name, doc in _FIELD_DOC.findall(text)}
     return {f.name: found[f.name] for f in dataclasses.fields(kind) if f.name in found}
 

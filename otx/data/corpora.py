@@ -32,7 +32,7 @@ def open_corpora(
         specs: What was given after ``--corpus``.
         registry: The registered corpora.
         settings: The settings.
-        any_share: Also return a corpus of which more than ``align.max_bad`` of the lines were refused, or all.
+        any_share: Also return a corpus of which more than ``data.max_bad`` of the lines were refused, or all.
 
     Returns:
         The corpora, in the order of the specs.
@@ -46,12 +46,12 @@ def open_corpora(
     found: list[Corpus] = []
     for spec in specs:
         entry, rest = resolve_corpus(spec, registry)
-        _refuse_two_meanings(spec, entry, settings.align.pivot)
-        opened: list[Corpus] = entry.make(rest, entry.read_options(settings), settings.align.pivot)
+        _refuse_two_meanings(spec, entry, settings.data.pivot)
+        opened: list[Corpus] = entry.make(rest, entry.read_options(settings), settings.data.pivot)
         found += opened
     if not any_share:
         for corpus in found:
-            _limit_refused(corpus, settings.align.max_bad)
+            _limit_refused(corpus, settings.data.max_bad)
     return found
 
 
@@ -93,7 +93,7 @@ def _limit_refused(corpus: Corpus, max_bad: float) -> None:
         raise DataError(
             f"corpus {corpus.name}: {refused:,} of {ledger.read:,} pairs cannot be used "
             f"({share:.1%}, at most {max_bad:.1%} may be): {_first(problems)}",
-            _remedy(ledger, "mend the files, or allow more with --set align.max_bad=SHARE"),
+            _remedy(ledger, "mend the files, or allow more with --set data.max_bad=SHARE"),
         )
 
 

@@ -115,7 +115,10 @@ class TokenisedPairs:
         cut = self._column("source_cut") + self._column("pivot_cut")
         reasons = {
             "wordless": (empty, "a side has no word that the tokenizer and the length limit leave"),
-            "cut": (~empty & (cut > 0), "{} words are beyond the length limit (align.max_length)"),
+            "cut": (
+                ~empty & (cut > 0),
+                "{} words are beyond the length limit (encoder.max_length)",
+            ),
         }
         lines = self._column("line")
         return [

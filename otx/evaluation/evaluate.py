@@ -59,7 +59,7 @@ def evaluate(
     if not ready:
         return Evaluated([], faults.errors)
     _refuse_unknown([task for task, _ in ready], settings)
-    warn_of_slow_bf16(settings.align.dtype, open_device(settings.align.device), reporter)
+    warn_of_slow_bf16(settings.runtime.dtype, open_device(settings.runtime.device), reporter)
     found: dict[int, list[tuple[RunFolder, EvalUnit]]] = {}
     with StopSignals("finished units are kept; the same command goes on") as signals:
         left = list(range(len(targets)))
@@ -103,7 +103,7 @@ def _evaluated(
     """Return the folder, its units, and the work that other processes hold (claim -> pid): those units are missing."""
     encoder_entry, reference = target.reference(host)
     options = encoder_entry.read_options(settings)
-    device = open_device(settings.align.device)
+    device = open_device(settings.runtime.device)
 
     def reopen(folder: Path | str) -> Encoder:
         encoder: Encoder = encoder_entry.make(str(folder), options)
@@ -113,7 +113,7 @@ def _evaluated(
     encoder = reopen(reference)
     for note in getattr(encoder, "notes", []):
         reporter.notice(str(note))
-    digest, autocast = encoder.digest(), choose_autocast(settings.align.dtype, device)
+    digest, autocast = encoder.digest(), choose_autocast(settings.runtime.dtype, device)
     run = target.folder(Path(settings.runs.folder), digest)
     hashes = None
     if run.record["kind"] == "align":

@@ -74,8 +74,8 @@ def predict(
         raise UsageError(f"{task} has nothing to predict with: it only reads the encoder")
     own, reference = _made(settings, host, entry, model, seed)
     encoder = open_encoder(reference, host.registry, settings)
-    device = open_device(settings.align.device)
-    warn_of_slow_bf16(settings.align.dtype, device, reporter)
+    device = open_device(settings.runtime.device)
+    warn_of_slow_bf16(settings.runtime.dtype, device, reporter)
     encoder.module.to(device)
     brought = encoder.carried_head(own.head_kind)
     head = None if brought is None else own.carried(brought)
@@ -84,7 +84,7 @@ def predict(
             f"{reference} has no head for {task}",
             f"give a run on which {task} was fitted, with --run, or a model with such a head",
         )
-    run = predictor(own, encoder, head, choose_autocast(settings.align.dtype, device))
+    run = predictor(own, encoder, head, choose_autocast(settings.runtime.dtype, device))
     numbered = enumerate(lines, start=1)
     while block := list(islice(numbered, LINES_AT_ONCE)):
         yield from _predicted(own, encoder, run, block)
@@ -148,7 +148,7 @@ def _made(
     with attributed(entry.owner):
         options = type(options)(**found.options)
     plugin, _ = reference_of(model, host)
-    return cast(TransferTask, entry.make(options)), f"{plugin}:{folder}"
+    return cast(TransferTask, entry.make(options)), f"{plugin.full_name}:{folder}"
 
 
 def _text(line: bytes, number: int) -> str:

@@ -106,7 +106,7 @@ class TaskRunner:
             self._training = content_key(
                 data=cast(TransferTask, self.task).training_fingerprint(),
                 fit=FIT_VERSION,
-                vocabulary=self.settings.align.vocabulary,
+                vocabulary=self.settings.encoder.vocabulary,
                 checks=wanted.checks,
                 patience=wanted.patience,
             )
@@ -249,7 +249,7 @@ class TaskRunner:
 
     def _head_folder(self, seed: int | None) -> Path:
         # Under other versions, threads or device a killed fit starts again: going on would not be exact.
-        circumstances = content_key(**circumstances_of(choose_device(self.settings.align.device)))
+        circumstances = content_key(**circumstances_of(choose_device(self.settings.runtime.device)))
         name = f".head-{self._head_key(seed)[:12]}-{circumstances[:8]}"
         return self.run.results / self.task.info.name / name
 
@@ -298,7 +298,7 @@ class TaskRunner:
             self.autocast,
             self.settings.eval,
             self.signals,
-            whole_vocabulary=self.settings.align.vocabulary == "whole",
+            whole_vocabulary=self.settings.encoder.vocabulary == "whole",
         )
         kinds = Counter(problem.kind for problem in task.problems())
         for kind, count in kinds.items():

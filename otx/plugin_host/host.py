@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import pluggy
 
 from otx import hookspecs
+from otx.config.schema import SECTIONS
 from otx.did_you_mean import nearest, remedy
 from otx.errors import PluginError, UsageError
 from otx.plugin_host.absent import Absent
 from otx.plugin_host.discovery import GROUP, Installed, given_files, installed
 from otx.plugin_host.isolation import OutOfPatience, guarded
 from otx.plugin_host.read_only import read_only
-from otx.plugin_host.registry import RESERVED, Registry
+from otx.plugin_host.registry import Registry
 from otx.printable import error_text
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class PluginHost:
 
         Where a plugin is not loaded, a name that resembles no other may be that plugin's, and stands.
         """
-        known = self.registry.names() | RESERVED
+        known = self.registry.names() | set(SECTIONS)
         complete = all(record.status == "loaded" for record in self.records)
         for name, table in settings.options.items():
             if name not in known and (complete or nearest(name, known)):

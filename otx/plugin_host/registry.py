@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from otx.config.objective_term import COLUMNS
+from otx.config.schema import SECTIONS
 from otx.did_you_mean import remedy
 from otx.errors import OTXError, PluginError, UsageError
 from otx.plugin_host.absent import Absent, absence_hint, canonical
@@ -29,8 +30,6 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 PLURALS: Mapping[Kind, str] = MappingProxyType(
     {kind: "corpora" if kind == "corpus" else f"{kind}s" for kind in KINDS}
 )
-RESERVED = frozenset({"align", "eval", "compare", "plugins", "runs"})
-"""The tables of otx.toml that are ours; every other table belongs to the name it bears."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -75,6 +74,11 @@ class Entry:
     def owner(self) -> Owner:
         """Who answers for what the target gives."""
         return Owner(self.kind, self.name, self.distribution, self.target)
+
+    @property
+    def full_name(self) -> str:
+        """``distribution:name``, which settles a clash."""
+        return f"{self.distribution}:{self.name}"
 
     def read_options(self, settings: Settings) -> Any:
         """Return the entry's options from the settings table of its name, or None if it has no options.
@@ -276,11 +280,11 @@ class Registry:
         )
 
     def _check_name(self, kind: Kind, name: str) -> None:
-        if not _NAME.fullmatch(name) or name in RESERVED:
+        if not _NAME.fullmatch(name) or name in SECTIONS:
             raise PluginError(
                 f"'{name}' cannot be the name of {_a(kind)}",
                 "use lower-case letters, digits, - and _; "
-                f"{', '.join(sorted(RESERVED))} are taken by otx.toml",
+                f"{', '.join(sorted(SECTIONS))} are taken by otx.toml",
             )
         if kind == "objective" and name in COLUMNS:
             raise PluginError(

@@ -25,10 +25,10 @@ from otx.files import atomic
 from otx.files.reading import parse_json, read_bytes, read_object
 from otx.files.shapes import COUNT, check_shape
 from otx.printable import quote
+from otx.runs.record_migration import SCHEMA, migrate_record
 from otx.runs.shapes import PROBLEM_SHAPE, RECORD_SHAPE, ROW_SHAPE
 from otx.types import Problem
 
-SCHEMA = 1
 STATUSES = ("created", "running", "finished", "failed", "interrupted")
 RECORD, METRICS, PROBLEMS = "run.json", "metrics.jsonl", "problems.jsonl"
 LOCK, RECORD_LOCK, CLAIMS = ".lock", ".record.lock", ".claims"
@@ -388,6 +388,7 @@ def _read_record(path: Path) -> dict[str, Any]:
     try:
         record = read_object(file)
         check_shape(record, {"schema": COUNT}, RECORD)
+        record = migrate_record(record)
         if record["schema"] == SCHEMA:
             check_shape(record, RECORD_SHAPE, RECORD)
             if record["status"] not in STATUSES:

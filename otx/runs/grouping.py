@@ -8,15 +8,18 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from otx.config.schema import SECTIONS
 from otx.errors import UsageError
 from otx.runs.folder import RunFolder, untouched_runs
 
-_OTHER_TABLES = ("align", "eval", "compare", "plugins", "runs")
-_NOT_THE_ALIGNMENT = (
-    "seed", "corpus", "links", "links_direction", "gold", "index_base", "device", "dtype", "checkpoint_every",
-    "keep_checkpoints",
-)  # fmt: skip
-"""Settings of an alignment that change no weight, or that digests say better."""
+_SETTINGS = {
+    "align": ("seed", "links", "links_direction"),
+    "data": ("corpus",),
+    "diagnostics": ("gold", "index_base"),
+    "encoder": (),
+    "optimizer": (),
+}
+"""Tables that make an alignment what it is, each without what changes no weight or what a digest identifies better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +104,13 @@ def _essence(run: RunFolder, tasks: Collection[str]) -> str:
     if record["kind"] != "align":
         return run.name
     settings = record["settings"]
-    align = {k: v for k, v in settings.get("align", {}).items() if k not in _NOT_THE_ALIGNMENT}
-    others = {*_OTHER_TABLES, *tasks}
+    align = {
+        f"{name}.{key}": value
+        for name, left_out in _SETTINGS.items()
+        for key, value in settings.get(name, {}).items()
+        if key not in left_out
+    }
+    others = {*SECTIONS, *tasks}
     given = {name: table for name, table in settings.items() if name not in others}
     options = record.get("options", given), record.get("precision")
     links = {k: v for k, v in record.get("files", {}).items() if k.startswith("links")}

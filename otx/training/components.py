@@ -23,11 +23,11 @@ def components(settings: Settings, registry: Registry) -> list[Entry]:
     Returns:
         The entries, each once.
     """
-    align = settings.align
-    models = [align.model, *([align.teacher] if align.teacher is not None else [])]
+    teacher = settings.align.teacher
+    models = [settings.encoder.model, *([] if teacher is None else [teacher])]
     found = [resolve_encoder(model, registry)[0] for model in models]
     found += [registry.find("objective", term.name) for term in terms(settings)]
-    found += [registry.resolve("corpus", spec, DEFAULT_CORPUS)[0] for spec in align.corpus]
+    found += [registry.resolve("corpus", spec, DEFAULT_CORPUS)[0] for spec in settings.data.corpus]
     return [entry for number, entry in enumerate(found) if entry not in found[:number]]
 
 

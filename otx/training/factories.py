@@ -71,7 +71,7 @@ def make_objective(settings: Settings, registry: Registry, dimension: int) -> We
 
 def options_in_force(settings: Settings, registry: Registry) -> dict[str, Any]:
     """The options, defaults included, of the encoder and of every objective that is trained with."""
-    encoder = resolve_encoder(settings.align.model, registry)[0]
+    encoder = resolve_encoder(settings.encoder.model, registry)[0]
     objectives = [registry.find("objective", term.name) for term in terms(settings)]
     return {
         entry.name: digested_options(entry.read_options(settings))
@@ -80,8 +80,8 @@ def options_in_force(settings: Settings, registry: Registry) -> dict[str, Any]:
 
 
 def learning_rate(settings: Settings, encoder: Encoder) -> float:
-    """The peak learning rate: ``align.lr``, else the encoder's own, else the paper's."""
-    return settings.align.lr or float(getattr(encoder, "learning_rate", PAPER_RATE))
+    """The peak learning rate: ``optimizer.lr``, else the encoder's own, else the paper's."""
+    return settings.optimizer.lr or float(getattr(encoder, "learning_rate", PAPER_RATE))
 
 
 def trainable(encoder: Encoder) -> int:

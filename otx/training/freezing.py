@@ -21,7 +21,7 @@ def stack(encoder: Encoder) -> nn.ModuleList:
             return part
     raise UsageError(
         f"{encoder.reference}: no list of {encoder.layers} layers in {type(encoder.module).__name__}",
-        "leave out align.freeze, align.recompute and align.lora for this encoder",
+        "leave out encoder.freeze, encoder.recompute and encoder.lora for this encoder",
     )
 
 

@@ -22,7 +22,7 @@ def add(encoder: Encoder, rank: int) -> None:
     try:
         import peft
     except ImportError as error:
-        raise UsageError("align.lora needs peft", 'pip install "otx[lora]"') from error
+        raise UsageError("encoder.lora needs peft", 'pip install "otx[lora]"') from error
     inside = {id(part) for part in stack(encoder).modules() if isinstance(part, nn.Linear)}
     names = [name for name, part in encoder.module.named_modules() if id(part) in inside]
     wanted = peft.LoraConfig(r=rank, lora_alpha=SCALE * rank, target_modules=names)

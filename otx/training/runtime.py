@@ -63,7 +63,7 @@ def warn_of_slow_bf16(name: str, device: torch.device, reporter: Reporter) -> No
     if read_processor().has_bf16 is False:
         reporter.notice(
             "bf16 is slower than float32 on this processor, which has no bf16 instructions "
-            "(10 times and more without AVX-512): use float32 (align.dtype auto or fp32)"
+            "(10 times and more without AVX-512): use float32 (runtime.dtype auto or fp32)"
         )
 
 

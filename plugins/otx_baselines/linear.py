@@ -24,7 +24,7 @@ class Linear(nn.Module):
     step; a penalty would only be near). A batch without links has a loss of 0.
 
     Both M and the encoder are trained. Wu & Dredze's linear mapping leaves the encoder alone: that
-    is ``--set 'align.freeze=["embeddings","lower","upper"]' --set align.keep_close=0``. M is in the
+    is ``--set 'encoder.freeze=["embeddings","lower","upper"]' --set align.keep_close=0``. M is in the
     run's checkpoints (``objective/``) and is not applied when the model is loaded, since an encoder
     is not told which language a text is in: a run with a frozen encoder is a study of how far apart
     the languages are by a map, not a model to use.

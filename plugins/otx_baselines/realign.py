@@ -31,7 +31,7 @@ class Realign(nn.Module):
     words only, so that words without a partner are never pushed away, and takes a word's last
     sub-word where this takes the mean. The authors' links come from a dictionary, or from an
     aligner that sees the pair only; they saw gains where the encoder is small and languages are
-    far, and question answering suffer; freezing the lower half of the layers (``align.freeze``)
+    far, and question answering suffer; freezing the lower half of the layers (``encoder.freeze``)
     won some of that back. Not for links that are poor in rare words: each wrong link is a positive.
 
     Felix Gaschi et al.: Exploring the Relationship between Alignment and Cross-lingual Transfer in

@@ -20,7 +20,7 @@ def source_beside(pivot: str, languages: tuple[str, str], what: str) -> str:
     if pivot not in languages:
         raise UsageError(
             f"{what} has {languages[0]} and {languages[1]}, but the pivot is {pivot}",
-            f"add --set align.pivot={languages[0]} or give another corpus",
+            f"add --set data.pivot={languages[0]} or give another corpus",
         )
     first, second = languages
     return second if first == pivot else first

@@ -67,7 +67,7 @@ def open_table(spec: str, options: FilesOptions, pivot: str) -> list[Corpus]:
     if pivot not in languages:
         raise UsageError(
             f"{name} has {', '.join(languages)}, but the pivot is {pivot}",
-            f"add --set align.pivot={languages[0]} or give another corpus",
+            f"add --set data.pivot={languages[0]} or give another corpus",
         )
     others = [language for language in languages if language != pivot]
     for language in asked.split(",") if asked else ():

@@ -58,7 +58,7 @@ def open_tmx(spec: str, options: FilesOptions, pivot: str) -> list[Corpus]:
     if pivot not in beside:
         raise UsageError(
             f"{name} has {', '.join(beside) or 'no language'}, but the pivot is {pivot}",
-            f"add --set align.pivot={next(iter(beside))}"
+            f"add --set data.pivot={next(iter(beside))}"
             if beside
             else "is it a translation memory?",
         )

@@ -99,12 +99,12 @@ def _write_settings(job: Job, scratch: Path) -> None:
 def _project(job: Job, more: Mapping[str, Any]) -> tuple[Settings, PluginHost]:
     own = replace_texts(job.contents["recipe"] | job.contents["set"], {MATERIAL: job.material})
     flags: dict[str, Any] = {
-        "align.corpus": replace_texts(job.contents["corpora"], {MATERIAL: job.material}),
+        "data.corpus": replace_texts(job.contents["corpora"], {MATERIAL: job.material}),
         **own,
-        "align.model": job.model,
+        "encoder.model": job.model,
         "align.seed": job.seed,
-        "align.device": job.device,
-        "align.keep_checkpoints": 1,
+        "runtime.device": job.device,
+        "checkpoint.keep": 1,
         "eval.seeds": [job.seed],
         "eval.keep_models": True,
         "runs.folder": str(Path(job.scratch) / "runs"),
@@ -119,7 +119,7 @@ def _aligned(job: Job, settings: Settings, plugins: PluginHost, recorder: Record
 
     if job.contents["wrong"] is not None:
         corpora = _write_wrong(job, settings, plugins)
-        settings, plugins = _project(job, {"align.corpus": corpora})
+        settings, plugins = _project(job, {"data.corpus": corpora})
     folder = Path(settings.runs.folder) / RUN
     left = RunFolder(folder) if (folder / "run.json").exists() else None
     if left is not None and left.record["status"] == "finished":
@@ -138,7 +138,7 @@ def _write_wrong(job: Job, settings: Settings, plugins: PluginHost) -> list[str]
     folder = Path(job.scratch) / "wrong"
     shutil.rmtree(folder, ignore_errors=True)
     prefixes = []
-    for corpus in open_corpora(settings.align.corpus, plugins.registry, settings):
+    for corpus in open_corpora(settings.data.corpus, plugins.registry, settings):
         prefix = folder / f"{corpus.pivot_language}-{corpus.source_language}"
         write_noised(corpus, prefix, job.contents["wrong"], seed=1)
         prefixes.append(str(prefix))

@@ -8,6 +8,7 @@ from typing import Any
 from otx.config.toml_file import read_file
 from otx.files.digests import content_key
 from otx.plugin_host.registry import Registry
+from otx.runs.record_migration import first_names
 from scripts.laboratory.material import ALIGNING, BITEXT, Manifest, digests_of
 from scripts.laboratory.study import MATERIAL, Cell, Study
 
@@ -71,4 +72,6 @@ def files_of(study: Study, cell: Cell, manifest: Manifest) -> dict[str, str]:
 
 def key_of(contents: dict[str, Any], files: dict[str, str], model_digest: str) -> str:
     """Return the cell's key: equal keys mean equal numbers."""
-    return content_key(contents=contents, files=files, model=model_digest)
+    # Under the first names of the settings, so that cells of before they were renamed are found again.
+    named = {part: first_names(contents[part]) for part in ("settings", "recipe", "set")}
+    return content_key(contents={**contents, **named}, files=files, model=model_digest)

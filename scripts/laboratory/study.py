@@ -10,6 +10,7 @@ from typing import Any
 
 import tomli
 
+from otx.config.migration import migrate_key, migrate_tables
 from otx.did_you_mean import remedy
 from otx.errors import UsageError
 from otx.plugin_host.registry import Registry
@@ -139,7 +140,7 @@ def read_study(path: Path, registry: Registry) -> Study:
     except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}", "correct the study file") from error
     systems = {
-        name: _filled(System, own, f"{path} [systems.{name}]")
+        name: _filled(System, _renamed(own), f"{path} [systems.{name}]")
         for name, own in table.pop("systems", {}).items()
     }
     tasks = {
@@ -155,6 +156,7 @@ def read_study(path: Path, registry: Registry) -> Study:
     fitted = {name for name, own in tasks.items() if _is_fitted(own, registry)}
     bitext = table.pop("bitext", None)
     table |= {
+        "settings": migrate_tables(table.get("settings", {})),
         "systems": systems,
         "tasks": tasks,
         "bitext": None if bitext is None else _filled(Bitext, bitext, f"{path} [bitext]"),
@@ -163,6 +165,12 @@ def read_study(path: Path, registry: Registry) -> Study:
     }
     study: Study = _filled(Study, table, str(path))
     return study
+
+
+def _renamed(system: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a system's table with the present names of the settings."""
+    given = system.get("set", {})
+    return {**system, "set": {migrate_key(dotted): value for dotted, value in given.items()}}
 
 
 def _evaluation(table: Mapping[str, Any], where: str) -> Evaluation:

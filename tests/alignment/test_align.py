@@ -81,8 +81,8 @@ STATEFUL = {
     "contrastive": ("contrastive.projector=16",),
     "sentence-contrastive": ("sentence-contrastive.queue=12", "align.momentum=0.5"),
     "linear": ("linear.orthogonal=true",),
-    "adversarial": ("align.lora=2",),
-    "sliced": ("align.recompute=true", "align.dropout=true"),
+    "adversarial": ("encoder.lora=2",),
+    "sliced": ("encoder.recompute=true", "encoder.dropout=true"),
     "0..1*tlm": (),
 }
 """Objectives with what must survive a stop: a projector, a queue and a moving average, a map, a weight on its way."""
@@ -301,7 +301,7 @@ def test_gold_sentences_in_the_bitext_are_counted(
 def test_what_was_cut_is_said_and_written_down(
     align: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert align("--steps", "1", "--run", "r", "--set", "align.max_length=6") == 0
+    assert align("--steps", "1", "--run", "r", "--set", "encoder.max_length=6") == 0
     said = capfd.readouterr().err
     cut = record("r")["corpora"][0]["cut_sides"]
     assert cut["de"] and f"{cut['de']} of" in said and "cut at 6 sub-words" in said
@@ -363,7 +363,7 @@ def test_an_encoder_with_a_task_head_is_aligned_and_keeps_it(align: Any, tiny_mo
 
 @pytest.mark.parametrize("part", ["embeddings", "upper"])
 def test_frozen_parts_stay_as_they_were(align: Any, tiny_model: Path, part: str) -> None:
-    assert align("--steps", "3", "--run", "r", "--set", f"align.freeze={part}") == 0
+    assert align("--steps", "3", "--run", "r", "--set", f"encoder.freeze={part}") == 0
     before, after = load_file(tiny_model / "model.safetensors"), weights("r")
     for name in before:
         frozen = "embeddings" in name if part == "embeddings" else ".layer." in name
@@ -375,7 +375,7 @@ def test_frozen_parts_stay_as_they_were(align: Any, tiny_model: Path, part: str)
 def test_a_run_in_which_nothing_is_trained_is_refused(
     align: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert align("--run", "r", "--set", 'align.freeze=["embeddings","lower","upper"]') == 2
+    assert align("--run", "r", "--set", 'encoder.freeze=["embeddings","lower","upper"]') == 2
     assert "nothing is left to train" in capfd.readouterr().err
 
 

@@ -63,7 +63,7 @@ def test_eval_says_what_to_do_where_the_corpora_changed_or_are_gone(
         ("gone/en-de", "needs two files|no file"),
     ):
         prefix = "en:moved.en,de:moved.de" if corpus == "moved" else corpus
-        record["settings"]["align"]["corpus"] = [prefix]
+        record["settings"]["data"]["corpus"] = [prefix]
         Path("runs/r/run.json").write_text(json.dumps(record))
         assert otx(["eval", "word-retrieval", "--run", "r", "--quiet"]) == 3
         error = capfd.readouterr().err
@@ -98,7 +98,7 @@ def test_a_run_from_before_the_digest_keeps_its_hashes(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_ends_with_hashes(align: Any) -> None:
-    assert align("--steps", "4", "--run", "r", "--set", "align.checkpoint_every=2") == 0
+    assert align("--steps", "4", "--run", "r", "--set", "checkpoint.every=2") == 0
     record = json.loads(Path("runs/r/run.json").read_text())
     before = FILE.read_bytes()
     FILE.unlink()

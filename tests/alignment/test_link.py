@@ -235,8 +235,8 @@ def test_links_of_a_run_are_those_of_its_encoder_and_train_the_next(
 
 
 def test_what_was_cut_is_said(link: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    assert link("--output", "links", "--set", "align.max_length=6") == 0
-    assert "pairs were cut at 6 sub-words (align.max_length)" in capfd.readouterr().err
+    assert link("--output", "links", "--set", "encoder.max_length=6") == 0
+    assert "pairs were cut at 6 sub-words (encoder.max_length)" in capfd.readouterr().err
     assert len(Path("links").read_text().splitlines()) == COUNT
 
 

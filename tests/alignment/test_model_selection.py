@@ -52,7 +52,7 @@ def test_the_best_of_the_looks_is_what_is_kept(
 ) -> None:
     with monkeypatch.context() as patched:
         seen = scripted(patched, metric, [0.2, 0.1, *looks, 0.25])
-        wanted = ["--steps", "6", "--lr", "0.01", "--set", "align.guard_every=2", "--gold", gold()]
+        wanted = ["--steps", "6", "--lr", "0.01", "--set", "diagnostics.every=2", "--gold", gold()]
         assert align(*wanted, "--keep-best", metric, "--run", "kept") == 0
     assert record("kept")["best"] == {"metric": metric, "step": best, "value": looks[best // 2 - 1]}
     assert [row.get(f"guards.{metric}") for row in rows("kept")[1::2]] == looks
@@ -62,7 +62,7 @@ def test_the_best_of_the_looks_is_what_is_kept(
     if metric == "aer":
         assert chosen[0][1] and not [pair for pair in chosen[0][1] if pair in first[1]]
     # A run that chooses nothing has the same weights at that step, and others at its end.
-    every = ["--set", "align.checkpoint_every=2", "--set", "align.keep_checkpoints=9"]
+    every = ["--set", "checkpoint.every=2", "--set", "checkpoint.keep=9"]
     assert align(*wanted, *every, "--run", "plain") == 0
     kept = load_file("runs/kept/model/model.safetensors")
     stored = load_file(f"runs/plain/checkpoints/step-{best:08d}/tensors.safetensors")
@@ -79,7 +79,7 @@ def gold() -> str:
 
 
 def test_without_a_metric_the_last_is_kept_and_looks_are_only_logged(align: Any) -> None:
-    assert align("--steps", "4", "--set", "align.guard_every=2", "--run", "r") == 0
+    assert align("--steps", "4", "--set", "diagnostics.every=2", "--run", "r") == 0
     assert align("--steps", "4", "--run", "unwatched") == 0
     assert record("r")["best"] is None
     assert ["guards.retrieval" in row for row in rows("r")] == [False, True, False, True]
@@ -91,8 +91,8 @@ def test_without_a_metric_the_last_is_kept_and_looks_are_only_logged(align: Any)
     ("arguments", "message"),
     [
         (["--keep-best", "aer"], "there are no gold word links"),
-        (["--keep-best", "retrieval", "--set", "align.heldout=0"], "no pair is held out"),
-        (["--keep-best", "retrieval", "--set", "align.heldout=10"], "too few examples: cannot"),
+        (["--keep-best", "retrieval", "--set", "data.heldout=0"], "no pair is held out"),
+        (["--keep-best", "retrieval", "--set", "data.heldout=10"], "too few examples: cannot"),
         (["--keep-best", "loss"], "must be one of retrieval, aer"),
     ],
 )
@@ -119,7 +119,7 @@ def test_a_metric_at_its_ceiling_is_refused_before_training(
     said = capfd.readouterr().err
     assert f"the best cannot be kept by {metric}, {value:.1%} before training" in said
     assert "at its ceiling: cannot show a gain (5 of 100 pairs have an error)" in said
-    assert "hint:" in said and ("align.candidates" in said) == (metric == "retrieval")
+    assert "hint:" in said and ("diagnostics.candidates" in said) == (metric == "retrieval")
     # No run that could never be finished holds the name.
     assert not Path("runs/r").exists()
 
@@ -135,7 +135,7 @@ def test_before_after_and_looks_search_recorded_numbers_of_candidates(
         return measured
 
     monkeypatch.setattr(diagnostics, "measure", counting)
-    assert align("--steps", "4", "--keep-best", "retrieval", "--set", "align.guard_every=2") == 0
+    assert align("--steps", "4", "--keep-best", "retrieval", "--set", "diagnostics.every=2") == 0
     (report, select), *looks, (after,) = seen
     # 160 pairs, 32 of them held out in halves; two steps train on less text than 128 pairs have.
     assert report == after == 144
@@ -151,7 +151,7 @@ def test_before_after_and_looks_search_recorded_numbers_of_candidates(
 
 
 def test_candidates_are_at_most_those_of_the_setting(align: Any) -> None:
-    sets = ["--set", "align.candidates=50", "--set", "align.guard_every=1000"]
+    sets = ["--set", "diagnostics.candidates=50", "--set", "diagnostics.every=1000"]
     assert align("--steps", "1", *sets, "--run", "r") == 0
     assert record("r")["diagnostics"]["report"]["candidates"] == {"de": 50}
 
@@ -171,7 +171,7 @@ def test_the_best_survives_a_stop(align: Any, monkeypatch: pytest.MonkeyPatch) -
     from otx.cli import run as otx
 
     wanted = ["--steps", "6", "--lr", "0.01", "--keep-best", "retrieval"]
-    wanted += ["--set", "align.guard_every=1"]
+    wanted += ["--set", "diagnostics.every=1"]
     assert align(*wanted, "--run", "whole") == 0
     loss, seen = TrainableAlignment.loss, [0]
 

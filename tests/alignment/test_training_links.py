@@ -89,7 +89,7 @@ def test_links_to_words_that_were_cut_are_dropped(
 ) -> None:
     Path("d.txt").write_text(". .\n")
     wanted = ["--objective", "l2", "--objective", "mlm", "--steps", "2", "--run", "r"]
-    limit = ["--set", "align.max_length=9"]
+    limit = ["--set", "encoder.max_length=9"]
     assert align(*wanted, *limit, "--set", "align.links=dictionary:d.txt") == 0
     assert all(pair == (".", ".") for pair in used)
 

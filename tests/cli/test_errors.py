@@ -139,7 +139,7 @@ FILES = {
     "links": "0-0\n1-7\n",
     "nli/train-en.tsv": "a\tb\tentailment\n" * 4,
     "nli/test-en.tsv": "a\tb\tcontradictory\n",
-    "bad/otx.toml": "[align]\nlr = 1\nlrr = 1\n",
+    "bad/otx.toml": "[optimizer]\nlr = 1\nlrr = 1\n",
     "broken/otx.toml": "[align\nlr = 1\n",
 }
 
@@ -225,10 +225,12 @@ def test_a_folder_with_an_odd_name_is_like_any_other(otx: Run, tmp_path: Path) -
     folder.mkdir()
     assert otx("config", "init", cwd=folder).returncode == 0
     shown = otx("config", "show", "--origin", cwd=folder)
-    assert shown.returncode == 0 and "align.lr" in shown.stdout
-    (folder / "otx.toml").write_text("[align]\nlrr = 1\n")
+    assert shown.returncode == 0 and "optimizer.lr" in shown.stdout
+    (folder / "otx.toml").write_text("[optimizer]\nlrr = 1\n")
     refused = otx("config", "show", cwd=folder)
-    assert refused.returncode == 2 and "otx.toml:2: unknown setting 'align.lrr'" in refused.stderr
+    assert (
+        refused.returncode == 2 and "otx.toml:2: unknown setting 'optimizer.lrr'" in refused.stderr
+    )
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

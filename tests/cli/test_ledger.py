@@ -61,8 +61,8 @@ def test_all_lines_are_accounted_for(
     assert otx(["corpus", "stats", corpus, "--json", "--against", "retrieval", *options]) == 0
     (stats,) = json.loads(capfd.readouterr().out)
     check(stats["ledger"], lines)
-    more = ["--corpus", corpus, *options, "--set", "align.max_bad=1"]
-    more += ["--set", "align.length_ratio=3", "--dry-run", "--json"]
+    more = ["--corpus", corpus, *options, "--set", "data.max_bad=1"]
+    more += ["--set", "data.length_ratio=3", "--dry-run", "--json"]
     # The fixture's own corpus is replaced: the last one given would be added to it.
     assert otx(["align", "--model", "mini", "--quiet", *more]) == 0
     (corpus_row,) = json.loads(capfd.readouterr().out)["corpora"]

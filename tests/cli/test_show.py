@@ -21,7 +21,7 @@ def test_a_run_is_told_whole(align: Any, bitext: str, capfd: pytest.CaptureFixtu
     assert lines["run"].endswith("r, finished")
     assert lines["objective"].endswith("1*sinkhorn + 0.5*mlm + 0.1*keep-close")
     assert lines["steps"].split()[1] == "2" and "peak rate of 0.01" in lines["steps"]
-    assert lines["align.lr"].endswith("0.01  (--lr)")
+    assert lines["optimizer.lr"].endswith("0.01  (--lr)")
     assert f"{record['corpora'][0]['ledger']['used']} pairs" in lines["de-en"]
     assert "held-out retrieval" in out and "aer" in out
     units = [path for path in Path("runs/r/eval").rglob("*.json")]

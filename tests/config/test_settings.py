@@ -17,7 +17,7 @@ from otx.config.settings import Settings, load_settings, settings_from
 from otx.config.toml_file import edit_list, parse_value
 from otx.config.validation import field_docs
 from otx.errors import PluginError, UsageError
-from otx.plugin_host.registry import RESERVED, Entry, Registry
+from otx.plugin_host.registry import Entry, Registry
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,22 +60,24 @@ def test_without_anything_the_defaults_hold(folder: Path) -> None:
     settings = load_settings()
     assert settings == Settings()
     assert settings.align.objective == ("sinkhorn",)
-    assert settings.align.model == "mini" and settings.align.corpus == ("sample",)
-    assert settings.origin("align.lr") == "default"
+    assert settings.encoder.model == "mini" and settings.data.corpus == ("sample",)
+    assert settings.origin("optimizer.lr") == "default"
 
 
 def test_each_layer_overrides_the_one_before(folder: Path) -> None:
-    write(folder / "otx.toml", "[align]\nlr = 1e-5\nseed = 7\nepochs = 2\nclip = 3\n")
+    write(folder / "otx.toml", "[align]\nseed = 7\nepochs = 2\n[optimizer]\nlr = 1e-5\nclip = 3\n")
     recipe = write(
-        folder / "wordot.toml", "[align]\nseed = 8\nepochs = 3\nclip = 4\n[pull]\nepsilon = 1\n"
+        folder / "wordot.toml",
+        "[align]\nseed = 8\nepochs = 3\n[optimizer]\nclip = 4\n[pull]\nepsilon = 1\n",
     )
     settings = load_settings(
-        flags={"align.epochs": 4.0, "align.clip": 5, "align.model": None, "align.corpus": []},
-        sets=["align.clip=6"],
+        flags={"align.epochs": 4.0, "optimizer.clip": 5, "encoder.model": None, "data.corpus": []},
+        sets=["optimizer.clip=6"],
         recipe=recipe,
     )
     align = settings.align
-    assert (align.warmup, align.lr, align.seed, align.epochs, align.clip) == (
+    optimizer = settings.optimizer
+    assert (optimizer.warmup, optimizer.lr, align.seed, align.epochs, optimizer.clip) == (
         0.1,
         1e-5,
         8,
@@ -83,16 +85,23 @@ def test_each_layer_overrides_the_one_before(folder: Path) -> None:
         6.0,
     )
     assert [
-        settings.origin(f"align.{key}") for key in ("warmup", "lr", "seed", "epochs", "clip")
+        settings.origin(key)
+        for key in (
+            "optimizer.warmup",
+            "optimizer.lr",
+            "align.seed",
+            "align.epochs",
+            "optimizer.clip",
+        )
     ] == [
         "default",
-        "otx.toml:2",
+        "otx.toml:5",
         "recipe wordot",
         "--epochs",
         "--set",
     ]
     assert settings.origin("pull.epsilon") == "recipe wordot"
-    assert align.model == "mini" and align.corpus == ("sample",)
+    assert settings.encoder.model == "mini" and settings.data.corpus == ("sample",)
 
 
 def test_the_file_is_sought_upwards(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +113,7 @@ def test_the_file_is_sought_upwards(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert settings.runs.folder == "../../elsewhere"
     assert settings.origin("runs.folder") == "../../otx.toml:2"
     assert load_settings(sets=["runs.folder=here"]).runs.folder == "here"
-    write(folder / "otx.toml", "[align]\nlr = 1\n")
+    write(folder / "otx.toml", "[optimizer]\nlr = 1\n")
     assert load_settings().runs.folder == "../../runs"
     monkeypatch.chdir(folder)
     assert load_settings().runs.folder == "runs"
@@ -161,28 +170,34 @@ def test_windows_lines_and_a_byte_order_mark_are_no_obstacle(folder: Path) -> No
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("[align]\nlrr = 1\n", "otx.toml:2: unknown setting 'align.lrr'"),
-        ("[align]\nlr = 'fast'\n", "otx.toml:2: align.lr must be a number or none, not 'fast'"),
-        ("[align]\n\nlr = -1\n", "otx.toml:3: align.lr must be above 0"),
-        ("[align]\nwarmup = 2\n", "otx.toml:2: align.warmup must be from 0 to 1"),
-        ("[align]\ndtype = 'fp16'\n", "otx.toml:2: align.dtype must be one of auto, fp32, bf16"),
+        ("[optimizer]\nlrr = 1\n", "otx.toml:2: unknown setting 'optimizer.lrr'"),
+        (
+            "[optimizer]\nlr = 'fast'\n",
+            "otx.toml:2: optimizer.lr must be a number or none, not 'fast'",
+        ),
+        ("[optimizer]\n\nlr = -1\n", "otx.toml:3: optimizer.lr must be above 0"),
+        ("[optimizer]\nwarmup = 2\n", "otx.toml:2: optimizer.warmup must be from 0 to 1"),
+        (
+            "[runtime]\ndtype = 'fp16'\n",
+            "otx.toml:2: runtime.dtype must be one of auto, fp32, bf16",
+        ),
         ("[align]\nobjective = ['a*b']\n", "otx.toml:2: align.objective has 'a*b'"),
         ("[eval]\nseeds = []\n", "otx.toml:2: eval.seeds must be different numbers"),
         ("lr = 1\n", "otx.toml:1: 'lr' is in no table"),
         ("[align\n", "otx.toml cannot be read"),
-        ("[align]\nlr = 1\nlr = 2\n", "otx.toml cannot be read"),
+        ("[optimizer]\nlr = 1\nlr = 2\n", "otx.toml cannot be read"),
         (
             f"[align]\nseed = {'9' * 4_400}\n",
             "otx.toml cannot be read: a number of too many digits",
         ),
-        (f"[align]\nmodel = {'[' * 50_000}\n", "otx.toml cannot be read: nested too deeply"),
+        (f"[encoder]\nmodel = {'[' * 50_000}\n", "otx.toml cannot be read: nested too deeply"),
         (
-            f"[align]\nlr = 1{'0' * 400}\n",
-            "otx.toml:2: align.lr must be a number of at most 64 bits",
+            f"[optimizer]\nlr = 1{'0' * 400}\n",
+            "otx.toml:2: optimizer.lr must be a number of at most 64 bits",
         ),
         (f"[align]\nseed = {2**63}\n", "align.seed must be a whole number of at most 64 bits"),
-        ("[align]\nlr = 1979-05-27\n", "otx.toml:2: align.lr must be a number or none"),
-        ("[align]\nlr = nan\n", "otx.toml:2: align.lr must be"),
+        ("[optimizer]\nlr = 1979-05-27\n", "otx.toml:2: optimizer.lr must be a number or none"),
+        ("[optimizer]\nlr = nan\n", "otx.toml:2: optimizer.lr must be"),
     ],
 )
 def test_a_bad_file_is_refused_by_file_line_and_key(folder: Path, text: str, part: str) -> None:
@@ -191,16 +206,16 @@ def test_a_bad_file_is_refused_by_file_line_and_key(folder: Path, text: str, par
 
 
 def test_a_file_that_is_no_text_is_refused(folder: Path) -> None:
-    (folder / "otx.toml").write_bytes(b"[align]\nmodel = '\xff'\n")
+    (folder / "otx.toml").write_bytes(b"[encoder]\nmodel = '\xff'\n")
     assert "otx.toml cannot be read" in refusal().message
 
 
 @pytest.mark.parametrize(
     ("text", "remedy"),
     [
-        ("align.lrr=1", "did you mean 'align.lr'?"),
-        ("lr=1", "did you mean 'align.lr'?"),
-        ("align.lr", "write --set table.key=value"),
+        ("optimizer.lrr=1", "did you mean 'optimizer.lr'?"),
+        ("lr=1", "did you mean 'optimizer.lr'?"),
+        ("optimizer.lr", "write --set table.key=value"),
         ("eval.language=de", "did you mean 'eval.languages'?"),
     ],
 )
@@ -242,9 +257,11 @@ def test_a_table_in_a_table_is_added_to(folder: Path) -> None:
 
 def test_options_are_typed_by_the_entry(folder: Path, registry: Registry) -> None:
     settings = load_settings(sets=["pull.epsilon=1", "pull.cost=euclidean"])
-    assert settings.options_for(registry.find("objective", "pull")) == PullOptions(1.0, "euclidean")
-    assert load_settings().options_for(registry.find("objective", "pull")) == PullOptions()
-    assert settings.options_for(registry.find("objective", "plain")) is None
+    assert registry.find("objective", "pull").read_options(settings) == PullOptions(
+        1.0, "euclidean"
+    )
+    assert registry.find("objective", "pull").read_options(load_settings()) == PullOptions()
+    assert registry.find("objective", "plain").read_options(settings) is None
 
 
 @pytest.mark.parametrize(
@@ -257,13 +274,13 @@ def test_options_are_typed_by_the_entry(folder: Path, registry: Registry) -> Non
 def test_bad_options_are_refused(folder: Path, registry: Registry, text: str, part: str) -> None:
     settings = load_settings(sets=[text])
     with pytest.raises(UsageError) as caught:
-        settings.options_for(registry.find("objective", "pull"))
+        registry.find("objective", "pull").read_options(settings)
     assert part in caught.value.message
 
 
 def test_options_of_what_has_none_are_refused(folder: Path, registry: Registry) -> None:
     with pytest.raises(UsageError, match=r"unknown setting 'plain\.size'"):
-        load_settings(sets=["plain.size=1"]).options_for(registry.find("objective", "plain"))
+        registry.find("objective", "plain").read_options(load_settings(sets=["plain.size=1"]))
 
 
 def test_settings_survive_a_record(folder: Path) -> None:
@@ -326,7 +343,6 @@ def test_a_table_that_is_no_objective_is_refused(folder: Path, table: str, messa
 def test_every_setting_is_described() -> None:
     for kind in SECTIONS.values():
         assert set(field_docs(kind)) == {field.name for field in fields(kind)}
-    assert set(SECTIONS) == RESERVED
 
 
 def test_the_projects_own_file_is_what_init_writes_and_changes_nothing() -> None:
@@ -345,7 +361,7 @@ def test_what_the_template_comments_out_are_the_defaults(folder: Path) -> None:
 
 
 def test_editing_a_list_keeps_everything_else(folder: Path) -> None:
-    before = "# mine\n[align]  # what\nlr   =  1e-4 # slow\n"
+    before = "# mine\n[optimizer]  # what\nlr   =  1e-4 # slow\n"
     write(folder / "otx.toml", before)
     edit_list("plugins", "disabled", ["one"])
     edit_list("plugins", "disabled", ["one", "two"])
@@ -384,4 +400,4 @@ def test_options_that_cannot_be_made_are_named_with_their_plugin(
 ) -> None:
     entry = Entry("objective", "odd", "bad:Odd", "odd", options, "bad-obj")
     with pytest.raises(PluginError, match=f"^objective 'odd' of bad-obj: {complaint}"):
-        Settings().options_for(entry)
+        entry.read_options(Settings())

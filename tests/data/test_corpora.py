@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from otx.config.schema import AlignSettings
+from otx.config.schema import DataSettings
 from otx.config.settings import Settings
 from otx.data import corpora
 from otx.data.corpora import open_corpora
@@ -40,7 +40,7 @@ def registry(monkeypatch: pytest.MonkeyPatch, corpus) -> Registry:
 
 
 def names(specs, registry: Registry, **options) -> list[str]:
-    settings = Settings(align=AlignSettings(pivot="fr"), options=options)
+    settings = Settings(data=DataSettings(pivot="fr"), options=options)
     found = open_corpora(specs, registry, settings)
     assert {corpus.pivot_language for corpus in found} == {"fr"}
     return [corpus.name for corpus in found]
@@ -100,7 +100,7 @@ def test_no_corpus_at_all(registry) -> None:
 def limited(corpus, problems: list[Problem], max_bad: float) -> None:
     whole = corpus([("a", "b")] * 97)
     whole.refused = problems
-    registry, settings = Registry("otx"), Settings(align=AlignSettings(max_bad=max_bad))
+    registry, settings = Registry("otx"), Settings(data=DataSettings(max_bad=max_bad))
     registry.corpus("files", "otx.data.corpora:target9", "a test")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpora, "target9", lambda *_: [whole], raising=False)
@@ -121,6 +121,6 @@ def test_too_many_refused_pairs_stop_the_run_and_the_first_are_named(corpus) -> 
     assert str(raised.value) == (
         "corpus listed: 3 of 100 pairs cannot be used (3.0%, at most 2.9% may be): "
         "x.de line 3: nothing in the line; x.en line 3: U+0000; x.en line 5: U+0007 ... "
-        "(mend the files, or allow more with --set align.max_bad=SHARE)"
+        "(mend the files, or allow more with --set data.max_bad=SHARE)"
     )
     assert raised.value.exit_code == 3

@@ -160,7 +160,7 @@ def test_quick_sizes_stand_under_what_is_asked_for(tmp_path: Path) -> None:
     for entry in tuned:
         options = entry.read_options(settings)
         assert options.train_limit <= 20_000 and options.test_limit <= 500
-    assert settings.options_for(registry.find("task", "xnli")).lr == 1e-5
+    assert registry.find("task", "xnli").read_options(settings).lr == 1e-5
 
 
 def test_quick_is_one_word(

@@ -131,12 +131,16 @@ def test_a_recipes_settings_are_valid_and_its_objectives_keep_the_contract(
 def test_the_recipes_say_what_was_published(registry, tmp_path):
     def options(recipe, objective):
         settings = load_settings(recipe=registry.find("recipe", recipe).path, start=tmp_path)
-        return settings, settings.options_for(registry.find("objective", objective))
+        return settings, registry.find("objective", objective).read_options(settings)
 
     settings, wordot = options("wordot", "annealed-divergence")
     assert (wordot.blur, wordot.scaling, wordot.scope) == (0.05, 0.5, "batch")
     assert settings.align.objective == ("annealed-divergence", "1.0*keep-close")
-    assert (settings.align.lr, settings.align.epochs, settings.align.accumulate) == (5e-5, 1.0, 2)
+    assert (settings.optimizer.lr, settings.align.epochs, settings.optimizer.accumulate) == (
+        5e-5,
+        1.0,
+        2,
+    )
     _, text = options("wordot-text", "sinkhorn")
     assert (text.cost, text.epsilon, text.debias, text.scope) == ("euclidean", 0.05, True, "batch")
     _, cao = options("l2-cao", "keep-close")

@@ -34,7 +34,7 @@ def run(tmp_path: Path) -> RunFolder:
 def test_the_record_is_on_disk_at_once(run: RunFolder) -> None:
     record = json.loads((run.path / "run.json").read_text())
     assert record == run.record
-    assert record["schema"] == 1
+    assert record["schema"] == 2
     assert (record["name"], record["kind"], record["status"]) == ("one", "align", "created")
     assert record["settings"] == {"align": {"lr": 0.1}}
 
@@ -156,8 +156,8 @@ def test_a_damaged_record_is_named(run: RunFolder, text: str) -> None:
 
 
 def test_another_schema_gives_advice(run: RunFolder) -> None:
-    (run.path / "run.json").write_text('{"schema": 2}')
-    with pytest.raises(DataError, match="has schema 2, and this otx reads 1") as caught:
+    (run.path / "run.json").write_text('{"schema": 3}')
+    with pytest.raises(DataError, match="has schema 3, and this otx reads 2") as caught:
         RunFolder(run.path)
     assert "update otx" in str(caught.value.remedy)
 
@@ -280,7 +280,7 @@ WORK = ["checkpoints/step-00000001", "model", "eval/nli", "heads/nli-1"]
 
 
 @pytest.mark.parametrize(
-    "text", [None, "", "{", '{"schema": 1, "na', "[]", "[" * 100_000, '{"schema": 1}']
+    "text", [None, "", "{", '{"schema": 2, "na', "[]", "[" * 100_000, '{"schema": 2}']
 )
 @pytest.mark.parametrize("work", [None, *WORK])
 def test_a_folder_without_a_whole_record_gets_one_answer(

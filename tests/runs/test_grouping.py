@@ -84,8 +84,8 @@ def test_a_tasks_options_say_nothing_about_alignment(
 
 def test_what_changes_no_weight_makes_no_other_system(make_run: Make) -> None:
     runs = [make_run("a"), make_run("b", seed=2), make_run("c", seed=3)]
-    runs[1].record["settings"]["align"]["device"] = "cpu"
-    runs[2].record["settings"]["align"] |= {"corpus": ["./elsewhere"], "checkpoint_every": 7}
+    runs[1].record["settings"]["runtime"] = {"device": "cpu"}
+    runs[2].record["settings"] |= {"data": {"corpus": ["./elsewhere"]}, "checkpoint": {"every": 7}}
     (system,) = systems_of(runs, None, {})
     assert len(system.runs) == 3
 

@@ -68,7 +68,7 @@ def test_a_run_with_lora_leaves_a_plain_folder_and_resumes(
 
     from otx.alignment.trainable import TrainableAlignment
 
-    wanted = ["--steps", "6", "--set", "align.lora=4", "--lr", "0.01"]
+    wanted = ["--steps", "6", "--set", "encoder.lora=4", "--lr", "0.01"]
     assert align(*wanted, "--run", "whole") == 0
     loss, seen = TrainableAlignment.loss, [0]
 
@@ -93,8 +93,8 @@ def test_a_run_with_lora_leaves_a_plain_folder_and_resumes(
 
 
 def test_the_best_of_a_run_with_lora_is_kept_and_merged(align: Any, larger_bitext: str) -> None:
-    wanted = ["--corpus", larger_bitext, "--steps", "4", "--set", "align.lora=4", "--lr", "0.01"]
-    every = ["--set", "align.guard_every=1", "--keep-best", "retrieval"]
+    wanted = ["--corpus", larger_bitext, "--steps", "4", "--set", "encoder.lora=4", "--lr", "0.01"]
+    every = ["--set", "diagnostics.every=1", "--keep-best", "retrieval"]
     assert align(*wanted, *every, "--run", "kept") == 0
     best = json.loads(Path("runs/kept/run.json").read_text())["best"]["step"]
     stored = load_file(f"runs/kept/best/step-{best:08d}/tensors.safetensors")

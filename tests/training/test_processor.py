@@ -105,7 +105,7 @@ def test_bf16_without_its_instructions_is_told_in_one_line(
     heard = Heard()
     warn_of_slow_bf16(dtype, device, heard)
     assert len(heard.notices) == told
-    assert all("\n" not in n and "align.dtype auto or fp32" in n for n in heard.notices)
+    assert all("\n" not in n and "runtime.dtype auto or fp32" in n for n in heard.notices)
 
 
 def test_nothing_is_said_of_a_processor_that_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,7 +118,7 @@ def training_ids() -> torch.Tensor:
     [
         ["sinkhorn"],
         ["sentence-contrastive", "--set", "sentence-contrastive.queue=12"],
-        ["l2", "--set", "align.dropout=false", "--set", "align.accumulate=2"],
+        ["l2", "--set", "encoder.dropout=false", "--set", "optimizer.accumulate=2"],
     ],
 )
 def test_used_rows_end_as_in_full_training_and_others_as_they_came(
@@ -132,7 +132,7 @@ def test_used_rows_end_as_in_full_training_and_others_as_they_came(
         "--lr",
         "0.01",
         "--set",
-        "align.weight_decay=0.1",
+        "optimizer.weight_decay=0.1",
     ]
     assert align(*asked, "--run", "used") == 0
     ids = training_ids()
@@ -148,7 +148,7 @@ def test_used_rows_end_as_in_full_training_and_others_as_they_came(
         begin(self, step, steps)
 
     monkeypatch.setattr(TrainableAlignment, "begin", putting_back)
-    assert align(*asked, "--run", "whole", "--set", "align.vocabulary=whole") == 0
+    assert align(*asked, "--run", "whole", "--set", "encoder.vocabulary=whole") == 0
 
     used, whole = (load_file(f"runs/{name}/model/model.safetensors") for name in ("used", "whole"))
     assert 100 < len(ids) < len(initial) / 2
@@ -160,7 +160,7 @@ def test_used_rows_end_as_in_full_training_and_others_as_they_came(
 
 
 def test_held_out_text_trains_no_row(align: Any, tiny_model: Path, bitext: str) -> None:
-    assert align("--steps", "2", "--run", "r", "--set", "align.heldout=20") == 0
+    assert align("--steps", "2", "--run", "r", "--set", "data.heldout=20") == 0
     held = json.loads(Path("runs/r/run.json").read_text())["corpora"][0]["ledger"]["held_out"]
     moved = (table_of("runs/r/model") != table_of(tiny_model)).any(1).nonzero().flatten()
     encoder = HuggingFaceEncoder(str(tiny_model), EncoderOptions())
@@ -194,13 +194,13 @@ def test_objectives_that_predict_sub_words_train_the_whole_table(
     assert moved[2:].all()
 
 
-@pytest.mark.parametrize("part", ["align.lora=2", "align.freeze=embeddings"])
+@pytest.mark.parametrize("part", ["encoder.lora=2", "encoder.freeze=embeddings"])
 def test_frozen_embeddings_stay_as_they_came(align: Any, tiny_model: Path, part: str) -> None:
     if "lora" in part:
         pytest.importorskip("peft")
     asked = ["--steps", "2", "--lr", "0.01", "--set", part]
     assert align(*asked, "--run", "used") == 0
-    assert align(*asked, "--run", "whole", "--set", "align.vocabulary=whole") == 0
+    assert align(*asked, "--run", "whole", "--set", "encoder.vocabulary=whole") == 0
     used, whole = (load_file(f"runs/{name}/model/model.safetensors") for name in ("used", "whole"))
     assert torch.equal(used[TABLE], table_of(tiny_model))
     assert all(torch.equal(used[name], whole[name]) for name in used)
@@ -208,9 +208,9 @@ def test_frozen_embeddings_stay_as_they_came(align: Any, tiny_model: Path, part:
 
 def test_parameters_are_kept_close_whatever_rows_are_trained(align: Any) -> None:
     asked = ["--objective", "l2", "--objective", "keep-close", "--steps", "3", "--lr", "0.0001"]
-    asked += ["--set", "keep-close.kind=parameters", "--set", "align.weight_decay=0"]
+    asked += ["--set", "keep-close.kind=parameters", "--set", "optimizer.weight_decay=0"]
     assert align(*asked, "--run", "used") == 0
-    assert align(*asked, "--run", "whole", "--set", "align.vocabulary=whole") == 0
+    assert align(*asked, "--run", "whole", "--set", "encoder.vocabulary=whole") == 0
     lines = [
         Path(f"runs/{name}/metrics.jsonl").read_text().splitlines() for name in ("used", "whole")
     ]
@@ -224,7 +224,7 @@ def test_on_a_gpu_used_rows_end_as_in_full_training(align: Any, tiny_model: Path
     """Within 1e-5 after three steps: sums over a batch come in no fixed order there."""
     asked = ["--steps", "3", "--lr", "0.0001", "--device", "cuda", "--dtype", "fp32"]
     assert align(*asked, "--run", "used") == 0
-    assert align(*asked, "--run", "whole", "--set", "align.vocabulary=whole") == 0
+    assert align(*asked, "--run", "whole", "--set", "encoder.vocabulary=whole") == 0
     used, whole = table_of("runs/used/model"), table_of("runs/whole/model")
     ids = training_ids()
     torch.testing.assert_close(used[ids], whole[ids], atol=1e-5, rtol=0)
