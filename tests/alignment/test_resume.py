@@ -14,6 +14,7 @@ import torch
 from otx.alignment.run_record import settings_digest
 from otx.alignment.trainable import TrainableAlignment
 from otx.cli import run as otx
+from otx.config.settings import Settings
 from tests.alignments import align_with
 
 STEPS = 4
@@ -61,6 +62,102 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
 def record_of(folder: Path) -> dict[str, Any]:
     record: dict[str, Any] = json.loads((folder / "run.json").read_text())
     return record
+
+
+@pytest.mark.parametrize(
+    ("dotted", "value"),
+    [
+        ("optimizer.lr", 1.0),
+        ("align.steps", 9),
+        ("align.seed", 7),
+        ("data.batch_tokens", 64),
+        ("optimizer.clip", 9.0),
+    ],
+)
+def test_an_edited_setting_is_refused(
+    stopped: Path, dotted: str, value: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table, _, key = dotted.partition(".")
+    edit(stopped, lambda record: record["settings"][table].update({key: value}))
+    # Another setting is another experiment, however inexact.
+    assert otx(["align", "--resume", "r", "--quiet", "--inexact"]) == 3
+    error = capfd.readouterr().err
+    assert "run r cannot be resumed" in error and "changed" in error
+    assert "put it back as it was, or start a new run" in error
+    assert record_of(stopped)["status"] == "interrupted"
+
+
+def test_every_setting_counts_but_the_folder_of_the_runs() -> None:
+    tables = Settings().as_dict()
+    digest = settings_digest(tables)
+    for table, values in tables.items():
+        for name in values:
+            changed = {**tables, table: {**values, name: "another"}}
+            assert (settings_digest(changed) == digest) == (table == "runs"), name
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (lambda record: record.update(lr=1.0), "align.lr changed (1.0 then"),
+        (lambda record: record.update(steps=9), "the number of steps changed (9 then, 4 now)"),
+        (lambda record: record.update(alignment_seed=7), "align.seed changed (7 then, 1 now)"),
+        (
+            lambda record: record["settings"]["optimizer"].pop("clip"),
+            "a setting in run.json changed",
+        ),
+        (lambda record: record["settings"].update(sinkhorn={"epsilon": 0.1}), "a setting in run"),
+    ],
+)
+def test_an_edited_record_is_refused(
+    stopped: Path, change: Any, part: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    edit(stopped, change)
+    assert otx(["align", "--resume", "r", "--quiet"]) == 3
+    assert part in capfd.readouterr().err
+
+
+def test_a_moved_folder_and_an_older_record_are_no_change(stopped: Path) -> None:
+    edit(stopped, lambda record: record.pop("settings_digest"))
+    edit(stopped, lambda record: record.pop("device"))
+    shutil.move("runs", "other")
+    assert otx(["align", "--resume", "r", "--quiet", "--set", "runs.folder=other"]) == 0
+    assert "inexact" not in record_of(Path("other/r"))
+
+
+def test_the_recorded_number_of_threads_is_restored(
+    stopped: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(stopped, lambda record: record["versions"].update(threads="2"))
+    monkeypatch.setattr("otx.alignment.resume._cores", lambda: 2)
+    counts = []
+    loss = TrainableAlignment.loss
+
+    def counted(self: TrainableAlignment, batch: Any) -> Any:
+        counts.append(torch.get_num_threads())
+        return loss(self, batch)
+
+    monkeypatch.setattr(TrainableAlignment, "loss", counted)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        assert otx(["align", "--resume", "r", "--quiet"]) == 0
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+    assert set(counts) == {2}
+    assert "computing with 2 threads, as this run began, instead of 1" in capfd.readouterr().err
+    assert "inexact" not in record_of(stopped)
+
+
+OTHERS: dict[str, Any] = {
+    "torch": lambda record: record["versions"].update(torch="1.0"),
+    "transformers": lambda record: record["versions"].update(transformers="1.0"),
+    "numpy": lambda record: record["versions"].update(numpy="1.0"),
+    "threads": lambda record: record["versions"].update(threads="999"),
+    "the device": lambda record: record.update(device="cuda NVIDIA H100"),
+    "the precision": lambda record: record.update(precision="bfloat16"),
+}
 
 
 @pytest.mark.parametrize("what", OTHERS)
