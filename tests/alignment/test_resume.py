@@ -99,7 +99,7 @@ def test_every_setting_counts_but_the_folder_of_the_runs() -> None:
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        (lambda record: record.update(lr=1.0), "align.lr changed (1.0 then"),
+        (lambda record: record.update(lr=1.0), "optimizer.lr changed (1.0 then"),
         (lambda record: record.update(steps=9), "the number of steps changed (9 then, 4 now)"),
         (lambda record: record.update(alignment_seed=7), "align.seed changed (7 then, 1 now)"),
         (
