@@ -1,0 +1,30 @@
+"""What every piece of work shares: settings, plugins, and where progress is reported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from otx.config.settings import Settings
+from otx.plugin_host.host import PluginHost
+from otx.plugin_host.registry import Registry
+from otx.reporter import Reporter, Silent
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Settings, plugins and reporter of one command or one call from Python.
+
+    Attributes:
+        settings: The effective settings.
+        host: The loaded plugins.
+        reporter: Receives stages, progress and notices; silent by default.
+    """
+
+    settings: Settings
+    host: PluginHost
+    reporter: Reporter = field(default_factory=Silent)
+
+    @property
+    def registry(self) -> Registry:
+        """The names that the plugins registered."""
+        return self.host.registry
