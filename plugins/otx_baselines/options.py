@@ -1,21 +1,24 @@
-"""What can be set for each objective, as ``[objective-name]`` or ``--set objective-name.key=``."""
+"""Options of the baseline objectives: table ``[objective-name]``, or ``--set objective-name.key=value``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from otx.config.validation import SettingError
+from annotated_types import Ge, Gt, Interval
+
+from otx.config.validation import Constrained
 from otx.types import WordVector
 
 
 @dataclass(frozen=True, slots=True)
-class L2Options:
+class L2Options(Constrained):
     """Options of ``l2``.
 
-    special_tokens: link each pair's first and last special tokens too, as Cao et al.'s code does.
-    layer: hidden layer of the word vectors (-1 = last).
-    word_vector: which sub-words make a word's vector: ``last``, ``first`` or ``mean``.
+    Attributes:
+        special_tokens: Also link the first and the last special tokens of each pair, as the code of Cao et al. does.
+        layer: Hidden layer of the word vectors; -1 is the last.
+        word_vector: Sub-words that make a word's vector: its ``last``, its ``first``, or their ``mean``.
     """
 
     special_tokens: bool = False
@@ -24,40 +27,35 @@ class L2Options:
 
 
 @dataclass(frozen=True, slots=True)
-class ContrastiveOptions:
+class ContrastiveOptions(Constrained):
     """Options of ``contrastive``.
 
-    strength: what a word is told from: ``weak``, the other side's words; ``strong``, both sides'.
-    temperature: what the cosines are divided by.
-    projector: dimension onto which two trained layers project the words first; ``none`` does not.
-    layer: hidden layer of the word vectors (-1 = last).
-    word_vector: which sub-words make a word's vector: ``last``, ``first`` or ``mean``.
+    Attributes:
+        strength: Negatives of a word: ``weak``, the words of the other side; ``strong``, the words of both sides.
+        temperature: Divisor of the cosines.
+        projector: Output dimension of a trained two-layer projection before the cosine; ``none`` projects nothing.
+        layer: Hidden layer of the word vectors; -1 is the last.
+        word_vector: Sub-words that make a word's vector: its ``last``, its ``first``, or their ``mean``.
     """
 
     strength: Literal["weak", "strong"] = "strong"
-    temperature: float = 0.1
-    projector: int | None = None
+    temperature: Annotated[float, Gt(0)] = 0.1
+    projector: Annotated[int, Ge(1)] | None = None
     layer: int = -1
     word_vector: WordVector = "last"
 
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if not 0 < self.temperature < float("inf"):
-            raise SettingError("temperature", f"must be above 0, not {self.temperature:g}")
-        if self.projector is not None and self.projector < 1:
-            raise SettingError("projector", f"must be at least 1, not {self.projector}")
-
 
 @dataclass(frozen=True, slots=True)
-class KeepCloseOptions:
+class KeepCloseOptions(Constrained):
     """Options of ``keep-close``.
 
-    kind: what is held near the initial encoder: ``hidden``, the pivot side's words; ``parameters``.
-    reduction: over the words of a batch: ``mean`` or ``sum`` of the squared norms, or ``mse``, the
-        mean over words and dimensions (``hidden`` only, as all that follows).
-    special_tokens: hold first and last special tokens close too, as Cao et al.'s code does.
-    layer: hidden layer of the word vectors (-1 = last).
-    word_vector: which sub-words make a word's vector: ``last``, ``first`` or ``mean``.
+    Attributes:
+        kind: What is held near the initial encoder: ``hidden``, the words of the pivot side; ``parameters``.
+        reduction: Reduction of the squared norms over the words of a batch: ``mean``, ``sum``, or ``mse``, the mean
+            over words and dimensions. This and the following options are for ``hidden`` only.
+        special_tokens: Also hold the first and the last special tokens close, as the code of Cao et al. does.
+        layer: Hidden layer of the word vectors; -1 is the last.
+        word_vector: Sub-words that make a word's vector: its ``last``, its ``first``, or their ``mean``.
     """
 
     kind: Literal["hidden", "parameters"] = "hidden"
@@ -68,42 +66,40 @@ class KeepCloseOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class MlmOptions:
-    """Options of ``mlm``: none; which sub-words are masked is the engine's choice."""
+class MlmOptions(Constrained):
+    """Options of ``mlm``: none. The ``masked`` view chooses the masked sub-words."""
 
 
 @dataclass(frozen=True, slots=True)
-class TlmOptions:
-    """Options of ``tlm``: none; which sub-words are masked is the engine's choice."""
+class TlmOptions(Constrained):
+    """Options of ``tlm``: none. The ``tlm`` view chooses the masked sub-words."""
 
 
 @dataclass(frozen=True, slots=True)
-class RealignOptions:
+class RealignOptions(Constrained):
     """Options of ``realign``.
 
-    strength: what a word is told from: ``weak``, the other side's words; ``strong``, both sides'.
-    temperature: what the cosines are divided by.
-    layer: hidden layer of the word vectors (-1 = last).
-    word_vector: which sub-words make a word's vector: ``last``, ``first`` or ``mean``.
+    Attributes:
+        strength: Negatives of a word: ``weak``, the words of the other side; ``strong``, the words of both sides.
+        temperature: Divisor of the cosines.
+        layer: Hidden layer of the word vectors; -1 is the last.
+        word_vector: Sub-words that make a word's vector: its ``last``, its ``first``, or their ``mean``.
     """
 
     strength: Literal["weak", "strong"] = "strong"
-    temperature: float = 0.1
+    temperature: Annotated[float, Gt(0)] = 0.1
     layer: int = -1
     word_vector: WordVector = "mean"
 
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        _above_zero(self, "temperature")
-
 
 @dataclass(frozen=True, slots=True)
-class LinearOptions:
+class LinearOptions(Constrained):
     """Options of ``linear``.
 
-    orthogonal: let the map only turn and mirror.
-    layer: hidden layer of the word vectors (-1 = last).
-    word_vector: which sub-words make a word's vector: ``last``, ``first`` or ``mean``.
+    Attributes:
+        orthogonal: Restrict the map to rotations and reflections.
+        layer: Hidden layer of the word vectors; -1 is the last.
+        word_vector: Sub-words that make a word's vector: its ``last``, its ``first``, or their ``mean``.
     """
 
     orthogonal: bool = False
@@ -112,35 +108,31 @@ class LinearOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class SentenceContrastiveOptions:
+class SentenceContrastiveOptions(Constrained):
     """Options of ``sentence-contrastive``.
 
-    temperature: what the cosines are divided by.
-    margin: what is taken off a translation's cosine first.
-    queue: sentences of earlier batches that are kept as further negatives, on each side; 0 = none.
-    layer: hidden layer of the sentence vectors (-1 = last).
+    Attributes:
+        temperature: Divisor of the cosines.
+        margin: Amount that is subtracted from the cosine of a translation first.
+        queue: Number of sentences of earlier batches that are kept as further negatives, on each side; 0 keeps none.
+        layer: Hidden layer of the sentence vectors; -1 is the last.
     """
 
-    temperature: float = 0.05
-    margin: float = 0.3
-    queue: int = 0
+    temperature: Annotated[float, Gt(0)] = 0.05
+    margin: Annotated[float, Ge(0)] = 0.3
+    queue: Annotated[int, Ge(0)] = 0
     layer: int = -1
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        _above_zero(self, "temperature")
-        _from_zero(self, "margin")
-        _from_zero(self, "queue")
 
 
 @dataclass(frozen=True, slots=True)
-class InterpolateOptions:
+class InterpolateOptions(Constrained):
     """Options of ``interpolate``.
 
-    distance: how far a word is from where it was: ``squared``, the squared L2 norm of the
-        difference; ``cosine``, 1 - cos.
-    layer: hidden layer of the word vectors (-1 = last).
-    word_vector: which sub-words make a word's vector: ``last``, ``first`` or ``mean``.
+    Attributes:
+        distance: Distance of a word from its initial vector: ``squared``, the squared L2 norm of the difference;
+            ``cosine``, 1 - cos.
+        layer: Hidden layer of the word vectors; -1 is the last.
+        word_vector: Sub-words that make a word's vector: its ``last``, its ``first``, or their ``mean``.
     """
 
     distance: Literal["squared", "cosine"] = "squared"
@@ -149,77 +141,53 @@ class InterpolateOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class DistillOptions:
+class DistillOptions(Constrained):
     """Options of ``distill``.
 
-    form: what is compared with the teacher's pivot side: ``sentence``, both sides' sentence
-        vectors; ``token``, the pivot side's sub-words, for a teacher with the same tokenizer.
-    teacher_width: dimension of the teacher's vectors where it is another than the encoder's, for a
-        trained linear map from the one to the other; ``none`` where they are alike.
-    layer: hidden layer of the encoder's vectors (-1 = last).
+    Attributes:
+        form: What is compared with the teacher's pivot side: ``sentence``, the sentence vectors of both sides;
+            ``token``, the sub-words of the pivot side, for a teacher with the same tokenizer.
+        teacher_width: Dimension of the teacher's vectors if it differs from the encoder's: a trained linear map then
+            leads from one to the other; ``none`` if they are equal.
+        layer: Hidden layer of the encoder's vectors; -1 is the last.
     """
 
     form: Literal["sentence", "token"] = "sentence"
-    teacher_width: int | None = None
+    teacher_width: Annotated[int, Gt(0)] | None = None
     layer: int = -1
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if self.teacher_width is not None:
-            _above_zero(self, "teacher_width")
 
 
 @dataclass(frozen=True, slots=True)
-class AdversarialOptions:
+class AdversarialOptions(Constrained):
     """Options of ``adversarial``.
 
-    unit: what the discriminator reads: ``words`` or ``sentences``.
-    reversal: factor on the reversed gradient that goes into the encoder.
-    hidden: width of the discriminator's inner layer.
-    layer: hidden layer of the vectors (-1 = last).
-    word_vector: which sub-words make a word's vector: ``last``, ``first`` or ``mean``.
+    Attributes:
+        unit: What the discriminator reads: ``words`` or ``sentences``.
+        reversal: Factor of the reversed gradient that reaches the encoder.
+        hidden: Width of the discriminator's hidden layer.
+        layer: Hidden layer of the vectors; -1 is the last.
+        word_vector: Sub-words that make a word's vector: its ``last``, its ``first``, or their ``mean``.
     """
 
     unit: Literal["words", "sentences"] = "words"
-    reversal: float = 1.0
-    hidden: int = 128
+    reversal: Annotated[float, Gt(0)] = 1.0
+    hidden: Annotated[int, Gt(0)] = 128
     layer: int = -1
     word_vector: WordVector = "last"
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        _above_zero(self, "reversal")
-        _above_zero(self, "hidden")
 
 
 @dataclass(frozen=True, slots=True)
-class SelfTrainingOptions:
+class SelfTrainingOptions(Constrained):
     """Options of ``self-training``.
 
-    threshold: probability in both directions above which two units count as aligned.
-    unit: ``words`` or ``subwords``.
-    layer: hidden layer of the vectors (-1 = last).
-    word_vector: which sub-words make a word's vector: ``last``, ``first`` or ``mean``.
+    Attributes:
+        threshold: Probability, in both directions, above which two units count as aligned.
+        unit: Units that are aligned: ``words`` or ``subwords``.
+        layer: Hidden layer of the vectors; -1 is the last.
+        word_vector: Sub-words that make a word's vector: its ``last``, its ``first``, or their ``mean``.
     """
 
-    threshold: float = 0.001
+    threshold: Annotated[float, Interval(ge=0, lt=1)] = 0.001
     unit: Literal["words", "subwords"] = "subwords"
     layer: int = -1
     word_vector: WordVector = "last"
-
-    def __post_init__(self) -> None:
-        """Check the range."""
-        if not 0 <= self.threshold < 1:
-            raise SettingError("threshold", f"must be from 0 to below 1, not {self.threshold:g}")
-
-
-def _above_zero(options: object, name: str) -> None:
-    value = getattr(options, name)
-    if not 0 < value < float("inf"):
-        raise SettingError(name, f"must be above 0, not {value:g}")
-
-
-def _from_zero(options: object, name: str) -> None:
-    value = getattr(options, name)
-    if not 0 <= value < float("inf"):
-        raise SettingError(name, f"must be at least 0, not {value:g}")

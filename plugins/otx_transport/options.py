@@ -1,23 +1,26 @@
-"""What can be set for each objective, as ``[objective-name]`` or ``--set objective-name.key=``."""
+"""Options of the transport objectives: table ``[objective-name]``, or ``--set objective-name.key=value``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from otx.config.validation import SettingError
-from otx.types import Scope, WordVector
+from annotated_types import Ge, Gt, Interval
+
+from otx.config.validation import Constrained, SettingError
+from otx.types import WordVector
 
 
 @dataclass(frozen=True)
-class PointOptions:
-    """Which points are transported, and how much each weighs.
+class PointOptions(Constrained):
+    """Options that choose the points to transport and their masses.
 
-    marginals: what a word's mass is in proportion to: ``uniform``; ``norm`` of its vector; ``idf``
-        counted on the bitext (words only).
-    unit: ``words`` or ``subwords``.
-    layer: hidden layer of the vectors (-1 = last).
-    word_vector: which sub-words make a word's vector: ``last``, ``first`` or ``mean``.
+    Attributes:
+        marginals: Mass of a word: ``uniform``, the ``norm`` of its vector, or its ``idf`` counted on the bitext (words
+            only).
+        unit: Points that are transported: ``words`` or ``subwords``.
+        layer: Hidden layer of the vectors; -1 is the last.
+        word_vector: Sub-words that make a word's vector: its ``last``, its ``first``, or their ``mean``.
     """
 
     marginals: Literal["uniform", "norm", "idf"] = "uniform"
@@ -26,52 +29,50 @@ class PointOptions:
     word_vector: WordVector = "last"
 
     def __post_init__(self) -> None:
-        """Check what goes together."""
+        """Check the ranges, and that idf masses belong to words."""
+        super().__post_init__()
         if self.marginals == "idf" and self.unit == "subwords":
             raise SettingError("marginals", "cannot be idf where unit is subwords: idf is of words")
 
 
 @dataclass(frozen=True)
 class MeasureOptions(PointOptions):
-    """Points, masses, and which of them share a problem: what most objectives here share.
+    """Options that also choose which points share a transport problem.
 
-    scope: ``sentence``, every pair a problem of its own; ``batch``, all words of a side pooled.
+    Attributes:
+        scope: ``sentence`` solves one problem per pair; ``batch`` pools all words of each side into one problem.
     """
 
-    scope: Scope = "sentence"
+    scope: Literal["sentence", "batch"] = "sentence"
 
 
 @dataclass(frozen=True)
 class EntropicOptions(MeasureOptions):
     """Options of every objective that solves entropic problems to convergence.
 
-    cost: ``cosine`` (1 - cos), ``euclidean``, ``squared-euclidean`` or ``half-squared-euclidean``
-        distance, or ``dot`` (minus the product); all but the first are sums over dimensions, so
-        they grow with the encoder's width and scale.
-    epsilon: entropic regularisation, in the cost's units.
-    tolerance: error of the marginals, in mass, within which a problem counts as converged.
-    max_iterations: iterations after which a problem is left as it is.
+    Attributes:
+        cost: Cost between two words: ``cosine`` (1 - cos), ``euclidean``, ``squared-euclidean`` or
+            ``half-squared-euclidean`` distance, or ``dot`` (minus the dot product). All but ``cosine`` are sums over
+            dimensions, so they grow with the encoder's width and scale.
+        epsilon: Strength of the entropic regularisation, in the unit of the cost.
+        tolerance: Error of the marginals, in mass, below which a problem counts as converged.
+        max_iterations: Maximum number of iterations per problem.
     """
 
     cost: Literal["cosine", "euclidean", "squared-euclidean", "half-squared-euclidean", "dot"] = (
         "cosine"
     )
-    epsilon: float = 0.1
-    tolerance: float = 1e-6
-    max_iterations: int = 200
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        super().__post_init__()
-        for name in ("epsilon", "tolerance", "max_iterations"):
-            _above_zero(self, name)
+    epsilon: Annotated[float, Gt(0)] = 0.1
+    tolerance: Annotated[float, Gt(0)] = 1e-6
+    max_iterations: Annotated[int, Gt(0)] = 200
 
 
 @dataclass(frozen=True)
 class SinkhornOptions(EntropicOptions):
     """Options of ``sinkhorn``.
 
-    debias: take the divergence, which subtracts half of each side's transport to itself.
+    Attributes:
+        debias: Minimise the Sinkhorn divergence, which subtracts half of the transport of each side to itself.
     """
 
     debias: bool = True
@@ -81,95 +82,77 @@ class SinkhornOptions(EntropicOptions):
 class DivergenceOptions(EntropicOptions):
     """Options of ``divergence``."""
 
-    scope: Scope = "batch"
+    scope: Literal["sentence", "batch"] = "batch"
 
 
 @dataclass(frozen=True)
 class SemiRelaxedOptions(EntropicOptions):
     """Options of ``semi-relaxed``.
 
-    relaxed: the side whose words may stay without a partner: ``pivot`` or ``source``.
-    tau: price of mass without a partner on that side, in the cost's units.
+    Attributes:
+        relaxed: Side whose words may stay without a partner: ``pivot`` or ``source``.
+        tau: Price of missing mass on that side, in the unit of the cost.
     """
 
     relaxed: Literal["pivot", "source"] = "pivot"
-    tau: float = 0.1
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        super().__post_init__()
-        _above_zero(self, "tau")
+    tau: Annotated[float, Gt(0)] = 0.1
 
 
 @dataclass(frozen=True)
 class PartialOptions(EntropicOptions):
     """Options of ``partial``.
 
-    share: of each side's mass, how much is transported.
+    Attributes:
+        share: Share of the mass of each side that is transported.
     """
 
-    share: float = 0.8
-    max_iterations: int = 2_000
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        super().__post_init__()
-        if not 0 < self.share <= 1:
-            raise SettingError("share", f"must be above 0 and at most 1, not {self.share:g}")
+    share: Annotated[float, Interval(gt=0, le=1)] = 0.8
+    max_iterations: Annotated[int, Gt(0)] = 2_000
 
 
 @dataclass(frozen=True)
 class NullOptions(EntropicOptions):
-    """Options of ``null``; its costs are scaled to a range of 0 to 1, so epsilon is a share of that range.
+    """Options of ``null``, which scales its costs to the range 0 to 1: epsilon is a share of that range.
 
-    mass: of the null word, beside a sentence's 1.
+    Attributes:
+        mass: Mass of the null word, next to a sentence's mass of 1.
     """
 
-    epsilon: float = 0.05
-    mass: float = 1.0
-    max_iterations: int = 2_000
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        super().__post_init__()
-        _above_zero(self, "mass")
+    epsilon: Annotated[float, Gt(0)] = 0.05
+    mass: Annotated[float, Gt(0)] = 1.0
+    max_iterations: Annotated[int, Gt(0)] = 2_000
 
 
 @dataclass(frozen=True)
 class FusedGromovOptions(EntropicOptions):
     """Options of ``fused-gromov``.
 
-    alpha: weight of the structure within the sentences, from 0 (``sinkhorn``, not debiased) to 1.
+    Attributes:
+        alpha: Weight of the structure within the sentences, from 0 (``sinkhorn`` without debiasing) to 1.
     """
 
-    alpha: float = 0.5
-    tolerance: float = 1e-5
-    max_iterations: int = 100
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        super().__post_init__()
-        if not 0 <= self.alpha <= 1:
-            raise SettingError("alpha", f"must be from 0 to 1, not {self.alpha:g}")
+    alpha: Annotated[float, Interval(ge=0, le=1)] = 0.5
+    tolerance: Annotated[float, Gt(0)] = 1e-5
+    max_iterations: Annotated[int, Gt(0)] = 100
 
 
 @dataclass(frozen=True)
 class TransportLabelOptions(EntropicOptions):
     """Options of ``transport-label``.
 
-    temperature: what the cosines of the softmax are divided by.
-    labels: whose vectors the plan is made of: the encoder's ``own``, or the untouched
-        ``reference`` encoder's.
+    Attributes:
+        temperature: Divisor of the cosines in the softmax.
+        labels: Vectors that the plan is computed from: the encoder's ``own``, or those of the initial encoder
+            (``reference``).
     """
 
-    epsilon: float = 0.05
-    temperature: float = 0.1
+    epsilon: Annotated[float, Gt(0)] = 0.05
+    temperature: Annotated[float, Gt(0)] = 0.1
     labels: Literal["own", "reference"] = "own"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check the ranges, and that norm masses belong to the encoder's own vectors."""
         super().__post_init__()
-        _above_zero(self, "temperature")
         if self.labels == "reference" and self.marginals == "norm":
             raise SettingError("marginals", "cannot be norm where labels are the reference's")
 
@@ -178,100 +161,68 @@ class TransportLabelOptions(EntropicOptions):
 class TransportContrastOptions(PointOptions):
     """Options of ``transport-contrast``, whose cost is cosine.
 
-    epsilon: entropic regularisation, in the cost's units.
-    temperature: what the transport costs are divided by.
-    group: sentences of a batch that are told from one another, at most; time grows with it.
-    tolerance: error of the marginals, in mass, within which a problem counts as converged.
-    max_iterations: iterations after which a problem is left as it is.
+    Attributes:
+        epsilon: Strength of the entropic regularisation, in the unit of the cost.
+        temperature: Divisor of the transport costs in the softmax.
+        group: Maximum number of sentences of a batch that are contrasted with one another; time grows with it.
+        tolerance: Error of the marginals, in mass, below which a problem counts as converged.
+        max_iterations: Maximum number of iterations per problem.
     """
 
-    epsilon: float = 0.1
-    temperature: float = 0.05
-    group: int = 32
-    tolerance: float = 1e-4
-    max_iterations: int = 200
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        super().__post_init__()
-        for name in ("epsilon", "temperature", "tolerance", "max_iterations"):
-            _above_zero(self, name)
-        if self.group < 2:
-            raise SettingError("group", f"must be at least 2, not {self.group}")
+    epsilon: Annotated[float, Gt(0)] = 0.1
+    temperature: Annotated[float, Gt(0)] = 0.05
+    group: Annotated[int, Ge(2)] = 32
+    tolerance: Annotated[float, Gt(0)] = 1e-4
+    max_iterations: Annotated[int, Gt(0)] = 200
 
 
 @dataclass(frozen=True)
 class SlicedOptions(MeasureOptions):
     """Options of ``sliced``.
 
-    directions: how many lines the words are projected on.
-    normalise: bring every word to length 1 first.
+    Attributes:
+        directions: Number of lines on which the words are projected.
+        normalise: Scale every word vector to length 1 first.
     """
 
-    directions: int = 64
+    directions: Annotated[int, Gt(0)] = 64
     normalise: bool = True
-
-    def __post_init__(self) -> None:
-        """Check the range."""
-        super().__post_init__()
-        _above_zero(self, "directions")
 
 
 @dataclass(frozen=True)
 class GaussianOptions(MeasureOptions):
     """Options of ``gaussian``.
 
-    mmd: weight of the maximum mean discrepancy beside the distance of the two Gaussians.
-    normalise: bring every word to length 1 first.
+    Attributes:
+        mmd: Weight of the maximum mean discrepancy, next to the distance of the two Gaussians.
+        normalise: Scale every word vector to length 1 first.
     """
 
-    scope: Scope = "batch"
-    mmd: float = 1.0
+    scope: Literal["sentence", "batch"] = "batch"
+    mmd: Annotated[float, Ge(0)] = 1.0
     normalise: bool = True
-
-    def __post_init__(self) -> None:
-        """Check the range."""
-        super().__post_init__()
-        if not 0 <= self.mmd < float("inf"):
-            raise SettingError("mmd", f"must be at least 0, not {self.mmd:g}")
 
 
 @dataclass(frozen=True)
 class UnbalancedOptions(SinkhornOptions):
     """Options of ``unbalanced``: those of ``sinkhorn``, and ``tau``.
 
-    tau: price of mass without a partner, in the cost's units: a word at cost c from all others
-        keeps about exp(-c / (2 tau)) of its mass.
+    Attributes:
+        tau: Price of mass without a partner, in the unit of the cost: a word whose cost to all others is c keeps about
+            exp(-c / (2 tau)) of its mass.
     """
 
-    tau: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        super().__post_init__()
-        _above_zero(self, "tau")
+    tau: Annotated[float, Gt(0)] = 0.5
 
 
 @dataclass(frozen=True)
 class AnnealedOptions(MeasureOptions):
     """Options of ``annealed-divergence``.
 
-    blur: square root of the last epsilon, in the vectors' units.
-    scaling: factor between two blurs of the schedule, below 1; nearer to 1 is slower and closer.
+    Attributes:
+        blur: Square root of the last epsilon, in the unit of the vectors.
+        scaling: Ratio of successive blurs in the schedule; closer to 1 is slower and more accurate.
     """
 
-    blur: float = 0.05
-    scaling: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        super().__post_init__()
-        _above_zero(self, "blur")
-        if not 0 < self.scaling < 1:
-            raise SettingError("scaling", f"must be between 0 and 1, not {self.scaling:g}")
-
-
-def _above_zero(options: PointOptions, name: str) -> None:
-    value = getattr(options, name)
-    if not 0 < value < float("inf"):
-        raise SettingError(name, f"must be above 0, not {value:g}")
+    blur: Annotated[float, Gt(0)] = 0.05
+    scaling: Annotated[float, Interval(gt=0, lt=1)] = 0.5

@@ -72,5 +72,5 @@ def test_it_keeps_the_contract(unit):
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.0])
 def test_a_threshold_that_is_no_probability_is_refused(threshold):
-    with pytest.raises(SettingError, match="must be from 0 to below 1"):
+    with pytest.raises(SettingError, match="must be at least 0 and below 1"):
         SelfTrainingOptions(threshold=threshold)
