@@ -1,4 +1,4 @@
-"""Built-in published objectives without transport, and the terms and controls beside them."""
+"""Published objectives without transport, with the terms and controls that go with them."""
 
 from __future__ import annotations
 
@@ -20,73 +20,73 @@ def otx_register(registry: Registry) -> None:
     registry.objective(
         "l2",
         "otx_baselines.l2:L2",
-        "squared distance of linked words (Cao et al. 2020)",
+        "mean squared difference of linked words (Cao et al. 2020)",
         options.L2Options,
     )
     registry.objective(
         "contrastive",
         "otx_baselines.contrastive:Contrastive",
-        "tell a word's translation from the batch's other words (Wu & Dredze 2020)",
+        "contrast of linked words with the batch's others (Wu & Dredze 2020)",
         options.ContrastiveOptions,
     )
     registry.objective(
         "keep-close",
         "otx_baselines.keep_close:KeepClose",
-        "hold the pivot side, or the parameters, near the initial encoder; a term beside others",
+        "distance from the initial encoder; a term next to an objective",
         options.KeepCloseOptions,
     )
     registry.objective(
         "mlm",
         "otx_baselines.mlm:MaskedLanguageModelling",
-        "masked language modelling on both sides, no alignment: a control",
+        "masked language modelling on both sides, without alignment; a control",
         options.MlmOptions,
     )
     registry.objective(
         "tlm",
         "otx_baselines.tlm:TranslationLanguageModelling",
-        "masked language modelling with both sides in one sequence (Conneau & Lample 2019)",
+        "masked language modelling of both sides in one sequence (XLM)",
         options.TlmOptions,
     )
     registry.objective(
         "realign",
         "otx_baselines.realign:Realign",
-        "tell a linked word from all words of the batch (Gaschi et al. 2023, AlignFreeze)",
+        "contrast of linked words with all words of the batch (Gaschi et al. 2023)",
         options.RealignOptions,
     )
     registry.objective(
         "linear",
         "otx_baselines.linear:Linear",
-        "squared distance of linked words after a learned linear map",
+        "squared difference of linked words after a learned linear map",
         options.LinearOptions,
     )
     registry.objective(
         "self-training",
         "otx_baselines.self_training:SelfTraining",
-        "make the encoder surer of the alignment that it sees (awesome-align)",
+        "self-training on the encoder's own alignment (awesome-align)",
         options.SelfTrainingOptions,
     )
     registry.objective(
         "sentence-contrastive",
         "otx_baselines.sentence_contrastive:SentenceContrastive",
-        "tell a sentence's translation from others, with a margin (LaBSE) or a queue (InfoXLM)",
+        "contrast of sentences with a margin (LaBSE) or a queue (InfoXLM)",
         options.SentenceContrastiveOptions,
     )
     registry.objective(
         "distill",
         "otx_baselines.distill:Distill",
-        "take a teacher's vectors of the pivot side for both (Reimers & Gurevych 2020)",
+        "distillation of a teacher's pivot vectors (Reimers & Gurevych 2020)",
         options.DistillOptions,
     )
     registry.objective(
         "adversarial",
         "otx_baselines.adversarial:Adversarial",
-        "confuse a discriminator of the two languages, by gradient reversal",
+        "language discriminator with reversed gradient",
         options.AdversarialOptions,
     )
     registry.objective(
         "interpolate",
         "otx_baselines.interpolate:Interpolate",
-        "hold both sides near the initial encoder (SALT); a term beside others",
+        "distance of both sides from the initial encoder (SALT); a term",
         options.InterpolateOptions,
     )
     registry.recipe(

@@ -14,31 +14,52 @@ from otx_baselines.options import AdversarialOptions
 
 
 class Adversarial(nn.Module):
-    """Cross-entropy of a discriminator of the two languages; its gradient is reversed on the way back.
+    """Cross-entropy of a language discriminator, whose gradient is reversed for the encoder.
 
-    With f a layer of ReLUs and a logit, and x_i, y_j the N and M words (or sentences) of the
-    batch's two sides::
+    Minimises, with f a hidden layer of ReLUs and a logit, and x_i, y_j the N and M words (or sentences) of the batch's
+    two sides::
 
         loss = 1/2 (1/N sum_i -log sigmoid(f(x_i)) + 1/M sum_j -log sigmoid(-f(y_j)))
 
-    f is trained to lower it; into the encoder goes the gradient times -reversal, so that the
-    encoder raises it: at ln 2 = .693 the discriminator knows nothing. The value that is logged is
-    the discriminator's, and falls where the *discriminator* wins. Each side counts half, however
-    many words it has. Computed in float32.
+    f is trained to lower the loss. The encoder receives the gradient times -reversal, so it raises the loss: at ln 2 =
+    0.693 the discriminator knows nothing. The logged value is the discriminator's, and falls if the *discriminator*
+    wins. Each side counts half, whatever its number of words. Everything is computed in float32.
 
-    Needs hidden states ``[B, T, D]`` of one layer; neither links nor the pairing itself, so it runs
-    on text that is not parallel (its control with shuffled pairs is the same objective). Scope:
-    batch.
+    Args:
+        options: Options of ``adversarial``. ``unit`` ("words"); ``reversal`` (1.0, above 0); ``hidden`` (128);
+            ``layer`` (-1); ``word_vector`` ("last").
+        dimension: Width D of the encoder's states.
 
-    Neighbours: ``gaussian`` and pooled ``sinkhorn`` draw the two distributions together without a
-    game. What one discriminator takes for the other language is not what makes two words
-    translations: distributions can be equal and every word in the wrong place. A term beside an
-    objective, with ``keep-close``; not by itself, and not with a large ``reversal``, which makes
-    the encoder forget what it knows.
+    Inputs:
+        - ``pair.source`` and ``pair.pivot``: hidden states ``[B, T, D]`` of layer ``options.layer``.
 
-    Yaroslav Ganin, Victor Lempitsky: Unsupervised Domain Adaptation by Backpropagation. ICML 2015.
-    Xilun Chen et al.: Adversarial Deep Averaging Networks for Cross-Lingual Sentiment
-    Classification. TACL 2018.
+        Neither links nor the pairing are used, so text that is not parallel works too; its control with shuffled pairs
+        is the same objective.
+
+    Scope:
+        ``batch``: the two means have different numbers of words.
+
+    Relation to others:
+        ``gaussian`` and pooled ``sinkhorn`` bring the two distributions together without a game.
+
+    When not to use it:
+        Alone: what confuses a discriminator does not make two words translations; distributions can be equal with every
+        word in the wrong place. Combine it with an objective and ``keep-close``. Not with a large ``reversal``, which
+        makes the encoder forget what it knows.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> objective = Adversarial(AdversarialOptions(hidden=16), dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> loss.value.shape, sorted(loss.terms)
+        (torch.Size([]), ['accuracy'])
+
+    References:
+        - Ganin & Lempitsky (2015), "Unsupervised Domain Adaptation by Backpropagation". https://arxiv.org/abs/1409.7495
+        - Chen et al. (2018), "Adversarial Deep Averaging Networks for Cross-Lingual Sentiment Classification".
+          https://arxiv.org/abs/1606.01614
     """
 
     def __init__(self, options: AdversarialOptions, dimension: int) -> None:
@@ -51,7 +72,7 @@ class Adversarial(nn.Module):
         )
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair."""
         source, pivot = self._logits(pair.source), self._logits(pair.pivot)
         value = (F.softplus(-source).mean() + F.softplus(pivot).mean()) / 2
         right = ((source > 0).float().mean() + (pivot < 0).float().mean()) / 2

@@ -13,33 +13,55 @@ from otx_baselines.words import linked_words
 
 
 class Contrastive(nn.Module):
-    """InfoNCE over all linked words of the batch: find a word's partner among the others.
+    """InfoNCE over all linked words of the batch: find a word's partner.
 
-    With x_l and y_l the two ends of link l, L links in the batch, and s(u, v) = cos(u, v) /
-    temperature::
+    Minimises, with x_l and y_l the two ends of link l, L links in the batch, and s(u, v) = cos(u, v) / temperature::
 
         weak    1/2 (1/L sum_l -log softmax_k s(x_l, y_k) at k = l
                    + 1/L sum_l -log softmax_k s(y_l, x_k) at k = l)
         strong  1/(2L) sum over the 2L words u  -log softmax_w s(u, w) at u's partner,
                 w over the 2L words but u itself
 
-    In ``weak`` a word is told from the words of the other side, in ``strong`` from those of both,
-    its own sentence's included. As in the authors' code, a word with two links is there twice, and
-    a word form that comes back in the batch is a negative like any other; the batch's other pairs
-    are of the same language pair (the authors mix language pairs in a batch). A batch without links
-    has a loss of 0.
+    In ``weak``, the negatives of a word are the words of the other side; in ``strong``, those of both sides, its own
+    sentence included. As in the authors' code, a word with two links occurs twice, and a word form that recurs in the
+    batch is a negative like any other. The other pairs of the batch are of the same language pair; the authors mix
+    language pairs. A batch without links has loss 0. Everything is computed in float32.
 
-    ``projector`` puts two layers without bias, D to D, ReLU, D to the projector's dimension, before
-    the cosine; they are trained with the encoder and thrown away after. Computed in float32.
+    Args:
+        options: Options of ``contrastive``. ``strength`` ("strong"); ``temperature`` (0.1, above 0); ``projector``
+            (none) adds two layers without bias, D to D, ReLU, D to ``projector``, before the cosine: they are trained
+            with the encoder and discarded afterwards; ``layer`` (-1); ``word_vector`` ("last").
+        dimension: Width D of the encoder's states.
 
-    Needs hidden states ``[B, T, D]`` of one layer and links ``[L, 3]``; memory grows with L^2.
-    Scope: batch; a larger batch is a harder task, and the loss grows like its logarithm.
+    Inputs:
+        - ``pair.source`` and ``pair.pivot``: hidden states ``[B, T, D]`` of layer ``options.layer``.
+        - ``pair[Links]``: word links ``[L, 3]``: (pair in the batch, source word, pivot word).
 
-    Neighbours: ``l2`` pulls the same links together and pushes nothing apart; ``sinkhorn`` needs no
-    links. Not for batches of one or two pairs, where there is little to tell a word from.
+        Memory grows with L^2.
 
-    Shijie Wu, Mark Dredze: Do Explicit Alignments Robustly Improve Multilingual Encoders? EMNLP
-    2020.
+    Scope:
+        ``batch``: a larger batch is a harder task, and the loss grows like its logarithm.
+
+    Relation to others:
+        ``l2`` draws the same links together and separates nothing. ``realign`` also uses words without links as
+        negatives. ``sinkhorn`` needs no links.
+
+    When not to use it:
+        Batches of one or two pairs, which offer few negatives.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> options = ContrastiveOptions(strength="weak", temperature=0.1)
+        >>> objective = Contrastive(options, dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> loss.value.shape, bool(loss.value > 0)
+        (torch.Size([]), True)
+
+    References:
+        - Wu & Dredze (2020), "Do Explicit Alignments Robustly Improve Multilingual Encoders?".
+          https://arxiv.org/abs/2010.02537
     """
 
     def __init__(self, options: ContrastiveOptions, dimension: int) -> None:
@@ -57,7 +79,7 @@ class Contrastive(nn.Module):
             )
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair."""
         options = self.options
         source, pivot = linked_words(pair, options.layer, options.word_vector)
         with full_precision(source):

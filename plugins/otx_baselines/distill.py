@@ -11,36 +11,55 @@ from otx_baselines.options import DistillOptions
 
 
 class Distill(nn.Module):
-    """The mean squared difference to a frozen teacher's vectors of the pivot side.
+    """Mean squared difference to a frozen teacher's vectors of the pivot side.
 
-    With t_b the teacher's sentence vector (mean over its sub-words, last layer) of pair b's pivot,
-    p_b and s_b the encoder's of the pivot and the source::
+    Minimises, with t_b the teacher's sentence vector (mean over its sub-words, last layer) of pair b's pivot, and p_b
+    and s_b the encoder's of the pivot and the source::
 
         sentence  1/(2 B D) sum_b (||p_b - t_b||^2 + ||s_b - t_b||^2)
         token     1/2 (1/(N D) sum over the N pivot sub-words i  ||p_i - t_i||^2
                        + 1/(B D) sum_b ||s_b - t_b||^2)
 
-    so that the pivot side keeps, or takes on, the teacher's geometry and the source side is drawn
-    to where its translation is. In ``token`` form the pivot side is held sub-word by sub-word, which
-    asks for a teacher with the same tokenizer; the source side, whose sub-words have no counterpart,
-    is compared as a sentence. Reimers & Gurevych's is the sentence form (theirs without the half).
+    The pivot side keeps, or adopts, the teacher's geometry, and the source side approaches its translation. In
+    ``token`` form, the pivot side is held sub-word by sub-word, which needs a teacher with the same tokenizer; the
+    source side, whose sub-words have no counterpart, is compared as a sentence. The sentence form is that of Reimers &
+    Gurevych, except for the factor one half.
 
-    The teacher is ``align.teacher``; without one it is the untouched encoder, and the source side
-    then comes to where the pivot side was. Where the teacher's vectors have another width than the
-    encoder's, a linear map (``teacher_width``) that is trained with it and thrown away stands
-    between: the teacher's space is then only learnt up to that map. Raises UsageError where widths
-    or, in token form, sub-words do not fit.
+    Args:
+        options: Options of ``distill``. ``form`` ("sentence"); ``teacher_width`` (none): dimension of the teacher's
+            vectors if it differs from the encoder's: a linear map is then trained with the encoder and discarded
+            afterwards, and the teacher's space is only learnt up to that map; ``layer`` (-1).
+        dimension: Width D of the encoder's states.
 
-    Needs hidden states ``[B, T, D]`` of one layer and the teacher's of the pivot side; no links.
-    Scope: batch, through the means.
+    Inputs:
+        - ``pair.source`` and ``pair.pivot``: hidden states ``[B, T, D]`` of layer ``options.layer``.
+        - ``pair[Teacher]``: the teacher's states of the pivot side. The teacher is ``align.teacher``; without one, it
+          is the initial encoder, and the source side approaches where the pivot side was.
 
-    Neighbours: ``keep-close`` is the pivot half with the untouched encoder and words;
-    ``sentence-contrastive`` tells sentences apart, which a squared distance does not. The result
-    is as good as the teacher, and a teacher whose sentence vectors all look alike (a plain
-    mean-pooled encoder's have cosines of .9) teaches little: look at the collapse guards.
+    Scope:
+        ``mean`` over the pairs in ``sentence`` form; ``batch`` in ``token`` form, whose two means differ in their
+        numbers.
 
-    Nils Reimers, Iryna Gurevych: Making Monolingual Sentence Embeddings Multilingual using
-    Knowledge Distillation. EMNLP 2020.
+    Relation to others:
+        ``keep-close`` is the pivot half with the initial encoder and words. ``sentence-contrastive`` separates
+        sentences, which a squared distance does not.
+
+    When not to use it:
+        With a teacher whose sentence vectors all look alike (those of a plain mean-pooled encoder have cosines of 0.9):
+        it teaches little; check the collapse diagnostics. The result is only as good as the teacher.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> objective = Distill(DistillOptions(), dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> loss.value.shape, bool(loss.value > 0)
+        (torch.Size([]), True)
+
+    References:
+        - Reimers & Gurevych (2020), "Making Monolingual Sentence Embeddings Multilingual using Knowledge Distillation".
+          https://arxiv.org/abs/2004.09813
     """
 
     def __init__(self, options: DistillOptions, dimension: int) -> None:
@@ -53,7 +72,7 @@ class Distill(nn.Module):
             self.map = nn.Linear(dimension, options.teacher_width, bias=False)
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair."""
         if pair.teacher_pivot is None:
             raise PluginError("the batch has no teacher view", "distill needs it")
         sentences = raised(pair.teacher_pivot.sentences(-1))

@@ -12,27 +12,48 @@ from otx_baselines.options import InterpolateOptions
 
 
 class Interpolate(nn.Module):
-    """How far the words of both sides have moved from the initial encoder's.
+    """Distance of both sides' words from the initial encoder's.
 
-    ::
+    Minimises::
 
         loss = 1/2 (1/N sum over source words i  d(c(i), c0(i)) + 1/M sum over pivot words j  d(c(j), c0(j)))
 
-    with c a word's vector now, c0 the frozen initial encoder's, and d the squared L2 norm of the
-    difference, or 1 - cos. Each side counts half, however many words it has.
+    with c a word's vector, c0 the initial encoder's, and d the squared L2 norm of the difference, or 1 - cos. Each side
+    counts half, whatever its number of words.
 
-    Needs hidden states ``[B, T, D]`` of one layer and the frozen encoder's. Scope: batch, through
-    the means over words.
+    Args:
+        options: Options of ``interpolate``. ``distance`` ("squared"); ``layer`` (-1); ``word_vector`` ("last").
+        dimension: Width D of the encoder's states; not used.
 
-    Neighbours: ``keep-close`` holds the pivot side only and lets the other come to it; this holds
-    both where they were, so that only what another term insists on moves. Of all single terms that
-    SALT tried, the strongest was such a pull (there for a sentence encoder whose tokens were never
-    trained to be of use). A term beside an objective, ``--objective sinkhorn --objective
-    0.5*interpolate``; alone it does nothing but even out dropout. Not with a large weight beside an
-    objective that is meant to move the source side far.
+    Inputs:
+        - ``pair.source`` and ``pair.pivot``: hidden states ``[B, T, D]`` of layer ``options.layer``.
+        - ``pair[Reference]``: the initial encoder's states of the same layer, of both sides.
 
-    Ramirez Santos: SALT (Edinburgh); OmniSONAR-Token. Which distance they take could not be found,
-    so both usual ones are offered.
+    Scope:
+        ``batch``: the two means have different numbers of words.
+
+    Relation to others:
+        ``keep-close`` holds the pivot side only and lets the other side approach it. This term holds both sides, so
+        that only what another term insists on moves. A term to combine with an objective: ``--objective sinkhorn
+        --objective 0.5*interpolate``. Of all single terms that SALT tried, the strongest was such a pull (there for a
+        sentence encoder whose tokens were never trained to be useful). Which distance SALT and OmniSONAR-Token use
+        could not be found, so both usual ones are offered.
+
+    When not to use it:
+        Alone: it only evens out dropout. Also not with a large weight next to an objective that should move the source
+        side far.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> objective = Interpolate(InterpolateOptions(distance="cosine"), dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> loss.value.shape, bool(loss.value >= 0)
+        (torch.Size([]), True)
+
+    References:
+        - Ramirez Santos, "SALT" (University of Edinburgh); OmniSONAR-Token.
     """
 
     def __init__(self, options: InterpolateOptions, dimension: int) -> None:
@@ -42,7 +63,7 @@ class Interpolate(nn.Module):
         self.scope: Scope = "batch"
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair."""
         if pair.reference_source is None or pair.reference_pivot is None:
             raise PluginError("the batch has no reference states", "interpolate needs them")
         source = self._moved(pair.source, pair.reference_source)

@@ -13,32 +13,54 @@ from otx_baselines.words import special_tokens
 
 
 class KeepClose(nn.Module):
-    """How far the pivot side's words, or the parameters, have moved from the initial encoder.
+    """Distance of the pivot side's words, or of the parameters, from the initial encoder.
 
-    ``hidden``: over the N words of the batch's pivot side (English, as a rule), with c(i) a word's
-    vector now and c0(i) the frozen initial encoder's::
+    Minimises, for ``kind = "hidden"``, over the N words of the batch's pivot side (usually English), with c(i) a word's
+    vector and c0(i) the initial encoder's::
 
         mean  1/N sum_i sum_d (c(i)_d - c0(i)_d)^2      sum  N times that      mse  1/D times that
 
-    Alqahtani et al. (2021, eq. 2) write the sum, of squared L2 norms, beside a divergence that is a
-    mean over words; Cao et al. write the sum too, and their code takes ``mse``, with special tokens
-    (``special_tokens``: the first and last of each sequence). The mean is the default because the
-    balance with a term that is a mean does not depend on the size of the batch.
+    Alqahtani et al. (2021, eq. 2) write the sum of squared L2 norms, beside a divergence that is a mean over words.
+    Cao et al. write the sum too; their code computes ``mse``, with special tokens. The mean is the default, because its
+    balance with another mean does not depend on the batch size.
 
-    ``parameters``: ``||theta - theta0||_2``, the square root of the sum over all of the encoder's
-    parameters of the squared difference, not its square, as in Wu & Dredze's code. Its gradient has
-    norm 1 however small the distance, and is 0 at the start.
+    For ``kind = "parameters"``: ``||theta - theta0||_2``, the root of the sum of squared differences over all
+    parameters of the encoder (not its square), as in the code of Wu & Dredze. Its gradient has norm 1 however small the
+    distance, and is 0 at the start.
 
-    Needs hidden states of one layer and the frozen encoder's, or the current and initial
-    parameters. Scope: batch, through the mean over words; ``parameters`` reads no words.
+    Args:
+        options: Options of ``keep-close``. ``kind`` ("hidden"); ``reduction`` ("mean"); ``special_tokens`` (False) also
+            holds the first and last special tokens; ``layer`` (-1); ``word_vector`` ("last").
+        dimension: Width D of the encoder's states; not used.
 
-    A term beside an objective, ``--objective l2 --objective 1.0*keep-close``; alone it does
-    nothing. Not needed where another term holds the pivot side, and not wanted where the pivot side
-    is to improve.
+    Inputs:
+        - ``hidden``: ``pair.pivot`` and ``pair[Reference].pivot``: states ``[B, T, D]`` of layer ``options.layer``.
+        - ``parameters``: ``pair[Parameters]``: current and initial tensors.
 
-    Sawsan Alqahtani et al.: Using Optimal Transport as Alignment Objective for fine-tuning
-    Multilingual Contextualized Embeddings. Findings of EMNLP 2021. Cao et al., ICLR 2020. Wu &
-    Dredze, EMNLP 2020.
+    Scope:
+        ``mean`` over the pivot words for the reductions ``mean`` and ``mse``; otherwise ``batch``.
+
+    Relation to others:
+        A term to combine with an objective: ``--objective l2 --objective 1.0*keep-close``. ``interpolate`` holds both
+        sides. otx adds ``0.1*keep-close`` by default (``align.keep_close``).
+
+    When not to use it:
+        Alone: it changes nothing. Also not if another term holds the pivot side, or if the pivot side should improve.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> objective = KeepClose(KeepCloseOptions(reduction="mse"), dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> loss.value.shape, bool(loss.value >= 0)
+        (torch.Size([]), True)
+
+    References:
+        - Alqahtani et al. (2021), "Using Optimal Transport as Alignment Objective for fine-tuning Multilingual
+          Contextualized Embeddings". https://arxiv.org/abs/2110.02887
+        - Cao, Kitaev & Klein (2020). https://arxiv.org/abs/2002.03518
+        - Wu & Dredze (2020). https://arxiv.org/abs/2010.02537
     """
 
     def __init__(self, options: KeepCloseOptions, dimension: int) -> None:
@@ -52,7 +74,7 @@ class KeepClose(nn.Module):
         self.scope: Scope = "batch"
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair."""
         return Loss(
             self._moved_parameters(pair)
             if self.options.kind == "parameters"

@@ -11,29 +11,52 @@ from otx_baselines.words import linked_words, special_tokens
 
 
 class L2(nn.Module):
-    """The mean squared difference of linked words, over links and dimensions.
+    """Mean squared difference of linked words.
 
-    ::
+    Minimises::
 
         loss = 1 / (L D)  sum over links (s, t)  sum over d  (x_sd - y_td)^2
 
-    over the L links of the whole batch: a long sentence weighs more than a short one, and a word
-    with several links counts at each. This is ``F.mse_loss(ann_1[idx_1], ann_2[idx_2])`` of Cao et
-    al.'s code; their paper writes a sum over links of squared L2 norms, which is L D times as much.
-    Gradients go through both sides. With ``special_tokens`` the two sides' first and last special
-    tokens are linked too, in every pair, as their code does. A batch without links has a loss of 0.
+    over the L links of the batch. A long sentence weighs more than a short one, and a word with several links counts at
+    each. This is ``F.mse_loss(ann_1[idx_1], ann_2[idx_2])`` in the code of Cao et al.; their paper writes the sum of
+    the squared L2 norms, which is L D times as large. Gradients flow through both sides. A batch without links has loss
+    0.
 
-    Needs hidden states ``[B, T, D]`` of one layer and links ``[L, 3]``. Scope: batch, through the
-    mean.
+    Args:
+        options: Options of ``l2``. ``special_tokens`` (False) also links the first and the last special tokens of every
+            pair, as the code of Cao et al. does; ``layer`` (-1); ``word_vector`` ("last").
+        dimension: Width D of the encoder's states; not used.
 
-    Neighbours: ``keep-close`` (with ``reduction = "mse"``) is the other half of Cao et al.'s loss,
-    and without it the distance has a trivial minimum, all words in one point. Wu & Dredze's L2 is D
-    times this one. ``contrastive`` uses the same links and rewards telling words apart;
-    ``sinkhorn`` uses none. Where links are poor, this objective learns their mistakes; in the paper
-    of Alqahtani et al. (2021) it cost question answering dearly.
+    Inputs:
+        - ``pair.source`` and ``pair.pivot``: hidden states ``[B, T, D]`` of layer ``options.layer``.
+        - ``pair[Links]``: word links ``[L, 3]``: (pair in the batch, source word, pivot word).
 
-    Steven Cao, Nikita Kitaev, Dan Klein: Multilingual Alignment of Contextual Word Representations.
-    ICLR 2020.
+    Scope:
+        ``mean`` over the links (and the linked special tokens): a batch can be split and recombined by their number.
+
+    Relation to others:
+        ``keep-close`` with ``reduction = "mse"`` is the other half of the loss of Cao et al. Without it, the distance
+        has a trivial minimum in which all words coincide. The L2 term of Wu & Dredze is D times this one.
+        ``contrastive`` uses the same links and also separates words; ``sinkhorn`` needs no links.
+
+    When not to use it:
+        If links are poor, this objective learns their errors. In Alqahtani et al. (2021), it reduced question answering
+        scores severely.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> objective = L2(L2Options(), dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> loss.value.shape, bool(loss.value > 0)
+        (torch.Size([]), True)
+
+    References:
+        - Cao, Kitaev & Klein (2020), "Multilingual Alignment of Contextual Word Representations".
+          https://arxiv.org/abs/2002.03518
+        - Wu & Dredze (2020), "Do Explicit Alignments Robustly Improve Multilingual Encoders?".
+          https://arxiv.org/abs/2010.02537
     """
 
     def __init__(self, options: L2Options, dimension: int) -> None:
@@ -43,7 +66,7 @@ class L2(nn.Module):
         self.scope: Scope = "batch"
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair."""
         options = self.options
         source, pivot = linked_words(pair, options.layer, options.word_vector)
         if options.special_tokens:

@@ -13,31 +13,49 @@ from otx_baselines.words import linked_words
 
 
 class Linear(nn.Module):
-    """The mean squared difference of linked words after a linear map of the source side.
+    """Mean squared difference of linked words after a linear map of the source side.
 
-    ::
+    Minimises::
 
         loss = 1 / (L D)  sum over links (s, t)  || M x_s - y_t ||^2
 
-    over the L links of the batch; M ``[D, D]`` begins as the identity, so that the loss begins as
-    ``l2``'s. With ``orthogonal`` M only turns and mirrors (torch's parametrisation, exact at every
-    step; a penalty would only be near). A batch without links has a loss of 0.
+    over the L links of the batch. M ``[D, D]`` starts as the identity, so the loss starts as that of ``l2``. A batch
+    without links has loss 0. Both M and the encoder are trained. M is saved in the run's checkpoints (``objective/``)
+    and is not applied when the model is loaded, because an encoder does not know the language of its input.
 
-    Both M and the encoder are trained. Wu & Dredze's linear mapping leaves the encoder alone: that
-    is ``--set 'encoder.freeze=["embeddings","lower","upper"]' --set align.keep_close=0``. M is in the
-    run's checkpoints (``objective/``) and is not applied when the model is loaded, since an encoder
-    is not told which language a text is in: a run with a frozen encoder is a study of how far apart
-    the languages are by a map, not a model to use.
+    Args:
+        options: Options of ``linear``. ``orthogonal`` (False) restricts M to rotations and reflections, exactly at
+            every step (torch's parametrisation); ``layer`` (-1); ``word_vector`` ("last").
+        dimension: Width D of the encoder's states.
 
-    Needs hidden states ``[B, T, D]`` of one layer and links ``[L, 3]``. Scope: batch, through the
-    mean.
+    Inputs:
+        - ``pair.source`` and ``pair.pivot``: hidden states ``[B, T, D]`` of layer ``options.layer``.
+        - ``pair[Links]``: word links ``[L, 3]``: (pair in the batch, source word, pivot word).
 
-    Neighbours: ``l2`` is this without the map, and moves the encoder all the way; here the map may
-    take up what differs everywhere alike, and leave to the encoder what differs from word to word.
+    Scope:
+        ``mean`` over the links.
 
-    Shijie Wu, Mark Dredze: Do Explicit Alignments Robustly Improve Multilingual Encoders? EMNLP
-    2020. Yuxuan Wang et al.: Cross-Lingual BERT Transformation for Zero-Shot Dependency Parsing.
-    EMNLP 2019.
+    Relation to others:
+        ``l2`` is the same without the map, and moves the encoder all the way. Here the map can absorb what differs
+        everywhere alike, and leaves to the encoder what differs from word to word. The linear mapping of Wu & Dredze
+        leaves the encoder alone: ``--set 'encoder.freeze=["embeddings","lower","upper"]' --set align.keep_close=0``.
+
+    When not to use it:
+        To produce a model with a frozen encoder: such a run only studies how far apart the languages are by a map.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> objective = Linear(LinearOptions(orthogonal=True), dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> loss.value.shape, bool(loss.value > 0)
+        (torch.Size([]), True)
+
+    References:
+        - Wu & Dredze (2020). https://arxiv.org/abs/2010.02537
+        - Wang et al. (2019), "Cross-Lingual BERT Transformation for Zero-Shot Dependency Parsing".
+          https://arxiv.org/abs/1909.06775
     """
 
     def __init__(self, options: LinearOptions, dimension: int) -> None:
@@ -52,7 +70,7 @@ class Linear(nn.Module):
             self.map = parametrizations.orthogonal(self.map)
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair."""
         options = self.options
         source, pivot = linked_words(pair, options.layer, options.word_vector)
         with full_precision(source):

@@ -12,22 +12,45 @@ from otx_baselines.options import MlmOptions
 
 
 class MaskedLanguageModelling(nn.Module):
-    """Cross-entropy of the masked sub-words of both sides, each side in a sequence of its own.
+    """Masked language modelling on both sides, each in a sequence of its own.
 
-    ::
+    Minimises::
 
         loss = 1/K sum over the K masked sub-words of both sides  -log p(sub-word | its sentence)
 
-    in nats. A batch in which nothing was masked has a loss of 0. Needs the masked view: logits
-    ``[K, V]`` and labels ``[K]``, so an encoder with a language-model head. Scope: batch, through
-    the mean.
+    in nats. A batch without masked sub-words has loss 0.
 
-    A control: no side sees the other, so what a run gains by this alone it owes to more text, not
-    to alignment. As a term beside an objective it holds the encoder to its language, as
-    ``keep-close`` holds it to its vectors. ``tlm`` puts both sides into one
-    sequence, and does align.
+    Args:
+        options: Options of ``mlm``: none.
+        dimension: Width D of the encoder's states; not used.
 
-    Jacob Devlin et al.: BERT. NAACL 2019.
+    Inputs:
+        - ``pair[Masked]``: logits ``[K, V]`` and labels ``[K]`` of the masked sub-words, so the encoder needs a
+          language-model head.
+
+    Scope:
+        ``mean`` over the masked sub-words.
+
+    Relation to others:
+        A control: neither side sees the other, so what a run gains by this alone comes from more text, not from
+        alignment. As a term next to an objective, it preserves the encoder's language model, as ``keep-close``
+        preserves its vectors. ``tlm`` puts both sides into one sequence, and does align.
+
+    When not to use it:
+        For encoders without a language-model head, and alone if alignment is the goal.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> objective = MaskedLanguageModelling(MlmOptions(), dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> loss.value.shape, bool(loss.value > 0)
+        (torch.Size([]), True)
+
+    References:
+        - Devlin et al. (2019), "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding".
+          https://arxiv.org/abs/1810.04805
     """
 
     def __init__(self, options: MlmOptions, dimension: int) -> None:
@@ -36,7 +59,7 @@ class MaskedLanguageModelling(nn.Module):
         self.scope: Scope = "batch"
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair."""
         if pair.masked is None:
             raise PluginError("the batch has no masked view", "mlm needs it")
         return Loss(masked_cross_entropy(pair.masked))

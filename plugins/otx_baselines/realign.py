@@ -14,28 +14,53 @@ from otx_baselines.words import check_links
 
 
 class Realign(nn.Module):
-    """InfoNCE of the linked words against every word of the batch.
+    """InfoNCE of linked words against every word of the batch, linked or not.
 
-    With x_l and y_l the two ends of link l, L links in the batch, A all words of both sides, linked
-    or not, and s(u, v) = cos(u, v) / temperature::
+    Minimises, with x_l and y_l the two ends of link l, L links in the batch, A all words of both sides, and s(u, v) =
+    cos(u, v) / temperature::
 
         loss = 1/(2L) sum over the 2L ends u  -log  exp s(u, u') / sum over w of W(u)  exp s(u, w)
 
-    where u' is the other end; W(u) is A without u itself in ``strong`` and the other side's words
-    in ``weak``. Computed in float32; a batch without links has a loss of 0.
+    where u' is the other end. W(u) is A without u itself in ``strong``, and the words of the other side in ``weak``.
+    Everything is computed in float32. A batch without links has loss 0.
 
-    Needs hidden states ``[B, T, D]`` of one layer and links ``[L, 3]``; memory grows with L times
-    the words of the batch. Scope: batch.
+    Args:
+        options: Options of ``realign``. ``strength`` ("strong"); ``temperature`` (0.1, above 0); ``layer`` (-1);
+            ``word_vector`` ("mean").
+        dimension: Width D of the encoder's states; not used.
 
-    Neighbours: ``contrastive`` (Wu & Dredze) has the same formula, but tells a word from linked
-    words only, so that words without a partner are never pushed away, and takes a word's last
-    sub-word where this takes the mean. The authors' links come from a dictionary, or from an
-    aligner that sees the pair only; they saw gains where the encoder is small and languages are
-    far, and question answering suffer; freezing the lower half of the layers (``encoder.freeze``)
-    won some of that back. Not for links that are poor in rare words: each wrong link is a positive.
+    Inputs:
+        - ``pair.source`` and ``pair.pivot``: hidden states ``[B, T, D]`` of layer ``options.layer``.
+        - ``pair[Links]``: word links ``[L, 3]``: (pair in the batch, source word, pivot word).
 
-    Felix Gaschi et al.: Exploring the Relationship between Alignment and Cross-lingual Transfer in
-    Multilingual Transformers. Findings of ACL 2023. Steve Bakos et al.: AlignFreeze. NAACL 2025.
+        Memory grows with L times the number of words of the batch.
+
+    Scope:
+        ``batch``.
+
+    Relation to others:
+        ``contrastive`` (Wu & Dredze) has the same formula, but its negatives are linked words only, so that words
+        without a partner are never pushed away; it also reads a word's last sub-word where this objective takes the
+        mean. The authors' links come from a dictionary, or from an aligner that sees only the pair. They saw gains for
+        small encoders and distant languages, and losses in question answering; freezing the lower half of the layers
+        (``encoder.freeze``) recovered some of these.
+
+    When not to use it:
+        If links of rare words are unreliable: every wrong link is a positive.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> objective = Realign(RealignOptions(temperature=0.1), dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> loss.value.shape, bool(loss.value > 0)
+        (torch.Size([]), True)
+
+    References:
+        - Gaschi et al. (2023), "Exploring the Relationship between Alignment and Cross-lingual Transfer in Multilingual
+          Transformers". https://arxiv.org/abs/2306.02790
+        - Bakos et al. (2025), "AlignFreeze". https://github.com/posos-tech/multilingual-alignment-and-transfer
     """
 
     def __init__(self, options: RealignOptions, dimension: int) -> None:
@@ -45,7 +70,7 @@ class Realign(nn.Module):
         self.scope: Scope = "batch"
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair."""
         if pair.links is None:
             raise PluginError("the batch has no links", "realign needs them")
         row, source, pivot = pair.links.unbind(1)

@@ -11,29 +11,50 @@ from otx_baselines.options import SelfTrainingOptions
 
 
 class SelfTraining(nn.Module):
-    """Minus the probability that the encoder gives to the alignment that it already sees.
+    """Negative probability of the alignment that the encoder already sees.
 
-    With x_i and y_j the n and m units of a pair, P = softmax over j of x_i . y_j, Q = softmax over
-    i of x_i . y_j, and A_ij = 1 where P_ij and Q_ij are both above the threshold, else 0::
+    Minimises, with x_i and y_j the n and m units of a pair, P = softmax over j of x_i . y_j, Q = softmax over i of
+    x_i . y_j, and A_ij = 1 if P_ij and Q_ij are both above the threshold, else 0::
 
         loss = 1/B sum over pairs  -(1/n sum_ij A_ij P_ij + 1/m sum_ij A_ij Q_ij)
 
-    A is a constant of the step, made anew in each from the vectors of that step. The value lies
-    between -2 and 0. This is the authors' code; the paper has half of it. In the code A is made of
-    words and then spread over their sub-words, and without dropout; here it is made of the units
-    themselves, from the vectors at hand.
+    A is a constant of the step, computed anew in each from that step's vectors. The value is between -2 and 0. This is
+    the authors' code; the paper has half of it. The code computes A of words without dropout and spreads it over their
+    sub-words; here A is computed of the units themselves. Dot products are not scaled, so the softmax is as sharp as
+    the encoder's vectors are long: nearly one-hot for layer 8 of BERT, for which the threshold was chosen.
 
-    Needs hidden states ``[B, T, D]`` of one layer; no links. Scope: sentence. Dot products are not
-    divided by anything, so the softmax is as sharp as the encoder's vectors are long: for BERT's
-    layer 8, which the threshold was made for, nearly one-hot.
+    Args:
+        options: Options of ``self-training``. ``threshold`` (0.001, at least 0 and below 1); ``unit`` ("subwords");
+            ``layer`` (-1); ``word_vector`` ("last").
+        dimension: Width D of the encoder's states; not used.
 
-    Neighbours: ``transport-label`` takes a transport plan for A, which gives every word a partner,
-    and a cross-entropy for the probability. What is aligned becomes surer and what is not is left
-    alone, so the objective cannot mend an encoder that aligns badly: an independent test saw
-    alignment error fall a little (.183 to .178) with a strong one. Not for weak encoders.
+    Inputs:
+        - ``pair.source`` and ``pair.pivot``: hidden states ``[B, T, D]`` of layer ``options.layer``.
 
-    Zi-Yi Dou, Graham Neubig: Word Alignment by Fine-tuning Embeddings on Parallel Corpora. EACL
-    2021 (awesome-align's self-training objective).
+    Scope:
+        ``mean`` over the pairs.
+
+    Relation to others:
+        ``transport-label`` takes a transport plan for A, which gives every word a partner, and a cross-entropy for the
+        probability.
+
+    When not to use it:
+        With a weak encoder: what is aligned becomes surer and what is not is left alone, so the objective cannot repair
+        an encoder that aligns badly. An independent test saw the alignment error of a strong one fall a little (.183 to
+        .178).
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> objective = SelfTraining(SelfTrainingOptions(unit="words"), dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> bool(-2 <= loss.value <= 0)
+        True
+
+    References:
+        - Dou & Neubig (2021), "Word Alignment by Fine-tuning Embeddings on Parallel Corpora" (awesome-align).
+          https://arxiv.org/abs/2101.08231
     """
 
     def __init__(self, options: SelfTrainingOptions, dimension: int) -> None:
@@ -43,7 +64,7 @@ class SelfTraining(nn.Module):
         self.scope: Scope = "sentence"
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair."""
         (x, real_x), (y, real_y) = self._units(pair.source), self._units(pair.pivot)
         with full_precision(x):
             scores = x @ y.mT

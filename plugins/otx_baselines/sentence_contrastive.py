@@ -13,34 +13,55 @@ from otx_baselines.options import SentenceContrastiveOptions
 
 
 class SentenceContrastive(nn.Module):
-    """Additive-margin softmax: find a sentence's translation among the batch's sentences.
+    """Additive-margin softmax: find a sentence's translation in the batch.
 
-    With x_b and y_b the sentence vectors of the B pairs (means over sub-words) and s(u, v) =
-    cos(u, v)::
+    Minimises, with x_b and y_b the sentence vectors of the B pairs (means over sub-words) and s(u, v) = cos(u, v)::
 
         loss    = 1/2 (L(x, y) + L(y, x))
         L(x, y) = 1/B sum_b -log  e_bb / (e_bb + sum over c != b  exp(s(x_b, y_c) / temperature))
         e_bb    = exp((s(x_b, y_b) - margin) / temperature)
 
-    With ``queue`` (MoCo, as in InfoXLM) y comes from a frozen encoder that follows the trained one
-    as a moving average (``align.momentum``), and its vectors of the last ``queue`` sentences of
-    each side are further negatives; so is x in the way back. The queue is kept in the checkpoints,
-    and holds sentences of every language pair of the run, oldest leaving first; one that is a
-    translation of b's, or b itself from the last epoch, is a negative like any other. Vectors are
-    compared in float32.
+    With ``queue`` (MoCo, as in InfoXLM), y comes from a frozen encoder that follows the trained one as a moving average
+    (``align.momentum``), and its vectors of the last ``queue`` sentences of each side are further negatives; likewise x
+    in the other direction. The queue is saved in the checkpoints. It holds sentences of every language pair of the run,
+    oldest first to leave; a translation of b in it, or b itself from the last epoch, is a negative like any other.
+    Vectors are compared in float32.
 
-    Needs hidden states ``[B, T, D]`` of one layer, with ``queue`` the moving average's too; no
-    links. Scope: batch, whose other pairs are of the same language pair; all negatives lie in the
-    micro-batch (and the queue), none is gathered from other micro-batches of a step.
+    Args:
+        options: Options of ``sentence-contrastive``. ``temperature`` (0.05, above 0); ``margin`` (0.3, at least 0);
+            ``queue`` (0 sentences); ``layer`` (-1).
+        dimension: Width D of the encoder's states.
 
-    Neighbours: ``contrastive`` does this with words; ``transport-contrast`` scores sentences by how
-    well their words match. What this buys best is retrieval, and words follow: in a first trial its
-    word alignment was as good as that of word objectives. Not for batches of one or two pairs
-    without a queue: there is nothing, or little, to tell a sentence from.
+    Inputs:
+        - ``pair.source`` and ``pair.pivot``: hidden states ``[B, T, D]`` of layer ``options.layer``.
+        - With ``queue``: ``pair[Momentum]``: the moving average's states of the same layer.
 
-    Fangxiaoyu Feng et al.: Language-agnostic BERT Sentence Embedding. ACL 2022. Yinfei Yang et al.:
-    Improving Multilingual Sentence Embedding using Bi-directional Dual Encoder with Additive Margin
-    Softmax. IJCAI 2019. Zewen Chi et al.: InfoXLM. NAACL 2021.
+    Scope:
+        ``batch``: negatives come from the micro-batch and the queue, not from other micro-batches of a step.
+
+    Relation to others:
+        ``contrastive`` contrasts words; ``transport-contrast`` scores sentences by how well their words match. This
+        objective helps retrieval most, and words follow: in a first trial, its word alignment was as good as that of
+        word objectives.
+
+    When not to use it:
+        Batches of one or two pairs without a queue, which offer few negatives.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> options = SentenceContrastiveOptions(temperature=0.05, margin=0.3)
+        >>> objective = SentenceContrastive(options, dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> loss.value.shape, bool(loss.value > 0)
+        (torch.Size([]), True)
+
+    References:
+        - Feng et al. (2022), "Language-agnostic BERT Sentence Embedding". https://arxiv.org/abs/2007.01852
+        - Yang et al. (2019), "Improving Multilingual Sentence Embedding using Bi-directional Dual Encoder with Additive
+          Margin Softmax". https://arxiv.org/abs/1902.08564
+        - Chi et al. (2021), "InfoXLM". https://arxiv.org/abs/2007.07834
     """
 
     source_queue: Tensor

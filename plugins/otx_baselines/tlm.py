@@ -11,24 +11,45 @@ from otx_baselines.options import TlmOptions
 
 
 class TranslationLanguageModelling(nn.Module):
-    """Cross-entropy of the masked sub-words where a sentence and its translation share a sequence.
+    """Masked language modelling with a sentence and its translation in one sequence.
 
-    ::
+    Minimises::
 
         loss = 1/K sum over the K masked sub-words of both sides  -log p(sub-word | both sentences)
 
-    in nats. The sequence is what the encoder's tokenizer makes of a pair of texts; positions go on
-    through it and nothing says which language a text is of, where Conneau & Lample begin again at
-    position 0 and add language embeddings. Needs the tlm view: logits ``[K, V]`` and labels
-    ``[K]``, so an encoder with a language-model head; each side may fill half of what the encoder
-    can read. Scope: batch, through the mean.
+    in nats. The encoder's tokenizer joins the two texts as it joins a pair of texts. Positions continue through the
+    sequence, and nothing marks the languages; Conneau & Lample restart positions at 0 and add language embeddings.
 
-    Neighbours: ``mlm`` is the same without the other side, and its control: what ``tlm`` gains
-    beyond it comes of the pairing. It asks that a word can be found in the other sentence, not that
-    the two vectors be near, so it is mostly a term beside an objective that does (InfoXLM,
-    XLM-Align). Not where the head is missing, and slow with large vocabularies.
+    Args:
+        options: Options of ``tlm``: none.
+        dimension: Width D of the encoder's states; not used.
 
-    Alexis Conneau, Guillaume Lample: Cross-lingual Language Model Pretraining. NeurIPS 2019.
+    Inputs:
+        - ``pair[Tlm]``: logits ``[K, V]`` and labels ``[K]`` of the masked sub-words, so the encoder needs a
+          language-model head. Each side may fill half of the encoder's maximum length.
+
+    Scope:
+        ``mean`` over the masked sub-words.
+
+    Relation to others:
+        ``mlm`` is the same without the other side, and the control of ``tlm``: what ``tlm`` gains beyond ``mlm`` comes
+        from the pairing. ``tlm`` asks that a word can be predicted from the other sentence, not that two vectors be
+        close, so it is mostly combined with an objective that does (InfoXLM, XLM-Align).
+
+    When not to use it:
+        For encoders without a language-model head. Slow with large vocabularies.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> objective = TranslationLanguageModelling(TlmOptions(), dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> loss.value.shape, bool(loss.value > 0)
+        (torch.Size([]), True)
+
+    References:
+        - Conneau & Lample (2019), "Cross-lingual Language Model Pretraining". https://arxiv.org/abs/1901.07291
     """
 
     def __init__(self, options: TlmOptions, dimension: int) -> None:
@@ -37,7 +58,7 @@ class TranslationLanguageModelling(nn.Module):
         self.scope: Scope = "batch"
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair."""
         if pair.tlm is None:
             raise PluginError("the batch has no tlm view", "tlm needs it")
         return Loss(masked_cross_entropy(pair.tlm))

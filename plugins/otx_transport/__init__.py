@@ -1,4 +1,4 @@
-"""Built-in objectives from optimal transport."""
+"""Objectives from optimal transport."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ def otx_register(registry: Registry) -> None:
     registry.objective(
         "sinkhorn",
         "otx_transport.sinkhorn:Sinkhorn",
-        "entropic optimal transport between the two sides' words, debiased",
+        "Sinkhorn divergence between the words of each pair",
         options.SinkhornOptions,
     )
     registry.objective(
         "unbalanced",
         "otx_transport.unbalanced:Unbalanced",
-        "the same with relaxed marginals: words may stay without a partner",
+        "Sinkhorn divergence with relaxed marginals: words may have no partner",
         options.UnbalancedOptions,
     )
     registry.objective(
         "annealed-divergence",
         "otx_transport.annealed:AnnealedDivergence",
-        "GeomLoss's Sinkhorn divergence by its fixed annealing, for the published recipe",
+        "GeomLoss's Sinkhorn divergence by its fixed annealing, as published",
         options.AnnealedOptions,
     )
     registry.objective(
         "divergence",
         "otx_transport.divergence:Divergence",
-        "the Sinkhorn divergence of all words of a batch, the paper's objective",
+        "Sinkhorn divergence of all words of a batch: the paper's objective",
         options.DivergenceOptions,
     )
     registry.objective(
         "semi-relaxed",
         "otx_transport.semi_relaxed:SemiRelaxed",
-        "every word of one side has a partner, words of the other may have none",
+        "transport in which words of one side may have no partner",
         options.SemiRelaxedOptions,
     )
     registry.objective(
@@ -56,37 +56,37 @@ def otx_register(registry: Registry) -> None:
     registry.objective(
         "null",
         "otx_transport.null:Null",
-        "transport with a null word for what has no partner (OTTAWA)",
+        "transport with a null word for words without a partner (OTTAWA)",
         options.NullOptions,
     )
     registry.objective(
         "fused-gromov",
         "otx_transport.fused_gromov:FusedGromov",
-        "transport that keeps the structure within sentences too, an experiment",
+        "transport that also keeps the structure of sentences; an experiment",
         options.FusedGromovOptions,
     )
     registry.objective(
         "sliced",
         "otx_transport.sliced:Sliced",
-        "transport on many lines, where it is sorting: an ablation",
+        "transport on many lines, where it is sorting; an ablation",
         options.SlicedOptions,
     )
     registry.objective(
         "gaussian",
         "otx_transport.gaussian:Gaussian",
-        "distance of the sides as Gaussians, plus MMD (MINOTAUR)",
+        "distance of the two sides as Gaussians, plus MMD (MINOTAUR)",
         options.GaussianOptions,
     )
     registry.objective(
         "transport-label",
         "otx_transport.transport_label:TransportLabel",
-        "the plan as a label for a softmax over the other sentence (XLM-Align)",
+        "transport plan as label of a softmax over the other side (XLM-Align)",
         options.TransportLabelOptions,
     )
     registry.objective(
         "transport-contrast",
         "otx_transport.transport_contrast:TransportContrast",
-        "tell sentences apart by the cost of moving their words",
+        "contrast of sentences by the cost of moving their words",
         options.TransportContrastOptions,
     )
     registry.recipe(

@@ -16,37 +16,63 @@ from otx_transport.over_measures import OverMeasures
 
 
 class AnnealedDivergence(OverMeasures[AnnealedOptions]):
-    """The mean over problems of GeomLoss's ``SamplesLoss("sinkhorn")``, p = 2, debiased.
+    """GeomLoss's Sinkhorn divergence by its fixed annealing schedule, as it was published.
 
-    ::
+    Minimises, as ``SamplesLoss("sinkhorn")`` with p = 2, debiased::
 
         loss = 1/P sum over problems  S(a, b) = OT(a, b) - OT(a, a) / 2 - OT(b, b) / 2
 
-    with C = ||x - y||^2 / 2, a sum over dimensions, and epsilon = blur^2 (.0025 by default), as
-    ``sinkhorn`` defines them; masses sum to 1. But the potentials are those of a fixed schedule:
-    epsilon falls from the squared diameter of a problem's words to blur^2 by factors of scaling^2,
-    one averaged update at each. This is not run to convergence, and the value may be negative,
-    which the divergence cannot be.
+    with C = ||x - y||^2 / 2, a sum over dimensions, and epsilon = blur^2 (.0025 by default), as ``sinkhorn`` defines
+    them; masses sum to 1. The potentials are those of a fixed schedule: epsilon falls from the squared diameter of a
+    problem's words to blur^2 by factors of scaling^2, with one averaged update at each. The schedule does not run to
+    convergence, and the value may be negative, which the divergence cannot be.
 
-    Needs, scope, gradient and shapes are those of ``sinkhorn``. Equal to GeomLoss within rounding,
-    value and gradient, on the words of each problem: pooled (``scope = "batch"``, recipe
-    ``wordot``) or pair by pair, with a diameter for each pair.
+    The gradient and the shapes are those of ``sinkhorn``. Value and gradient equal GeomLoss's within rounding on the
+    words of each problem: pooled (``scope = "batch"``, recipe ``wordot``) or pair by pair, with a diameter for each
+    pair. ``Loss.plan`` and the health numbers are those of the plan that the potentials give when each of its rows is
+    scaled to its word's mass; ``marginal_error`` is then the error of the columns, at most 2. There is no
+    ``converged``: the stop for unconverged runs does not apply to what never converges.
 
-    The plan and the health are those of the plan that the potentials give when each of its rows is
-    scaled to its word's mass; ``marginal_error`` is how far the columns are then, at most 2. There
-    is no ``converged``: the stop of unconverged runs does not apply to what never converges.
+    Args:
+        options: Options of ``annealed-divergence``: ``blur`` (0.05, in the unit of the vectors, above 0); ``scaling``
+            (0.5, above 0 and below 1); ``marginals`` ("uniform"), ``unit`` ("words"), ``layer`` (-1), ``word_vector``
+            ("last"), ``scope`` ("sentence").
+        dimension: Width D of the encoder's states; not used.
 
-    Neighbours: ``sinkhorn`` solves such problems where they can be solved. An encoder of hundreds
-    of dimensions puts words tens of thousands of these epsilons apart; the schedule then ends at
-    something like each word's nearest neighbour, with a marginal error of a third to a half. Not for
-    anything but comparison with what was published.
+    Inputs:
+        - ``pair.source`` and ``pair.pivot``: hidden states ``[B, T, D]`` of layer ``options.layer``.
+        - With ``marginals = "idf"``: ``pair[Idf]``: inverse document frequencies of the words.
 
-    Sawsan Alqahtani et al., Findings of EMNLP 2021. Jean Feydy: Geometric Data Analysis, Beyond
-    Convolutions. Thesis, 2020, section 3.3.
+    Scope:
+        ``mean`` over the pairs for ``scope = "sentence"``; ``batch`` for ``scope = "batch"``, which pools all words of
+        each side into one problem. A batch holds one language pair, so languages never mix.
+
+    Relation to others:
+        ``sinkhorn`` solves such problems where they can be solved. An encoder of hundreds of dimensions puts words tens
+        of thousands of these epsilons apart; the schedule then ends at something like each word's nearest neighbour,
+        with a marginal error of a third to a half.
+
+    When not to use it:
+        For anything but a comparison with what was published.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> objective = AnnealedDivergence(AnnealedOptions(blur=0.05), dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> "converged" in loss.health, "marginal_error" in loss.health
+        (False, True)
+
+    References:
+        - Alqahtani et al. (2021), "Using Optimal Transport as Alignment Objective for fine-tuning Multilingual
+          Contextualized Embeddings". https://arxiv.org/abs/2110.02887
+        - Feydy (2020), "Geometric Data Analysis, Beyond Convolutions", section 3.3.
+          https://www.jeanfeydy.com/geometric_data_analysis.pdf
     """
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair."""
         options, sides = self.options, measures(pair, self.options)
         a, b = sides.a, sides.b
         solved = geomloss_divergence(

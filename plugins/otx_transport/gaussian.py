@@ -19,35 +19,57 @@ TINY = 1e-12
 
 
 class Gaussian(OverMeasures[GaussianOptions]):
-    """The mean over problems of the squared 2-Wasserstein distance of two Gaussians, plus MMD^2.
+    """Squared 2-Wasserstein distance of the sides as Gaussians, plus a kernel discrepancy.
 
-    ::
+    Minimises::
 
         loss = 1/P sum over problems  ||m - m'||^2 + ||s - s'||^2 + mmd * MMD^2
         MMD^2 = sum_ii' a_i a_i' k(x_i, x_i') + sum_jj' b_j b_j' k(y_j, y_j') - 2 sum_ij a_i b_j k(x_i, y_j)
         k(u, v) = 1/7 sum over scales c  c V / (c V + ||u - v||^2)
 
-    m, m' ``[D]`` are the two sides' means under the masses a and b (which sum to 1) and s, s' their
-    standard deviations, dimension by dimension: Gaussians with diagonal covariances, whose distance
-    this is in closed form. k is the inverse multiquadratic kernel with scales from .1 to 10 around
-    V, the mean squared distance between the sides, a constant of the step. With ``normalise`` words
-    are brought to length 1 first.
+    m, m' ``[D]`` are the means of the two sides under the masses a and b (which sum to 1), and s, s' their standard
+    deviations, dimension by dimension: this is the distance, in closed form, of Gaussians with diagonal covariances. k
+    is the inverse multiquadratic kernel with scales from .1 to 10 around V, the mean squared distance between the
+    sides, a constant of the step. With ``normalise``, words are scaled to length 1 first. The gradient is exact.
 
-    Needs hidden states ``[B, T, D]`` of one layer. Scope: ``batch``, all words of a side pooled, or
-    as set; the moments of one short sentence say little. The gradient is exact.
+    Args:
+        options: Options of ``gaussian``: ``mmd`` (1.0, at least 0); ``normalise`` (True); ``marginals`` ("uniform"),
+            ``unit`` ("words"), ``layer`` (-1), ``word_vector`` ("last"), ``scope`` ("batch").
+        dimension: Width D of the encoder's states; not used.
 
-    After MINOTAUR, whose Gaussians are a parser's posteriors of single tokens, with an MMD on their
-    aggregate; an encoder has no posteriors, so here they are the moments of the words, and text that
-    is not parallel would do as well. Neighbours: ``sliced`` and pooled ``divergence`` compare whole
-    distributions; ``adversarial`` learns what tells them apart. Two moments can be equal and every
-    word in the wrong place: a term beside an objective that matches words, not one by itself.
+    Inputs:
+        - ``pair.source`` and ``pair.pivot``: hidden states ``[B, T, D]`` of layer ``options.layer``.
+        - With ``marginals = "idf"``: ``pair[Idf]``: inverse document frequencies of the words.
 
-    Tom Sherborne, Tom Hosking, Mirella Lapata: Optimal Transport Posterior Alignment for
-    Cross-lingual Semantic Parsing. TACL 2023.
+    Scope:
+        ``batch``; ``mean`` over the pairs for ``scope = "sentence"``. The moments of one short sentence say little.
+
+    Relation to others:
+        ``sliced`` and pooled ``divergence`` compare whole distributions; ``adversarial`` learns what distinguishes
+        them. The Gaussians of MINOTAUR are a parser's posteriors of single tokens, with an MMD on their aggregate; an
+        encoder has no posteriors, so here they are the moments of the words, and text that is not parallel would serve
+        as well.
+
+    When not to use it:
+        Alone: two moments can be equal with every word in the wrong place. Combine it with an objective that matches
+        words.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> objective = Gaussian(GaussianOptions(mmd=1.0), dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> loss.value.shape, bool(loss.value > 0)
+        (torch.Size([]), True)
+
+    References:
+        - Sherborne, Hosking & Lapata (2023), "Optimal Transport Posterior Alignment for Cross-lingual Semantic
+          Parsing". https://arxiv.org/abs/2307.04096
     """
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair."""
         sides = measures(pair, self.options)
         x, y = self._points(sides.x, sides.a), self._points(sides.y, sides.b)
         with full_precision(x):

@@ -17,36 +17,61 @@ from otx_transport.over_measures import OverMeasures
 
 
 class Null(OverMeasures[NullOptions]):
-    """The mean over problems and both directions of one-sided transport with a null word.
+    """One-sided transport with a null word, in both directions.
 
-    ::
+    Minimises::
 
         loss = 1/(2P) sum over problems  (N(x, a; y, b) + N(y, b; x, a))
         N    = min over plans pi >= 0 with rows a, columns <= (b, mass)  of
                sum_ij pi_ij C'_ij + epsilon KL(pi | a (b, mass)^T)
 
-    C' is the cost with one more column, the null word's, shifted and divided so that each problem
-    ranges from 0 to 1. The price of the null word for x_i is its cost to the direction that is
-    equally far from all words of the other side, but at least the median of the problem's costs.
-    Every word of the first side finds a partner or the null word; words of the other may be left
-    out. Masses a and b sum to 1.
+    C' is the cost with one more column, the null word's, shifted and divided so that each problem ranges from 0 to 1.
+    The price of the null word for x_i is its cost to the direction that is equally far from all words of the other
+    side, but at least the median of the problem's costs. Every word of the first side finds a partner or the null word;
+    words of the other side may be left out. Masses a and b sum to 1.
 
-    The gradient is the plan times the costs' gradients, through both sides; the price, the shift
-    and the divisor are constants: nothing is drawn to the null word, and what goes there is left
-    alone. Needs hidden states ``[B, T, D]`` of one layer; problems, masses, costs and scope as in
-    ``sinkhorn``. ``null_share`` among the terms is how much of the mass the null word gets.
+    The gradient is the plan times the gradients of the costs, through both sides. The price, the shift and the divisor
+    are constants, so nothing is drawn to the null word, and what goes there is left alone. The term ``null_share`` is
+    the share of the mass that the null word receives. ``Loss.plan`` is ``[B, W, W']``, pooled ``[1, N, M]``.
 
-    Neighbours: ``unbalanced`` and ``partial`` leave mass behind without a place to put it; here one
-    can read off which words found nothing. Costs are relative, so the loss does not fall to 0 as
-    the sides come together, and there is no debiased form; ``keep-close`` is needed. Not for
-    encoders that hardly align: half of the words then go to the null word, and stay.
+    Args:
+        options: Options of ``null``: those of ``sinkhorn`` without ``debias``, with ``epsilon`` (0.05, a share of the
+            scaled costs' range), ``mass`` (1.0 for the null word, above 0) and ``max_iterations`` (2,000).
+        dimension: Width D of the encoder's states; not used.
 
-    Chenyang Huang et al.: OTTAWA. Findings of ACL 2024 (made for finding hallucinations in
-    translations; that it trains an encoder is new here).
+    Inputs:
+        - ``pair.source`` and ``pair.pivot``: hidden states ``[B, T, D]`` of layer ``options.layer``.
+        - With ``marginals = "idf"``: ``pair[Idf]``: inverse document frequencies of the words.
+
+    Scope:
+        ``mean`` over the pairs for ``scope = "sentence"``; ``batch`` for ``scope = "batch"``, which pools all words of
+        each side into one problem. A batch holds one language pair, so languages never mix.
+
+    Relation to others:
+        ``unbalanced`` and ``partial`` leave mass behind without a destination; here one can see which words found
+        nothing. Costs are relative, so the loss does not fall to 0 as the sides approach each other, and it has no
+        debiased form: it needs ``keep-close``. OTTAWA uses it to find hallucinations in translations; training an
+        encoder with it is new here.
+
+    When not to use it:
+        For encoders that hardly align: half of the words then go to the null word, and stay there.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> objective = Null(NullOptions(), dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> bool(0 <= loss.terms["null_share"] <= 1)
+        True
+
+    References:
+        - Huang et al. (2024), "OTTAWA: Optimal TransporT Adaptive Word Aligner". Findings of ACL 2024.
+          https://github.com/chenyangh/OTTAWA
     """
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair."""
         sides = measures(pair, self.options)
         forth = self._one_way(sides.x, sides.y, sides.a, sides.b)
         back = self._one_way(sides.y, sides.x, sides.b, sides.a)

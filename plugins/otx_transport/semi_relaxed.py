@@ -12,27 +12,54 @@ from otx_transport.over_measures import OverMeasures
 
 
 class SemiRelaxed(OverMeasures[SemiRelaxedOptions]):
-    """The mean over problems of transport with one hard marginal and one that may be missed at a price.
+    """Entropic transport with one hard marginal and one that may be missed at a price.
 
-    ::
+    Minimises, for ``relaxed = "pivot"``::
 
         loss     = 1/P sum over problems  OT(a, b)
         OT(a, b) = min over plans pi >= 0 with rows a  of
                    sum_ij pi_ij C_ij + epsilon KL(pi | a b^T) + tau KL(pi^T 1 | b)
 
-    for ``relaxed = "pivot"``: every source word goes somewhere, and pivot words may get more or less
-    than their mass; for ``source`` the other way round. KL(p | q) = sum p log(p / q) - p + q.
-    Problems, masses, costs, gradient, needs, scope and shapes are those of ``sinkhorn``, the limit of
-    a large ``tau``; as ``tau`` goes to 0 each word of the hard side goes to its nearest (at
-    temperature epsilon), as in a one-sided softmax.
+    Every source word goes somewhere, and pivot words may receive more or less than their mass; ``relaxed = "source"``
+    swaps the sides. KL(p | q) = sum p log(p / q) - p + q. Problems, masses, costs, gradient and shapes are those of
+    ``sinkhorn``, the limit of a large ``tau``. As ``tau`` approaches 0, each word of the hard side goes to its nearest
+    word (at temperature epsilon), as in a one-sided softmax.
 
-    Neighbours: ``unbalanced`` relaxes both sides. To be preferred where one side says more than the
-    other, as explained or padded translations do. There is no debiased form, since the side against
-    itself is not symmetric: the loss is smallest where all words lie in one point, so
-    ``keep-close`` is needed. Not with a small ``tau`` and a weak encoder: hubs then get everything.
+    Args:
+        options: Options of ``semi-relaxed``: those of ``sinkhorn`` without ``debias``, with ``relaxed`` ("pivot") and
+            ``tau`` (0.1, in the unit of the cost, above 0).
+        dimension: Width D of the encoder's states; not used.
 
-    Cedric Vincent-Cuaz et al.: Semi-relaxed Gromov-Wasserstein Divergence. ICLR 2022, for the name;
-    Lenaic Chizat et al.: Scaling Algorithms for Unbalanced Optimal Transport Problems. 2018.
+    Inputs:
+        - ``pair.source`` and ``pair.pivot``: hidden states ``[B, T, D]`` of layer ``options.layer``.
+        - With ``marginals = "idf"``: ``pair[Idf]``: inverse document frequencies of the words.
+
+    Scope:
+        ``mean`` over the pairs for ``scope = "sentence"``; ``batch`` for ``scope = "batch"``, which pools all words of
+        each side into one problem. A batch holds one language pair, so languages never mix.
+
+    Relation to others:
+        ``unbalanced`` relaxes both sides. Prefer this objective if one side says more than the other, as explained or
+        padded translations do. It has no debiased form, since the side against itself is not symmetric: the loss is
+        smallest if all words coincide, so it needs ``keep-close``.
+
+    When not to use it:
+        With a small ``tau`` and a weak encoder: hubs then receive everything.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> objective = SemiRelaxed(SemiRelaxedOptions(relaxed="pivot"), dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> loss.value.shape, bool(loss.value > 0)
+        (torch.Size([]), True)
+
+    References:
+        - Vincent-Cuaz et al. (2022), "Semi-relaxed Gromov-Wasserstein Divergence" (for the name).
+          https://arxiv.org/abs/2110.02753
+        - Chizat et al. (2018), "Scaling Algorithms for Unbalanced Optimal Transport Problems".
+          https://arxiv.org/abs/1607.05816
     """
 
     def __init__(self, options: SemiRelaxedOptions, dimension: int) -> None:
@@ -41,6 +68,6 @@ class SemiRelaxed(OverMeasures[SemiRelaxedOptions]):
         self.tau = (hard, soft) if options.relaxed == "pivot" else (soft, hard)
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair."""
         solved = transported(measures(pair, self.options), self.options, self.tau)
         return mean_loss(solved.value, solved)

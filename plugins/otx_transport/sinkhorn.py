@@ -10,45 +10,68 @@ from otx_transport.over_measures import OverMeasures
 
 
 class Sinkhorn(OverMeasures[SinkhornOptions]):
-    """The mean over problems of the Sinkhorn divergence, or with ``debias`` off of its first term.
+    """Sinkhorn divergence between the two sides' words, or with ``debias`` off its first term.
 
-    ::
+    Minimises::
 
         loss     = 1/P sum over problems  S(a, b)
         S(a, b)  = OT(a, b) - OT(a, a) / 2 - OT(b, b) / 2
         OT(a, b) = min over plans pi >= 0 with rows a and columns b  of
                    sum_ij pi_ij C_ij + epsilon KL(pi | a b^T)
 
-    A problem is one pair (``scope = "sentence"``) or all words of each side of the batch pooled
-    (``scope = "batch"``, P = 1; a batch holds one language pair, so languages never mix). Masses a
-    and b sum to 1 in each problem, so OT is a mean over words, weighted by ``marginals``: uniform,
-    the L2 norm of the vector (detached; Word Rotator's Distance), or smooth idf counted on the
-    bitext. C is 1 - cos, ||x - y|| or ||x - y||^2 / 2; the last two sum over dimensions, so epsilon
-    and the loss's weight depend on the encoder's width and scale.
+    A problem is one pair (``scope = "sentence"``) or all words of each side of the batch (``scope = "batch"``, P = 1).
+    Masses a and b sum to 1 in each problem, so OT is a mean over words, weighted by ``marginals``: uniform, the L2 norm
+    of the vector (detached; Word Rotator's Distance), or smooth idf counted on the bitext. C is the cost named by
+    ``cost``; all costs but cosine are sums over dimensions, so epsilon and the weight of the loss depend on the
+    encoder's width and scale.
 
-    The gradient is the envelope's: the plans times the costs' gradients, through both sides, in
-    both arguments of the self terms; norm masses are constants.
+    The gradient is the envelope's: the plans times the gradients of the costs, through both sides, in both arguments of
+    the self terms. Norm masses are constants. ``Loss.plan`` is ``[B, W, W']``, pooled ``[1, N, M]``.
 
-    Needs hidden states ``[B, T, D]`` of one layer, idf weights for ``marginals = "idf"``; no links.
-    Scope as set: ``sentence``, where the batch's loss is the mean of its pairs', or ``batch``. The
-    plan of the result is ``[B, W, W']``, pooled ``[1, N, M]``.
+    Args:
+        options: Options of ``sinkhorn``: ``cost`` ("cosine"), ``epsilon`` (0.1, in the unit of the cost, above 0),
+            ``tolerance`` (1e-6 of mass) and ``max_iterations`` (200) of the solver; ``marginals`` ("uniform"), ``unit``
+            ("words"), ``layer`` (-1) and ``word_vector`` ("last") of the points; ``scope`` ("sentence"); ``debias``
+            (True).
+        dimension: Width D of the encoder's states; not used.
 
-    Relation to the paper: recipe ``wordot-text`` is this with euclidean cost, pooled; recipe
-    ``wordot`` is ``annealed-divergence``. ``unbalanced`` lets words go without a partner, which
-    noisy bitext wants: here every word must have one. The value draws distributions together and
-    leaves one-to-one matching to itself (an independent test saw alignment error rise from .18 to
-    .32 with the paper's objective): look at the guards beside the loss, add ``keep-close``. Without
-    ``debias`` the loss is smallest where all words lie in one point. Not for costs of
-    tens of thousands of epsilons, as half squared euclidean has them with GeomLoss's .0025: pooled
-    batches of such do not converge, and the run stops.
+    Inputs:
+        - ``pair.source`` and ``pair.pivot``: hidden states ``[B, T, D]`` of layer ``options.layer``.
+        - With ``marginals = "idf"``: ``pair[Idf]``: inverse document frequencies of the words.
 
-    Sawsan Alqahtani et al.: Using Optimal Transport as Alignment Objective for fine-tuning
-    Multilingual Contextualized Embeddings. Findings of EMNLP 2021. Jean Feydy et al.: Interpolating
-    between Optimal Transport and MMD using Sinkhorn Divergences. AISTATS 2019. Sho Yokoi et al.:
-    Word Rotator's Distance. EMNLP 2020.
+    Scope:
+        ``mean`` over the pairs for ``scope = "sentence"``; ``batch`` for ``scope = "batch"``, which pools all words of
+        each side into one problem. A batch holds one language pair, so languages never mix.
+
+    Relation to others:
+        The recipe ``wordot-text`` is this objective with euclidean cost, pooled; the recipe ``wordot`` is
+        ``annealed-divergence``. ``unbalanced`` lets words stay without a partner, which noisy bitext needs; here every
+        word must have one. Combine it with ``keep-close``.
+
+    When not to use it:
+        Without watching the diagnostics: the value brings distributions together and does not enforce one-to-one
+        matching (an independent test saw alignment error rise from .18 to .32 with the paper's objective). Without
+        ``debias``, the loss is smallest if all words coincide. Not for costs of tens of thousands of epsilons, such as
+        half squared euclidean with GeomLoss's epsilon of .0025: pooled batches then do not converge, and the run stops.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> objective = Sinkhorn(SinkhornOptions(epsilon=0.1), dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> loss.value.shape, loss.health["converged"].item()
+        (torch.Size([]), 1.0)
+
+    References:
+        - Alqahtani et al. (2021), "Using Optimal Transport as Alignment Objective for fine-tuning Multilingual
+          Contextualized Embeddings". https://arxiv.org/abs/2110.02887
+        - Feydy et al. (2019), "Interpolating between Optimal Transport and MMD using Sinkhorn Divergences".
+          https://arxiv.org/abs/1810.08278
+        - Yokoi et al. (2020), "Word Rotator's Distance". https://arxiv.org/abs/2004.15003
     """
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair."""
         options = self.options
         return converged_loss(measures(pair, options), options, tau=None, debias=options.debias)

@@ -17,33 +17,56 @@ from otx_transport.over_measures import OverMeasures
 
 
 class TransportLabel(OverMeasures[TransportLabelOptions]):
-    """Cross-entropy between the optimal plan, held fixed, and a softmax over the other side, both ways.
+    """Cross-entropy between the optimal plan, held fixed, and a softmax over the other side.
 
-    ::
+    Minimises::
 
         loss = 1/P sum over problems  -1/2 sum_ij pi_ij (log softmax_j s(x_i, y_j) + log softmax_i s(x_i, y_j))
         s(u, v) = cos(u, v) / temperature
 
-    pi is the balanced entropic plan of ``sinkhorn`` under masses a and b, a constant of the step; its
-    rows sum to a and its columns to b, so each word's cross-entropy counts as its mass. The plan
-    knows that every word has to have a partner and none may have them all; the softmax learns that.
-    ``labels``: the plan of the encoder's own vectors, or of the untouched encoder's.
+    pi is the balanced entropic plan of ``sinkhorn`` under masses a and b, a constant of the step. Its rows sum to a and
+    its columns to b, so the cross-entropy of each word counts as its mass. The plan knows that every word needs a
+    partner and that none may have them all; the softmax learns that. The minimum of the loss is the entropy of the
+    plan, not 0. ``Loss.plan`` and the health numbers are those of the plan.
 
-    Needs hidden states ``[B, T, D]`` of one layer, with ``labels = "reference"`` the frozen
-    encoder's too; no links. Scope: ``sentence``, or ``batch``, where a word is told from all words of
-    the other side of the batch. Plan and health are the plan's. The loss is not 0 at its least: it
-    is the plan's entropy then.
+    Args:
+        options: Options of ``transport-label``: those of ``sinkhorn`` without ``debias``, with ``epsilon`` (0.05),
+            ``temperature`` (0.1, above 0) and ``labels`` ("own": the plan of the encoder's vectors; "reference": of the
+            initial encoder's).
+        dimension: Width D of the encoder's states; not used.
 
-    In the spirit of XLM-Align, whose labels are two Sinkhorn steps and whose classifier points at
-    masked tokens, and of ``self-training`` (awesome-align), which sharpens what it already aligns.
-    The value of ``sinkhorn`` draws words together without telling the right one from its neighbours;
-    this tells it apart, given the right label. From a weak encoder's own plans it learns their
-    mistakes: in a first trial with a small encoder alignment error rose from .43 to .51. Use it once
-    an encoder aligns well, or after another objective has been trained.
+    Inputs:
+        - ``pair.source`` and ``pair.pivot``: hidden states ``[B, T, D]`` of layer ``options.layer``.
+        - With ``marginals = "idf"``: ``pair[Idf]``: inverse document frequencies of the words.
+        - With ``labels = "reference"``: ``pair[Reference]``: the initial encoder's states of the same layer.
 
-    Zewen Chi et al.: Improving Pretrained Cross-Lingual Language Models via Self-Labeled Word
-    Alignment. ACL 2021. Zi-Yi Dou, Graham Neubig: Word Alignment by Fine-tuning Embeddings on
-    Parallel Corpora. EACL 2021.
+    Scope:
+        ``mean`` over the pairs for ``scope = "sentence"``; ``batch`` for ``scope = "batch"``, where the negatives of a
+        word are all words of the other side of the batch.
+
+    Relation to others:
+        XLM-Align takes two Sinkhorn steps as labels and a classifier that points at masked tokens; ``self-training``
+        (awesome-align) sharpens what is already aligned. ``sinkhorn`` brings words together without separating the
+        right one from its neighbours; this objective separates it, given the right label.
+
+    When not to use it:
+        With a weak encoder, whose own plans teach it its mistakes: in a first trial with a small encoder, alignment
+        error rose from .43 to .51. Use it once an encoder aligns well, or after another objective has been trained.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> objective = TransportLabel(TransportLabelOptions(), dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> loss.value.shape, bool(loss.value > 0)
+        (torch.Size([]), True)
+
+    References:
+        - Chi et al. (2021), "Improving Pretrained Cross-Lingual Language Models via Self-Labeled Word Alignment".
+          https://arxiv.org/abs/2106.06381
+        - Dou & Neubig (2021), "Word Alignment by Fine-tuning Embeddings on Parallel Corpora".
+          https://arxiv.org/abs/2101.08231
     """
 
     def __init__(self, options: TransportLabelOptions, dimension: int) -> None:
@@ -51,7 +74,7 @@ class TransportLabel(OverMeasures[TransportLabelOptions]):
         self.needs |= Needs(reference=options.labels == "reference")
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair."""
         sides = measures(pair, self.options)
         with torch.no_grad():
             label = transported(self._labelled(pair, sides), self.options)

@@ -10,34 +10,60 @@ from otx_transport.over_measures import OverMeasures
 
 
 class Unbalanced(OverMeasures[UnbalancedOptions]):
-    """The mean over problems of KL-unbalanced transport's divergence, or of its first term.
+    """Divergence of KL-unbalanced transport, in which words may stay without a partner.
 
-    ::
+    Minimises::
 
         loss     = 1/P sum over problems  S(a, b)
         S(a, b)  = OT(a, b) - OT(a, a) / 2 - OT(b, b) / 2
         OT(a, b) = min over plans pi >= 0  of  sum_ij pi_ij C_ij + epsilon KL(pi | a b^T)
                    + tau KL(pi 1 | a) + tau KL(pi^T 1 | b)
 
-    with KL(p | q) = sum p log(p / q) - p + q. Problems, masses (which sum to 1), costs, gradient,
-    needs, scope and shapes are those of ``sinkhorn``, which is the limit of a large ``tau``. A word
-    whose cost to all others is c keeps about exp(-c / (2 tau)) of its mass in the plan, and has as
-    much less influence; so ``tau`` belongs to the cost's scale, and the default to cosine. The
-    health's mass is what is transported of an expected 1: well below 1 is normal, near 0 means that
-    ``tau`` is too small to move anything.
+    with KL(p | q) = sum p log(p / q) - p + q; without ``debias`` the loss is OT(a, b). Problems, masses (which sum to
+    1), costs, gradient and shapes are those of ``sinkhorn``, which is the limit of a large ``tau``. A word whose cost
+    to all others is c keeps about exp(-c / (2 tau)) of its mass in the plan, and loses influence accordingly: ``tau``
+    belongs to the scale of the cost, and the default to cosine. The health number ``mass`` is what is transported of an
+    expected 1: well below 1 is normal; near 0 means that ``tau`` is too small to move anything.
 
-    Neighbours: ``sinkhorn`` forces a partner on every word. To be preferred where translations are
-    free or noisy. Not for a ``tau`` well below the typical cost: the value goes flat at 2 tau, and
-    words that are far apart, those to be moved, are the ones given up.
+    Args:
+        options: Options of ``unbalanced``: those of ``sinkhorn``, and ``tau`` (0.5, in the unit of the cost, above 0).
+        dimension: Width D of the encoder's states; not used.
 
-    Lenaic Chizat et al.: Scaling Algorithms for Unbalanced Optimal Transport Problems. Mathematics
-    of Computation 2018. Thibault Sejourne et al.: Sinkhorn Divergences for Unbalanced Optimal
-    Transport. 2019. For word alignment: Yuki Arase et al.: Unbalanced Optimal Transport for
-    Unbalanced Word Alignment. ACL 2023.
+    Inputs:
+        - ``pair.source`` and ``pair.pivot``: hidden states ``[B, T, D]`` of layer ``options.layer``.
+        - With ``marginals = "idf"``: ``pair[Idf]``: inverse document frequencies of the words.
+
+    Scope:
+        ``mean`` over the pairs for ``scope = "sentence"``; ``batch`` for ``scope = "batch"``, which pools all words of
+        each side into one problem. A batch holds one language pair, so languages never mix.
+
+    Relation to others:
+        ``sinkhorn`` forces a partner on every word. Prefer this objective if translations are free or noisy.
+
+    When not to use it:
+        With a ``tau`` well below the typical cost: the value saturates at 2 tau, and distant words, which should move,
+        are the ones that are given up.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> objective = Unbalanced(UnbalancedOptions(tau=0.5), dimension=8)
+        >>> pair = example_pair(objective.views, dimension=8)
+        >>> loss = objective(pair)
+        >>> loss.value.backward()
+        >>> loss.value.shape, loss.health["converged"].item()
+        (torch.Size([]), 1.0)
+
+    References:
+        - Chizat et al. (2018), "Scaling Algorithms for Unbalanced Optimal Transport Problems".
+          https://arxiv.org/abs/1607.05816
+        - Sejourne et al. (2019), "Sinkhorn Divergences for Unbalanced Optimal Transport".
+          https://arxiv.org/abs/1910.12958
+        - Arase, Bao & Yokoi (2023), "Unbalanced Optimal Transport for Unbalanced Word Alignment".
+          https://arxiv.org/abs/2306.04116
     """
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair."""
         options = self.options
         return converged_loss(
             measures(pair, options), options, tau=options.tau, debias=options.debias
