@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from otx.ot.precision import full_precision, raised, working
+from otx.ot.precision import at_least_float32, no_autocast, to_solver_dtype
 from otx.ot.problems.marginals import BALANCED, Taus
 from otx.ot.transport import Transport
 
@@ -39,10 +39,15 @@ def differentiable_plan(
     only, exactly 0 where there is no mass, and nothing about it is an approximation of the plan for a
     value: for losses of ``value`` the envelope's gradient is cheaper and the same.
     """
-    with full_precision(cost):
+    with no_autocast(cost):
         loose = [epsilon / strength for strength in tau]
         plan: Tensor = _Plan.apply(  # type: ignore[no-untyped-call]
-            raised(cost), raised(a), raised(b), transport.plan, epsilon, *loose
+            at_least_float32(cost),
+            at_least_float32(a),
+            at_least_float32(b),
+            transport.plan,
+            epsilon,
+            *loose,
         )
         return plan
 
@@ -60,22 +65,26 @@ class _Plan(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         a, b, plan = ctx.saved_tensors
-        exact, weight = working(plan), working(gradients[0])
+        exact, weight = to_solver_dtype(plan), to_solver_dtype(gradients[0])
         pull = (exact * weight).masked_fill(exact == 0, 0)
         to_rows, to_columns = pull.sum(2), pull.sum(1)
         x, y = _solved(exact, to_rows, to_columns, *ctx.loose)
         to_cost = (exact * (x[:, :, None] + y[:, None, :]) - pull) / ctx.epsilon
         left = to_rows - (exact @ y[:, :, None])[:, :, 0]
         right = to_columns - (exact.mT @ x[:, :, None])[:, :, 0]
-        to_a = _over(left, working(a))
-        to_b = _over(right, working(b))
+        to_a = _over(left, to_solver_dtype(a))
+        to_b = _over(right, to_solver_dtype(b))
         return to_cost.to(plan), to_a.to(a), to_b.to(b), None, None, None, None
 
 
 def _solved(
-    plan: Tensor, to_rows: Tensor, to_columns: Tensor, loose_rows: float, loose_columns: float
+    plan: Tensor,
+    to_rows: Tensor,
+    to_columns: Tensor,
+    eps_over_tau_rows: float,
+    eps_over_tau_columns: float,
 ) -> tuple[Tensor, Tensor]:
-    rows, columns = (1 + loose_rows) * plan.sum(2), (1 + loose_columns) * plan.sum(1)
+    rows, columns = (1 + eps_over_tau_rows) * plan.sum(2), (1 + eps_over_tau_columns) * plan.sum(1)
     scaled = _over(plan, rows[:, :, None])
     diagonal = (columns * (1 + RIDGE)).masked_fill(columns == 0, 1)
     matrix = torch.diag_embed(diagonal) - plan.mT @ scaled
