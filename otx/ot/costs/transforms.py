@@ -13,18 +13,6 @@ from torch import Tensor
 from otx.ot.precision import at_least_float32
 
 
-def distorted(cost: Tensor, first: Tensor, second: Tensor, strength: float) -> Tensor:
-    """``C_ij + strength * (i / n - j / m)^2``: partners far apart in their sentences cost more.
-
-    ``first [B, N]`` and ``second [B, M]`` mark the real words, which are counted from 0; n and m are
-    how many there are. ``strength`` is in the cost's units. SimAlign (Jalili Sabet et al. 2020) multiplies
-    similarities S by ``1 - kappa (i / n - j / m)^2``, which for C = 1 - S is this with kappa S for
-    ``strength``.
-    """
-    gap = _places(first)[:, :, None] - _places(second)[:, None, :]
-    return cost + strength * gap.square()
-
-
 def min_max_scale(cost: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """Each problem's cost shifted and divided so that its real entries range from 0 to 1 (OTAlign, OTTAWA).
 
@@ -77,9 +65,3 @@ def equidistant_direction(vectors: Tensor, mask: Tensor) -> Tensor:
     wanted = mask.to(known).unsqueeze(-1)
     direction: Tensor = (torch.linalg.pinv(known) @ wanted).squeeze(-1)
     return direction
-
-
-def _places(mask: Tensor) -> Tensor:
-    """``i / n`` of the i-th real word of n, ``[B, N]``."""
-    count = mask.sum(1, keepdim=True).clamp(min=1)
-    return (mask.cumsum(1) - 1).clamp(min=0) / count

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.ot.costs.ground import cosine
-from otx.ot.costs.transforms import add_null_word, distorted, equidistant_direction, min_max_scale
+from otx.ot.costs.transforms import add_null_word, equidistant_direction, min_max_scale
 from otx.ot.solvers.partial import partial_transport
 
 SEEDS = st.integers(0, 2**31)
@@ -23,16 +23,6 @@ def _problem(seed, n=4, m=5, padding=2):
     first[0, :n], first[1, 1 : n + 1] = True, True
     second[0, :m], second[1, 1 : m + 1] = True, True
     return core, cost, first, second
-
-
-@given(SEEDS)
-def test_distortion_is_the_formula_at_the_real_words(seed):
-    core, cost, first, second = _problem(seed)
-    found = distorted(cost, first, second, 0.3)
-    n, m = core.shape
-    wanted = [[core[i, j] + 0.3 * (i / n - j / m) ** 2 for j in range(m)] for i in range(n)]
-    np.testing.assert_allclose(found[0, :n, :m], wanted, atol=1e-6)
-    np.testing.assert_allclose(found[1, 1 : n + 1, 1 : m + 1], wanted, atol=1e-6)
 
 
 @given(SEEDS)
