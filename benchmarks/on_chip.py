@@ -31,7 +31,7 @@ from torch import Tensor
 
 from otx.ot.costs.ground import cosine
 from otx.ot.kernels.on_chip import solve_cosine, solve_on_chip
-from otx.ot.problems.entropic import EntropicProblem, pose
+from otx.ot.problems.entropic import EntropicProblem, validate
 from otx.ot.solvers.sinkhorn import sinkhorn
 
 TOLERANCE = 1e-4
@@ -65,7 +65,7 @@ def task(batch: int, longest: int, epsilon: float, device: str) -> Task:
     a, b = (inside / lengths).to(device)
     x, y = (torch.nn.functional.normalize(vectors, dim=2).to(device) for vectors in (x, y))
     cost = cosine(x, y)
-    problem = pose(cost, a, b, epsilon)
+    problem = validate(cost, a, b, epsilon)
     return Task(x, y, a, b, cost, problem, epsilon)
 
 
@@ -157,7 +157,7 @@ def grid(on: Task, device: str, budget: float) -> None:
 
     def call() -> Any:
         return solve_cosine(
-            *inputs, epsilon=on.epsilon, tolerance=TOLERANCE, limit=LIMIT, grid=True
+            *inputs, epsilon=on.epsilon, tolerance=TOLERANCE, limit=LIMIT, pairwise=True
         )
 
     worst = float(call().error.max())

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from otx.ot.costs.ground import cosine
-from otx.ot.costs.transforms import equidistant, with_null
+from otx.ot.costs.transforms import add_null_word, equidistant_direction
 from otx.ot.problems.masses import uniform
-from otx.ot.solvers.exact import exact
+from otx.ot.solvers.exact import exact_transport
 from otx.ot.solvers.fused_gromov import fused_gromov
-from otx.ot.solvers.partial import partial
+from otx.ot.solvers.partial import partial_transport
 from otx.ot.solvers.sinkhorn import sinkhorn
 from otx.ot.solvers.unbalanced import unbalanced
 from otx_encoders.mini import MiniEncoder
@@ -51,18 +51,20 @@ def plans(x: Tensor, y: Tensor) -> dict[str, Tensor]:
     cost = cosine(x, y)
     first, second = (torch.ones(side.shape[:2], dtype=torch.bool) for side in (x, y))
     a, b = uniform(first), uniform(second)
-    null = with_null(cost, first, b, cosine(x, equidistant(y, second)[:, None])[:, :, 0])
+    null = add_null_word(
+        cost, first, b, cosine(x, equidistant_direction(y, second)[:, None])[:, :, 0]
+    )
     inner = cosine(x, x), cosine(y, y)
     kinds: dict[str, Callable[[], object]] = {
-        "exact": lambda: exact(cost, a, b),
+        "exact": lambda: exact_transport(cost, a, b),
         "sinkhorn, epsilon .02": lambda: sinkhorn(cost, a, b, epsilon=0.02),
         "sinkhorn, epsilon .1": lambda: sinkhorn(cost, a, b, epsilon=0.1),
         "unbalanced, tau .5": lambda: unbalanced(cost, a, b, epsilon=0.02, tau=0.5),
         "semi-relaxed, tau (inf, .1)": lambda: unbalanced(
             cost, a, b, epsilon=0.02, tau=(math.inf, 0.1)
         ),
-        "partial, mass .6": lambda: partial(cost, a, b, epsilon=0.02, mass=0.6),
-        "null word": lambda: partial(null.cost, a, null.b, epsilon=0.02, mass=1.0),
+        "partial, mass .6": lambda: partial_transport(cost, a, b, epsilon=0.02, mass=0.6),
+        "null word": lambda: partial_transport(null.cost, a, null.b, epsilon=0.02, mass=1.0),
         "fused Gromov, alpha .5": lambda: fused_gromov(cost, *inner, a, b, epsilon=0.02, alpha=0.5),
     }
     return {title: solve().plan[0] for title, solve in kinds.items()}  # type: ignore[attr-defined]

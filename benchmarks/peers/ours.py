@@ -7,7 +7,7 @@ from torch import Tensor
 from benchmarks.peers.answers import Answer, Peer, falling
 from benchmarks.peers.problems import Problems
 from otx.ot.costs.ground import cosine
-from otx.ot.solvers.pairwise import grid
+from otx.ot.solvers.pairwise import pairwise_sinkhorn
 from otx.ot.solvers.sinkhorn import sinkhorn
 
 
@@ -15,7 +15,7 @@ def _solve(problems: Problems, x: Tensor, y: Tensor, epsilon: float, tolerance: 
     if problems.grid:
         # Problem s S + t is between sentences s and t, so these are every sentence's masses once.
         a, b = problems.a[:: len(x)], problems.b[: len(y)]
-        result = grid(x, y, a, b, cost=cosine, epsilon=epsilon, tolerance=tolerance)
+        result = pairwise_sinkhorn(x, y, a, b, cost=cosine, epsilon=epsilon, tolerance=tolerance)
         return Answer(
             result.value.sum(), lambda: result.plan.flatten(0, 1), result.iterations.flatten()
         )

@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
 
-from otx.ot.precision import full_precision, raised
+from otx.ot.precision import at_least_float32, no_autocast
 from otx.types import Links
 
 LINKED_DISCOUNT = 0.9
@@ -20,14 +20,17 @@ LINKED_DISCOUNT = 0.9
 
 def cosine(x: Tensor, y: Tensor) -> Tensor:
     """Cosines ``[..., N, M]`` of ``x [..., N, D]`` and ``y [..., M, D]``; a zero vector gives 0."""
-    with full_precision(x):
-        return functional.normalize(raised(x), dim=-1) @ functional.normalize(raised(y), dim=-1).mT
+    with no_autocast(x):
+        return (
+            functional.normalize(at_least_float32(x), dim=-1)
+            @ functional.normalize(at_least_float32(y), dim=-1).mT
+        )
 
 
 def dot(x: Tensor, y: Tensor) -> Tensor:
     """Dot products ``[..., N, M]`` of ``x [..., N, D]`` and ``y [..., M, D]``."""
-    with full_precision(x):
-        return raised(x) @ raised(y).mT
+    with no_autocast(x):
+        return at_least_float32(x) @ at_least_float32(y).mT
 
 
 def forward(similarity: Tensor) -> Links:

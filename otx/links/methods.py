@@ -12,9 +12,9 @@ from torch import Tensor
 from otx.links import extract
 from otx.links.entmax import entmax15
 from otx.ot.costs.ground import cosine
-from otx.ot.costs.transforms import equidistant, scaled, with_null
+from otx.ot.costs.transforms import add_null_word, equidistant_direction, min_max_scale
 from otx.ot.problems.masses import uniform
-from otx.ot.solvers.partial import partial
+from otx.ot.solvers.partial import partial_transport
 from otx.ot.solvers.sinkhorn import sinkhorn
 from otx.types import Links
 
@@ -156,10 +156,10 @@ def _null(
 def _with_null(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
     """What share of its mass each word of ``x`` sends to each of ``y``, and to the null word last ``[B, N, M + 1]``."""
     a, b = uniform(x_mask), uniform(y_mask)
-    price = cosine(x, equidistant(y, y_mask)[:, None].to(x))[:, :, 0]
-    extended = with_null(cosine(x, y), x_mask, b, price)
-    cost = scaled(extended.cost, x_mask, extended.b > 0)
-    plan = partial(cost, a, extended.b, epsilon=NULL_EPSILON, mass=a.sum(1)).plan
+    price = cosine(x, equidistant_direction(y, y_mask)[:, None].to(x))[:, :, 0]
+    extended = add_null_word(cosine(x, y), x_mask, b, price)
+    cost = min_max_scale(extended.cost, x_mask, extended.b > 0)
+    plan = partial_transport(cost, a, extended.b, epsilon=NULL_EPSILON, mass=a.sum(1)).plan
     return plan / a[:, :, None].clamp(min=1e-12)
 
 

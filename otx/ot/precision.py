@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 
-def raised(tensor: Tensor) -> Tensor:
+def at_least_float32(tensor: Tensor) -> Tensor:
     """The same tensor in float32 or better (differentiable)."""
     return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
 
 
-def working(tensor: Tensor) -> Tensor:
+def to_solver_dtype(tensor: Tensor) -> Tensor:
     """The same values, detached, in the precision that solvers iterate in.
 
     float64, or float32 on Apple's GPUs, which have no more.
@@ -24,6 +24,6 @@ def working(tensor: Tensor) -> Tensor:
     return tensor.detach().to(torch.float32 if tensor.device.type == "mps" else torch.float64)
 
 
-def full_precision(tensor: Tensor) -> torch.autocast:
+def no_autocast(tensor: Tensor) -> torch.autocast:
     """A context in which autocast is off on the tensor's device."""
     return torch.autocast(tensor.device.type, enabled=False)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from otx.ot.precision import full_precision, raised
+from otx.ot.precision import at_least_float32, no_autocast
 from otx.types import Encoded, EncodedPair, Loss, Needs, Scope
 from otx_baselines.options import AdversarialOptions
 
@@ -85,8 +85,8 @@ class Adversarial(nn.Module):
         else:
             words, mask = encoded.words(layer, self.options.word_vector)
             vectors = words[mask]
-        vectors = raised(vectors)
-        with full_precision(vectors):
+        vectors = at_least_float32(vectors)
+        with no_autocast(vectors):
             turned: Tensor = Reversal.apply(vectors, self.options.reversal)  # type: ignore[no-untyped-call]
             logits: Tensor = self.discriminator(turned)
         return logits.squeeze(1)

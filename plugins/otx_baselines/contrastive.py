@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from otx.ot.precision import full_precision
+from otx.ot.precision import no_autocast
 from otx.types import EncodedPair, Loss, Needs, Scope
 from otx_baselines.options import ContrastiveOptions
 from otx_baselines.words import linked_words
@@ -82,7 +82,7 @@ class Contrastive(nn.Module):
         """Return the loss of one batch of one language pair."""
         options = self.options
         source, pivot = linked_words(pair, options.layer, options.word_vector)
-        with full_precision(source):
+        with no_autocast(source):
             source = F.normalize(self.projector(source), dim=1)
             pivot = F.normalize(self.projector(pivot), dim=1)
             return Loss(self.infonce(source, pivot, options.temperature))

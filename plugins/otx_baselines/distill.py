@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from otx.errors import PluginError, UsageError
-from otx.ot.precision import full_precision, raised
+from otx.ot.precision import at_least_float32, no_autocast
 from otx.types import EncodedPair, Loss, Needs, Scope
 from otx_baselines.options import DistillOptions
 
@@ -75,7 +75,7 @@ class Distill(nn.Module):
         """Return the loss of one batch of one language pair."""
         if pair.teacher_pivot is None:
             raise PluginError("the batch has no teacher view", "distill needs it")
-        sentences = raised(pair.teacher_pivot.sentences(-1))
+        sentences = at_least_float32(pair.teacher_pivot.sentences(-1))
         source = self._mapped(pair.source.sentences(self.options.layer), sentences)
         if self.options.form == "sentence":
             pivot = self._mapped(pair.pivot.sentences(self.options.layer), sentences)
@@ -95,12 +95,12 @@ class Distill(nn.Module):
                 "distill: the teacher cuts the pivot side into other sub-words than the encoder",
                 "take a teacher with the same tokenizer, or distill.form = sentence",
             )
-        taught = raised(teacher.tokens[-1][theirs])
+        taught = at_least_float32(teacher.tokens[-1][theirs])
         return self._mapped(pair.pivot.tokens[layer][own], taught), taught
 
     def _mapped(self, vectors: Tensor, taught: Tensor) -> Tensor:
-        vectors = raised(vectors)
-        with full_precision(vectors):
+        vectors = at_least_float32(vectors)
+        with no_autocast(vectors):
             mapped: Tensor = self.map(vectors)
         if mapped.shape[-1] != taught.shape[-1]:
             raise UsageError(

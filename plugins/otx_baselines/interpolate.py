@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from otx.errors import PluginError
-from otx.ot.precision import raised
+from otx.ot.precision import at_least_float32
 from otx.types import Encoded, EncodedPair, Loss, Needs, Scope
 from otx_baselines.options import InterpolateOptions
 
@@ -73,7 +73,7 @@ class Interpolate(nn.Module):
     def _moved(self, now: Encoded, then: Encoded) -> Tensor:
         layer, vector = self.options.layer, self.options.word_vector
         (vectors, mask), (initial, _) = now.words(layer, vector), then.words(layer, vector)
-        moved, from_ = raised(vectors[mask]), raised(initial[mask])
+        moved, from_ = at_least_float32(vectors[mask]), at_least_float32(initial[mask])
         if self.options.distance == "squared":
             return (moved - from_).square().sum(1).mean()
         return (1 - F.cosine_similarity(moved, from_, dim=1)).mean()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from otx.errors import PluginError
-from otx.ot.precision import raised
+from otx.ot.precision import at_least_float32
 from otx.types import Encoded, EncodedPair, Loss, Needs, Scope
 from otx_baselines.options import KeepCloseOptions
 from otx_baselines.words import special_tokens
@@ -93,7 +93,7 @@ class KeepClose(nn.Module):
     def _words(self, encoded: Encoded) -> Tensor:
         options = self.options
         vectors, mask = encoded.words(options.layer, options.word_vector)
-        words = raised(vectors[mask])
+        words = at_least_float32(vectors[mask])
         if options.special_tokens:
             words = torch.cat((words, special_tokens(encoded, options.layer)))
         return words
@@ -101,7 +101,7 @@ class KeepClose(nn.Module):
     def _moved_parameters(self, pair: EncodedPair) -> Tensor:
         if not pair.parameters:
             raise PluginError("the batch has no parameters", "keep-close needs them")
-        distances = [_norm(raised(now - then)) for now, then in pair.parameters]
+        distances = [_norm(at_least_float32(now - then)) for now, then in pair.parameters]
         return _norm(torch.stack(distances))
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from otx.ot.precision import full_precision
+from otx.ot.precision import no_autocast
 from otx.types import EncodedPair, Loss, Needs, Scope
 from otx_baselines.options import LinearOptions
 from otx_baselines.words import linked_words
@@ -73,6 +73,6 @@ class Linear(nn.Module):
         """Return the loss of one batch of one language pair."""
         options = self.options
         source, pivot = linked_words(pair, options.layer, options.word_vector)
-        with full_precision(source):
+        with no_autocast(source):
             difference = self.map(source) - pivot
         return Loss(difference.square().sum() / max(difference.numel(), 1))

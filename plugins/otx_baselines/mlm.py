@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from otx.errors import PluginError
-from otx.ot.precision import full_precision
+from otx.ot.precision import no_autocast
 from otx.types import EncodedPair, Loss, Masked, Needs, Scope
 from otx_baselines.options import MlmOptions
 
@@ -67,6 +67,6 @@ class MaskedLanguageModelling(nn.Module):
 
 def masked_cross_entropy(masked: Masked) -> Tensor:
     """Mean cross-entropy ``[]`` of the masked sub-words, in nats and float32; 0 where there are none."""
-    with full_precision(masked.logits):
+    with no_autocast(masked.logits):
         total = F.cross_entropy(masked.logits.float(), masked.labels, reduction="sum")
     return total / max(len(masked.labels), 1)

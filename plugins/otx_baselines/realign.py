@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from otx.errors import PluginError
-from otx.ot.precision import full_precision, raised
+from otx.ot.precision import at_least_float32, no_autocast
 from otx.types import Encoded, EncodedPair, Loss, Needs, Scope
 from otx_baselines.options import RealignOptions
 from otx_baselines.words import check_links
@@ -79,7 +79,7 @@ class Realign(nn.Module):
         words = torch.cat((x, y))
         ends = torch.cat((x_place, y_place + len(x)))
         partners = torch.cat((y_place + len(x), x_place))
-        with full_precision(words):
+        with no_autocast(words):
             similarity = words[ends] @ words.mT / self.options.temperature
             similarity = similarity.masked_fill(self._barred(ends, len(x), words), -torch.inf)
             total = F.cross_entropy(similarity, partners, reduction="sum")
@@ -92,7 +92,7 @@ class Realign(nn.Module):
         vectors, mask = encoded.words(self.options.layer, self.options.word_vector)
         check_links(mask, side, row, word)
         place = mask.flatten().cumsum(0).view(mask.shape) - 1
-        return F.normalize(raised(vectors[mask]), dim=1), place[row, word]
+        return F.normalize(at_least_float32(vectors[mask]), dim=1), place[row, word]
 
     def _barred(self, ends: Tensor, sources: int, words: Tensor) -> Tensor:
         """What an end is not told from ``[2L, N]``: itself, or in ``weak`` its own side."""

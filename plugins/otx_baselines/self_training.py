@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from otx.ot.precision import full_precision, raised
+from otx.ot.precision import at_least_float32, no_autocast
 from otx.types import Encoded, EncodedPair, Loss, Needs, Scope
 from otx_baselines.options import SelfTrainingOptions
 
@@ -66,7 +66,7 @@ class SelfTraining(nn.Module):
     def forward(self, pair: EncodedPair) -> Loss:
         """Return the loss of one batch of one language pair."""
         (x, real_x), (y, real_y) = self._units(pair.source), self._units(pair.pivot)
-        with full_precision(x):
+        with no_autocast(x):
             scores = x @ y.mT
             forth = _softmax(scores, real_y[:, None, :], 2)
             back = _softmax(scores, real_x[:, :, None], 1)
@@ -83,7 +83,7 @@ class SelfTraining(nn.Module):
         else:
             vectors, mask = encoded.subwords(options.layer)
         # Padding may hold anything, infinities too.
-        return raised(vectors).masked_fill(~mask[:, :, None], 0), mask
+        return at_least_float32(vectors).masked_fill(~mask[:, :, None], 0), mask
 
 
 def _softmax(scores: Tensor, real: Tensor, dim: int) -> Tensor:

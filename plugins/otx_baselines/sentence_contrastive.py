@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from otx.errors import PluginError
-from otx.ot.precision import full_precision, raised
+from otx.ot.precision import at_least_float32, no_autocast
 from otx.types import EncodedPair, Loss, Needs, Scope
 from otx_baselines.options import SentenceContrastiveOptions
 
@@ -96,7 +96,7 @@ class SentenceContrastive(nn.Module):
 
     def _contrast(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Mean over ``queries [B, D]`` of how hard key b is to find among ``keys [B + Q, D]``."""
-        with full_precision(queries):
+        with no_autocast(queries):
             cosine = queries @ keys.mT
             here = torch.arange(len(queries), device=queries.device)
             margin = torch.zeros_like(cosine)
@@ -114,4 +114,4 @@ class SentenceContrastive(nn.Module):
 
 def unit(vectors: Tensor) -> Tensor:
     """Vectors ``[B, D]`` of length 1, in float32 or better."""
-    return F.normalize(raised(vectors), dim=1)
+    return F.normalize(at_least_float32(vectors), dim=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from otx.errors import PluginError, ProblemError
-from otx.ot.precision import raised
+from otx.ot.precision import at_least_float32
 from otx.types import Encoded, EncodedPair, WordVector
 
 
@@ -27,7 +27,7 @@ def _words(
 ) -> Tensor:
     vectors, mask = encoded.words(layer, vector)
     check_links(mask, side, number, word)
-    return raised(vectors[number, word])
+    return at_least_float32(vectors[number, word])
 
 
 def check_links(mask: Tensor, side: str, number: Tensor, word: Tensor) -> None:
@@ -51,4 +51,4 @@ def special_tokens(encoded: Encoded, layer: int) -> Tensor:
     """
     place = encoded.mask.cumsum(1)
     ends = (place == 1) | (place == place[:, -1:])
-    return raised(encoded.tokens[layer][encoded.mask & ends & (encoded.word_index < 0)])
+    return at_least_float32(encoded.tokens[layer][encoded.mask & ends & (encoded.word_index < 0)])

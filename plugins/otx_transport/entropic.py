@@ -8,7 +8,7 @@ from torch import Tensor
 from otx.ot.costs.ground import COSTS
 from otx.ot.problems.marginals import BALANCED, Taus
 from otx.ot.solvers.divergence import divergence
-from otx.ot.solvers.point_cloud import between
+from otx.ot.solvers.point_cloud import transport_between_points
 from otx.ot.transport import Transport
 from otx.types import Loss
 from otx_transport.measures import Measures
@@ -38,7 +38,7 @@ def converged_loss(
 
 def transported(sides: Measures, options: EntropicOptions, tau: Taus = BALANCED) -> Transport:
     """Entropic transport between the two sides, as the options say; ``tau`` for the source and for the pivot."""
-    return between(
+    return transport_between_points(
         sides.x,
         sides.y,
         sides.a,

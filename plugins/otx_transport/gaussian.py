@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from otx.ot.precision import full_precision, raised
+from otx.ot.precision import at_least_float32, no_autocast
 from otx.types import EncodedPair, Loss
 from otx_transport.measures import measures
 from otx_transport.options import GaussianOptions
@@ -72,14 +72,14 @@ class Gaussian(OverMeasures[GaussianOptions]):
         """Return the loss of one batch of one language pair."""
         sides = measures(pair, self.options)
         x, y = self._points(sides.x, sides.a), self._points(sides.y, sides.b)
-        with full_precision(x):
+        with no_autocast(x):
             distance = wasserstein(x, y, sides.a, sides.b).mean()
             discrepancy = mmd(x, y, sides.a, sides.b).mean()
         terms = {"wasserstein": distance.detach(), "mmd": discrepancy.detach()}
         return Loss(distance + self.options.mmd * discrepancy, terms)
 
     def _points(self, points: Tensor, masses: Tensor) -> Tensor:
-        points = raised(points).masked_fill((masses == 0)[:, :, None], 0)
+        points = at_least_float32(points).masked_fill((masses == 0)[:, :, None], 0)
         return F.normalize(points, dim=-1) if self.options.normalise else points
 
 

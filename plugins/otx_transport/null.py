@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from otx.ot.costs.ground import COSTS
-from otx.ot.costs.transforms import equidistant, scaled, with_null
-from otx.ot.solvers.partial import partial
+from otx.ot.costs.transforms import add_null_word, equidistant_direction, min_max_scale
+from otx.ot.solvers.partial import partial_transport
 from otx.ot.transport import Transport
 from otx.types import EncodedPair, Loss
 from otx_transport.entropic import mean_loss
@@ -90,10 +90,10 @@ class Null(OverMeasures[NullOptions]):
     def _one_way(self, x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Transport:
         options, real = self.options, (a > 0, b > 0)
         cost = COSTS[options.cost]
-        price = cost(x.detach(), equidistant(y, real[1])[:, None].to(x))[:, :, 0]
-        extended = with_null(cost(x, y), real[0], b, price, options.mass)
-        return partial(
-            scaled(extended.cost, real[0], extended.b > 0),
+        price = cost(x.detach(), equidistant_direction(y, real[1])[:, None].to(x))[:, :, 0]
+        extended = add_null_word(cost(x, y), real[0], b, price, options.mass)
+        return partial_transport(
+            min_max_scale(extended.cost, real[0], extended.b > 0),
             a,
             extended.b,
             epsilon=options.epsilon,

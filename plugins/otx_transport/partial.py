@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from otx.ot.costs.ground import COSTS
-from otx.ot.solvers.partial import partial
+from otx.ot.solvers.partial import partial_transport
 from otx.types import EncodedPair, Loss
 from otx_transport.entropic import mean_loss
 from otx_transport.measures import measures
@@ -63,7 +63,7 @@ class Partial(OverMeasures[PartialOptions]):
     def forward(self, pair: EncodedPair) -> Loss:
         """Return the loss of one batch of one language pair."""
         options, sides = self.options, measures(pair, self.options)
-        solved = partial(
+        solved = partial_transport(
             COSTS[options.cost](sides.x, sides.y),
             sides.a,
             sides.b,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from otx.ot.precision import full_precision, raised
+from otx.ot.precision import at_least_float32, no_autocast
 from otx.ot.solvers.univariate import wasserstein_1d
 from otx.types import EncodedPair, Loss
 from otx_transport.measures import measures
@@ -79,10 +79,10 @@ class Sliced(OverMeasures[SlicedOptions]):
         return Loss(len(self.lines) * distances.mean())
 
     def _projected(self, points: Tensor, masses: Tensor) -> Tensor:
-        points = raised(points).masked_fill((masses == 0)[:, :, None], 0)
+        points = at_least_float32(points).masked_fill((masses == 0)[:, :, None], 0)
         if self.options.normalise:
             points = F.normalize(points, dim=-1)
-        with full_precision(points):
+        with no_autocast(points):
             return points @ self.lines.to(points)
 
 

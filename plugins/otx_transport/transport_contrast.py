@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from otx.ot.costs.ground import cosine
-from otx.ot.solvers.pairwise import grid
+from otx.ot.solvers.pairwise import pairwise_sinkhorn
 from otx.ot.transport import Transport
 from otx.types import EncodedPair, Loss, Scope
 from otx_transport.measures import apart, needs
@@ -86,7 +86,7 @@ class TransportContrast(nn.Module):
 
     def _costs(self, x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Transport:
         options = self.options
-        return grid(
+        return pairwise_sinkhorn(
             x,
             y,
             a,

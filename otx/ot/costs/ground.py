@@ -12,22 +12,24 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from otx.ot.precision import full_precision, raised
+from otx.ot.precision import at_least_float32, no_autocast
 
 CostFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 def cosine(x: Tensor, y: Tensor) -> Tensor:
     """``1 - cos(x_i, y_j)``; a zero vector is at 1 from everything and gets no gradient."""
-    with full_precision(x):
-        return 1 - _direction(raised(x)) @ _direction(raised(y)).mT
+    with no_autocast(x):
+        return 1 - _direction(at_least_float32(x)) @ _direction(at_least_float32(y)).mT
 
 
 def euclidean(x: Tensor, y: Tensor) -> Tensor:
     """``||x_i - y_j||``; coincident points get no gradient."""
-    with full_precision(x):
+    with no_autocast(x):
         # |x|^2 - 2xy + |y|^2 in float32 would put equal words 3e-4 of their norm apart.
-        return torch.cdist(raised(x), raised(y), compute_mode="donot_use_mm_for_euclid_dist")
+        return torch.cdist(
+            at_least_float32(x), at_least_float32(y), compute_mode="donot_use_mm_for_euclid_dist"
+        )
 
 
 def squared_euclidean(x: Tensor, y: Tensor) -> Tensor:
@@ -42,8 +44,8 @@ def half_squared_euclidean(x: Tensor, y: Tensor) -> Tensor:
 
 def dot(x: Tensor, y: Tensor) -> Tensor:
     """``-<x_i, y_j>``: half the squared distance without the squared norms, which balanced plans do not see."""
-    with full_precision(x):
-        return -raised(x) @ raised(y).mT
+    with no_autocast(x):
+        return -at_least_float32(x) @ at_least_float32(y).mT
 
 
 def _direction(vectors: Tensor) -> Tensor:

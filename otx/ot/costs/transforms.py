@@ -10,28 +10,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from otx.ot.precision import raised
+from otx.ot.precision import at_least_float32
 
 
-def distorted(cost: Tensor, first: Tensor, second: Tensor, strength: float) -> Tensor:
-    """``C_ij + strength * (i / n - j / m)^2``: partners far apart in their sentences cost more.
-
-    ``first [B, N]`` and ``second [B, M]`` mark the real words, which are counted from 0; n and m are
-    how many there are. ``strength`` is in the cost's units. SimAlign (Jalili Sabet et al. 2020) multiplies
-    similarities S by ``1 - kappa (i / n - j / m)^2``, which for C = 1 - S is this with kappa S for
-    ``strength``.
-    """
-    gap = _places(first)[:, :, None] - _places(second)[:, None, :]
-    return cost + strength * gap.square()
-
-
-def scaled(cost: Tensor, first: Tensor, second: Tensor) -> Tensor:
+def min_max_scale(cost: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """Each problem's cost shifted and divided so that its real entries range from 0 to 1 (OTAlign, OTTAWA).
 
     ``first [B, N]`` and ``second [B, M]`` mark the real words. Shift and divisor are constants: no
     gradient flows through them. A cost without range, of one word to one word say, becomes 0.
     """
-    cost = raised(cost)
+    cost = at_least_float32(cost)
     real = first[:, :, None] & second[:, None, :]
     known = cost.detach()
     lowest = known.masked_fill(~real, torch.inf).amin((1, 2), keepdim=True)
@@ -40,14 +28,16 @@ def scaled(cost: Tensor, first: Tensor, second: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class WithNull:
+class NullWordCost:
     """A cost ``[B, N, M + 1]`` whose last column is the null word, and the masses ``[B, M + 1]`` of its columns."""
 
     cost: Tensor
     b: Tensor
 
 
-def with_null(cost: Tensor, first: Tensor, b: Tensor, price: Tensor, mass: float = 1.0) -> WithNull:
+def add_null_word(
+    cost: Tensor, first: Tensor, b: Tensor, price: Tensor, mass: float = 1.0
+) -> NullWordCost:
     """OTTAWA's null column (Huang et al., Findings of ACL 2024): a word may go to nothing, at ``price [B, N]``.
 
     A word's price is never below the median of its problem's real costs (of the lower two, if there
@@ -56,28 +46,22 @@ def with_null(cost: Tensor, first: Tensor, b: Tensor, price: Tensor, mass: float
     with ``partial`` and the first side's whole mass: every word of the first side finds a partner or the null word, and
     words of the second may be left out.
     """
-    cost = raised(cost)
+    cost = at_least_float32(cost)
     real = first[:, :, None] & (b > 0)[:, None, :]
     median = cost.detach().masked_fill(~real, torch.nan).flatten(1).nanmedian(1).values
-    column = torch.maximum(raised(price), median[:, None])
+    column = torch.maximum(at_least_float32(price), median[:, None])
     null = torch.full_like(b[:, :1], mass)
-    return WithNull(torch.cat((cost, column[:, :, None]), 2), torch.cat((b, null), 1))
+    return NullWordCost(torch.cat((cost, column[:, :, None]), 2), torch.cat((b, null), 1))
 
 
-def equidistant(vectors: Tensor, mask: Tensor) -> Tensor:
+def equidistant_direction(vectors: Tensor, mask: Tensor) -> Tensor:
     """The direction ``[B, D]`` of equal, greatest possible cosine to every real row of ``vectors [B, M, D]``.
 
     OTTAWA's null word, from which all target words are equally far; where there are more words than
     dimensions, the nearest to it in the least squares. ``mask [B, M]`` marks the real words. Detached.
     """
-    known = raised(vectors.detach())
+    known = at_least_float32(vectors.detach())
     known = torch.nn.functional.normalize(known, dim=-1) * mask[:, :, None]
     wanted = mask.to(known).unsqueeze(-1)
     direction: Tensor = (torch.linalg.pinv(known) @ wanted).squeeze(-1)
     return direction
-
-
-def _places(mask: Tensor) -> Tensor:
-    """``i / n`` of the i-th real word of n, ``[B, N]``."""
-    count = mask.sum(1, keepdim=True).clamp(min=1)
-    return (mask.cumsum(1) - 1).clamp(min=0) / count

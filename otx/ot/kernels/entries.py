@@ -16,8 +16,8 @@ def given(
     exponent: tl.tensor,
     a: tl.tensor,
     b: tl.tensor,
-    loose_rows: tl.tensor,
-    loose_columns: tl.tensor,
+    eps_over_tau_rows: tl.tensor,
+    eps_over_tau_columns: tl.tensor,
     u: tl.tensor,
     v: tl.tensor,
     steps: tl.tensor,
@@ -38,8 +38,8 @@ def given(
     tile = tl.load(at, mask=inside, other=0.0).to(tl.float32)
     mass_a = tl.load(a + problem * n + i, mask=i < n, other=0.0).to(tl.float32)
     mass_b = tl.load(b + problem * m + j, mask=j < m, other=0.0).to(tl.float32)
-    of_rows = tl.load(loose_rows + problem).to(tl.float32)
-    of_columns = tl.load(loose_columns + problem).to(tl.float32)
+    of_rows = tl.load(eps_over_tau_rows + problem).to(tl.float32)
+    of_columns = tl.load(eps_over_tau_columns + problem).to(tl.float32)
     best_u, best_v, count, missed = solve(
         tile, mass_a, mass_b, of_rows, of_columns, tolerance, limit
     )
@@ -64,8 +64,8 @@ def cosine(
     d: tl.tensor,
     columns: tl.tensor,
     inverse_epsilon: tl.tensor,
-    loose_rows: tl.tensor,
-    loose_columns: tl.tensor,
+    eps_over_tau_rows: tl.tensor,
+    eps_over_tau_columns: tl.tensor,
     tolerance: tl.tensor,
     limit: tl.tensor,
     N: tl.constexpr,
@@ -85,7 +85,7 @@ def cosine(
     mass_a = tl.load(a + left * n + i, mask=i < n, other=0.0).to(tl.float32)
     mass_b = tl.load(b + right * m + j, mask=j < m, other=0.0).to(tl.float32)
     best_u, best_v, count, missed = solve(
-        tile, mass_a, mass_b, loose_rows, loose_columns, tolerance, limit
+        tile, mass_a, mass_b, eps_over_tau_rows, eps_over_tau_columns, tolerance, limit
     )
     tl.store(u + problem * n + i, tl.where(mass_a > 0, best_u, 0.0), mask=i < n)
     tl.store(v + problem * m + j, tl.where(mass_b > 0, best_v, 0.0), mask=j < m)

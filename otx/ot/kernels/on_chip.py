@@ -48,7 +48,13 @@ def solve_on_chip(problem: EntropicProblem, tolerance: float, limit: int) -> OnC
     from otx.ot.kernels.entries import given
 
     solved = _empty((batch,), n, m, problem.exponent)
-    inputs = (problem.exponent, problem.a, problem.b, problem.loose_rows, problem.loose_columns)
+    inputs = (
+        problem.exponent,
+        problem.a,
+        problem.b,
+        problem.eps_over_tau_rows,
+        problem.eps_over_tau_columns,
+    )
     arguments = (
         *(tensor.contiguous() for tensor in inputs),
         *(solved.u, solved.v, solved.steps, solved.error),
@@ -68,7 +74,7 @@ def solve_cosine(
     tau: Taus = BALANCED,
     tolerance: float = 1e-4,
     limit: int = 1_000,
-    grid: bool = False,
+    pairwise: bool = False,
 ) -> OnChip:
     """Transport under the cosine cost ``1 - cos``, which is never written to memory.
 
@@ -85,7 +91,7 @@ def solve_cosine(
 
     native = x.is_cuda and x.dtype == y.dtype and x.dtype in MULTIPLIED
     dtype = x.dtype if native else torch.float32
-    solved = _empty((left, right) if grid else (left,), n, m, x)
+    solved = _empty((left, right) if pairwise else (left,), n, m, x)
     arguments = (
         *(vectors.detach().to(dtype).contiguous() for vectors in (x, y)),
         *(masses.detach().float().contiguous() for masses in (a, b)),
@@ -94,7 +100,7 @@ def solve_cosine(
         *(tolerance, max(limit, 2)),
     )
     count = solved.steps.numel()
-    _launch(cosine, count, x, arguments, N=side(n), M=side(m), PAIRED=not grid)
+    _launch(cosine, count, x, arguments, N=side(n), M=side(m), PAIRED=not pairwise)
     return solved
 
 

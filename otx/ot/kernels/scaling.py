@@ -38,8 +38,8 @@ def solve(
     exponent: tl.tensor,
     a: tl.tensor,
     b: tl.tensor,
-    loose_rows: tl.tensor,
-    loose_columns: tl.tensor,
+    eps_over_tau_rows: tl.tensor,
+    eps_over_tau_columns: tl.tensor,
     tolerance: tl.tensor,
     limit: tl.tensor,
 ) -> tuple[tl.tensor, ...]:
@@ -59,8 +59,8 @@ def solve(
     v = b * 0.0
     steps = limit * 0
     while (temperature > 1.0) & (steps + 2 < limit):
-        u = _sweep(exponent, log_b, v, loose_rows, temperature, 1)
-        v = _sweep(exponent, log_a, u, loose_columns, temperature, 0)
+        u = _sweep(exponent, log_b, v, eps_over_tau_rows, temperature, 1)
+        v = _sweep(exponent, log_a, u, eps_over_tau_columns, temperature, 0)
         temperature = temperature / COOLING
         steps += 1
     error = tolerance * 0.0 + HUGE
@@ -69,8 +69,8 @@ def solve(
     window = limit * 0 + SHORTEST_WINDOW
     going = steps >= 0
     while going:
-        u = _sweep(exponent, log_b, v, loose_rows, 1.0, 1)
-        v = _sweep(exponent, log_a, u, loose_columns, 1.0, 0)
+        u = _sweep(exponent, log_b, v, eps_over_tau_rows, 1.0, 1)
+        v = _sweep(exponent, log_a, u, eps_over_tau_columns, 1.0, 0)
         steps += 1
         plan = tl.exp((log_a + u)[:, None] - exponent + (log_b + v)[None, :])
         log_p = a * 0.0
@@ -84,14 +84,14 @@ def solve(
             plain = last | (error <= tolerance)
             relaxation = tl.where(plain, 1.0, omega)
             inflow = tl.sum(plan * tl.exp(log_q)[None, :], 1)
-            log_p = _relaxed(log_p, log_a, u, inflow, loose_rows, relaxation)
+            log_p = _relaxed(log_p, log_a, u, inflow, eps_over_tau_rows, relaxation)
             outflow = tl.sum(plan * tl.exp(log_p)[:, None], 0)
-            target = b * tl.exp(-loose_columns * (v + log_q))
+            target = b * tl.exp(-eps_over_tau_columns * (v + log_q))
             error = tl.sum(tl.abs(tl.exp(log_q) * outflow - target), 0)
             going = (error > tolerance) | ((relaxation > 1.0) & (error <= tolerance))
             going = going & (steps + 1 < limit)
             # The error is that of the v before this iteration: the last one leaves it as it was.
-            moved = _relaxed(log_q, log_b, v, outflow, loose_columns, relaxation)
+            moved = _relaxed(log_q, log_b, v, outflow, eps_over_tau_columns, relaxation)
             log_q = tl.where(going, moved, log_q)
             due = age >= window
             omega, cap, window = _next_relaxation(omega, cap, window, error, mark, due)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from otx.ot.precision import working
-from otx.ot.problems.marginals import BALANCED, Marginals, Taus, pose_marginals, refuse
+from otx.ot.precision import to_solver_dtype
+from otx.ot.problems.marginals import BALANCED, Marginals, Taus, raise_for, validate_marginals
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +26,12 @@ class EntropicProblem(Marginals):
     def rows(self, v: Tensor) -> Tensor:
         """The u ``[B, N]`` that maximises the dual given v: Sinkhorn's first half-iteration."""
         exponent = (self.log_b + v)[:, None, :] - self.exponent
-        return -_logsumexp(exponent, 2) / (1 + self.loose_rows)
+        return -_logsumexp(exponent, 2) / (1 + self.eps_over_tau_rows)
 
     def columns(self, u: Tensor) -> Tensor:
         """The v ``[B, M]`` that maximises the dual given u: Sinkhorn's second half-iteration."""
         exponent = (self.log_a + u)[:, :, None] - self.exponent
-        return -_logsumexp(exponent, 1) / (1 + self.loose_columns)
+        return -_logsumexp(exponent, 1) / (1 + self.eps_over_tau_columns)
 
     def plan(self, u: Tensor, v: Tensor) -> Tensor:
         """The plan ``[B, N, M]`` of a pair of potentials."""
@@ -49,8 +49,8 @@ class EntropicProblem(Marginals):
         return replace(
             self,
             exponent=self.exponent / temperature[:, :, None],
-            loose_rows=self.loose_rows * temperature,
-            loose_columns=self.loose_columns * temperature,
+            eps_over_tau_rows=self.eps_over_tau_rows * temperature,
+            eps_over_tau_columns=self.eps_over_tau_columns * temperature,
             largest=self.largest / temperature[:, 0],
         )
 
@@ -59,7 +59,7 @@ class EntropicProblem(Marginals):
         return EntropicProblem(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
-def pose(
+def validate(
     cost: Tensor,
     a: Tensor,
     b: Tensor,
@@ -70,17 +70,17 @@ def pose(
     """The problem of ``cost [B, N, M]``, ``a [B, N]`` and ``b [B, M]``; ``tau`` is (tau_a, tau_b).
 
     Raises ProblemError, naming the problem by its place (of a part of a batch, ``index [B]`` are the
-    places), as ``pose_marginals`` says and for a non-finite cost between entries with mass.
+    places), as ``validate_marginals`` says and for a non-finite cost between entries with mass.
     """
     index = torch.arange(len(a), device=a.device) if index is None else index
-    masses = pose_marginals(a, b, epsilon, tau, index)
-    exponent = working(cost) / epsilon
+    masses = validate_marginals(a, b, epsilon, tau, index)
+    exponent = to_solver_dtype(cost) / epsilon
     for massless in ((masses.a == 0)[:, :, None], (masses.b == 0)[:, None, :]):
         if bool(massless.any()):
             exponent.masked_fill_(massless, 0)
     # Twice as fast as abs().amax(), and seven times as torch.aminmax.
     largest = torch.maximum(-exponent.amin((1, 2)), exponent.amax((1, 2)))
-    refuse(
+    raise_for(
         index,
         ~largest.isfinite(),
         "a cost between two real words is not finite",

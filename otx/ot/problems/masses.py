@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from otx.errors import ProblemError
-from otx.ot.precision import raised
+from otx.ot.precision import at_least_float32
 
 
 def uniform(mask: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ def by_norm(vectors: Tensor, mask: Tensor) -> Tensor:
 
     Word Rotator's Distance (Yokoi et al., EMNLP 2020), made for the cosine cost.
     """
-    return _normalised(torch.linalg.vector_norm(raised(vectors.detach()), dim=-1), mask)
+    return _normalised(torch.linalg.vector_norm(at_least_float32(vectors.detach()), dim=-1), mask)
 
 
 def from_weights(weights: Tensor, mask: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def from_weights(weights: Tensor, mask: Tensor) -> Tensor:
             f"problem {int(bad.nonzero()[0, 0])}: a word's weight is negative or not a number",
             "give weights of at least 0",
         )
-    return _normalised(raised(weights), mask)
+    return _normalised(at_least_float32(weights), mask)
 
 
 def _normalised(weights: Tensor, mask: Tensor) -> Tensor:

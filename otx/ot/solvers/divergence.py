@@ -8,9 +8,9 @@ from functools import partial
 from torch import Tensor
 
 from otx.ot.costs.ground import CostFunction
-from otx.ot.precision import raised
+from otx.ot.precision import at_least_float32
 from otx.ot.problems.marginals import BALANCED
-from otx.ot.solvers.point_cloud import between
+from otx.ot.solvers.point_cloud import transport_between_points
 from otx.ot.transport import Transport
 
 
@@ -50,11 +50,11 @@ def divergence(
     cosine sees directions only.
 
     The gradient is that of all three values, the self terms through both of their arguments.
-    Raises ProblemError as ``otx.ot.problems.entropic.pose`` says.
+    Raises ProblemError as ``otx.ot.problems.entropic.validate`` says.
     """
 
     solved = partial(
-        between,
+        transport_between_points,
         cost=cost,
         epsilon=epsilon,
         tau=BALANCED if tau is None else (tau, tau),
@@ -62,8 +62,8 @@ def divergence(
         max_iterations=max_iterations,
     )
     cross = solved(x, y, a, b)
-    left = solved(x, x, a, a, itself=True)
-    right = solved(y, y, b, b, itself=True)
-    mass_gap = raised(a).sum(1) - raised(b).sum(1)
+    left = solved(x, x, a, a, symmetric=True)
+    right = solved(y, y, b, b, symmetric=True)
+    mass_gap = at_least_float32(a).sum(1) - at_least_float32(b).sum(1)
     value = cross.value - (left.value + right.value) / 2 + epsilon / 2 * mass_gap.square()
     return Divergence(value, cross, left, right)

@@ -10,14 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otx.ot.precision import full_precision, raised
-from otx.ot.problems.entropic import EntropicProblem, pose
+from otx.ot.precision import at_least_float32, no_autocast
+from otx.ot.problems.entropic import EntropicProblem, validate
 from otx.ot.transport import Transport, envelope
 
 TOLERANCE = 1e-6
 
 
-def exact(cost: Tensor, a: Tensor, b: Tensor, *, max_iterations: int = 1_000_000) -> Transport:
+def exact_transport(
+    cost: Tensor, a: Tensor, b: Tensor, *, max_iterations: int = 1_000_000
+) -> Transport:
     """``min <P, C>`` over plans P >= 0 with P 1 = a and P^T 1 = b, by POT's network simplex.
 
     ``cost [B, N, M]``, ``a [B, N]`` and ``b [B, M]`` as for ``sinkhorn``. The problems are solved on the
@@ -26,13 +28,13 @@ def exact(cost: Tensor, a: Tensor, b: Tensor, *, max_iterations: int = 1_000_000
     ``iterations`` is 0: the simplex does not tell. ``converged`` is False for a problem that the simplex
     gave up after ``max_iterations``.
 
-    Raises ProblemError, naming the problem, as ``otx.ot.problems.entropic.pose`` says.
+    Raises ProblemError, naming the problem, as ``otx.ot.problems.entropic.validate`` says.
     """
-    with full_precision(cost), warnings.catch_warnings():
+    with no_autocast(cost), warnings.catch_warnings():
         # What POT would warn of stands in ``converged`` and ``marginal_error``.
         warnings.simplefilter("ignore")
-        cost, a, b = raised(cost), raised(a), raised(b)
-        problem = pose(cost, a, b, epsilon=1.0)
+        cost, a, b = at_least_float32(cost), at_least_float32(a), at_least_float32(b)
+        problem = validate(cost, a, b, epsilon=1.0)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             solved = list(
                 pool.map(lambda row: _simplex(problem, row, max_iterations), range(len(cost)))

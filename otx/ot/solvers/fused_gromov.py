@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from otx.errors import ProblemError
-from otx.ot.precision import full_precision, raised, working
+from otx.ot.precision import at_least_float32, no_autocast, to_solver_dtype
 from otx.ot.solvers.sinkhorn import sinkhorn
 from otx.ot.transport import Transport, envelope
 
@@ -37,16 +37,20 @@ def fused_gromov(
     solved; ``f`` and ``g`` are the potentials of the last. ``value``'s gradient is the envelope's at the plan
     reached, by the cost and both structures; the masses are constants to it.
 
-    Raises ProblemError as ``otx.ot.problems.entropic.pose`` says, and for an alpha out of range.
+    Raises ProblemError as ``otx.ot.problems.entropic.validate`` says, and for an alpha out of range.
     """
     if not 0 <= alpha <= 1:
         raise ProblemError(f"alpha is {alpha:g}", "it must be from 0 to 1")
-    with full_precision(cost):
-        cost, first, second = raised(cost), raised(first), raised(second)
+    with no_autocast(cost):
+        cost, first, second = (
+            at_least_float32(cost),
+            at_least_float32(first),
+            at_least_float32(second),
+        )
         real_a, real_b = a > 0, b > 0
         c = _known(cost, real_a, real_b)
         d, e = _known(first, real_a, real_a), _known(second, real_b, real_b)
-        p, q = working(a), working(b)
+        p, q = to_solver_dtype(a), to_solver_dtype(b)
         constant = (d.square() @ p[:, :, None]) + (e.square() @ q[:, :, None]).mT
         plan = _product(p, q)
         steps = torch.full_like(p[:, 0], max_iterations, dtype=torch.long)
@@ -86,7 +90,7 @@ def fused_gromov(
 
 def _known(matrix: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """The matrix as a constant, 0 where a row or a column is padding."""
-    return working(matrix).masked_fill(~(rows[:, :, None] & columns[:, None, :]), 0)
+    return to_solver_dtype(matrix).masked_fill(~(rows[:, :, None] & columns[:, None, :]), 0)
 
 
 def _product(p: Tensor, q: Tensor) -> Tensor:

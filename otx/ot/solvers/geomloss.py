@@ -15,8 +15,8 @@ from torch import Tensor
 
 from otx.errors import ProblemError
 from otx.ot.costs.ground import half_squared_euclidean
-from otx.ot.precision import full_precision, raised
-from otx.ot.problems.entropic import EntropicProblem, pose
+from otx.ot.precision import at_least_float32, no_autocast
+from otx.ot.problems.entropic import EntropicProblem, validate
 from otx.ot.solvers.divergence import Divergence
 from otx.ot.transport import Transport, envelope
 
@@ -39,14 +39,19 @@ def geomloss_divergence(
     included, and ``marginal_error`` is that of both marginals of exp((f + g - C) / epsilon) a b^T,
     which after so few updates is seldom within 1e-6: expect ``converged`` to be False.
 
-    Raises ProblemError as ``otx.ot.problems.entropic.pose`` says, and for a blur or scaling out of range.
+    Raises ProblemError as ``otx.ot.problems.entropic.validate`` says, and for a blur or scaling out of range.
     """
     if not (blur > 0 and 0 < scaling < 1):
         raise ProblemError(
             f"blur is {blur:g} and scaling {scaling:g}", "blur > 0 and 0 < scaling < 1 are needed"
         )
-    with full_precision(x):
-        x, y, a, b = raised(x), raised(y), raised(a), raised(b)
+    with no_autocast(x):
+        x, y, a, b = (
+            at_least_float32(x),
+            at_least_float32(y),
+            at_least_float32(a),
+            at_least_float32(b),
+        )
         schedules = [_schedule(d, blur, scaling) for d in _diameters(x, y, a, b).tolist()]
         cross = _annealed(x, y, a, b, schedules)
         left = _annealed(x, x, a, a, schedules)
@@ -78,7 +83,7 @@ def _annealed(
     x: Tensor, y: Tensor, a: Tensor, b: Tensor, schedules: list[list[float]]
 ) -> Transport:
     fixed_x, fixed_y, epsilon = x.detach(), y.detach(), schedules[0][-1]
-    problem = pose(half_squared_euclidean(fixed_x, fixed_y), a, b, epsilon)
+    problem = validate(half_squared_euclidean(fixed_x, fixed_y), a, b, epsilon)
     u, v = _descent(problem, schedules)
     last_u, last_v = problem.rows(v), problem.columns(u)
     f = (epsilon * last_u).masked_fill(problem.a == 0, 0)

@@ -111,10 +111,10 @@ class _Climb:
 
     def _direction(self, plan: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
         target = self.problem.column_target(self.v)
-        rows = (1 + self.problem.loose_rows) * self.problem.row_target(self.u)
+        rows = (1 + self.problem.eps_over_tau_rows) * self.problem.row_target(self.u)
         coupling = plan.mT @ (plan / rows.masked_fill(rows == 0, 1)[:, :, None])
         damping = (self.damping * gradient.abs().sum(1).clamp_max(1)).clamp_min(1e-10)
-        diagonal = plan.sum(1) + (self.problem.loose_columns + damping[:, None]) * target
+        diagonal = plan.sum(1) + (self.problem.eps_over_tau_columns + damping[:, None]) * target
         diagonal = diagonal.masked_fill(target == 0, 1)
         factor, failure = torch.linalg.cholesky_ex(torch.diag_embed(diagonal) - coupling)
         return torch.cholesky_solve(gradient[:, :, None], factor)[:, :, 0], failure == 0

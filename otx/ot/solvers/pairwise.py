@@ -16,8 +16,8 @@ from torch import Tensor
 from otx.ot.costs.ground import CostFunction, cosine
 from otx.ot.kernels import available, fits
 from otx.ot.kernels.on_chip import solve_cosine
-from otx.ot.precision import full_precision, raised, working
-from otx.ot.problems.marginals import BALANCED, Marginals, Taus, pose_marginals, refuse
+from otx.ot.precision import at_least_float32, no_autocast, to_solver_dtype
+from otx.ot.problems.marginals import BALANCED, Marginals, Taus, raise_for, validate_marginals
 from otx.ot.solvers.newton import Ascent
 from otx.ot.solvers.solve import ALTERNATING, solve
 from otx.ot.transport import Transport, plan_later, pulled
@@ -26,7 +26,7 @@ BLOCK = 2**22
 """Entries of the costs that stand at a time: 32 MiB in float64, of which a few."""
 
 
-def grid(
+def pairwise_sinkhorn(
     x: Tensor,
     y: Tensor,
     a: Tensor,
@@ -45,10 +45,15 @@ def grid(
     ``[B]``: ``value [S, T]``, ``f [S, T, N]``, ``plan [S, T, N, M]``. The gradient is the envelope's, by
     the vectors and the masses. ``tolerance`` is what float32 can see; on chip, the error is also float32's.
 
-    Raises ProblemError as ``otx.ot.problems.entropic.pose`` says, for problem s T + t.
+    Raises ProblemError as ``otx.ot.problems.entropic.validate`` says, for problem s T + t.
     """
-    with full_precision(x):
-        x, y, a, b = raised(x), raised(y), raised(a), raised(b)
+    with no_autocast(x):
+        x, y, a, b = (
+            at_least_float32(x),
+            at_least_float32(y),
+            at_least_float32(a),
+            at_least_float32(b),
+        )
         here = _Grid.of(x.detach(), y.detach(), a.detach(), b.detach(), cost, epsilon, tau)
         found = here.solved(tolerance, max_iterations)
         u, v = here.sides.centred(found.u, found.v)
@@ -103,12 +108,12 @@ class _Grid:
         tau: Taus,
     ) -> _Grid:
         left, right, pairs = len(x), len(y), torch.arange(len(x) * len(y), device=x.device)
-        sides = pose_marginals(
+        sides = validate_marginals(
             a.repeat_interleave(right, 0), b.repeat(left, 1), epsilon, tau, pairs
         )
         x, y = (side.masked_fill((mass == 0)[:, :, None], 0) for side, mass in ((x, a), (y, b)))
         broken = ~torch.cartesian_prod(*(side.isfinite().all(2).all(1) for side in (x, y)))
-        refuse(
+        raise_for(
             pairs,
             broken.reshape(-1, 2).any(1),
             "a vector of a real word is not finite",
@@ -133,8 +138,8 @@ class _Grid:
                     tolerance=tolerance,
                     max_iterations=limit,
                 )
-                u, v = (working(side) / self.epsilon for side in (part.f, part.g))
-                error = working(part.marginal_error)
+                u, v = (to_solver_dtype(side) / self.epsilon for side in (part.f, part.g))
+                error = to_solver_dtype(part.marginal_error)
                 found.put(index, Ascent(u, v, part.iterations, error))
         return found
 
@@ -182,13 +187,13 @@ class _Grid:
             tau=self.tau,
             tolerance=tolerance,
             limit=limit,
-            grid=True,
+            pairwise=True,
         )
         u, v, steps, error = (
             part.reshape(left * right, *part.shape[2:])
             for part in (solved.u, solved.v, solved.steps, solved.error)
         )
-        return Ascent(working(u), working(v), steps.long(), working(error))
+        return Ascent(to_solver_dtype(u), to_solver_dtype(v), steps.long(), to_solver_dtype(error))
 
     def _blocks(self) -> Iterator[tuple[Tensor, slice]]:
         """Pairs ``[R T]`` and the R sentences of the first side that they are of."""

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from otx.errors import ProblemError
-from otx.ot.precision import full_precision, raised
-from otx.ot.problems.entropic import EntropicProblem, pose
+from otx.ot.precision import at_least_float32, no_autocast
+from otx.ot.problems.entropic import EntropicProblem, validate
 from otx.ot.solvers.sinkhorn_log import cooling
 from otx.ot.transport import Transport, envelope
 
@@ -19,7 +19,7 @@ _FREE = (1.0, 1.0)
 """Any finite tau lets the two sides have different totals; it is not used beyond that."""
 
 
-def partial(
+def partial_transport(
     cost: Tensor,
     a: Tensor,
     b: Tensor,
@@ -43,13 +43,13 @@ def partial(
     where the potential is below 0. POT's ``ot.partial.entropic_partial_wasserstein`` has the same plan
     for the cost ``C - epsilon log(a b^T)``, its reference measure being the constant one.
 
-    Raises ProblemError as ``otx.ot.problems.entropic.pose`` says, and for a mass out of range.
+    Raises ProblemError as ``otx.ot.problems.entropic.validate`` says, and for a mass out of range.
     """
-    with full_precision(cost):
-        cost, a, b = raised(cost), raised(a), raised(b)
-        posed = pose(cost, a, b, epsilon, _FREE)
-        tight = torch.zeros_like(posed.loose_rows)
-        problem = replace(posed, loose_rows=tight, loose_columns=tight)
+    with no_autocast(cost):
+        cost, a, b = at_least_float32(cost), at_least_float32(a), at_least_float32(b)
+        posed = validate(cost, a, b, epsilon, _FREE)
+        tight = torch.zeros_like(posed.eps_over_tau_rows)
+        problem = replace(posed, eps_over_tau_rows=tight, eps_over_tau_columns=tight)
         total = _total(problem, mass)
         u, v, w, steps, error = _solve(problem, total, tolerance, max_iterations)
         plan = problem.plan(u + w[:, None], v)

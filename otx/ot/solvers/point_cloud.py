@@ -15,7 +15,7 @@ LARGEST_COST = 2**24
 eight times the cost's float64 size, 1 GiB; above, tiles take 0.2 GiB and make the costs at each iteration."""
 
 
-def between(
+def transport_between_points(
     x: Tensor,
     y: Tensor,
     a: Tensor,
@@ -24,7 +24,7 @@ def between(
     cost: CostFunction,
     epsilon: float,
     tau: Taus = BALANCED,
-    itself: bool = False,
+    symmetric: bool = False,
     tolerance: float = 1e-6,
     max_iterations: int = 200,
 ) -> Transport:
@@ -35,7 +35,7 @@ def between(
     Problems of more than ``LARGEST_COST`` entries are solved in bounded memory, by iterations alone:
     those that need more than ``max_iterations`` come back with ``converged`` False.
 
-    Raises ProblemError as ``otx.ot.problems.entropic.pose`` says.
+    Raises ProblemError as ``otx.ot.problems.entropic.validate`` says.
     """
     if x.shape[1] * y.shape[1] > LARGEST_COST:
         return solve_tiled(
@@ -46,7 +46,7 @@ def between(
             cost=cost,
             epsilon=epsilon,
             tau=tau,
-            itself=itself,
+            symmetric=symmetric,
             tolerance=tolerance,
             max_iterations=max_iterations,
         )
@@ -56,7 +56,7 @@ def between(
         b,
         epsilon=epsilon,
         tau=tau,
-        scheme=AVERAGING if itself else ALTERNATING,
+        scheme=AVERAGING if symmetric else ALTERNATING,
         tolerance=tolerance,
         max_iterations=max_iterations,
     )

@@ -32,7 +32,7 @@ def sinkhorn(
 
     POT's ``ot.bregman.sinkhorn_log`` has the same plan; its value is <P, C> alone.
 
-    Raises ProblemError, naming the problem, as ``otx.ot.problems.entropic.pose`` says.
+    Raises ProblemError, naming the problem, as ``otx.ot.problems.entropic.validate`` says.
     """
     return solve(
         cost,

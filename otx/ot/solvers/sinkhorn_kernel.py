@@ -101,8 +101,8 @@ class _Work:
         log_a, log_b = (
             log.clamp_min(NO_MASS)[:, None, :] for log in (problem.log_a, problem.log_b)
         )
-        stiff_rows = -1 / (1 + problem.loose_rows[:, :, None])
-        stiff_columns = -1 / (1 + problem.loose_columns[:, :, None])
+        stiff_rows = -1 / (1 + problem.eps_over_tau_rows[:, :, None])
+        stiff_columns = -1 / (1 + problem.eps_over_tau_columns[:, :, None])
         unknown = torch.full_like(stiff_rows, torch.inf)
         return cls(
             Ascent.at(problem, v, 0),

@@ -6,13 +6,11 @@ Schmitzer 2019), for each problem on a schedule of its own, so that no problem d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from torch import Tensor
 
 from otx.ot.problems.entropic import EntropicProblem
-
-Sweep = Callable[[EntropicProblem, Tensor, int], Tensor]
 
 
 def alternate(problem: EntropicProblem, v: Tensor, sweeps: int) -> Tensor:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from otx.ot.kernels import available, fits
 from otx.ot.kernels.on_chip import solve_on_chip
-from otx.ot.precision import full_precision, raised, working
-from otx.ot.problems.entropic import EntropicProblem, pose
+from otx.ot.precision import at_least_float32, no_autocast, to_solver_dtype
+from otx.ot.problems.entropic import EntropicProblem, validate
 from otx.ot.problems.length_grouping import Group, groups
 from otx.ot.problems.marginals import Taus
 from otx.ot.solvers import sinkhorn_kernel, sinkhorn_log
@@ -55,14 +55,14 @@ def solve(
     The start is ``initial``, potentials g ``[B, M]``, or else zero. All is computed in float64 (see
     precision) and returned in the cost's dtype, float32 at least.
     """
-    with full_precision(cost):
-        cost, a, b = raised(cost), raised(a), raised(b)
+    with no_autocast(cost):
+        cost, a, b = at_least_float32(cost), at_least_float32(a), at_least_float32(b)
         fixed, p, q = cost.detach(), a.detach(), b.detach()
         found = _Solution.empty(fixed, p, q)
         for group in groups(p, q):
             sides = group.of(p, group.n), group.of(q, group.m)
             part = group.of(fixed, group.n, group.m)
-            problem = pose(part, *sides, epsilon, tau, group.index)
+            problem = validate(part, *sides, epsilon, tau, group.index)
             start = None if initial is None else group.of(initial.detach(), group.m) / epsilon
             ascent = _climbed(problem, scheme, start, tolerance, max_iterations)
             found.fill(group, problem, ascent, epsilon)
@@ -105,12 +105,12 @@ class _Solution:
             value=cost.new_zeros(batch),
             f=cost.new_zeros(a.shape),
             g=cost.new_zeros(b.shape),
-            log_p=torch.full_like(working(a), -torch.inf),
-            log_q=torch.full_like(working(b), -torch.inf),
+            log_p=torch.full_like(to_solver_dtype(a), -torch.inf),
+            log_q=torch.full_like(to_solver_dtype(b), -torch.inf),
             to_a=torch.zeros_like(a),
             to_b=torch.zeros_like(b),
             iterations=torch.zeros(batch, dtype=torch.long, device=cost.device),
-            error=working(cost.new_zeros(batch)),
+            error=to_solver_dtype(cost.new_zeros(batch)),
             mass=cost.new_zeros(batch),
         )
 

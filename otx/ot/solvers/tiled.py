@@ -16,8 +16,8 @@ from torch import Tensor
 
 from otx.errors import ProblemError
 from otx.ot.costs.ground import CostFunction
-from otx.ot.precision import full_precision, raised, working
-from otx.ot.problems.marginals import Marginals, Taus, pose_marginals
+from otx.ot.precision import at_least_float32, no_autocast, to_solver_dtype
+from otx.ot.problems.marginals import Marginals, Taus, validate_marginals
 from otx.ot.solvers.sinkhorn_kernel import CHECK_EVERY, OMEGA, fitting
 from otx.ot.transport import Transport, plan_later, pulled
 
@@ -35,7 +35,7 @@ def solve_tiled(
     cost: CostFunction,
     epsilon: float,
     tau: Taus,
-    itself: bool,
+    symmetric: bool,
     tolerance: float,
     max_iterations: int,
 ) -> Transport:
@@ -45,13 +45,18 @@ def solve_tiled(
     The result is ``otx.ot.solvers.solve.solve``'s with the gradient going to x and y, whose costs are made again
     for it, tile by tile. ``plan`` is the one thing that does not fit in bounded memory.
     """
-    with full_precision(x):
-        x, y, a, b = raised(x), raised(y), raised(a), raised(b)
+    with no_autocast(x):
+        x, y, a, b = (
+            at_least_float32(x),
+            at_least_float32(y),
+            at_least_float32(a),
+            at_least_float32(b),
+        )
         points = x.detach(), y.detach()
         places = torch.arange(len(a), device=a.device)
-        sides = pose_marginals(a.detach(), b.detach(), epsilon, tau, places)
+        sides = validate_marginals(a.detach(), b.detach(), epsilon, tau, places)
         clouds = [_Cloud.of(row, points, sides, cost, epsilon) for row in range(len(a))]
-        parts = [cloud.solve(itself, tolerance, max_iterations) for cloud in clouds]
+        parts = [cloud.solve(symmetric, tolerance, max_iterations) for cloud in clouds]
         u, v, steps, errors = (torch.stack(part) for part in zip(*parts, strict=True))
         u, v = sides.centred(u, v)
         mass = sides.row_target(u).sum(1)
@@ -103,15 +108,15 @@ class _Cloud:
         return cls(row, x[row, at_x], y[row, at_y], at_x, at_y, sides, cost, epsilon)
 
     def solve(
-        self, itself: bool, tolerance: float, limit: int
+        self, symmetric: bool, tolerance: float, limit: int
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Potentials of all places (0 where there is no mass), iterations and error."""
         cooled = min(COOLING, limit)
-        u, v = self._cooled(itself, cooled)
+        u, v = self._cooled(symmetric, cooled)
         omega, before = torch.full_like(v[0], OMEGA), torch.full_like(v[0], torch.inf)
         for step in range(cooled, limit + 1):
             checked = step == limit or (step - cooled) % CHECK_EVERY == 0
-            exact = itself or checked
+            exact = symmetric or checked
             u, update, inflow = self._iterated(u, v, 1.0, None if exact else omega)
             if checked:
                 error = self._error(v, inflow)
@@ -119,7 +124,7 @@ class _Cloud:
                     break
                 omega, before = fitting(error, before, omega), error
             if step < limit:
-                v = (u + v) / 2 if itself else torch.lerp(v, update, omega)
+                v = (u + v) / 2 if symmetric else torch.lerp(v, update, omega)
         return (
             torch.zeros_like(self.sides.a[self.row]).index_put((self.at_x,), u),
             torch.zeros_like(self.sides.b[self.row]).index_put((self.at_y,), v),
@@ -143,13 +148,13 @@ class _Cloud:
             pulls[1].add_(by_y)
         into[0][self.row, self.at_x], into[1][self.row, self.at_y] = pulls
 
-    def _cooled(self, itself: bool, count: int) -> tuple[Tensor, Tensor]:
+    def _cooled(self, symmetric: bool, count: int) -> tuple[Tensor, Tensor]:
         start = (self._range() / 10).clamp_min(1)
         u = torch.zeros_like(self._log(self.sides.log_a, self.at_x))
         v = torch.zeros_like(self._log(self.sides.log_b, self.at_y))
         for sweep in range(1, count + 1):
             u, update, _ = self._iterated(u, v, start ** (1 - sweep / count), None)
-            v = (u + v) / 2 if itself else update
+            v = (u + v) / 2 if symmetric else update
         return u, v
 
     def _iterated(
@@ -163,7 +168,7 @@ class _Cloud:
         )
         stiff_rows, stiff_columns = (
             -1 / (1 + loose[self.row] * temperature)
-            for loose in (self.sides.loose_rows, self.sides.loose_columns)
+            for loose in (self.sides.eps_over_tau_rows, self.sides.eps_over_tau_columns)
         )
         rows, inflow = torch.empty_like(u), torch.full_like(v, -torch.inf)
         for tile in self._tiles():
@@ -176,7 +181,7 @@ class _Cloud:
 
     def _error(self, v: Tensor, inflow: Tensor) -> Tensor:
         log_b = self._log(self.sides.log_b, self.at_y)
-        target = log_b - self.sides.loose_columns[self.row] * v
+        target = log_b - self.sides.eps_over_tau_columns[self.row] * v
         return (torch.exp(log_b + v + inflow) - torch.exp(target)).abs().sum()
 
     def _range(self) -> Tensor:
@@ -192,7 +197,7 @@ class _Cloud:
         return found
 
     def _exponent(self, rows: slice) -> Tensor:
-        return working(self.cost(self.x[None, rows], self.y[None])[0]) / self.epsilon
+        return to_solver_dtype(self.cost(self.x[None, rows], self.y[None])[0]) / self.epsilon
 
     def _tiles(self) -> Iterator[slice]:
         height = max(1, TILE // len(self.y))

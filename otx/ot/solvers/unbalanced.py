@@ -40,7 +40,7 @@ def unbalanced(
     "total" leaves the terms - p + q out of each KL. Costs are meant to be at least 0: one that is
     many times tau below it overflows, which shows as ``converged`` False.
 
-    Raises ProblemError, naming the problem, as ``otx.ot.problems.entropic.pose`` says.
+    Raises ProblemError, naming the problem, as ``otx.ot.problems.entropic.validate`` says.
     """
     taus = tau if isinstance(tau, tuple) else (tau, tau)
     if taus == BALANCED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from otx.ot.precision import full_precision, raised
+from otx.ot.precision import at_least_float32, no_autocast
 
 
 def wasserstein_1d(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -16,8 +16,11 @@ def wasserstein_1d(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Tensor:
     squared difference of the two sides' q-quantiles (Santambrogio 2015, proposition 2.17);
     differentiable by the places, the masses are constants.
     """
-    with full_precision(x):
-        (x, above_x), (y, above_y) = _ordered(raised(x), a), _ordered(raised(y), b)
+    with no_autocast(x):
+        (x, above_x), (y, above_y) = (
+            _ordered(at_least_float32(x), a),
+            _ordered(at_least_float32(y), b),
+        )
         ends = torch.cat((above_x, above_y), 1).sort(1).values
         starts = torch.nn.functional.pad(ends, (0, 0, 1, 0))[:, :-1]
         middle = (starts + ends) / 2
@@ -28,7 +31,7 @@ def wasserstein_1d(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Tensor:
 def _ordered(places: Tensor, masses: Tensor) -> tuple[Tensor, Tensor]:
     """Places ``[B, N, K]`` in order, and the mass up to each, itself included."""
     ordered, order = places.sort(1)
-    own = raised(masses.detach())[:, :, None].expand_as(places).gather(1, order)
+    own = at_least_float32(masses.detach())[:, :, None].expand_as(places).gather(1, order)
     return ordered, own.cumsum(1)
 
 

@@ -38,7 +38,7 @@ def machine_code(tmp_path, monkeypatch):
 def test_the_kernel_that_is_given_a_cost(machine_code, tile):
     from otx.ot.kernels.entries import given
 
-    inputs = ("exponent", "a", "b", "loose_rows", "loose_columns")
+    inputs = ("exponent", "a", "b", "eps_over_tau_rows", "eps_over_tau_columns")
     types = FLOATS | LENGTHS | dict.fromkeys(inputs, "*fp64")
     code = machine_code(given, types, N=tile[0], M=tile[1])
     assert code.asm["cubin"]
@@ -51,7 +51,7 @@ def test_the_kernel_that_computes_its_cost(machine_code, dtype, tile):
     from otx.ot.kernels.entries import cosine
 
     types = FLOATS | LENGTHS | {"a": "*fp32", "b": "*fp32", "x": f"*{dtype}", "y": f"*{dtype}"}
-    types |= dict.fromkeys(("inverse_epsilon", "loose_rows", "loose_columns"), "fp32")
+    types |= dict.fromkeys(("inverse_epsilon", "eps_over_tau_rows", "eps_over_tau_columns"), "fp32")
     code = machine_code(cosine, types, N=tile[0], M=tile[1], PAIRED=tile[0] < 128)
     assert code.asm["cubin"]
     assert code.metadata.shared < 227 * 1024

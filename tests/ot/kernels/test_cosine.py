@@ -7,7 +7,7 @@ import torch
 
 from otx.ot.costs.ground import cosine
 from otx.ot.kernels.on_chip import solve_cosine, solve_on_chip
-from otx.ot.problems.entropic import pose
+from otx.ot.problems.entropic import validate
 from otx.ot.problems.marginals import BALANCED
 
 TOLERANCE = 1e-4
@@ -25,7 +25,7 @@ def _sides(batch, length, dimensions, seed=0):
 @pytest.mark.parametrize("tau", [BALANCED, (0.2, 0.5)])
 def test_pairs_equal_the_kernel_that_is_given_the_cost(interpreted, dimensions, tau):
     (x, a), (y, b) = _sides(3, 7, dimensions), _sides(3, 20, dimensions, 1)
-    problem = pose(cosine(x, y), a, b, 0.1, tau)
+    problem = validate(cosine(x, y), a, b, 0.1, tau)
     wanted = interpreted(solve_on_chip, problem, TOLERANCE, 500)
     solved = interpreted(solve_cosine, x, y, a, b, epsilon=0.1, tau=tau, limit=500)
     assert (solved.error <= TOLERANCE).all()
@@ -36,7 +36,7 @@ def test_pairs_equal_the_kernel_that_is_given_the_cost(interpreted, dimensions, 
 
 def test_the_grid_is_all_pairs_of_unequal_numbers(interpreted):
     (x, a), (y, b) = _sides(3, 6, 16), _sides(2, 9, 16, 1)
-    grid = interpreted(solve_cosine, x, y, a, b, epsilon=0.1, grid=True)
+    grid = interpreted(solve_cosine, x, y, a, b, epsilon=0.1, pairwise=True)
     assert grid.u.shape == (3, 2, 6)
     assert grid.v.shape == (3, 2, 9)
     for j in range(2):
@@ -60,6 +60,6 @@ def test_a_zero_vector_is_at_one_from_everything(interpreted):
     (x, _), (y, _) = _sides(1, 4, 8), _sides(1, 5, 8, 1)
     x[0, 2] = 0
     a, b = torch.full((1, 4), 1 / 4), torch.full((1, 5), 1 / 5)
-    problem = pose(cosine(x, y), a, b, 0.2)
+    problem = validate(cosine(x, y), a, b, 0.2)
     solved = interpreted(solve_cosine, x, y, a, b, epsilon=0.2)
     assert torch.allclose(solved.v, interpreted(solve_on_chip, problem, TOLERANCE, 99).v, atol=1e-4)

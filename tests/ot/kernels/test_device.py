@@ -8,7 +8,7 @@ import torch
 from otx.ot.costs.ground import cosine
 from otx.ot.kernels import available
 from otx.ot.kernels.on_chip import solve_cosine, solve_on_chip
-from otx.ot.problems.entropic import pose
+from otx.ot.problems.entropic import validate
 from otx.ot.problems.marginals import BALANCED
 from otx.ot.solvers.sinkhorn import sinkhorn
 
@@ -37,7 +37,7 @@ def _error(problem, v):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_compiled_kernels_reach_what_they_report(length, tau, dtype):
     (x, a), (y, b) = _sides(40, length, 0, dtype), _sides(40, length, 1, dtype)
-    problem = pose(cosine(x, y), a, b, 0.05, tau)
+    problem = validate(cosine(x, y), a, b, 0.05, tau)
     for solved in (
         solve_on_chip(problem, TOLERANCE, 2000),
         solve_cosine(x, y, a, b, epsilon=0.05, tau=tau, limit=2000),
@@ -48,9 +48,9 @@ def test_compiled_kernels_reach_what_they_report(length, tau, dtype):
 
 def test_the_grid_is_all_pairs():
     (x, a), (y, b) = _sides(5, 20, 0), _sides(7, 30, 1)
-    grid = solve_cosine(x, y, a, b, epsilon=0.05, grid=True)
+    grid = solve_cosine(x, y, a, b, epsilon=0.05, pairwise=True)
     for j in range(7):
-        problem = pose(cosine(x, y[j].expand(5, -1, -1)), a, b[j].expand(5, -1), 0.05)
+        problem = validate(cosine(x, y[j].expand(5, -1, -1)), a, b[j].expand(5, -1), 0.05)
         assert (_error(problem, grid.v[:, j]) <= 1.5 * TOLERANCE).all()
 
 

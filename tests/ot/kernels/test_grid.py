@@ -7,7 +7,7 @@ import torch
 
 from otx.ot.costs.ground import cosine
 from otx.ot.problems.marginals import BALANCED
-from otx.ot.solvers.pairwise import grid
+from otx.ot.solvers.pairwise import pairwise_sinkhorn
 
 
 def _side(batch, length, seed):
@@ -22,7 +22,10 @@ def _side(batch, length, seed):
 def test_the_kernel_changes_how_and_not_what(interpreted, tau):
     (x, a), (y, b) = _side(3, 6, 0), _side(2, 9, 1)
     options = {"cost": cosine, "epsilon": 0.05, "tau": tau}
-    here, there = grid(x, y, a, b, **options), interpreted(grid, x, y, a, b, **options)
+    here, there = (
+        pairwise_sinkhorn(x, y, a, b, **options),
+        interpreted(pairwise_sinkhorn, x, y, a, b, **options),
+    )
     assert bool(there.converged.all())
     assert torch.allclose(there.value, here.value, atol=1e-4)
     assert torch.allclose(there.plan, here.plan, atol=1e-4)
@@ -33,6 +36,9 @@ def test_what_the_kernel_leaves_is_solved_without_it(interpreted):
     (x, a), (y, b) = _side(2, 4, 0), _side(2, 5, 1)
     # The interpreted kernel spends all its iterations on an error that float32 cannot reach.
     options = {"cost": cosine, "epsilon": 0.05, "tolerance": 1e-9, "max_iterations": 60}
-    here, there = grid(x, y, a, b, **options), interpreted(grid, x, y, a, b, **options)
+    here, there = (
+        pairwise_sinkhorn(x, y, a, b, **options),
+        interpreted(pairwise_sinkhorn, x, y, a, b, **options),
+    )
     assert bool(there.converged.all())
     assert torch.allclose(there.value, here.value, atol=1e-6)

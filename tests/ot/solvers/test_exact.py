@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from otx.errors import ProblemError
-from otx.ot.solvers.exact import exact
+from otx.ot.solvers.exact import exact_transport
 from otx.ot.solvers.sinkhorn import sinkhorn
 from tests import oracles
 from tests.examples import examples
@@ -35,7 +35,7 @@ def _linear_program(case):
 @given(SEEDS, st.integers(1, 9), st.integers(1, 9))
 def test_the_value_is_the_linear_program_s(make_case, seed, n, m):
     case = make_case(seed, n, m, 10.0)
-    result = exact(*case.tensors(torch.float64))
+    result = exact_transport(*case.tensors(torch.float64))
     assert bool(result.converged)
     assert result.value.item() == pytest.approx(_linear_program(case), abs=1e-9)
     f, g = result.f[0].numpy(), result.g[0].numpy()
@@ -46,13 +46,13 @@ def test_the_value_is_the_linear_program_s(make_case, seed, n, m):
 def test_equal_masses_are_a_permutation(make_case):
     case = make_case(4, 6, 6, 10.0, equal_masses=True)
     best = min(case.cost[range(6), order].sum() / 6 for order in itertools.permutations(range(6)))
-    assert exact(*case.tensors(torch.float64)).value.item() == pytest.approx(best)
+    assert exact_transport(*case.tensors(torch.float64)).value.item() == pytest.approx(best)
 
 
 def test_entropic_transport_is_within_its_bound_of_it(make_case):
     case = make_case(5, 8, 9, 200.0)
     inputs = case.tensors(torch.float64)
-    gap = sinkhorn(*inputs, epsilon=case.epsilon).value - exact(*inputs).value
+    gap = sinkhorn(*inputs, epsilon=case.epsilon).value - exact_transport(*inputs).value
     assert -1e-9 <= gap.item() <= case.epsilon * math.log(8 * 9)
 
 
@@ -64,8 +64,8 @@ def test_padding_and_gradients(make_case):
     of_a, of_b = torch.zeros(2, 6).double(), torch.zeros(2, 7).double()
     of_a[0, :4], of_a[1, 1:5], of_b[0, :5], of_b[1, 2:] = a[0], a[0], b[0], b[0]
     inputs = [tensor.requires_grad_() for tensor in (padded, of_a, of_b)]
-    result = exact(*inputs)
-    assert result.value.tolist() == pytest.approx([exact(cost, a, b).value.item()] * 2)
+    result = exact_transport(*inputs)
+    assert result.value.tolist() == pytest.approx([exact_transport(cost, a, b).value.item()] * 2)
     result.value.sum().backward()
     assert torch.equal(padded.grad, result.plan)
     assert padded.grad[0, 4:].abs().sum() == 0 == of_a.grad[0, 4:].abs().sum()
@@ -75,11 +75,11 @@ def test_giving_up_is_said_as_data(make_case):
     case = make_case(7, 30, 30, 10.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        result = exact(*case.tensors(), max_iterations=1)
+        result = exact_transport(*case.tensors(), max_iterations=1)
     assert not bool(result.converged)
 
 
 def test_impossible_problems_are_refused():
     mass = torch.full((1, 2), 0.5)
     with pytest.raises(ProblemError, match="problem 0"):
-        exact(torch.zeros(1, 2, 2), mass, 2 * mass)
+        exact_transport(torch.zeros(1, 2, 2), mass, 2 * mass)

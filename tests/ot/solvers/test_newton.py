@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from otx.ot.problems.entropic import pose
+from otx.ot.problems.entropic import validate
 from otx.ot.problems.marginals import BALANCED
 from otx.ot.solvers.newton import ascend
 from otx.ot.solvers.sinkhorn_log import alternate
@@ -13,7 +13,7 @@ from otx.ot.solvers.sinkhorn_log import alternate
 
 def _posed(make_case, *shape, tau=BALANCED, **kind):
     case = make_case(*shape, **kind)
-    return pose(*case.tensors(torch.float64), case.epsilon, tau)
+    return validate(*case.tensors(torch.float64), case.epsilon, tau)
 
 
 @pytest.mark.parametrize("kind", ["uniform", "line", "clusters", "copies"])
@@ -52,7 +52,7 @@ def test_no_step_lowers_the_dual(make_case):
 
 def test_it_stops_each_problem_on_its_own(make_case):
     easy, hard = _posed(make_case, 0, 6, 8, 1.0), _posed(make_case, 1, 6, 8, 200.0)
-    both = pose(
+    both = validate(
         torch.cat((easy.exponent, hard.exponent)),
         torch.cat((easy.a, hard.a)),
         torch.cat((easy.b, hard.b)),

@@ -8,8 +8,8 @@ import torch
 from otx.errors import ProblemError
 from otx.ot.costs.ground import COSTS, cosine, euclidean
 from otx.ot.problems.marginals import BALANCED
-from otx.ot.solvers.pairwise import grid
-from otx.ot.solvers.point_cloud import between
+from otx.ot.solvers.pairwise import pairwise_sinkhorn
+from otx.ot.solvers.point_cloud import transport_between_points
 
 TAUS = [BALANCED, (0.5, 0.5), (math.inf, 0.3)]
 
@@ -34,7 +34,7 @@ def _one_by_one(x, y, a, b, **options):
     for s in range(len(x)):
         for t in range(len(y)):
             rows, columns = a[s] > 0, b[t] > 0
-            solved = between(
+            solved = transport_between_points(
                 x[s, rows][None], y[t, columns][None], a[s, rows][None], b[t, columns][None],
                 **options,
             )  # fmt: skip
@@ -46,7 +46,7 @@ def _one_by_one(x, y, a, b, **options):
 def test_it_is_every_pair_by_itself(name, tau):
     (x, a), (y, b) = _side(5, 6, 0), _side(3, 8, 1)
     options = {"cost": COSTS[name], "epsilon": 0.4, "tau": tau, "tolerance": 1e-7}
-    found = grid(x, y, a, b, **options)
+    found = pairwise_sinkhorn(x, y, a, b, **options)
     assert found.value.shape == found.converged.shape == (5, 3)
     assert found.plan.shape == (5, 3, 6, 8)
     assert bool(found.converged.all())
@@ -65,7 +65,9 @@ def test_its_gradient_is_the_sum_of_the_pairs(tau):
     weights = torch.randn(5, 3, generator=torch.Generator().manual_seed(2))
     options = {"cost": euclidean, "epsilon": 0.4, "tau": tau, "tolerance": 1e-7}
     inputs = [tensor.clone().requires_grad_() for tensor in (x, y, a, b)]
-    found = torch.autograd.grad((weights * grid(*inputs, **options).value).sum(), inputs)
+    found = torch.autograd.grad(
+        (weights * pairwise_sinkhorn(*inputs, **options).value).sum(), inputs
+    )
     alone = [tensor.clone().requires_grad_() for tensor in (x, y, a, b)]
     total = sum(
         weights[s, t] * solved.value[0] for s, t, _, _, solved in _one_by_one(*alone, **options)
@@ -82,7 +84,7 @@ def test_finite_differences():
     x, y = (side.nan_to_num(0).requires_grad_() for side in (x, y))
 
     def values(x, y):
-        return grid(x, y, a, b, cost=cosine, epsilon=0.3, tolerance=1e-11).value
+        return pairwise_sinkhorn(x, y, a, b, cost=cosine, epsilon=0.3, tolerance=1e-11).value
 
     assert torch.autograd.gradcheck(values, (x, y), eps=1e-6, atol=1e-6)
 
@@ -95,7 +97,7 @@ def test_costs_are_made_a_block_at_a_time():
         return cosine(x, y)
 
     (x, a), (y, b) = _side(9, 6, 0), _side(3, 8, 1)
-    found = grid(x.requires_grad_(), y, a, b, cost=watched, epsilon=0.3)
+    found = pairwise_sinkhorn(x.requires_grad_(), y, a, b, cost=watched, epsilon=0.3)
     found.value.sum().backward()
     assert max(seen) <= 300 < 9 * 3 * 6 * 8
 
@@ -105,8 +107,8 @@ def test_an_impossible_pair_is_named():
     broken = y.clone()
     broken[2, 0] = torch.nan
     with pytest.raises(ProblemError, match="problem 2: a vector of a real word is not finite"):
-        grid(x, broken, a, b, cost=cosine, epsilon=0.3)
+        pairwise_sinkhorn(x, broken, a, b, cost=cosine, epsilon=0.3)
     empty = a.clone()
     empty[3] = 0
     with pytest.raises(ProblemError, match="problem 9: the first side has no mass"):
-        grid(x, y, empty, b, cost=cosine, epsilon=0.3)
+        pairwise_sinkhorn(x, y, empty, b, cost=cosine, epsilon=0.3)

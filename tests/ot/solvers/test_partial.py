@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.errors import ProblemError
-from otx.ot.solvers.partial import partial
+from otx.ot.solvers.partial import partial_transport
 from otx.ot.solvers.sinkhorn import sinkhorn
 from tests import oracles
 from tests.examples import examples
@@ -49,7 +49,7 @@ def _is_the_optimum(result, case, mass):
 def test_the_plan_is_the_optimum_and_pot_s(make_case, seed, n, m, spread, mass, kind):
     case = make_case(seed, n, m, spread, kind=kind)
     inputs = case.tensors(torch.float64)
-    result = partial(*inputs, epsilon=case.epsilon, mass=mass, max_iterations=20_000)
+    result = partial_transport(*inputs, epsilon=case.epsilon, mass=mass, max_iterations=20_000)
     assert bool(result.converged)
     _is_the_optimum(result, case, mass)
     np.testing.assert_allclose(result.plan[0].numpy(), _pot(case, mass), atol=1e-5)
@@ -67,7 +67,9 @@ def test_one_word_against_two_in_closed_form():
     """
     epsilon, b = 0.0385, np.array([0.4433, 0.5567])
     cost, one = torch.tensor([[[0.0, 1.0]]], dtype=torch.float64), torch.ones(1, 1).double()
-    result = partial(cost, one, torch.tensor(b)[None], epsilon=epsilon, mass=0.5, tolerance=1e-12)
+    result = partial_transport(
+        cost, one, torch.tensor(b)[None], epsilon=epsilon, mass=0.5, tolerance=1e-12
+    )
     rest = 0.5 - b[0]
     value = rest + epsilon * (rest * np.log(rest / b[1]) - 0.5 + 1)
     assert bool(result.converged)
@@ -79,7 +81,7 @@ def test_one_word_against_two_in_closed_form():
 def test_the_whole_mass_is_the_balanced_problem(make_case, spread):
     case = make_case(1, 6, 8, spread)
     inputs = case.tensors(torch.float64)
-    whole = partial(*inputs, epsilon=case.epsilon, mass=1.0, max_iterations=20_000)
+    whole = partial_transport(*inputs, epsilon=case.epsilon, mass=1.0, max_iterations=20_000)
     balanced = sinkhorn(*inputs, epsilon=case.epsilon)
     assert torch.allclose(whole.plan, balanced.plan, atol=1e-5)
     assert whole.value.item() == pytest.approx(balanced.value.item(), abs=1e-5)
@@ -88,11 +90,11 @@ def test_the_whole_mass_is_the_balanced_problem(make_case, spread):
 def test_value_and_gradient(make_case, objective):
     case = make_case(2, 5, 4, 10.0)
     inputs = case.tensors(torch.float64)
-    result = partial(*inputs, epsilon=case.epsilon, mass=0.6, tolerance=1e-12)
+    result = partial_transport(*inputs, epsilon=case.epsilon, mass=0.6, tolerance=1e-12)
     assert result.value.item() == pytest.approx(objective(result.plan[0].numpy(), case), abs=1e-9)
 
     def value(*tensors):
-        return partial(*tensors, epsilon=case.epsilon, mass=0.6, tolerance=1e-13).value
+        return partial_transport(*tensors, epsilon=case.epsilon, mass=0.6, tolerance=1e-13).value
 
     grown = [tensor.requires_grad_() for tensor in inputs]
     assert torch.autograd.gradcheck(value, grown, eps=1e-6, atol=1e-5, fast_mode=True)
@@ -108,11 +110,11 @@ def test_a_batch_is_its_problems_and_padding_is_nothing(make_case):
         a[row, :n], b[row, :m] = torch.tensor(case.a), torch.tensor(case.b)
     mass = torch.tensor([0.3, 0.8, 0.5])
     cost.requires_grad_()
-    together = partial(cost, a, b, epsilon=0.05, mass=mass)
+    together = partial_transport(cost, a, b, epsilon=0.05, mass=mass)
     together.value.sum().backward()
     for row, case in enumerate(cases):
         n, m = case.cost.shape
-        alone = partial(*case.tensors(torch.float64), epsilon=0.05, mass=mass[row].item())
+        alone = partial_transport(*case.tensors(torch.float64), epsilon=0.05, mass=mass[row].item())
         assert together.value[row].item() == pytest.approx(alone.value.item(), abs=1e-6)
         assert torch.allclose(together.plan[row, :n, :m], alone.plan[0], atol=1e-6)
         assert cost.grad[row, n:].abs().sum() == 0 == cost.grad[row, :, m:].abs().sum()
@@ -122,4 +124,4 @@ def test_a_batch_is_its_problems_and_padding_is_nothing(make_case):
 def test_an_impossible_mass_is_refused(make_case, mass):
     case = make_case(0, 3, 4, 5.0)
     with pytest.raises(ProblemError, match="problem 0: a mass of"):
-        partial(*case.tensors(), epsilon=0.1, mass=mass)
+        partial_transport(*case.tensors(), epsilon=0.1, mass=mass)

@@ -6,7 +6,7 @@ import torch
 from otx.ot.costs.ground import cosine, euclidean
 from otx.ot.problems.masses import uniform
 from otx.ot.solvers.divergence import divergence
-from otx.ot.solvers.point_cloud import between
+from otx.ot.solvers.point_cloud import transport_between_points
 from otx.ot.solvers.sinkhorn import sinkhorn
 
 
@@ -20,7 +20,7 @@ def _sides(n=30, m=40):
 
 def test_what_fits_is_sinkhorns():
     x, y, a, b = _sides()
-    found = between(x, y, a, b, cost=euclidean, epsilon=0.3)
+    found = transport_between_points(x, y, a, b, cost=euclidean, epsilon=0.3)
     assert found.value.item() == sinkhorn(euclidean(x, y), a, b, epsilon=0.3).value.item()
 
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otx.ot.problems.entropic import pose
+from otx.ot.problems.entropic import validate
 from otx.ot.problems.marginals import BALANCED
 from otx.ot.solvers.sinkhorn_kernel import SAFE_EXPONENT, alternate, average, is_safe
 from tests.examples import examples
@@ -16,7 +16,7 @@ from tests.examples import examples
 
 def _posed(make_case, *shape, tau=BALANCED, **kind):
     case = make_case(*shape, **kind)
-    return pose(*case.tensors(torch.float64), case.epsilon, tau)
+    return validate(*case.tensors(torch.float64), case.epsilon, tau)
 
 
 def _zeros(problem):
@@ -69,13 +69,13 @@ def test_a_side_against_itself_needs_few_iterations_at_any_epsilon():
     points = np.random.default_rng(0).normal(size=(20, 8))
     cost = torch.cdist(torch.tensor(points), torch.tensor(points))[None]
     mass = torch.full((1, 20), 1 / 20, dtype=torch.float64)
-    problem = pose(cost, mass, mass, float(cost.max()) / 100)
+    problem = validate(cost, mass, mass, float(cost.max()) / 100)
     assert average(problem, _zeros(problem), 1e-9, 100).steps.item() <= 30
 
 
 def test_each_problem_stops_on_its_own_and_keeps_what_it_had(make_case):
     easy, hard = _posed(make_case, 0, 8, 8, 1.0), _posed(make_case, 1, 8, 8, 60.0, kind="copies")
-    both = pose(
+    both = validate(
         torch.cat((easy.exponent, hard.exponent)),
         torch.cat((easy.a, hard.a)),
         torch.cat((easy.b, hard.b)),
@@ -99,5 +99,5 @@ def test_safety_is_a_property_of_each_problem(make_case):
     case = make_case(0, 5, 5, 10.0)
     cost, a, b = case.tensors(torch.float64)
     costs = torch.cat((cost, 1000 * cost, -1000 * cost))
-    problem = pose(costs, a.repeat(3, 1), b.repeat(3, 1), case.epsilon)
+    problem = validate(costs, a.repeat(3, 1), b.repeat(3, 1), case.epsilon)
     assert is_safe(problem).tolist() == [True, False, False]

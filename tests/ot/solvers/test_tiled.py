@@ -32,9 +32,9 @@ def _sides(seed=0, n=17, m=13, batch=2, dtype=torch.float64):
     return x, y, a / a.sum(1, keepdim=True), b / b.sum(1, keepdim=True)
 
 
-def _solved(x, y, a, b, cost=cosine, epsilon=0.1, tau=BALANCED, itself=False, limit=2000):
+def _solved(x, y, a, b, cost=cosine, epsilon=0.1, tau=BALANCED, symmetric=False, limit=2000):
     return solve_tiled(
-        x, y, a, b, cost=cost, epsilon=epsilon, tau=tau, itself=itself,
+        x, y, a, b, cost=cost, epsilon=epsilon, tau=tau, symmetric=symmetric,
         tolerance=1e-10, max_iterations=limit,
     )  # fmt: skip
 
@@ -128,7 +128,7 @@ def test_a_side_against_itself_takes_fewer_iterations_to_the_same_value(name, mo
     )  # thousands of iterations: two tiles each, not nine
     x, _, a, _ = _sides()
     cost = COSTS[name]
-    quick = _solved(x, x, a, a, cost, 0.5, itself=True)
+    quick = _solved(x, x, a, a, cost, 0.5, symmetric=True)
     slow = _solved(x, x, a, a, cost, 0.5)
     assert bool(quick.converged.all())
     assert torch.allclose(quick.value, slow.value, atol=1e-8)
