@@ -135,9 +135,8 @@ def gold_pairs(settings: Settings, corpora: Sequence[Corpus]) -> list[GoldPair]:
         )
     found: list[GoldPair] = []
     for corpus in corpora:
-        files = getattr(corpus, "gold", None)
-        if files is not None:
-            gold, sentences = files
+        if corpus.gold is not None:
+            gold, sentences = corpus.gold
             # A corpus counts its words from 0, as its interface says.
             found += read_gold(gold, sentences, index_base=0)
     return found

@@ -49,7 +49,7 @@ def summarise_run(settings: Settings, encoder: Encoder, material: AlignmentData)
 
 def warnings_for(encoder: Encoder, outline: RunSummary) -> list[str]:
     """The encoder's notes on its checkpoint, what was cut, and languages that its tokenizer hardly knows."""
-    lines = [str(note) for note in getattr(encoder, "notes", [])]
+    lines = [str(note) for note in encoder.notes]
     for corpus in outline.corpora:
         for language, cut in corpus["cut_sides"].items():
             if cut:

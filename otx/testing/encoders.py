@@ -277,7 +277,10 @@ def _check_head(
     )
     assert carried is not None
     if labels:
-        names = tuple(getattr(carried, "labels", ()))
+        _require(
+            hasattr(carried, "labels"), f"the saved head for {kind} has no labels (see otx.heads)"
+        )
+        names = tuple(carried.labels)
         _require(
             names == labels, f"the saved head for {kind} has labels {names}, expected {labels}"
         )
