@@ -19,6 +19,7 @@ FLOORS: dict[str, tuple[int, str]] = {
     "types": (0, "types"),
     "interfaces": (0, "types"),
     "did_you_mean": (0, "types"),
+    "heads": (0, "types"),
     "hookspecs": (0, "types"),
     "printable": (0, "types"),
     "reporter": (0, "types"),

@@ -72,7 +72,7 @@ def create_run(
         steps=outline.steps,
         lr=learning_rate(settings, encoder),
         trainable_parameters=outline.parameters,
-        encoder_notes=list(getattr(encoder, "notes", [])),
+        encoder_notes=list(encoder.notes),
         versions=versions(),
         plugins=list(plugins),
     )

@@ -22,6 +22,7 @@ class RunSummary:
     steps: int
     parameters: int
     checkpoint_megabytes: float
+    max_length: int
 
 
 def summarise_run(settings: Settings, encoder: Encoder, material: AlignmentData) -> RunSummary:
@@ -43,18 +44,18 @@ def summarise_run(settings: Settings, encoder: Encoder, material: AlignmentData)
             material.train, material.tokenised, material.ledgers, strict=True
         )
     ]
-    return RunSummary(corpora, steps, trainable(encoder), 3 * size / 1e6)
+    return RunSummary(corpora, steps, trainable(encoder), 3 * size / 1e6, material.max_length)
 
 
 def warnings_for(encoder: Encoder, outline: RunSummary) -> list[str]:
     """The encoder's notes on its checkpoint, what was cut, and languages that its tokenizer hardly knows."""
-    lines = [str(note) for note in getattr(encoder, "notes", [])]
+    lines = [str(note) for note in encoder.notes]
     for corpus in outline.corpora:
         for language, cut in corpus["cut_sides"].items():
             if cut:
                 lines.append(
                     f"{corpus['name']}: {cut:,} of {corpus['ledger']['used']:,} {language} sentences are cut at "
-                    f"{encoder.max_length} sub-words (encoder.max_length)"
+                    f"{outline.max_length} sub-words (encoder.max_length)"
                 )
         for language, share in corpus["unknown_rate"].items():
             if share > UNKNOWN_SHOWN:

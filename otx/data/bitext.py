@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,8 @@ from otx.data.encodings import UTF8
 from otx.data.lines import Line, read_lines
 from otx.errors import DataError
 from otx.files.digests import file_digest, short_key
-from otx.types import Links, Pair, Problem
+from otx.interfaces import Corpus
+from otx.types import Pair, Problem
 
 VERSION = 1
 """Changes whenever the same bytes would be read differently."""
@@ -29,7 +30,7 @@ _SCHEMA = pa.schema([("source", pa.string()), ("pivot", pa.string()), ("line", p
 _PAIRS, _PROBLEMS, _RECORD = "pairs.arrow", "problems.jsonl", "record.json"
 
 
-class Bitext:
+class Bitext(Corpus):
     """A types.Corpus over what ``store_pairs`` filled; text is in memory only when asked for.
 
     ``files`` name the two sides in problems. ``gold``, if the corpus comes with gold word
@@ -82,10 +83,6 @@ class Bitext:
                 side, line, kind, reason = json.loads(text)
                 found.append(Problem(self.files[side], line, kind, reason))
         return found
-
-    def links(self) -> Sequence[Links] | None:
-        """None: bitext brings no links."""
-        return None
 
 
 def read_bitext(

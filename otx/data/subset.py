@@ -14,7 +14,7 @@ from otx.interfaces import Corpus
 from otx.types import Links, Pair, Problem
 
 
-class Subset:
+class Subset(Corpus):
     """The pairs ``indices [K]`` of a corpus, as a types.Corpus.
 
     A subset of a subset refers to the whole.

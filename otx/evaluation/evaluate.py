@@ -111,7 +111,7 @@ def _evaluated(
         return encoder
 
     encoder = reopen(reference)
-    for note in getattr(encoder, "notes", []):
+    for note in encoder.notes:
         reporter.notice(str(note))
     digest, autocast = encoder.digest(), choose_autocast(settings.runtime.dtype, device)
     run = target.folder(Path(settings.runs.folder), digest)

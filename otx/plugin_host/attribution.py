@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from types import GeneratorType, MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from otx import interfaces
 from otx.errors import OTXError, PluginError
@@ -31,7 +31,7 @@ OUR_REMEDY = "this is a bug of otx; --debug shows where it happened"
 HINTS = MappingProxyType({"objective": "views that its needs does not name are None, or empty; "})
 """The usual cause of an exception in an object of this kind."""
 _EXHAUSTED = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE)
-_OWNER, _PLAIN = "_otx_owner", "_otx_plain"
+_OWNER, _PLAIN, _FILLED = "_otx_owner", "_otx_plain", "_otx_filled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +122,12 @@ def make(owner: Owner, target: Callable[..., Any], *arguments: Any) -> Any:
     for instance in several:
         with attributed(owner):
             missing = _missing(instance, owner.kind)
-        if missing:
+        required = sorted(missing - _defaults(owner.kind).keys())
+        if required:
             raise owner.fault(
-                f"{type(instance).__name__} has no {', '.join(missing)}", "see otx.interfaces"
+                f"{type(instance).__name__} has no {', '.join(required)}", "see otx.interfaces"
             )
-        _watch(instance, owner)
+        _watch(instance, owner, frozenset(missing))
     return several if owner.kind == "corpus" else result
 
 
@@ -166,16 +167,34 @@ def _calls(protocol: type[Any]) -> set[str]:
     }
 
 
-def _missing(instance: Any, kind: str) -> list[str]:
-    """Members of the contract that an object lacks; what a task needs depends on its kind."""
+def _defaults(kind: str) -> dict[str, Any]:
+    """Return the members of a contract that need not be implemented, with their defaults.
+
+    These are the fields with a value and, of a base class that marks abstract methods, the other methods.
+    """
+    defaults: dict[str, Any] = {}
+    for protocol in _PROTOCOLS[kind]:
+        abstract: frozenset[str] = getattr(protocol, "__abstractmethods__", frozenset())
+        defaults |= {
+            name: value
+            for name, value in vars(protocol).items()
+            if not name.startswith("_")
+            and (bool(abstract) if callable(value) else name in protocol.__annotations__)
+            and name not in abstract
+        }
+    return defaults
+
+
+def _missing(instance: Any, kind: str) -> set[str]:
+    """Return the members of the contract that an object lacks; what a task needs depends on its kind."""
     protocol = _PROTOCOLS[kind][0]
     if kind == "task":
         if not hasattr(instance, "info"):
-            return ["info"]
+            return {"info"}
         protocol = _PROTOCOLS[kind][instance.info.kind == "transfer"]
     fields = {name for base in protocol.__mro__ for name in getattr(base, "__annotations__", {})}
     names = _calls(protocol) | {name for name in fields if not name.startswith("_")}
-    return sorted(name for name in names if not hasattr(instance, name))
+    return {name for name in names if not hasattr(instance, name)}
 
 
 def _passes(error: BaseException, owner: Owner) -> bool:
@@ -191,20 +210,25 @@ def _passes(error: BaseException, owner: Owner) -> bool:
     return torch is not None and isinstance(error, torch.OutOfMemoryError)
 
 
-def _watch(instance: Any, owner: Owner) -> None:
-    """Give an object a class between it and its own, whose methods are attributed."""
+def _watch(instance: Any, owner: Owner, missing: frozenset[str]) -> None:
+    """Give an object a class between it and its own: attributed methods, and defaults for ``missing`` members."""
     if owner_of(instance) == owner:
         return
     # Watched for another owner before, it is watched for this one alone.
     plain: Any = getattr(type(instance), _PLAIN, type(instance))
+    missing |= getattr(type(instance), _FILLED, frozenset())
     try:
         # Past a frozen dataclass's __setattr__.
-        object.__setattr__(instance, "__class__", _watched(plain, owner))
+        object.__setattr__(instance, "__class__", _watched(plain, owner, missing))
     except TypeError as error:
         raise owner.fault(
             f"its target gives a {type(instance).__name__}",
             "give an instance of a class of your own",
         ) from error
+
+
+_SILENT = (None, getattr(Protocol.__init_subclass__, "__func__", None))
+"""``__init_subclass__`` of object and of Protocol, which may hear of the watched class."""
 
 
 class _Unannounced:
@@ -215,8 +239,11 @@ class _Unannounced:
 
 
 @functools.cache
-def _watched(kind: Any, owner: Owner) -> type[Any]:
-    """A class that differs from ``kind`` in nothing but attribution; its name is the same, which keys depend on."""
+def _watched(kind: Any, owner: Owner, missing: frozenset[str]) -> type[Any]:
+    """Return a class like ``kind`` that attributes exceptions and has the defaults of ``missing`` members.
+
+    Its name is the same, which keys depend on.
+    """
     names = set[str]().union(*(_calls(protocol) for protocol in _PROTOCOLS[owner.kind]))
     members: dict[str, Any] = {
         "__slots__": (),
@@ -225,15 +252,21 @@ def _watched(kind: Any, owner: Owner) -> type[Any]:
         "__doc__": kind.__doc__,
         _OWNER: owner,
         _PLAIN: kind,
+        _FILLED: missing,
     }
-    # An object changes its class only to one of the same layout: an object with slots has none of this base's.
+    # An object changes its class only to one of the same layout. One more base changes it where the object has slots,
+    # or a class such as ABC or Protocol below its own.
+    announces = getattr(kind.__init_subclass__, "__func__", None) not in _SILENT
     ordinary = kind.__dictoffset__ and kind.__weakrefoffset__
-    bases = (_Unannounced, kind) if ordinary else (kind,)
+    bases = (_Unannounced, kind) if announces and ordinary else (kind,)
     metaclass: Any = type(kind)
     watched: type[Any] = metaclass(kind.__name__, bases, members)
     for name in names:
         if callable(getattr(kind, name, None)):
             setattr(watched, name, _attributed_method(watched, name, owner))
+    defaults = _defaults(owner.kind)
+    for name in missing:
+        setattr(watched, name, defaults[name])
     return watched
 
 

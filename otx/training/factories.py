@@ -81,7 +81,8 @@ def options_in_force(settings: Settings, registry: Registry) -> dict[str, Any]:
 
 def learning_rate(settings: Settings, encoder: Encoder) -> float:
     """The peak learning rate: ``optimizer.lr``, else the encoder's own, else the paper's."""
-    return settings.optimizer.lr or float(getattr(encoder, "learning_rate", PAPER_RATE))
+    rate = PAPER_RATE if encoder.learning_rate is None else encoder.learning_rate
+    return settings.optimizer.lr or float(rate)
 
 
 def trainable(encoder: Encoder) -> int:

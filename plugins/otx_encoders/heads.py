@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from otx.heads import Head
 from otx.types import TokenBatch
 
 HEADS = {
@@ -58,7 +59,7 @@ def masked_logits(model: Any, batch: TokenBatch, picked: Tensor) -> Tensor:
     return logits.squeeze(0)
 
 
-class CarriedHead(nn.Module):
+class CarriedHead(Head):
     """A checkpoint's own head with the encoder under it.
 
     From a TokenBatch it makes span logits ``[B, T, 2]`` or class logits, ``[B, C]`` of texts or

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from otx.errors import DataError, UsageError
+from otx.interfaces import Encoder
 from otx.types import Encoded, TokenBatch, TokenRow
 from otx_encoders import saving
 from otx_encoders.checkpoint import locate
@@ -25,7 +26,7 @@ UNLIMITED = 10**9
 """A tokenizer that knows no limit gives a number far above this."""
 
 
-class HuggingFaceEncoder:
+class HuggingFaceEncoder(Encoder):
     """An ``otx.types.Encoder`` on a Hugging Face checkpoint.
 
     Weights come from safetensors only and are float32 whatever they were stored in. ``module`` is
@@ -55,12 +56,12 @@ class HuggingFaceEncoder:
                 "does the tokenizer belong to these weights?",
             )
 
-    def tokenise(self, texts: Sequence[str], *, pretokenised: bool = False) -> list[TokenRow]:
-        """Sub-words and word indices of each text, special tokens added.
-
-        What is over ``max_length`` is cut, never inside a word.
-        """
-        return tokenise(self.tokenizer, texts, self.max_length, pretokenised=pretokenised)
+    def tokenise(
+        self, texts: Sequence[str], *, pretokenised: bool = False, max_length: int | None = None
+    ) -> list[TokenRow]:
+        """Return the sub-words and word indices of each text; see ``otx.interfaces.Encoder``."""
+        limit = self.max_length if max_length is None else min(max_length, self.max_length)
+        return tokenise(self.tokenizer, texts, limit, pretokenised=pretokenised)
 
     def unknown_rate(self, rows: Sequence[TokenRow]) -> float:
         """Share of the sub-words, special tokens left out, that the tokenizer does not know."""
@@ -111,7 +112,7 @@ class HuggingFaceEncoder:
             )
         return masked_logits(self._model, batch, picked)
 
-    def carried_head(self, kind: str) -> nn.Module | None:
+    def carried_head(self, kind: str) -> CarriedHead | None:
         """The checkpoint's own head of a kind (``otx.interfaces``), or None.
 
         It takes a TokenBatch and gives logits; its weights are ``module``'s.
@@ -119,7 +120,7 @@ class HuggingFaceEncoder:
         carried = kind == self.head_kind and kind != "masked-lm"
         return CarriedHead(self._model) if carried else None
 
-    def fresh_head(self, kind: str, labels: Sequence[str]) -> nn.Module:
+    def fresh_head(self, kind: str, labels: Sequence[str]) -> CarriedHead:
         """A new head in place of the one that there was, as transformers has it for this encoder.
 
         It is used as ``carried_head``'s are; ``module`` holds it from now on and ``save`` writes it.

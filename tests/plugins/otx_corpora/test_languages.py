@@ -18,5 +18,5 @@ def test_other_parts_of_names(name: str) -> None:
 
 def test_the_source_is_the_side_that_is_not_the_pivot() -> None:
     assert source_beside("en", ("en", "de"), "x") == source_beside("en", ("de", "en"), "x") == "de"
-    with pytest.raises(UsageError, match=r"x has de and fr, but the pivot is en .*align\.pivot=de"):
+    with pytest.raises(UsageError, match=r"x has de and fr, but the pivot is en .*data\.pivot=de"):
         source_beside("en", ("de", "fr"), "x")
