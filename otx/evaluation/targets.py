@@ -10,7 +10,8 @@ from otx.config.settings import Settings
 from otx.errors import DataError, UsageError
 from otx.plugin_host.host import PluginHost
 from otx.plugin_host.registry import Entry
-from otx.runs.folder import RunFolder, untouched_name
+from otx.runs.folder import RunFolder
+from otx.runs.names import untouched_name
 from otx.training.factories import resolve_encoder
 
 
