@@ -29,9 +29,10 @@ from otx.errors import Interrupted, UsageError
 from otx.interfaces import Encoder
 from otx.plugin_host.host import PluginHost
 from otx.reporter import Reporter
-from otx.runs.folder import RunFolder, check_name
+from otx.runs.folder import RunFolder
 from otx.runs.gradient_shares import gradient_shares
 from otx.runs.measures import measure_text
+from otx.runs.names import check_name
 from otx.training import lora
 from otx.training.components import components, plugin_versions
 from otx.training.factories import learning_rate, make_objective, open_encoder, options_in_force

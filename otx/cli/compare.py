@@ -1,4 +1,4 @@
-"""`otx compare`: what alignment did, run by run, against a baseline."""
+"""`otx compare`: compare runs with a baseline, with intervals and p-values."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from otx.cli.completion import runs, tasks
 from otx.cli.console import screen
 from otx.cli.context import open_project, warn_of_damaged
+from otx.cli.flags import RunNames, Sets, example
 from otx.plugin_host.attribution import attributed_metrics
 from otx.types import TaskInfo
 
@@ -20,60 +21,75 @@ if TYPE_CHECKING:
     from otx.runs.table import Comparison
 
 Format = Literal["table", "markdown", "csv", "json", "latex"]
+"""Output formats."""
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("compare")(compare)
+    """Add the command.
+
+    Args:
+        app: The application.
+    """
+    app.command(
+        "compare",
+        short_help="Compare runs with their baseline.",
+        epilog=example("otx compare first second", "otx compare --format markdown"),
+    )(compare)
 
 
 def compare(
-    run: Annotated[
-        list[str] | None,
-        typer.Argument(help="Runs; without any, all that have results.", autocompletion=runs),
-    ] = None,
+    run: RunNames = None,
     baseline: Annotated[
         str | None,
-        typer.Option(help="Run to compare with, not the untouched encoder.", autocompletion=runs),
+        typer.Option(
+            metavar="RUN",
+            help="Run to compare with, instead of each run's untouched encoder.",
+            autocompletion=runs,
+        ),
     ] = None,
     task: Annotated[
-        str | None, typer.Option(help="This task's results only.", autocompletion=tasks)
+        str | None,
+        typer.Option(metavar="TASK", help="Show this task only.", autocompletion=tasks),
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option(help="Another metric than a task's first; again for more."),
+        typer.Option(
+            metavar="METRIC",
+            help="Show this metric instead of a task's first; repeat the flag for more.",
+        ),
     ] = None,
-    form: Annotated[Format, typer.Option("--format", help="What to print.")] = "table",
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", help="Any key of otx.toml: table.key=value.")
-    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="Output format.")] = "table",
+    sets: Sets = None,
 ) -> None:
-    """Compare runs: differences in every language, their intervals, and what is sure."""
+    """Compare runs: the difference to the baseline in every language, with interval and p-value.
+
+    Without names, every run with results is compared. The baseline of a run is the untouched encoder that it began as.
+    """
     settings, host = open_project({"compare.baseline": baseline}, sets or [])
     if task is not None:
         task = host.registry.find("task", task).name
     from otx.runs import comparison
     from otx.runs.folder import RunFolder
 
-    root, wanted = Path(settings.runs.folder), settings.compare
-    base = None if wanted.baseline is None else RunFolder.open(root, wanted.baseline)
+    root, section = Path(settings.runs.folder), settings.compare
+    base = None if section.baseline is None else RunFolder.open(root, section.baseline)
     if not run:
         warn_of_damaged(root)
     chosen = comparison.runs_to_compare(root, run or [])
-    found = comparison.compare(
+    compared = comparison.compare(
         chosen,
         base,
         tasks=_infos(host.registry, chosen),
         task=task,
         metrics=metric or [],
-        samples=wanted.samples,
-        seed=wanted.seed,
+        samples=section.samples,
+        seed=section.seed,
     )
-    _show(found, form)
+    _show(compared, form)
 
 
 def _infos(registry: Registry, chosen: Sequence[RunFolder]) -> dict[str, TaskInfo]:
-    """Every task by its name; only one that there are results of must be settled if two bring it."""
+    """Return every task by its name; a name that two plugins bring is settled only if there are results of it."""
     from otx.runs.results import evaluated_tasks
 
     entries = {entry.name: entry for entry in registry.entries("task")}
@@ -86,15 +102,15 @@ def _infos(registry: Registry, chosen: Sequence[RunFolder]) -> dict[str, TaskInf
     }
 
 
-def _show(found: Comparison, form: Format) -> None:
+def _show(compared: Comparison, form: Format) -> None:
     from otx.runs import render
 
     if form == "table":
-        return screen.draw(lambda width: render.rich_table(found, width))
+        return screen.draw(lambda width: render.rich_table(compared, width))
     texts = {
         "markdown": render.markdown,
         "csv": render.csv_text,
         "json": render.json_text,
         "latex": render.latex,
     }
-    screen.result(texts[form](found).rstrip("\n"))
+    screen.result(texts[form](compared).rstrip("\n"))

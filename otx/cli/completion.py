@@ -21,7 +21,7 @@ def runs(incomplete: str) -> list[str]:
     """Run folders that begin so."""
     from pathlib import Path
 
-    from otx.runs.folder import run_names
+    from otx.runs.names import run_names
 
     names = run_names(Path(load_settings().runs.folder))
     return [name for name in names if name.startswith(incomplete)]

@@ -11,8 +11,8 @@ import typer
 from otx.cli.completion import runs, tasks
 from otx.cli.console import columns, screen
 from otx.cli.context import open_project, warn_of_damaged
-from otx.cli.format_metrics import numbers_by
 from otx.cli.progress import reporter
+from otx.cli.result_rows import result_rows
 from otx.config.settings import load_settings
 from otx.config.validation import field_types
 from otx.errors import DataError, MissingDataError, UsageError
@@ -142,7 +142,7 @@ def _show(
     """Print results: as JSON, or as a table with notes and, for several tasks, means over languages."""
     if json:
         return screen.json([{"run": at.name, **dataclasses.asdict(unit)} for at, unit in found])
-    screen.result(_table(found, registry))
+    screen.result(columns(result_rows([(at.name, unit) for at, unit in found], registry)))
     from otx.runs.footnotes import chance_notes
 
     for line in chance_notes((at.name, unit) for at, unit in found):
@@ -220,16 +220,3 @@ def _numbers(text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
         raise UsageError(f"--seeds {text}: not whole numbers", "write --seeds 1,2,3") from error
-
-
-def _table(found: list[tuple[RunFolder, EvalUnit]], registry: Registry) -> str:
-    """A row a result; floors stand in brackets."""
-    write = numbers_by(registry)
-    rows = [("TASK", "LANGUAGE", "RUN", "SEED", "N", "METRICS")]
-    for run, unit in found:
-        hits, size = unit.contamination["hits"], unit.contamination["size"]
-        warned = f"  ! {hits} of {size} texts are in the bitext" if hits else ""
-        name = f"({unit.floor})" if unit.floor else run.name
-        seed = "-" if unit.head_seed is None else str(unit.head_seed)
-        rows.append((unit.task, unit.language, name, seed, str(unit.count), write(unit) + warned))
-    return columns(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -13,9 +13,6 @@ from otx.cli.progress import reporter
 from otx.data.corpora import resolve_corpus
 from otx.data.ledger import kinds_text
 from otx.errors import UsageError
-
-if TYPE_CHECKING:
-    from otx.config.settings import Settings
 
 WAYS = ("argmax", "itermax", "softmax", "entmax", "plan", "null")
 
@@ -78,11 +75,16 @@ def link(
     from otx.alignment.link import Outputs
     from otx.alignment.link import link as engine
     from otx.links.methods import MethodSettings
+    from otx.runs.folder import RunFolder
+    from otx.training.run_encoder import run_encoder_reference
 
     outputs = Outputs(Path(output), None if probabilities is None else Path(probabilities))
     way = MethodSettings(by, threshold, epsilon)  # type: ignore[arg-type]
     with reporter() as report:
-        reference = model if run is None else _model_of(run, settings)
+        reference = model
+        if run is not None:
+            opened = RunFolder.open(Path(settings.runs.folder), run)
+            reference = run_encoder_reference(opened, host.registry)
         linked = engine(settings, host, report, corpus, str(reference), way, outputs)
     ledger = linked.ledger
     if ledger.refused:
@@ -91,18 +93,3 @@ def link(
         f"Saved {linked.direction} links of {ledger.used:,} pairs in {linked.lines:,} lines to {output}, "
         f"their direction to {outputs.record}"
     )
-
-
-def _model_of(name: str, settings: Settings) -> str:
-    """Where the aligned encoder of a run lies. Raises UsageError for a run that has none yet."""
-    from pathlib import Path
-
-    from otx.runs.folder import RunFolder
-
-    run = RunFolder.open(Path(settings.runs.folder), name)
-    if not run.model.is_dir():
-        raise UsageError(
-            f"run {name} has no encoder of its own: it is {run.record['status']}",
-            f"finish it with: otx align --resume {name}",
-        )
-    return str(run.model)

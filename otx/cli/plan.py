@@ -52,16 +52,13 @@ def plan(
     from otx.runs.folder import RunFolder
     from otx.runs.heatmap import in_terminal, save_figure
     from otx.training.factories import open_encoder
+    from otx.training.run_encoder import run_encoder_reference
 
     shown = {"plan": model or settings.encoder.model}
     if run is not None:
         found = RunFolder.open(Path(settings.runs.folder), run)
-        if not found.model.is_dir():
-            raise UsageError(
-                f"run {run} has no encoder of its own: it is {found.record['status']}",
-                f"finish it with: otx align --resume {run}",
-            )
-        shown = {"before": found.record["model"], f"after {run}": str(found.model)}
+        aligned = run_encoder_reference(found, host.registry)
+        shown = {"before": found.record["model"], f"after {run}": aligned}
     maps = [
         plan_of(
             open_encoder(reference, host.registry, settings),

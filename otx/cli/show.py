@@ -1,18 +1,18 @@
-"""`otx show`: everything that a run's folder knows."""
+"""`otx show`: print what the folder of a run records."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
 import typer
 
-from otx.cli.completion import runs
 from otx.cli.console import columns, screen
 from otx.cli.context import open_host
-from otx.cli.format_metrics import numbers_by
+from otx.cli.flags import Json, RunName, Sets, example
 from otx.cli.guards import guard_lines
+from otx.cli.result_rows import result_rows
 from otx.config.settings import load_settings
 from otx.data.ledger import ledger_text
 from otx.printable import shorten
@@ -20,44 +20,48 @@ from otx.runs.gradient_shares import share_lines
 from otx.runs.losses import loss_text
 from otx.runs.measures import measure_text
 
-if TYPE_CHECKING:
-    from otx.runs.results import EvalUnit
-
 Rows = list[tuple[str, str]]
+"""Label and text of each row."""
 DEFAULT = "default"
+"""Origin of a setting that nobody gave."""
 LONGEST_CELL = 2000
-"""Longest text of a row. The longest of ours are the versions of some twenty plugins."""
+"""Longest text of a row, in characters. The longest regular one lists the versions of some twenty plugins."""
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("show")(show)
+    """Add the command.
+
+    Args:
+        app: The application.
+    """
+    app.command(
+        "show",
+        short_help="Show what a run did, and its results.",
+        epilog=example("otx show first"),
+    )(show)
 
 
-def show(
-    run: Annotated[str, typer.Argument(help="A run's name.", autocompletion=runs)],
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", help="Any key of otx.toml: table.key=value.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the whole record as JSON.")] = False,
-) -> None:
-    """Print what a run was made of, what it did, and every result that lies with it."""
+def show(run: RunName, sets: Sets = None, json: Json = False) -> None:
+    """Show a run: its data and settings, its training and diagnostics, and all its results.
+
+    With --json, print the whole record and every result.
+    """
     from otx.runs.folder import RunFolder
     from otx.runs.results import read_units
 
     settings = load_settings(sets=sets or [])
-    found = RunFolder.open(Path(settings.runs.folder), run)
-    units = read_units(found)
+    folder = RunFolder.open(Path(settings.runs.folder), run)
+    units = read_units(folder)
     if json:
         import dataclasses
 
         results = [dataclasses.asdict(unit) for unit in units]
-        return screen.json({**found.record, "results": results})
-    record = found.record
-    rows = [("run", f"{found.name}, {record['status']}"), ("folder", str(found.path))]
+        return screen.json({**folder.record, "results": results})
+    record = folder.record
+    rows = [("run", f"{folder.name}, {record['status']}"), ("folder", str(folder.path))]
     rows += [("created", record["created"][:19].replace("T", " ") + " UTC")]
     if record["kind"] == "align":
-        rows += _made_of(record)
+        rows += _alignment(record)
     screen.result(columns([(name, shorten(value, LONGEST_CELL)) for name, value in rows]))
     if "after" in record.get("guards", {}):
         screen.result("\n" + "\n".join(guard_lines(record)))
@@ -66,16 +70,19 @@ def show(
     if units:
         from otx.runs.footnotes import chance_notes
 
-        screen.result("\n" + columns(_results(units, numbers_by(open_host(settings).registry))))
-        for line in chance_notes((found.name, unit) for unit in units):
+        units.sort(key=lambda unit: (unit.task, unit.language, unit.head_seed or 0))
+        named = [(folder.name, unit) for unit in units]
+        registry = open_host(settings).registry
+        screen.result("\n" + columns(result_rows(named, registry, show_runs=False)))
+        for line in chance_notes(named):
             screen.result(f"! {line}")
-    kept = sorted(path.name for path in found.heads.glob("[!.]*"))
+    kept = sorted(path.name for path in folder.heads.glob("[!.]*"))
     if kept:
-        screen.result(f"\nfine-tuned models in {found.heads}: {', '.join(kept)}")
+        screen.result(f"\nfine-tuned models in {folder.heads}: {', '.join(kept)}")
 
 
-def _made_of(record: Mapping[str, Any]) -> Rows:
-    """What an alignment was made of; of its settings, those that were given."""
+def _alignment(record: Mapping[str, Any]) -> Rows:
+    """Describe the data, settings and training of an alignment; of its settings, those that were given."""
     from otx.runs.footnotes import inexact_lines
     from otx.runs.plugin_notes import plugins_in_words
 
@@ -134,19 +141,6 @@ def _training(record: Mapping[str, Any]) -> Rows:
     if record.get("problems"):
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in record["problems"].items())
         rows.append(("problems", f"{kinds} (problems.jsonl)"))
-    return rows
-
-
-def _results(units: Sequence[EvalUnit], write: Callable[[EvalUnit], str]) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [("TASK", "LANGUAGE", "SEED", "N", "METRICS")]
-    for unit in sorted(units, key=lambda own: (own.task, own.language, own.head_seed or 0)):
-        head = "-" if unit.head_seed is None else str(unit.head_seed)
-        seed = f"({unit.floor})" if unit.floor else head
-        hits = unit.contamination.get("hits", 0)
-        warned = (
-            f"  ! {hits} of {unit.contamination['size']} texts are in the bitext" if hits else ""
-        )
-        rows.append((unit.task, unit.language, seed, str(unit.count), write(unit) + warned))
     return rows
 
 

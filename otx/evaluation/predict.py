@@ -11,14 +11,13 @@ from otx.config.settings import Settings
 from otx.errors import DataError, UsageError
 from otx.evaluation import finetuned_models
 from otx.evaluation.finetune import Predictor, predictor
-from otx.evaluation.targets import reference_of
 from otx.interfaces import Encoder, TransferTask
 from otx.plugin_host.attribution import attributed
 from otx.plugin_host.host import PluginHost
 from otx.plugin_host.registry import Entry
 from otx.reporter import Reporter
 from otx.runs.folder import RunFolder
-from otx.training.factories import open_encoder
+from otx.training.factories import open_encoder, resolve_encoder
 from otx.training.runtime import choose_autocast, open_device, warn_of_slow_bf16
 from otx.types import Example
 
@@ -147,7 +146,7 @@ def _made(
     folder, found = finetuned_models.find(model, entry.name, seed)
     with attributed(entry.owner):
         options = type(options)(**found.options)
-    plugin, _ = reference_of(model, host)
+    plugin, _ = resolve_encoder(model.record["model"], host.registry)
     return cast(TransferTask, entry.make(options)), f"{plugin.full_name}:{folder}"
 
 

@@ -10,8 +10,10 @@ from otx.config.settings import Settings
 from otx.errors import DataError, UsageError
 from otx.plugin_host.host import PluginHost
 from otx.plugin_host.registry import Entry
-from otx.runs.folder import RunFolder, untouched_name
+from otx.runs.folder import RunFolder
+from otx.runs.names import untouched_name
 from otx.training.factories import resolve_encoder
+from otx.training.run_encoder import resolve_run_encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Target:
         return (
             resolve_encoder(self.model, host.registry)
             if self.run is None
-            else reference_of(self.run, host)
+            else resolve_run_encoder(self.run, host.registry)
         )
 
     def folder(self, root: Path, digest: str) -> RunFolder:
@@ -84,9 +86,3 @@ def targets_of(settings: Settings, names: Sequence[str], model: str | None) -> l
         run.name: Target(run.record["model"], run) for run in runs if run.name not in untouched
     }
     return [*untouched.values(), *unique.values()]
-
-
-def reference_of(run: RunFolder, host: PluginHost) -> tuple[Entry, str]:
-    """Return the encoder plugin that a run was aligned with, and what that plugin opens as the run's encoder."""
-    entry, reference = resolve_encoder(run.record["model"], host.registry)
-    return entry, str(run.model) if run.record["kind"] == "align" else reference

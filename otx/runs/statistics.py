@@ -1,15 +1,20 @@
-"""What a difference between two systems is worth: a paired, clustered bootstrap.
+"""Paired, clustered bootstrap: intervals and p-values of differences between systems.
 
-A *replicated* number is an array ``[1 + samples]``: first the number as observed, then the same
-number in every bootstrap sample. All systems of a table share the draws (that is what pairs them),
-and so do all languages that share clusters (that is what makes a mean over languages joint); so
-means and differences of numbers are means and differences of arrays, and `interval` reads the
-result off.
+A *replicated* number is an array ``[1 + samples]``: first the number as observed, then the same number in every
+bootstrap sample. All systems of a table share the draws, which pairs them. All languages that share clusters share
+them too, which makes a mean over languages joint. Means and differences of numbers are therefore means and differences
+of arrays, and ``interval`` reads the result from such an array.
 
-Examples are resampled by cluster (paragraph, premise). A seed is a pair (alignment seed, head
-seed). Heads trained on one alignment are averaged, so that repeating them does not count as
-repeating the alignment; where there is more than one, heads are resampled among themselves and
-alignments among themselves. Two systems with the same seeds draw the same ones.
+Examples are resampled by cluster (paragraph, premise). A seed is a pair (alignment seed, head seed). Heads trained on
+one alignment are averaged, so that repeating heads does not count as repeating the alignment. Where there are several,
+heads are resampled among themselves and alignments among themselves. Two systems with the same seeds draw the same
+seeds.
+
+References:
+    Koehn (2004), "Statistical Significance Tests for Machine Translation Evaluation".
+    https://aclanthology.org/W04-3250
+    Davison and Hinkley (1997), "Bootstrap Methods and their Application", sections 3.8 and 4.2.
+    https://doi.org/10.1017/CBO9780511802843
 """
 
 from __future__ import annotations
@@ -32,13 +37,21 @@ Replicated = NDArray[np.float64]
 """``[1 + samples]``: a number as observed, then in every bootstrap sample."""
 
 CONFIDENCE = 0.95
+"""Confidence of every interval."""
 _CHUNK = 2_000
 _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A difference, its percentile interval and its two-sided p; NaN where they are undefined."""
+    """A difference with its percentile interval and two-sided p; NaN where they are undefined.
+
+    Attributes:
+        difference: The difference as observed.
+        low: Lower end of the interval of confidence ``CONFIDENCE``.
+        high: Upper end of the interval.
+        p: Two-sided p-value of the hypothesis that the difference is zero.
+    """
 
     difference: float
     low: float
@@ -47,7 +60,18 @@ class Interval:
 
 
 def summed(scores: Iterable[Score]) -> dict[str, float]:
-    """Every statistic, summed over the examples."""
+    """Sum every statistic over the examples.
+
+    Args:
+        scores: Scores of examples.
+
+    Returns:
+        Sum by name of the statistic.
+
+    Example:
+        >>> summed([Score("a", "x", {"hit": 1.0}), Score("b", "x", {"hit": 0.5})])
+        {'hit': 1.5}
+    """
     total: dict[str, float] = {}
     for score in scores:
         for name, value in score.statistics.items():
@@ -56,26 +80,47 @@ def summed(scores: Iterable[Score]) -> dict[str, float]:
 
 
 def clusters_of(scores: Sequence[Score]) -> dict[str, str]:
-    """Example -> cluster. Raises DataError if an example is scored twice, or none is scored."""
-    found: dict[str, str] = {}
+    """Return the cluster of every example.
+
+    Args:
+        scores: Scores of one system in one language with one seed.
+
+    Returns:
+        Cluster by example.
+
+    Raises:
+        DataError: If an example is scored twice, or none is scored.
+    """
+    clusters: dict[str, str] = {}
     for score in scores:
-        if score.example in found:
+        if score.example in clusters:
             raise DataError(f"example {score.example} is scored twice", "evaluate it again")
-        found[score.example] = score.cluster
-    if not found:
+        clusters[score.example] = score.cluster
+    if not clusters:
         raise DataError("no example is scored", "evaluate it again")
-    return found
+    return clusters
 
 
 class Resampling:
     """The bootstrap draws that all systems of one comparison share.
 
-    ``examples``: for every language, the cluster of every example. ``samples``: how many samples.
+    Attributes:
+        examples: For every language, the cluster of every example.
+        samples: Number of bootstrap samples.
+        seed: Seed of the draws.
+        clusters: For every language, its clusters in order.
     """
 
     def __init__(
         self, examples: Mapping[str, Mapping[str, str]], *, samples: int = 2_000, seed: int = 1
     ) -> None:
+        """Prepare the draws; they are made when the first language needs them.
+
+        Args:
+            examples: For every language, the cluster of every example.
+            samples: Number of bootstrap samples.
+            seed: Seed of the draws.
+        """
         self.examples = examples
         self.samples = samples
         self.seed = seed
@@ -86,13 +131,22 @@ class Resampling:
     def replicate(
         self, language: str, systems: Mapping[str, Measured], metric: Metric
     ) -> dict[str, Replicated]:
-        """The metric of every system in a language, averaged over seeds.
+        """Compute the metric of every system in one language, averaged over seeds.
 
-        Raises DataError if the examples are not those of the comparison. NaN where the metric is
-        undefined, and in every sample if there is but one cluster.
+        Args:
+            language: A language of ``examples``.
+            systems: Scores by system and seed.
+            metric: The metric, computed from summed statistics.
+
+        Returns:
+            Replicated metric ``[1 + samples]`` by system. It is NaN where the metric is undefined, and in every sample
+            if the language has only one cluster.
+
+        Raises:
+            DataError: If the examples are not those of the comparison.
         """
         seeds = {label: sorted(measured, key=_order) for label, measured in systems.items()}
-        scores = [systems[label][seed] for label, own in seeds.items() for seed in own]
+        scores = [systems[label][seed] for label in seeds for seed in seeds[label]]
         totals = self._resampled(language, scores, metric)
         with np.errstate(all="ignore"):
             values = np.array(metric.compute(totals), dtype=np.float64)
@@ -100,18 +154,16 @@ class Resampling:
         if len(self.clusters[language]) == 1:
             values[1:] = np.nan
         replicated, place = {}, 0
-        for label, own in seeds.items():
-            replicated[label] = self._over_seeds(own, values[:, place : place + len(own)])
-            place += len(own)
+        for label, ordered in seeds.items():
+            end = place + len(ordered)
+            replicated[label] = self._over_seeds(ordered, values[:, place:end])
+            place = end
         return replicated
 
     def _resampled(
         self, language: str, runs: Sequence[Sequence[Score]], metric: Metric
     ) -> dict[str, NDArray[np.float64]]:
-        """The statistics that the metric reads, summed over the clusters drawn.
-
-        Each is ``[1 + samples, runs]``.
-        """
+        """Sum the statistics that the metric reads over the clusters drawn: each ``[1 + samples, runs]``."""
         names = _statistics_read(metric, summed(runs[0]))
         sums = np.concatenate([self._cluster_sums(language, run, names) for run in runs])
         weights = self._weights(language)
@@ -125,7 +177,7 @@ class Resampling:
     def _cluster_sums(
         self, language: str, scores: Sequence[Score], names: Sequence[str]
     ) -> NDArray[np.float64]:
-        """Statistics summed by cluster: ``[statistics, clusters]``."""
+        """Sum statistics by cluster: ``[statistics, clusters]``."""
         _refuse_other_examples(language, self.examples[language], clusters_of(scores))
         place = {cluster: i for i, cluster in enumerate(self.clusters[language])}
         places = [place[score.cluster] for score in scores]
@@ -135,18 +187,18 @@ class Resampling:
         return sums
 
     def _weights(self, language: str) -> NDArray[np.int16]:
-        """How often each of the language's clusters is drawn: ``[1 + samples, clusters]``."""
-        together, own = self._together[language], self.clusters[language]
+        """Count how often each of the language's clusters is drawn: ``[1 + samples, clusters]``."""
+        together, clusters = self._together[language], self.clusters[language]
         if self._drawn[0] != together:
             rng = self._rng("clusters", *together)
             self._drawn = together, _draw(rng, len(together), self.samples)
-        if len(own) == len(together):
+        if len(clusters) == len(together):
             return self._drawn[1]
         place = {cluster: i for i, cluster in enumerate(together)}
-        return self._drawn[1][:, [place[cluster] for cluster in own]]
+        return self._drawn[1][:, [place[cluster] for cluster in clusters]]
 
     def _over_seeds(self, seeds: Sequence[Seed], values: NDArray[np.float64]) -> Replicated:
-        """``values [1 + samples, seeds]`` averaged over heads drawn, then alignments drawn."""
+        """Average ``values [1 + samples, seeds]`` over heads drawn, then over alignments drawn."""
         alignments: dict[int | None, list[int]] = {}
         for place, (alignment, _) in enumerate(seeds):
             alignments.setdefault(alignment, []).append(place)
@@ -164,16 +216,26 @@ class Resampling:
         return mean
 
     def _rng(self, *what: str) -> np.random.Generator:
-        # Named after what is drawn, so that a draw does not depend on the draws before it.
+        # Seeded by the names of what is drawn, so that a draw does not depend on the draws before it.
         digest = hashlib.sha256("\0".join(what).encode()).digest()
         return np.random.default_rng([self.seed, int.from_bytes(digest[:8])])
 
 
 def interval(difference: Replicated) -> Interval:
-    """Percentile interval and two-sided p of a replicated difference.
+    """Return the percentile interval and the two-sided p of a replicated difference.
 
-    p inverts the interval: twice the share of samples on the far side of zero, zero itself counted
-    on both sides, each count plus one so that p is never 0 (Davison & Hinkley 1997, section 4.2).
+    p inverts the interval: it is twice the share of samples on the far side of zero. Zero itself counts on both sides,
+    and each count is raised by one so that p is never 0.
+
+    Args:
+        difference: Replicated difference ``[1 + samples]``, in the unit of the metric.
+
+    Returns:
+        The interval; low, high and p are NaN if any sample is not finite.
+
+    References:
+        Davison and Hinkley (1997), "Bootstrap Methods and their Application", section 4.2.
+        https://doi.org/10.1017/CBO9780511802843
     """
     if not np.isfinite(difference).all():
         return Interval(float(difference[0]), np.nan, np.nan, np.nan)
@@ -187,38 +249,22 @@ def interval(difference: Replicated) -> Interval:
     return Interval(float(difference[0]), float(low), float(high), float(p))
 
 
-def paired_bootstrap(
-    baseline: Mapping[str, Measured],
-    other: Mapping[str, Measured],
-    metric: Metric,
-    *,
-    samples: int = 2_000,
-    seed: int = 1,
-) -> Interval:
-    """metric(other) - metric(baseline), averaged over languages that are drawn jointly.
-
-    ``baseline`` and ``other`` map language -> seed -> scores. Raises DataError if languages or
-    examples differ.
-    """
-    if set(baseline) != set(other) or not baseline:
-        raise DataError(
-            f"languages differ: {sorted(baseline)} and {sorted(other)}", "compare the same ones"
-        )
-    examples = {
-        language: clusters_of(next(iter(measured.values())))
-        for language, measured in baseline.items()
-    }
-    draws = Resampling(examples, samples=samples, seed=seed)
-    differences = []
-    for language in sorted(baseline):
-        pair = {"baseline": baseline[language], "other": other[language]}
-        replicated = draws.replicate(language, pair, metric)
-        differences.append(replicated["other"] - replicated["baseline"])
-    return interval(np.mean(differences, axis=0))
-
-
 def holm(ps: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment (1979), in the order given; NaN was not tested, stays NaN."""
+    """Adjust p-values for multiple tests by Holm's step-down method.
+
+    Args:
+        ps: p-values; NaN marks a test that was not made.
+
+    Returns:
+        Adjusted p-values in the same order; NaN stays NaN and is not counted.
+
+    Example:
+        >>> [round(p, 2) for p in holm([0.01, 0.04, 0.03, 0.005])]
+        [0.03, 0.06, 0.06, 0.02]
+
+    References:
+        Holm (1979), "A Simple Sequentially Rejective Multiple Test Procedure". https://www.jstor.org/stable/4615733
+    """
     tested = sorted((p, place) for place, p in enumerate(ps) if not np.isnan(p))
     adjusted = [float("nan")] * len(ps)
     highest = 0.0
@@ -229,9 +275,9 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 def _draw(rng: np.random.Generator, count: int, samples: int) -> NDArray[np.int16]:
-    """How often each of ``count`` things is drawn when ``count`` are, with replacement.
+    """Count how often each of ``count`` things is drawn when ``count`` are drawn with replacement.
 
-    ``[1 + samples, count]``; the first row, the sample as observed, has each of them once.
+    ``[1 + samples, count]``; the first row is the sample as observed, with each of them once.
     """
     weights = np.ones((1 + samples, count), dtype=np.int16)
     for start in range(0, samples, _CHUNK):
@@ -244,7 +290,7 @@ def _draw(rng: np.random.Generator, count: int, samples: int) -> NDArray[np.int1
 
 
 class _Recorder(Mapping[str, np.float64]):
-    """Sums that remember which of them were asked for, in whatever way."""
+    """Sums that record which of them were read, in whatever way."""
 
     def __init__(self, sums: Mapping[str, float]) -> None:
         self.sums = sums
@@ -270,13 +316,13 @@ def _statistics_read(metric: Metric, sums: Mapping[str, float]) -> list[str]:
 
 
 def _components(clusters: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """For every language, the clusters of all languages that it shares clusters with.
+    """Return, for every language, the clusters of all languages that it shares clusters with.
 
-    Sharing carries over: of three languages, two may share clusters only through the third.
+    Sharing is transitive: of three languages, two may share clusters only through the third.
     """
     components: list[tuple[set[str], set[str]]] = []
-    for language, own in clusters.items():
-        languages, together = {language}, set(own)
+    for language, names in clusters.items():
+        languages, together = {language}, set(names)
         apart = []
         for component in components:
             if component[1] & together:
@@ -290,10 +336,10 @@ def _components(clusters: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
 
 
 def _refuse_other_examples(
-    language: str, wanted: Mapping[str, str], found: Mapping[str, str]
+    language: str, expected: Mapping[str, str], scored: Mapping[str, str]
 ) -> None:
-    if wanted != found:
-        differing = {*wanted.items()} ^ {*found.items()}
+    if expected != scored:
+        differing = {*expected.items()} ^ {*scored.items()}
         raise DataError(
             f"{language}: scored on different examples, {min(differing)[0]} being one",
             "evaluate both on the same data",

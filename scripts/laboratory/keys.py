@@ -72,6 +72,16 @@ def files_of(study: Study, cell: Cell, manifest: Manifest) -> dict[str, str]:
 
 def key_of(contents: dict[str, Any], files: dict[str, str], model_digest: str) -> str:
     """Return the cell's key: equal keys mean equal numbers."""
-    # Under the first names of the settings, so that cells of before they were renamed are found again.
-    named = {part: first_names(contents[part]) for part in ("settings", "recipe", "set")}
-    return content_key(contents={**contents, **named}, files=files, model=model_digest)
+    return content_key(contents=under_first_names(contents), files=files, model=model_digest)
+
+
+def under_first_names(contents: dict[str, Any]) -> dict[str, Any]:
+    """Return a cell's contents with the names that settings had in schema 1, whichever names they are given in.
+
+    Cells that were computed before the settings were renamed keep their keys and pool with those computed after.
+
+    Args:
+        contents: What ``contents_of`` returns, or what the result of a cell recorded.
+    """
+    renamed = {part: first_names(contents[part]) for part in ("settings", "recipe", "set")}
+    return {**contents, **renamed}

@@ -11,7 +11,8 @@ from typing import Any
 
 from otx.errors import DataError
 from otx.files import atomic
-from otx.runs.folder import RECORD, RunFolder
+from otx.runs.folder import RunFolder
+from otx.runs.record import RECORD
 from otx.runs.results import EvalUnit, read_scores, read_units, write_unit
 from otx.types import Score
 

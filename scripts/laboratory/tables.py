@@ -13,7 +13,7 @@ from otx.errors import DataError
 from otx.plugin_host.registry import Registry
 from otx.runs import render
 from otx.runs.comparison import compare
-from scripts.laboratory.keys import contents_of
+from scripts.laboratory.keys import contents_of, under_first_names
 from scripts.laboratory.records import ENDING, FAILED, read_record, restore_runs
 from scripts.laboratory.study import Cell, Study
 
@@ -41,7 +41,7 @@ def gather(study: Study, registry: Registry) -> Finished:
         path = study.results / f"{cell.name}{ENDING}"
         failure = study.results / f"{cell.name}{FAILED}"
         record = read_record(path) if path.exists() else None
-        if record is not None and record["contents"] == _plain(contents_of(study, cell, registry)):
+        if record is not None and _is_current(record, contents_of(study, cell, registry)):
             read = {"model": record["model"]["digest"], **record["files"]}
             if all(digests.setdefault(name, digest) == digest for name, digest in read.items()):
                 found.records[cell.name] = record
@@ -112,5 +112,8 @@ def _remarks(found: Finished) -> str:
     return "\n".join(lines) or "- every cell is finished"
 
 
-def _plain(value: Any) -> Any:
-    return json.loads(json.dumps(value))
+def _is_current(record: Mapping[str, Any], contents: dict[str, Any]) -> bool:
+    """Return whether the study still asks for what the record holds, under whatever names of settings."""
+    recorded, current = under_first_names(record["contents"]), under_first_names(contents)
+    # Through JSON, as the record went: a tuple is a list there.
+    return bool(recorded == json.loads(json.dumps(current)))

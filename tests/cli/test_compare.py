@@ -139,7 +139,10 @@ def test_results_that_cannot_be_compared_exit_3(project: Path, otx: Otx) -> None
 def test_an_empty_folder_says_what_to_do(tmp_path: Path, otx: Otx) -> None:
     done = otx("compare")
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr == "error: no run in runs has results\nhint: make some with: otx eval TASK\n"
+    assert (
+        done.stderr
+        == "error: no run in runs has results\nhint: evaluate a run first: otx eval TASK\n"
+    )
 
 
 def test_torch_is_not_needed(project: Path, otx: Otx) -> None:

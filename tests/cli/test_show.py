@@ -1,4 +1,4 @@
-"""`otx show` tells what lies in the folder, and nothing else."""
+"""`otx show` prints what the folder of a run records, and nothing else."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,12 @@ from typing import Any
 import pytest
 
 from otx.cli import run as otx
+from otx.cli.result_rows import result_rows
+from otx.config.settings import load_settings
+from otx.plugin_host.host import host
+from otx.runs.folder import RunFolder
+from otx.runs.results import EvalUnit, read_units, write_unit
+from otx.types import Score
 
 
 def test_a_run_is_told_whole(align: Any, bitext: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -60,5 +66,66 @@ def test_a_long_text_of_the_record_is_cut(align: Any, capfd: pytest.CaptureFixtu
 
 
 def test_a_run_that_is_not_there_is_named(align: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    assert otx(["show", "none"]) == 2
-    assert "none" in capfd.readouterr().err
+    assert otx(["show", "nowhere"]) == 2
+    assert "error: no run 'nowhere' in runs\n" in capfd.readouterr().err
+
+
+def add_unit(run: RunFolder, language: str, **changes: Any) -> None:
+    fields: dict[str, Any] = {
+        "task": "xnli",
+        "task_version": "1",
+        "language": language,
+        "metrics": {"accuracy": 0.5},
+        "alignment_seed": None,
+        "head_seed": None,
+        "data_digest": "data",
+        "model_digest": "weights",
+        "training_digest": None,
+        "count": 2,
+        "floor": None,
+        "options": {},
+        "contamination": {"hits": 0, "size": 2},
+        "seconds": 1.0,
+        "versions": {},
+        **changes,
+    }
+    scores = [Score("a", "a", {"hit": 1.0}), Score("b", "b", {"hit": 0.0})]
+    write_unit(run, EvalUnit(key=f"{language}{sorted(changes)}".encode().hex(), **fields), scores)
+
+
+@pytest.fixture
+def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """An untouched encoder with a head of seed 0, a probe and a floor, one of them in the bitext."""
+    monkeypatch.chdir(tmp_path)
+    run = RunFolder.untouched(Path("runs"), "mini", "0123456789abcdef")
+    add_unit(run, "en", head_seed=0)
+    add_unit(run, "de", contamination={"hits": 1, "size": 2})
+    add_unit(run, "fr", floor="majority")
+    return run
+
+
+def test_head_seed_zero_is_shown_as_zero(
+    evaluated: RunFolder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert otx(["show", evaluated.name]) == 0
+    rows = [line.split() for line in capfd.readouterr().out.splitlines() if line.startswith("xnli")]
+    assert [row[1:3] for row in rows] == [["de", "-"], ["en", "0"], ["fr", "(majority)"]]
+
+
+def test_results_have_the_same_row_with_and_without_the_run(evaluated: RunFolder) -> None:
+    registry = host(load_settings()).registry
+    named = [("r", unit) for unit in read_units(evaluated)]
+    heading, *rows = result_rows(named, registry)
+    assert heading == ("TASK", "LANGUAGE", "RUN", "SEED", "N", "METRICS")
+    warning = "accuracy 50.0  ! 1 of 2 texts are in the bitext"
+    assert rows == [
+        ("xnli", "de", "r", "-", "2", warning),
+        ("xnli", "en", "r", "0", "2", "accuracy 50.0"),
+        ("xnli", "fr", "(majority)", "-", "2", "accuracy 50.0"),
+    ]
+    assert result_rows(named, registry, show_runs=False) == [
+        ("TASK", "LANGUAGE", "SEED", "N", "METRICS"),
+        ("xnli", "de", "-", "2", warning),
+        ("xnli", "en", "0", "2", "accuracy 50.0"),
+        ("xnli", "fr", "(majority)", "2", "accuracy 50.0"),
+    ]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from otx.runs.cells import adjusted, floor_row, system_row
+from otx.runs.cells import SystemNumbers, adjusted, floor_row, system_row
 from otx.runs.folder import RunFolder
 from otx.runs.grouping import System
 from otx.runs.statistics import holm
@@ -43,12 +43,21 @@ def held(
     }
 
 
+def values(results: dict[str, dict[Any, Any]]) -> dict[str, dict[Any, float]]:
+    """The accuracy that is stored with each result."""
+    return {
+        language: {seed: unit.metrics["accuracy"] for seed, (_, unit) in by_seed.items()}
+        for language, by_seed in results.items()
+    }
+
+
 @pytest.fixture
 def row(make_run: Make) -> Callable[..., dict[str, Cell | None]]:
     system = System("sinkhorn", (make_run("a"),), "untouched")
 
     def make(own: Any, base: Any, results: Any = None) -> dict[str, Cell | None]:
-        made = system_row(system, False, COLUMNS, results or {}, own, base, "accuracy", {})
+        numbers = SystemNumbers(values(results or {}), own)
+        made = system_row(system, COLUMNS, numbers, SystemNumbers(replicated=base))
         return {c.name: cell for c, cell in zip(COLUMNS, made.cells, strict=True)}
 
     return make
@@ -106,11 +115,12 @@ def test_the_spread_of_a_mean_is_that_of_the_seeds_means(
     make_run: Make, add_unit: Make, tasks: dict[str, TaskInfo]
 ) -> None:
     columns = columns_of(("en", "de"), "en", frozenset(), True)
-    values = {"en": {(1, None): 0.2, (2, None): 0.6}, "de": {(1, None): 0.6, (2, None): 0.2}}
+    scores = {"en": {(1, None): 0.2, (2, None): 0.6}, "de": {(1, None): 0.6, (2, None): 0.2}}
     run = make_run("x")
-    results = held(run, add_unit, tasks, values)
+    results = held(run, add_unit, tasks, scores)
     system = System("s", (run,))
-    made = system_row(system, True, columns, results, numbers(en=0.4, de=0.4), {}, "accuracy", {})
+    own = SystemNumbers(values(results), numbers(en=0.4, de=0.4))
+    made = system_row(system, columns, own, is_baseline=True)
     cells = {c.name: cell for c, cell in zip(columns, made.cells, strict=True)}
     assert cells["mean"].deviation == pytest.approx(0)
     assert cells["gap"].deviation == pytest.approx(stdev([-0.4, 0.4]))

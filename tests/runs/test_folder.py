@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.errors import DataError, OTXError, UsageError
-from otx.runs.folder import RunFolder, all_runs, damaged_runs, run_names, untouched_runs
+from otx.runs.folder import RunFolder, all_runs, damaged_runs, untouched_runs
+from otx.runs.names import run_names
 from otx.types import Problem
 from tests.examples import examples
 
@@ -61,7 +62,7 @@ def test_an_update_that_cannot_be_written_changes_nothing(
 
 def test_a_taken_name_is_refused(tmp_path: Path, run: RunFolder) -> None:
     run.update(status="interrupted")
-    with pytest.raises(UsageError, match="there already: a run that is interrupted") as caught:
+    with pytest.raises(UsageError, match="already exists: a run with status interrupted") as caught:
         RunFolder.create(tmp_path, "one", kind="align", settings={})
     assert "--resume one" in str(caught.value.remedy)
     assert caught.value.exit_code == 2
@@ -312,7 +313,7 @@ def test_a_run_that_has_not_begun_gets_one_answer(tmp_path: Path, run: RunFolder
         lambda: RunFolder.open(tmp_path, "one"),
         lambda: RunFolder.create(tmp_path, "one", kind="align", settings={}),
     ):
-        with pytest.raises(DataError, match="run one was stopped before it had begun"):
+        with pytest.raises(DataError, match="run one was stopped before it began"):
             ask()
 
 
