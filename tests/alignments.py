@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from otx.cli import run as otx
-from tests.tiny_models import save_tiny_model
+from tests.tiny import save_tiny_model
 
 TRAIN = 40
 

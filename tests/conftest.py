@@ -5,6 +5,7 @@ Hypothesis draws the same examples everywhere unless ``--hypothesis-profile=fuzz
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -20,9 +21,13 @@ from hypothesis import settings
 pytest_plugins = ["tests.alignments"]
 
 ROOT = Path(__file__).parent.parent
-SHARED_DATA = ROOT.parent / "shared" / "data"
+SHARED_DATA = Path(os.environ.get("OTX_TEST_DATA") or ROOT.parent / "shared" / "data")
+"""Folder of the real data."""
 ABSENT = "shared data absent"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+Otx = Callable[..., subprocess.CompletedProcess[str]]
+"""Runs the command line: arguments, and environment variables by keyword."""
 
 skips: Counter[str] = Counter()
 whole_modules: Counter[str] = Counter()
@@ -71,8 +76,8 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture
-def otx(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the command line in a process of its own, in ``tmp_path`` unless told otherwise."""
+def otx_process(tmp_path: Path) -> Otx:
+    """Run the command line in a process, in ``tmp_path`` unless ``cwd`` is given."""
 
     def run(
         *arguments: str, cwd: Path = tmp_path, **environment: str
@@ -86,6 +91,28 @@ def otx(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
             timeout=240,
             check=False,
         )
+
+    return run
+
+
+@pytest.fixture
+def otx(tmp_path: Path, otx_process: Otx, capfd: pytest.CaptureFixture[str]) -> Otx:
+    """Run the command line in ``tmp_path`` unless ``cwd`` is given.
+
+    Runs in this process, which saves the import of torch, unless the environment changes.
+    """
+
+    def run(
+        *arguments: str, cwd: Path = tmp_path, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        if environment:
+            return otx_process(*arguments, cwd=cwd, **environment)
+        from otx.cli import run as run_here
+
+        capfd.readouterr()
+        with contextlib.chdir(cwd):
+            code = run_here(arguments)
+        return subprocess.CompletedProcess(arguments, code, *capfd.readouterr())
 
     return run
 

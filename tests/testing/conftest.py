@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_models import save_tiny_model
+from tests.tiny import save_tiny_model
 
 
 @pytest.fixture(scope="session")
