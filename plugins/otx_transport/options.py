@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from otx.config.validation import SettingError
-from otx.types import Scope, WordVector
+from otx.types import WordVector
+
+Problems = Literal["sentence", "batch"]
+"""Transport problems of a batch: one for each sentence pair, or a single one of all words."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class MeasureOptions(PointOptions):
     scope: ``sentence``, every pair a problem of its own; ``batch``, all words of a side pooled.
     """
 
-    scope: Scope = "sentence"
+    scope: Problems = "sentence"
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class SinkhornOptions(EntropicOptions):
 class DivergenceOptions(EntropicOptions):
     """Options of ``divergence``."""
 
-    scope: Scope = "batch"
+    scope: Problems = "batch"
 
 
 @dataclass(frozen=True)
@@ -225,7 +228,7 @@ class GaussianOptions(MeasureOptions):
     normalise: bring every word to length 1 first.
     """
 
-    scope: Scope = "batch"
+    scope: Problems = "batch"
     mmd: float = 1.0
     normalise: bool = True
 
