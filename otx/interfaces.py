@@ -5,19 +5,19 @@ The nouns that they speak of are in ``otx.types``; nothing here imports torch ei
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from otx.errors import UsageError
+from otx.tensor_tree import map_tensors
 from otx.types import (
     Encoded,
     EncodedPair,
     Example,
     Links,
     Loss,
-    Needs,
     Pair,
     Problem,
     Scope,
@@ -30,17 +30,138 @@ from otx.types import (
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from otx.config.schema import AlignSettings
     from otx.heads import Head
+    from otx.views.context import FakeBatch, ViewContext, ViewMaker
+
+Value = TypeVar("Value")
+
+
+class View(ABC, Generic[Value]):
+    """A part of a batch that an objective reads, ``pair[Name]``; a subclass is a frozen dataclass.
+
+    An objective declares values of it: ``views = {States(layer=-1), Links()}``. One class says all about a view: what
+    it requires, how it is computed for a batch, and how tests imitate it. Objectives share views: ``maker`` and
+    ``fake`` take every declared value of the class, without duplicates. ``Value`` is the type of ``pair[Name]``; its
+    tensors may be nested in dataclasses, mappings and sequences. The built-in views are in ``otx.views``.
+
+    Attributes:
+        label: Name in docs/objectives.md.
+        summary: What the view holds, in a few words, for docs/objectives.md.
+        holds_sides: The view is ``pair.source`` and ``pair.pivot`` themselves.
+        joins_sides: Both sides share one sequence, so that each has half of the encoder's length limit.
+        predicts_subwords: The view reads the language-model head, so that the whole vocabulary is trained.
+        copied_in_checks: Small enough to be copied when a check looks for changes in place.
+    """
+
+    label: ClassVar[str]
+    summary: ClassVar[str]
+    holds_sides: ClassVar[bool] = False
+    joins_sides: ClassVar[bool] = False
+    predicts_subwords: ClassVar[bool] = False
+    copied_in_checks: ClassVar[bool] = True
+
+    def auxiliary(self, align: AlignSettings) -> frozenset[str]:
+        """Return the auxiliary encoders that the view reads: ``reference``, ``momentum``, ``teacher``.
+
+        Args:
+            align: The run's table ``[align]``.
+        """
+        return frozenset()
+
+    @classmethod
+    @abstractmethod
+    def maker(cls, views: Sequence[Self], context: ViewContext) -> ViewMaker[Value]:
+        """Prepare to compute the view for every batch of a run.
+
+        Args:
+            views: The declared values of the class.
+            context: The run's encoders, corpora and settings.
+
+        Returns:
+            The hidden states that the view reads, and a function of a batch.
+
+        Raises:
+            UsageError: If the encoder or the settings do not permit the view.
+        """
+
+    @classmethod
+    @abstractmethod
+    def fake(cls, views: Sequence[Self], batch: FakeBatch) -> Value:
+        """Return a random value for a batch that no encoder has seen.
+
+        Args:
+            views: The declared values of the class.
+            batch: Word counts, width and random generator of the batch.
+        """
+
+    @classmethod
+    def restrict(cls, value: Value, views: Sequence[Self]) -> Value:
+        """Return the part of a value that some of the declared views ask for; by default all of it.
+
+        Args:
+            value: The value for all objectives.
+            views: The values of the class that one objective declares.
+        """
+        return value
+
+    @classmethod
+    def tap(cls, value: Value, function: Callable[[Tensor], Tensor]) -> Value:
+        """Return the value with a function applied to each tensor, which counts its gradient; containers are copied.
+
+        Args:
+            value: The value.
+            function: Takes and returns a tensor.
+        """
+        return map_tensors(function, value)
+
+    @classmethod
+    def select(cls, value: Value, rows: slice, pairs: int) -> Value:
+        """Return the value for some pairs of a batch; by default rows of every tensor.
+
+        Args:
+            value: The value for the whole batch.
+            rows: The pairs to keep, a slice with start and stop.
+            pairs: Number of pairs of the whole batch.
+        """
+        return map_tensors(lambda tensor: tensor[rows], value)
+
+    @classmethod
+    def pad(cls, value: Value, pad: Callable[[Encoded], Encoded]) -> Value:
+        """Return the value with more padding, which an objective must not read; by default unchanged.
+
+        Args:
+            value: The value.
+            pad: Adds padding to encoded text.
+        """
+        return value
 
 
 class Objective(Protocol):
-    """A ``torch.nn.Module`` made as ``Target(options, dimension)``; no encoder, optimiser or I/O inside."""
+    """A ``torch.nn.Module`` made as ``Target(options, dimension)``, without encoder, optimiser or I/O.
 
-    needs: Needs
+    It does not change its input. Everything it keeps between batches is a buffer or a parameter: the training loop
+    optimises and saves what it owns.
+
+    Attributes:
+        views: The views that it reads, from ``otx.views``: a frozenset, set or tuple of values such as
+            ``States(layer=-1)``. The engine computes each distinct view once per batch.
+        scope: ``mean`` if the loss of a batch is the mean over ``Loss.count`` items (pairs, words or masked
+            sub-words); ``batch`` if it depends on the whole batch (negatives, pooled transport, distributions).
+    """
+
+    views: Collection[View[Any]]
     scope: Scope
 
     def __call__(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair."""
+        """Compute the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the declared views only.
+
+        Returns:
+            The loss; of scope ``mean`` with its ``count``.
+        """
         ...
 
 

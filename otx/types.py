@@ -1,36 +1,50 @@
-"""The nouns that cross the doors between rooms; who gives and takes them is in ``otx.interfaces``.
+"""Data that components pass to one another; ``otx.interfaces`` declares who produces and who reads them.
 
 Nothing here imports torch, so that listing stays fast.
 
-Mask convention everywhere: True = real. `B` pairs, `T` sub-words, `W` words, `D` dimensions. A pair has a *source* side
-and a *pivot* side: the pivot is a language (English by default), never a position in a file.
+Mask convention everywhere: True = real. ``B`` pairs, ``T`` sub-words, ``W`` words, ``D`` dimensions. A pair has a
+*source* side and a *pivot* side: the pivot is a language (English by default), never a position in a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from otx.tensor_tree import Place, walk_tensors
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-Scope = Literal["sentence", "batch"]
+    from otx.interfaces import View
+
+Value = TypeVar("Value")
+
+Scope = Literal["mean", "batch"]
+"""Relation of a batch's loss to its items.
+
+``mean``: the value is the mean over ``Loss.count`` items, so that a batch can be split and recombined by count.
+``batch``: the value depends on the whole batch (negatives, pooled transport, distributions) and cannot be split.
+"""
 WordVector = Literal["last", "first", "mean"]
+"""Sub-word, or mean of the sub-words, that represents a word."""
 Part = Literal["embeddings", "lower", "upper"]
-"""Of an encoder: its embeddings, the lower half of its layers, the upper half."""
+"""Part of an encoder: its embeddings, the lower half of its layers, the upper half."""
 Links = frozenset[tuple[int, int]]
 """Word links of one pair: (source word, pivot word), both counted from 0."""
 
 
-Place = tuple[str | int, ...]
-"""Where a tensor is in a batch: the view, then names and numbers."""
-
-
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A sentence and its translation. ``line`` counts from 1 in the corpus's own files."""
+    """A sentence and its translation.
+
+    Attributes:
+        source: The source sentence.
+        pivot: Its translation in the pivot language.
+        line: Line in the corpus's own files, counted from 1.
+    """
 
     source: str
     pivot: str
@@ -39,7 +53,14 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One refused or repaired line: which file, which line (from 1), what kind, and the reason in words."""
+    """One refused or repaired line of a file.
+
+    Attributes:
+        file: The file.
+        line: The line, counted from 1.
+        kind: Kind of problem, by which problems are counted.
+        reason: The reason in words.
+    """
 
     file: str
     line: int
@@ -49,9 +70,13 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """One tokenised text. ``word_index[t]`` is the word of sub-word t, -1 for a special token.
+    """One tokenised text.
 
-    ``words`` counts the words that kept all their sub-words; ``cut`` the words lost to the length limit.
+    Attributes:
+        ids: Sub-word ids, special tokens included.
+        word_index: Word of each sub-word; -1 for a special token.
+        words: Number of words that kept all their sub-words.
+        cut: Number of words lost to the length limit.
     """
 
     ids: list[int]
@@ -62,9 +87,14 @@ class TokenRow:
 
 @dataclass(slots=True)
 class TokenBatch:
-    """Padded sub-words of one side: ``ids [B, T]``, ``mask [B, T]``, ``word_index [B, T]`` (-1 = special or padding).
+    """Padded sub-words of one side.
 
-    ``type_ids [B, T]`` only where two texts share a sequence (question and context) and the encoder uses it.
+    Attributes:
+        ids: Sub-word ids ``[B, T]``.
+        mask: Real sub-words ``[B, T]``.
+        word_index: Word of each sub-word ``[B, T]``; -1 for special tokens and padding.
+        type_ids: Segment ids ``[B, T]``, only where two texts share a sequence (question and context) and the encoder
+            uses them.
     """
 
     ids: Tensor
@@ -73,31 +103,95 @@ class TokenBatch:
     type_ids: Tensor | None = None
 
     def to(self, device: torch.device) -> TokenBatch:
-        """The same batch on another device."""
+        """Copy the batch to a device.
+
+        Args:
+            device: The device.
+
+        Returns:
+            The same batch there.
+        """
         types = None if self.type_ids is None else self.type_ids.to(device)
         return TokenBatch(
             self.ids.to(device), self.mask.to(device), self.word_index.to(device), types
         )
 
 
+class MissingViewError(LookupError):
+    """An objective reads a view or a hidden layer that its ``views`` do not declare."""
+
+
 @dataclass(slots=True)
 class Encoded:
-    """What the encoder says of one side: states ``tokens[layer] [B, T, D]`` (layer -1 = last, 0 = embeddings)."""
+    """Hidden states of one side of a batch.
+
+    Attributes:
+        tokens: Hidden states ``[B, T, D]`` by layer (-1 = last, 0 = embeddings); only layers that were asked for.
+        mask: Real sub-words ``[B, T]``, special tokens included.
+        word_index: Word of each sub-word ``[B, T]``; -1 for special tokens and padding.
+    """
 
     tokens: dict[int, Tensor]
     mask: Tensor
     word_index: Tensor
 
+    def states(self, layer: int = -1) -> Tensor:
+        """Return the hidden states of a layer, special tokens and padding included.
+
+        Args:
+            layer: The hidden layer (-1 = last, 0 = embeddings).
+
+        Returns:
+            The states ``[B, T, D]``.
+
+        Raises:
+            MissingViewError: If the layer was not asked for.
+        """
+        if layer not in self.tokens:
+            layers = ", ".join(map(str, sorted(self.tokens))) or "none"
+            raise MissingViewError(
+                f"the batch has no hidden states of layer {layer} (layers in the batch: {layers}): "
+                f"declare the view with layer={layer}"
+            )
+        return self.tokens[layer]
+
     def subwords(self, layer: int = -1) -> tuple[Tensor, Tensor]:
-        """Vectors ``[B, T, D]`` and mask ``[B, T]`` of the sub-words, special tokens masked out."""
-        return self.tokens[layer], self.word_index >= 0
+        """Return the vectors of the sub-words, special tokens masked out.
+
+        Args:
+            layer: The hidden layer.
+
+        Returns:
+            Vectors ``[B, T, D]`` and their mask ``[B, T]``.
+
+        Raises:
+            MissingViewError: If the layer was not asked for.
+        """
+        return self.states(layer), self.word_index >= 0
 
     def words(self, layer: int = -1, vector: WordVector = "last") -> tuple[Tensor, Tensor]:
-        """Vectors ``[B, W, D]`` and mask ``[B, W]`` of the words.
+        """Return the vectors of the words.
 
-        A word's vector is its last sub-word (Alqahtani et al. 2021, after Cao et al. 2020), its first, or the mean.
+        Args:
+            layer: The hidden layer.
+            vector: Vector of a word: its last sub-word (Alqahtani et al. 2021, after Cao et al. 2020), its first, or
+                the mean.
+
+        Returns:
+            Vectors ``[B, W, D]``, 0 at padding, and their mask ``[B, W]``.
+
+        Raises:
+            MissingViewError: If the layer was not asked for.
+
+        Example:
+            >>> import torch
+            >>> index = torch.tensor([[-1, 0, 0, 1, -1]])
+            >>> encoded = Encoded({-1: torch.arange(5.0).view(1, 5, 1)}, index > -2, index)
+            >>> vectors, mask = encoded.words()
+            >>> vectors.flatten().tolist(), mask.tolist()
+            ([2.0, 3.0], [[True, True]])
         """
-        states, index = self.tokens[layer], self.word_index
+        states, index = self.states(layer), self.word_index
         batch, _, width = states.shape
         count = max(int(index.max()) + 1, 1)
         real = index >= 0
@@ -119,139 +213,194 @@ class Encoded:
         return vectors * mask.unsqueeze(-1), mask
 
     def sentences(self, layer: int = -1) -> Tensor:
-        """Sentence vectors ``[B, D]``: the mean over sub-words, special tokens left out."""
+        """Return sentence vectors: the mean over sub-words, special tokens left out.
+
+        Args:
+            layer: The hidden layer.
+
+        Returns:
+            The vectors ``[B, D]``.
+
+        Raises:
+            MissingViewError: If the layer was not asked for.
+        """
         states, real = self.subwords(layer)
         weight = real.to(states.dtype).unsqueeze(-1)
         return (states * weight).sum(1) / weight.sum(1).clamp(min=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Sides(Generic[Value]):
+    """A value for each side of a batch.
+
+    Attributes:
+        source: The source side's.
+        pivot: The pivot side's.
+    """
+
+    source: Value
+    pivot: Value
+
+
 @dataclass(slots=True)
-class Masked:
-    """A masked-LM view: ``logits [K, V]`` and ``labels [K]`` of its K masked sub-words, of both sides."""
+class MaskedLogits:
+    """Masked-LM predictions of K masked sub-words, of both sides.
+
+    Attributes:
+        logits: Logits ``[K, V]`` over the vocabulary.
+        labels: The masked sub-words' ids ``[K]``.
+    """
 
     logits: Tensor
     labels: Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
-    """The views an objective asks for; the engine computes each distinct one once per batch.
-
-    ``layers``: hidden layers of both sides. ``reference``: the frozen initial encoder's states of those layers.
-    ``links``: word links. ``idf``: inverse document frequencies of the words, counted on the bitext.
-    ``masked``: masked-LM logits of both sides, each in a sequence of its own. ``tlm``: the same with both sides in one
-    sequence. ``parameters``: current and initial encoder parameters. ``momentum``: the states of those layers by a
-    frozen encoder that follows this one as a moving average. ``teacher``: the last layer of the pivot side by another
-    frozen encoder, cut by its own tokenizer.
-    """
-
-    layers: tuple[int, ...] = ()
-    reference: bool = False
-    links: bool = False
-    idf: bool = False
-    masked: bool = False
-    tlm: bool = False
-    parameters: bool = False
-    momentum: bool = False
-    teacher: bool = False
-
-    def __or__(self, other: Needs) -> Needs:
-        """The union of two sets of views."""
-        return Needs(
-            tuple(sorted({*self.layers, *other.layers})),
-            self.reference or other.reference,
-            self.links or other.links,
-            self.idf or other.idf,
-            self.masked or other.masked,
-            self.tlm or other.tlm,
-            self.parameters or other.parameters,
-            self.momentum or other.momentum,
-            self.teacher or other.teacher,
-        )
-
-
-@dataclass(slots=True)
 class EncodedPair:
-    """One batch of one language pair as an objective sees it; views that nobody asked for are None.
+    """One batch of one language pair, as an objective reads it.
 
-    ``links [L, 3]``: (pair in the batch, source word, pivot word). ``idf``: two tensors ``[B, W]``, 0 at padding.
-    ``parameters``: (current, initial) tensors of the encoder, in one order; initial ones never need gradients.
-    ``teacher_pivot``: layer -1 only, ``[B, T', D']``; its sub-words and width are the teacher's own, its words ours
-    where both cut text into words alike.
+    ``pair.source`` and ``pair.pivot`` are the two sides; every other view is read by its class: ``pair[Links]``,
+    ``pair[Reference].source``. ``len(pair)`` is the number of pairs.
+
+    Attributes:
+        source: The source side, with the hidden layers that ``States`` views declare.
+        pivot: The pivot side, with the same layers.
+        views: Values of the other views, by class.
+        declared: The views that were asked for.
+
+    Example:
+        >>> from otx.testing import example_pair
+        >>> from otx.views import Links, States
+        >>> pair = example_pair({States(layer=-1), Links()}, dimension=8)
+        >>> pair.source.words()[0].shape, pair[Links].shape
+        (torch.Size([4, 7, 8]), torch.Size([14, 3]))
     """
 
     source: Encoded
     pivot: Encoded
-    reference_source: Encoded | None = None
-    reference_pivot: Encoded | None = None
-    links: Tensor | None = None
-    source_idf: Tensor | None = None
-    pivot_idf: Tensor | None = None
-    masked: Masked | None = None
-    tlm: Masked | None = None
-    momentum_source: Encoded | None = None
-    momentum_pivot: Encoded | None = None
-    teacher_pivot: Encoded | None = None
-    parameters: Sequence[tuple[Tensor, Tensor]] | None = None
+    views: Mapping[type[View[Any]], Any] = field(default_factory=dict)
+    declared: frozenset[View[Any]] = frozenset()
 
-    def frozen(self) -> dict[str, Encoded]:
-        """Return the views that other encoders made, by name."""
-        views = {view.name: getattr(self, view.name) for view in fields(self)}
-        return {
-            name: view
-            for name, view in views.items()
-            if isinstance(view, Encoded) and name not in ("source", "pivot")
-        }
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self.source.mask)
+
+    def __getitem__(self, view: type[View[Value]]) -> Value:
+        """Return the value of a view.
+
+        Args:
+            view: The class of the view, from ``otx.views``.
+
+        Returns:
+            What the view's own docstring describes.
+
+        Raises:
+            MissingViewError: If no view of this class was declared.
+        """
+        if view.holds_sides:
+            return Sides(self.source, self.pivot)  # type: ignore[return-value]
+        if view not in self.views:
+            names = ", ".join(sorted(map(repr, self.declared)))
+            raise MissingViewError(
+                f"the batch has no view {view.__name__}: views = {{{names}}}; add {view.__name__}()"
+            )
+        value: Value = self.views[view]
+        return value
+
+    def only(self, views: Collection[View[Any]]) -> EncodedPair:
+        """Return the part of the batch that some views declare; its tensors are the same.
+
+        Args:
+            views: The views to keep.
+
+        Returns:
+            The batch with these views and their hidden layers only.
+
+        Raises:
+            MissingViewError: If the batch lacks one of them.
+        """
+        kinds: dict[type[View[Any]], list[View[Any]]] = {}
+        for view in views:
+            kinds.setdefault(type(view), []).append(view)
+        sides = Sides(
+            Encoded({}, self.source.mask, self.source.word_index),
+            Encoded({}, self.pivot.mask, self.pivot.word_index),
+        )
+        values = {}
+        for kind, several in kinds.items():
+            value = kind.restrict(self[kind], several)
+            if kind.holds_sides:
+                sides = value
+            else:
+                values[kind] = value
+        return EncodedPair(sides.source, sides.pivot, values, frozenset(views))
 
     def tensors(self) -> Iterator[tuple[Place, Tensor]]:
-        """Yield every tensor of every view with its place: ``("source", "tokens", -1)``."""
-        for name in (view.name for view in fields(self)):
-            view = getattr(self, name)
-            if isinstance(view, Encoded):
-                for layer, states in view.tokens.items():
-                    yield (name, "tokens", layer), states
-                yield (name, "mask"), view.mask
-                yield (name, "word_index"), view.word_index
-            elif isinstance(view, Masked):
-                yield (name, "logits"), view.logits
-                yield (name, "labels"), view.labels
-            elif name == "parameters":
-                for number, (current, initial) in enumerate(view or ()):
-                    yield (name, number, 0), current
-                    yield (name, number, 1), initial
-            elif view is not None:
-                yield (name,), view
+        """Yield every tensor of every view with its place, which ``place_text`` puts in words."""
+        yield from walk_tensors(self.source, ("source",))
+        yield from walk_tensors(self.pivot, ("pivot",))
+        for view, value in self.views.items():
+            yield from walk_tensors(value, (view,))
 
 
 def place_text(place: Place) -> str:
-    """Return a place in a batch as an objective writes it: ``source.tokens[-1]``."""
-    name, *rest = place
-    return str(name) + "".join(f".{p}" if isinstance(p, str) else f"[{p}]" for p in rest)
+    """Return a place in a batch as an objective writes it.
+
+    Args:
+        place: A side or the class of a view, then names and numbers.
+
+    Returns:
+        For example ``pair.source.tokens[-1]`` or ``pair[Links]``.
+
+    Example:
+        >>> place_text(("source", "tokens", -1))
+        'pair.source.tokens[-1]'
+    """
+    parts = [
+        f"[{part.__name__}]"
+        if isinstance(part, type)
+        else f".{part}"
+        if isinstance(part, str)
+        else f"[{part}]"
+        for part in place
+    ]
+    return "pair" + "".join(parts)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Loss:
-    """What an objective returns.
+    """The result of an objective for one batch; a changed copy is made with ``dataclasses.replace``.
 
-    ``value []`` is minimised; ``terms`` are its named parts, unweighted, detached scalars; ``health`` are detached
-    scalars about the solver under fixed names: ``mass`` (mean total mass of the plans), ``expected_mass``,
-    ``converged`` (share of the problems, 0 to 1; left out by a fixed schedule that is exempt from the
-    convergence stop), ``marginal_error`` (mean, in mass), ``iterations`` (mean). ``plan`` computes the transport
-    plan of a transport objective, detached, for whoever looks at it.
+    Attributes:
+        value: The scalar ``[]`` to minimise.
+        count: Number of items (pairs, words or masked sub-words) over which a value of scope ``mean`` is the mean, a
+            number or a tensor ``[]``; None for scope ``batch``. A batch's value is the mean of its parts' values
+            weighted by their counts.
+        terms: Named parts of the value, unweighted, detached scalars.
+        health: Detached scalars about the solver under fixed names: ``mass`` (mean total mass of the plans),
+            ``expected_mass``, ``converged`` (share of the problems, 0 to 1; left out by a fixed schedule that is
+            exempt from the convergence stop), ``marginal_error`` (mean, in mass), ``iterations`` (mean).
+        plan: Function that computes the transport plan ``[P, N, M]`` of a transport objective, detached, for display;
+            None for other objectives.
     """
 
     value: Tensor
-    terms: dict[str, Tensor] = field(default_factory=dict)
-    health: dict[str, Tensor] = field(default_factory=dict)
-    plan: Callable[[], Tensor] | None = None
+    count: int | Tensor | None = field(default=None, kw_only=True)
+    terms: dict[str, Tensor] = field(default_factory=dict, kw_only=True)
+    health: dict[str, Tensor] = field(default_factory=dict, kw_only=True)
+    plan: Callable[[], Tensor] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number made from summed sufficient statistics.
+    """A number computed from summed sufficient statistics.
 
-    ``compute`` takes sums over examples, ``{statistic: number or array}``, and works on arrays elementwise
-    (so that a bootstrap is one call); values are fractions, shown times 100 where ``percent``.
+    Attributes:
+        name: Name in tables and records.
+        compute: Takes sums over examples, ``{statistic: number or array}``, and works on arrays elementwise, so that a
+            bootstrap is one call. Values are fractions.
+        higher_is_better: Direction of improvement.
+        percent: Show the value times 100.
     """
 
     name: str
@@ -262,12 +411,17 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class TaskInfo:
-    """What a task is: its first metric is the one that tables show and comparisons test.
+    """Description of a task, which listings show without importing the task.
 
-    ``version`` changes whenever a number could. ``source_language`` is what a transfer task is trained in, unless its
-    option ``source`` says otherwise. ``suites``:
-    names that stand for several tasks, with this one's place among them (``otx eval xtreme``); tables of a comparison
-    come in the order of the first.
+    Attributes:
+        name: The task's name.
+        version: Changes whenever a number could.
+        kind: ``probe`` reads the encoder only, ``transfer`` fine-tunes a head in the source language.
+        metrics: Metrics; tables show the first, and comparisons test it.
+        licence: Licence of the data.
+        source_language: Language that a transfer task is trained in, unless its option ``source`` names another.
+        suites: Names that stand for several tasks (``otx eval xtreme``), with this task's place among them; tables of
+            a comparison follow the order of the first suite.
     """
 
     name: str
@@ -281,7 +435,13 @@ class TaskInfo:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One item of a task: ``cluster`` is what the bootstrap resamples (paragraph, premise, or the example itself)."""
+    """One item of a task.
+
+    Attributes:
+        id: Identifier, unique in the task and language.
+        cluster: Unit that the bootstrap resamples: paragraph, premise, or the example itself.
+        fields: The task's own data.
+    """
 
     id: str
     cluster: str
@@ -290,7 +450,13 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The sufficient statistics of one example (matches and counts, 0/1, ranks), which metrics sum and divide."""
+    """Sufficient statistics of one example, which metrics sum and divide.
+
+    Attributes:
+        example: The example's ``id``.
+        cluster: The example's ``cluster``.
+        statistics: Matches and counts, 0/1 values, or ranks, by name.
+    """
 
     example: str
     cluster: str

@@ -85,14 +85,16 @@ def align(
         encoder, objective, material = _prepare(settings, host, reporter, device)
         digest = encoder.digest()
         restriction = _restrict(settings, encoder, objective, material, reporter)
-        beside = prepare_model(settings, host, encoder, objective)
-        job = TrainableAlignment(settings, encoder, objective, material, beside)
+        auxiliary = prepare_model(settings, host, encoder, objective)
         outline = _outlined(settings, encoder, material, reporter)
+        job = TrainableAlignment(
+            settings, encoder, objective, material, auxiliary, steps=outline.steps
+        )
         options = options_in_force(settings, host.registry)
-        if beside.teacher is not None:
+        if auxiliary.teacher is not None:
             # Without align.teacher it is the encoder as it was, whose digest is known.
             own = settings.align.teacher is None
-            options["teacher"] = {"digest": digest if own else beside.teacher.digest()}
+            options["teacher"] = {"digest": digest if own else auxiliary.teacher.digest()}
         plugins = plugin_versions(components(settings, host.registry), host)
         run = resume or create_run(
             root, name, settings, encoder, digest, material, outline, options, plugins
@@ -166,7 +168,8 @@ def _prepare(
     seed_step(settings.align.seed, -1)
     objective = make_objective(settings, host.registry, encoder.dimension)
     # Both sides share one sequence in the tlm view.
-    room = encoder.max_length // 2 if objective.needs.tlm else encoder.max_length
+    joined = any(view.joins_sides for view in objective.views)
+    room = encoder.max_length // 2 if joined else encoder.max_length
     max_length = min(room, settings.encoder.max_length)
     encoder.module.to(device).eval()
     try_encoder(encoder, settings.encoder.layer)
@@ -183,8 +186,8 @@ def _restrict(
     reporter: Reporter,
 ) -> Restriction | None:
     """Restrict training to the sub-words of the training text, unless an objective predicts sub-words."""
-    needs = objective.needs
-    if settings.encoder.vocabulary == "whole" or needs.masked or needs.tlm:
+    predicted = any(view.predicts_subwords for view in objective.views)
+    if settings.encoder.vocabulary == "whole" or predicted:
         return None
     restriction = restrict(encoder, np.concatenate([p.vocabulary for p in material.tokenised]))
     if restriction is not None:

@@ -13,7 +13,6 @@ from otx.data.corpora import open_corpora
 from otx.data.distractors import draw_distractors
 from otx.data.filters import FilterSettings, filter_corpus
 from otx.data.holdout import Split, split
-from otx.data.idf import Idf
 from otx.data.ledger import Ledger, count_used
 from otx.data.tokenised import TokenisedPairs, tokenise
 from otx.errors import DataError
@@ -140,8 +139,3 @@ def gold_pairs(settings: Settings, corpora: Sequence[Corpus]) -> list[GoldPair]:
             # A corpus counts its words from 0, as its interface says.
             found += read_gold(gold, sentences, index_base=0)
     return found
-
-
-def count_idf(material: AlignmentData) -> list[tuple[Idf, Idf]]:
-    """Inverse document frequencies of both sides of every training corpus."""
-    return [(Idf.count(own, "source"), Idf.count(own, "pivot")) for own in material.tokenised]

@@ -1,4 +1,4 @@
-"""What of the encoder is trained, and the frozen encoders beside it."""
+"""Prepare the encoder for training: freezing, LoRA, and the frozen reference, teacher and moving-average encoders."""
 
 from __future__ import annotations
 
@@ -20,34 +20,46 @@ from otx.types import Part
 def prepare_model(
     settings: Settings, host: PluginHost, encoder: Encoder, objective: WeightedSum
 ) -> AuxiliaryEncoders:
-    """Set up what of the encoder is trained, and the frozen encoders beside it."""
-    needs = objective.needs
-    teacher_model = settings.align.teacher
-    sought = needs.links and settings.align.links is None
-    untaught = needs.teacher and teacher_model is None
-    initial = frozen_copy(encoder) if needs.reference or sought or untaught else None
-    teacher = initial if untaught else None
-    if needs.teacher and teacher_model is not None:
-        teacher = open_encoder(teacher_model, host.registry, settings)
-        teacher.module.to(next(encoder.module.parameters()).device)
-        freeze_all(teacher)
+    """Freeze parts of the encoder, add LoRA and activation checkpointing, and open the encoders that views read.
+
+    Args:
+        settings: The run's settings.
+        host: The plugins, one of which opens the teacher.
+        encoder: The encoder to train, changed in place.
+        objective: The objectives, whose views say which auxiliary encoders are needed.
+
+    Returns:
+        The auxiliary encoders.
+
+    Raises:
+        UsageError: If nothing is left to train.
+    """
+    names = {name for view in objective.views for name in view.auxiliary(settings.align)}
+    reference = frozen_copy(encoder) if "reference" in names else None
+    teacher = None
+    if "teacher" in names:
+        teacher = reference
+        if settings.align.teacher is not None:
+            teacher = open_encoder(settings.align.teacher, host.registry, settings)
+            teacher.module.to(next(encoder.module.parameters()).device)
+            freeze_all(teacher)
     if settings.encoder.lora is not None:
         lora.add(encoder, settings.encoder.lora)
     freeze(encoder, settings.encoder.freeze)
-    _refuse_idleness(settings.encoder.freeze, objective)
-    momentum = frozen_copy(encoder) if needs.momentum else None
+    _refuse_nothing_to_train(settings.encoder.freeze, objective)
+    momentum = frozen_copy(encoder) if "momentum" in names else None
     if settings.encoder.recompute:
         recompute(encoder)
-    return AuxiliaryEncoders(initial if needs.reference or sought else None, momentum, teacher)
+    return AuxiliaryEncoders(reference, momentum, teacher)
 
 
-def _refuse_idleness(frozen: Sequence[Part], objective: WeightedSum) -> None:
-    """A frozen encoder trains nothing but what an objective owns, and the language-model head."""
-    needs = objective.needs
-    heads = needs.masked or needs.tlm or any(True for _ in objective.parameters())
+def _refuse_nothing_to_train(frozen: Sequence[Part], objective: WeightedSum) -> None:
+    """Raise UsageError if the encoder is frozen and neither an objective nor the LM head has parameters."""
+    heads = any(view.predicts_subwords for view in objective.views)
+    heads = heads or any(True for _ in objective.parameters())
     if set(frozen) == set(get_args(Part)) and not heads:
         raise UsageError(
             f"nothing is left to train: encoder.freeze is {', '.join(frozen)}, and "
-            f"{', '.join(term.name for term in objective.wanted)} have no parameters of their own",
+            f"{', '.join(term.name for term in objective.terms)} have no parameters of their own",
             "freeze less of the encoder",
         )

@@ -1,30 +1,61 @@
-"""Alignment as the training loop sees it."""
+"""Alignment as the training loop sees it: modules, batches and losses."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import nn
 
-from otx.alignment.data import AlignmentData, count_idf
+from otx.alignment.data import AlignmentData
 from otx.alignment.training_links import given_links
-from otx.alignment.views import PairBatch, Views, link_rows
+from otx.alignment.views import PairEncoder
 from otx.config.settings import Settings
-from otx.data.cache import cache_folder
-from otx.data.pair_sequences import join
-from otx.data.tokenised import tokenise
 from otx.interfaces import Encoder
 from otx.training.auxiliary_encoders import AuxiliaryEncoders, ema_update
 from otx.training.weighted_objective import WeightedSum
-from otx.types import Loss
+from otx.types import EncodedPair, Loss, Sides
+from otx.views import PairBatch, ViewContext
+from otx.views.context import TRAINED
 
 DESCRIBED_LINES = 8
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class MicroBatch:
+    """Pairs of one corpus whose loss is computed together.
+
+    Attributes:
+        corpus: Number of the corpus.
+        indices: Numbers of the pairs in it ``[B]``.
+        progress: Share of the run that is done at this step, 0 to 1, on which the objectives' weights may depend.
+    """
+
+    corpus: int
+    indices: np.ndarray
+    progress: float
+
+
 class TrainableAlignment:
-    """Alignment as the loop sees it: the encoder, the objective's own parameters, and the batches of the bitext."""
+    """The encoder, the objectives and the batches of the bitext, as ``otx.training.fit`` takes them.
+
+    Args:
+        settings: The run's settings.
+        encoder: The encoder to train.
+        objective: The weighted objectives.
+        material: The training data.
+        auxiliary: The frozen encoders that the objectives' views read.
+        steps: Number of optimiser steps of the whole run.
+
+    Attributes:
+        modules: What is trained or saved: ``encoder``, ``objective`` and, if a view reads it, ``momentum``.
+        views: Computes the views of a batch.
+
+    Raises:
+        UsageError: If the encoder or the settings do not permit a view that an objective declares.
+        DataError: If given word links do not fit the corpora.
+    """
 
     def __init__(
         self,
@@ -32,78 +63,109 @@ class TrainableAlignment:
         encoder: Encoder,
         objective: WeightedSum,
         material: AlignmentData,
-        beside: AuxiliaryEncoders,
+        auxiliary: AuxiliaryEncoders,
+        *,
+        steps: int,
     ) -> None:
-        align, needs = settings.align, objective.needs
         self.encoder, self.objective, self.material = encoder, objective, material
-        self.inertia = align.momentum
-        self.beside = beside
+        self.auxiliary, self.steps = auxiliary, steps
+        self._decay = settings.align.momentum
         modules: dict[str, nn.Module] = {"encoder": encoder.module, "objective": objective}
-        if beside.momentum is not None:
-            modules["momentum"] = beside.momentum.module
+        if auxiliary.momentum is not None:
+            modules["momentum"] = auxiliary.momentum.module
         self.modules: Mapping[str, nn.Module] = modules
-        self.views = Views(encoder, needs, beside, align.links_layer, settings.encoder.word_vector)
-        self.taught = None
-        if beside.teacher is not None and beside.teacher is not beside.reference:
-            teacher, cache = beside.teacher, cache_folder()
-            # A teacher of its own has its own limit; the encoder as it was reads what the encoder reads.
-            limit = material.max_length if align.teacher is None else None
-            self.taught = [
-                tokenise(corpus, teacher, cache, max_length=limit) for corpus in material.train
-            ]
-        self.idf = count_idf(material) if needs.idf else None
-        self.links = given_links(settings, material) if needs.links else None
+        context = ViewContext(
+            encoders={TRAINED: encoder, **auxiliary.by_name()},
+            align=settings.align,
+            word_vector=settings.encoder.word_vector,
+            corpora=material.train,
+            tokenised=material.tokenised,
+            given_links=lambda: given_links(settings, material),
+        )
+        self.views = PairEncoder(objective.views, context)
 
     def begin(self, step: int, steps: int) -> None:
-        """Weights of this moment's terms; the moving average takes in what the last step made."""
-        # The middle of the step: a weight that rises from 0 is above it from the first step on.
-        self.objective.at((step + 0.5) / steps)
-        if self.beside.momentum is not None and step > 0:
-            ema_update(self.beside.momentum, self.encoder, self.inertia)
+        """Update the moving average with the encoder that the last step left.
 
-    def micro_batches(self, step: int) -> Sequence[tuple[int, np.ndarray]]:
-        """(corpus, indices) of the step's micro-batches."""
-        return self.material.plan.micro_batches(step)
+        Args:
+            step: The optimiser step that begins, from 0.
+            steps: Number of steps of the run.
+        """
+        if self.auxiliary.momentum is not None and step > 0:
+            ema_update(self.auxiliary.momentum, self.encoder, self._decay)
 
-    def loss(self, batch: tuple[int, np.ndarray]) -> Loss:
-        """The composite objective's loss of one batch of one language pair."""
-        loss: Loss = self.objective(self.views(self.collate(*batch)))
+    def micro_batches(self, step: int) -> Sequence[MicroBatch]:
+        """Return the micro-batches of a step.
+
+        Args:
+            step: The optimiser step, from 0.
+
+        Returns:
+            Batches of one corpus each, a pure function of the step.
+        """
+        # The middle of the step: a weight that rises from 0 is above 0 from the first step on.
+        progress = (step + 0.5) / self.steps
+        return [
+            MicroBatch(corpus, indices, progress)
+            for corpus, indices in self.material.plan.micro_batches(step)
+        ]
+
+    def loss(self, batch: MicroBatch) -> Loss:
+        """Return the weighted sum of the objectives for one micro-batch.
+
+        Args:
+            batch: The micro-batch.
+        """
+        loss: Loss = self.objective(self.encode(batch), batch.progress)
         return loss
 
-    def gradients(self) -> dict[str, float]:
-        """Norms of what each objective sent into the encoder in this step."""
-        return self.objective.taps.norms()
+    def encode(self, batch: MicroBatch) -> EncodedPair:
+        """Compute the views of a micro-batch.
 
-    def describe(self, batch: tuple[int, np.ndarray]) -> str:
-        """The corpus and the first lines of the batch."""
-        number, indices = batch
-        corpus = self.material.train[number]
-        lines = [str(corpus[int(i)].line) for i in indices[:DESCRIBED_LINES]]
-        more = (
-            f" and {len(indices) - DESCRIBED_LINES} more" if len(indices) > DESCRIBED_LINES else ""
-        )
+        Args:
+            batch: The micro-batch.
+        """
+        return self.views(self.collate(batch))
+
+    def gradients(self) -> dict[str, float]:
+        """Return the norm of the gradient that each objective sent into the encoder in this step."""
+        return self.objective.gradient_norms.pop()
+
+    def describe(self, batch: MicroBatch) -> str:
+        """Return the corpus and the first lines of a micro-batch, for error messages.
+
+        Args:
+            batch: The micro-batch.
+        """
+        corpus = self.material.train[batch.corpus]
+        lines = [str(corpus[int(i)].line) for i in batch.indices[:DESCRIBED_LINES]]
+        rest = len(batch.indices) - DESCRIBED_LINES
+        more = f" and {rest} more" if rest > 0 else ""
         return f"pairs of {corpus.name} in lines {', '.join(lines)}{more}"
 
-    def size(self, batch: tuple[int, np.ndarray]) -> tuple[int, int]:
-        """(pairs, sub-words of both sides)."""
-        number, indices = batch
-        return len(indices), int(self.material.tokenised[number].lengths[indices].sum())
+    def size(self, batch: MicroBatch) -> tuple[int, int]:
+        """Return the number of pairs, and of sub-words of both sides, in a micro-batch.
 
-    def collate(self, number: int, indices: np.ndarray) -> PairBatch:
-        """The pairs ``indices`` of a corpus as both sides' tokens, and what is known of their words."""
-        source_rows, pivot_rows, _ = self.material.tokenised[number].rows(indices)
-        source, pivot = self.encoder.collate(source_rows), self.encoder.collate(pivot_rows)
-        batch = PairBatch(source, pivot)
-        if self.objective.needs.tlm:
-            batch.joined = join(self.encoder, source_rows, pivot_rows)
-        if self.taught is not None and self.beside.teacher is not None:
-            _, taught, _ = self.taught[number].rows(indices)
-            batch.teacher_pivot = self.beside.teacher.collate(taught)
-        given = None if self.links is None else self.links[number]
-        if given is not None:
-            batch.links = link_rows([sorted(given[int(i)]) for i in indices], source, pivot)
-        if self.idf is not None:
-            own, of_pivot = self.idf[number]
-            batch.source_idf = torch.from_numpy(own.weights(source_rows)).to(source.ids.device)
-            batch.pivot_idf = torch.from_numpy(of_pivot.weights(pivot_rows)).to(pivot.ids.device)
-        return batch
+        Args:
+            batch: The micro-batch.
+        """
+        lengths = self.material.tokenised[batch.corpus].lengths[batch.indices]
+        return len(batch.indices), int(lengths.sum())
+
+    def collate(self, batch: MicroBatch) -> PairBatch:
+        """Read the rows of a micro-batch and pad them.
+
+        Args:
+            batch: The micro-batch.
+
+        Returns:
+            The rows and the padded sub-words of both sides, on the encoder's device.
+        """
+        source_rows, pivot_rows, _ = self.material.tokenised[batch.corpus].rows(batch.indices)
+        return PairBatch(
+            batch.corpus,
+            batch.indices,
+            Sides(source_rows, pivot_rows),
+            self.encoder.collate(source_rows),
+            self.encoder.collate(pivot_rows),
+        )

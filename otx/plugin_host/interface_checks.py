@@ -1,35 +1,70 @@
-"""Check an objective, its loss and its input against the contract; for the engine and for tests."""
+"""Check an objective, its loss and its input against the interface; for the training loop and for tests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import get_args
+from collections.abc import Set as AbstractSet
+from typing import Any, get_args
 
 from torch import Tensor, nn
 
 from otx.config.objective_term import GRADIENT
-from otx.types import EncodedPair, Loss, Needs, Scope, place_text
+from otx.interfaces import View
+from otx.tensor_tree import Place
+from otx.types import EncodedPair, Loss, Scope, place_text
 
 HEALTH = frozenset({"mass", "expected_mass", "converged", "marginal_error", "iterations"})
 """The names under which an objective may report on its solver."""
 
 
 def objective_faults(objective: object) -> Iterator[str]:
-    """Yield what an object lacks to be an objective."""
+    """Yield what an object lacks to be an objective.
+
+    Args:
+        objective: The object.
+
+    Yields:
+        One complaint each, as a clause whose subject is the objective.
+    """
     if not isinstance(objective, nn.Module):
         yield f"{type(objective).__name__} is no torch.nn.Module"
-    if not isinstance(getattr(objective, "needs", None), Needs):
-        yield "it has no needs, an otx.types.Needs"
+    yield from _views_faults(getattr(objective, "views", None))
     scope = getattr(objective, "scope", None)
     if scope not in get_args(Scope):
         yield f"its scope is {scope!r}, not {' or '.join(map(repr, get_args(Scope)))}"
 
 
-def loss_faults(loss: object) -> Iterator[str]:
-    """Yield what is wrong with the form of a returned loss; its numbers are not read, so nothing waits for a GPU."""
+def _views_faults(views: Any) -> Iterator[str]:
+    if not isinstance(views, AbstractSet | tuple | list):
+        yield f"its views is a {type(views).__name__}, expected a set such as {{States(layer=-1)}} (see otx.views)"
+        return
+    for view in views:
+        if isinstance(view, type) and issubclass(view, View):
+            yield f"its views hold the class {view.__name__}; write {view.__name__}()"
+        elif not isinstance(view, View):
+            yield f"its views hold {view!r}, which is no view (see otx.views)"
+
+
+def loss_faults(loss: object, scope: Scope | None = None) -> Iterator[str]:
+    """Yield what is wrong with the form of a returned loss; its numbers are not read, so nothing waits for a GPU.
+
+    Args:
+        loss: The returned object.
+        scope: Scope of the objective that returned it; None for a task's loss.
+
+    Yields:
+        One complaint each, as a clause whose subject is the objective or task.
+    """
     if not isinstance(loss, Loss):
         yield f"it returns a {type(loss).__name__}, expected an otx.types.Loss"
         return
+    if scope == "mean" and loss.count is None:
+        yield (
+            'its scope is "mean", and its loss has no count; '
+            "for a mean over pairs, return Loss(value, count=len(pair))"
+        )
+    if loss.count is not None and not isinstance(loss.count, int):
+        yield from _scalar_faults({"count": loss.count})
     yield from _scalar_faults({"value": loss.value})
     for kind, numbers in (("terms", loss.terms), ("health", loss.health)):
         if not isinstance(numbers, Mapping):
@@ -55,15 +90,17 @@ def _scalar_faults(numbers: Mapping[str, object]) -> Iterator[str]:
 
 
 class Untouched:
-    """Remembers the tensors of a batch's views, to tell later whether one was changed in place.
+    """Remembers the tensors of a batch, and finds one that was changed in place since.
 
     Args:
         pair: The batch.
-        copies: Compare contents, too, which sees a change through ``.data`` or NumPy that PyTorch does not count. It
-            costs a copy of the views; the encoder's parameters are never copied.
+        copies: Compare contents, too, which finds a change through ``.data`` or NumPy that PyTorch does not count. It
+            costs a copy of the views, except of those too large for it (the encoder's parameters).
     """
 
     def __init__(self, pair: EncodedPair, *, copies: bool = False) -> None:
+        self._places: Sequence[Place]
+        self._tensors: Sequence[Tensor]
         self._places, self._tensors = zip(*pair.tensors(), strict=True)
         self._versions = _versions(self._tensors)
         self._copies = {}
@@ -71,11 +108,11 @@ class Untouched:
             self._copies = {
                 place: tensor.detach().clone()
                 for place, tensor in zip(self._places, self._tensors, strict=True)
-                if place[0] != "parameters"
+                if _is_copied(place)
             }
 
     def changed(self) -> str | None:
-        """Return the first view that was changed in place, as an objective writes it, or None."""
+        """Return the first tensor that was changed in place, as an objective writes it, or None."""
         versions = _versions(self._tensors)
         # At most steps this is all: 400 parameters take microseconds.
         if versions == self._versions and not self._copies:
@@ -88,6 +125,10 @@ class Untouched:
         return None
 
 
+def _is_copied(place: Place) -> bool:
+    return not (isinstance(place[0], type) and not place[0].copied_in_checks)
+
+
 def _versions(tensors: Sequence[Tensor]) -> list[int]:
     try:
         return [tensor._version for tensor in tensors]
@@ -98,5 +139,5 @@ def _versions(tensors: Sequence[Tensor]) -> list[int]:
 
 def _alike(tensor: Tensor, copy: Tensor) -> bool:
     # NaN is equal to itself here: padding may hold anything.
-    own = tensor.detach()
-    return bool(((own == copy) | ((own != own) & (copy != copy))).all())
+    now = tensor.detach()
+    return bool(((now == copy) | ((now != now) & (copy != copy))).all())

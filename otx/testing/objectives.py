@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -12,11 +13,11 @@ from torch import Tensor
 from otx.interfaces import Objective
 from otx.plugin_host.interface_checks import Untouched, loss_faults, objective_faults
 from otx.testing.complaints import Passed, fault, ignore, require
-from otx.testing.pairs import random_pair
-from otx.types import Encoded, EncodedPair, Loss
+from otx.testing.pairs import example_pair
+from otx.types import Encoded, EncodedPair, Loss, place_text
 
 CALLS_BEFORE_SAVING = 3
-"""What an objective keeps may count calls: a moving average begins with its first, a queue may fill with its second."""
+"""State may depend on the number of calls: a moving average begins with the first, a queue may fill with the second."""
 
 Make = Callable[[], Objective]
 
@@ -24,10 +25,9 @@ _require = functools.partial(require, "objective")
 
 
 def check_objective(make: Make, *, dimension: int, seed: int = 0, passed: Passed = ignore) -> None:
-    """Check that the objective ``make()`` keeps its contract, for vectors of ``dimension``.
+    """Check that an objective keeps its contract.
 
-    What an objective keeps from batch to batch, a queue say, is in each check as it was made, but in the one of its
-    state.
+    What it keeps from batch to batch, such as a queue, is as new in every check except that of its state.
 
     Args:
         make: Makes an objective; called several times, each time with the same random numbers.
@@ -39,24 +39,25 @@ def check_objective(make: Make, *, dimension: int, seed: int = 0, passed: Passed
         PluginError: If the objective breaks its contract, with the clause.
 
     Example:
-        >>> from otx.types import Loss, Needs
+        >>> from otx.types import Loss
+        >>> from otx.views import States
         >>> class Distance(torch.nn.Module):
-        ...     needs, scope = Needs(layers=(-1,)), "sentence"
+        ...     views, scope = {States(layer=-1)}, "mean"
         ...     def forward(self, pair):
         ...         gap = pair.source.sentences() - pair.pivot.sentences()
-        ...         return Loss(gap.square().sum(1).mean())
+        ...         return Loss(gap.square().sum(1).mean(), count=len(pair))
         >>> check_objective(Distance, dimension=4)
     """
     fresh = _made(make, seed)
-    passed("it is a module with needs and scope")
-    pair = random_pair(fresh.needs, dimension, seed=seed)
+    passed("it is a module with views and scope")
+    pair = example_pair(fresh.views, dimension, seed=seed)
     objective = copy.deepcopy(fresh)
     untouched = Untouched(pair, copies=True)
     loss = objective(pair)
     view = untouched.changed()
     _require(view is None, f"it changes {view} in place")
     passed("it leaves its input as it was")
-    _check_loss(loss)
+    _check_loss(loss, fresh)
     passed("its loss is a finite scalar; terms and health are finite, detached scalars")
     _check_gradients(loss, objective, pair)
     passed("its gradient is finite, reaches the encoder, and is 0 at padding")
@@ -68,9 +69,9 @@ def check_objective(make: Make, *, dimension: int, seed: int = 0, passed: Passed
     passed("it does not read padding")
     _check_half_precision(fresh, pair)
     passed("in bfloat16 under autocast its value is finite")
-    if fresh.scope == "sentence":
-        _check_batch(fresh, pair, loss)
-        passed("the loss of a batch is the mean over its pairs")
+    if fresh.scope == "mean":
+        _check_mean(fresh, pair, loss)
+        passed("the loss of a batch is the mean of its parts' losses, weighted by their counts")
 
 
 def _made(make: Make, seed: int) -> Objective:
@@ -82,13 +83,13 @@ def _made(make: Make, seed: int) -> Objective:
     return objective
 
 
-def _value(objective: Objective, pair: EncodedPair) -> Tensor:
-    """The loss of the objective as it was made; it is left as it was."""
-    return copy.deepcopy(objective)(pair).value
+def _loss(objective: Objective, pair: EncodedPair) -> Loss:
+    """Return the loss by a copy of the objective, which stays as new."""
+    return copy.deepcopy(objective)(pair)
 
 
-def _check_loss(loss: Loss) -> None:
-    for complaint in loss_faults(loss):
+def _check_loss(loss: Loss, objective: Objective) -> None:
+    for complaint in loss_faults(loss, objective.scope):
         raise fault("objective", complaint)
     _require(bool(loss.value.isfinite()), f"its value is {loss.value.item()}")
     _require(loss.value.requires_grad, "its value has no gradient")
@@ -108,33 +109,29 @@ def _check_scalars(kind: str, numbers: Mapping[str, Tensor]) -> None:
 
 def _check_gradients(loss: Loss, objective: Objective, pair: EncodedPair) -> None:
     inputs = list(_inputs(pair))
-    own = list(objective.parameters())  # type: ignore[attr-defined]
-    wanted = [*(tensor for _, tensor, _ in inputs), *own]
-    gradients = torch.autograd.grad(loss.value, wanted, retain_graph=True, allow_unused=True)
-    moving = False
+    parameters = list(objective.parameters())  # type: ignore[attr-defined]
+    tensors = [*(tensor for _, tensor, _ in inputs), *parameters]
+    gradients = torch.autograd.grad(loss.value, tensors, retain_graph=True, allow_unused=True)
+    reaches = False
     for (name, _, mask), gradient in zip(inputs, gradients, strict=False):
         if gradient is None:
             continue
         _require(bool(gradient.isfinite().all()), f"its gradient by {name} is not finite")
         if mask is not None:
             _require(
-                bool((gradient[~mask] == 0).all()), f"its gradient by {name}'s padding is not 0"
+                bool((gradient[~mask] == 0).all()),
+                f"its gradient by the padding of {name} is not 0",
             )
-        moving |= bool(gradient.any())
-    _require(moving, "its gradient does not reach the encoder")
+        reaches |= bool(gradient.any())
+    _require(reaches, "its gradient does not reach the encoder")
 
 
 def _inputs(pair: EncodedPair) -> Iterator[tuple[str, Tensor, Tensor | None]]:
-    """What the engine differentiates by: name, tensor, and which places are real."""
-    for side, encoded in (("source", pair.source), ("pivot", pair.pivot)):
-        for layer, states in encoded.tokens.items():
-            yield f"the {side}'s layer {layer}", states, encoded.mask
-    if pair.masked is not None:
-        yield "the masked logits", pair.masked.logits, None
-    if pair.tlm is not None:
-        yield "the logits of both sides in one sequence", pair.tlm.logits, None
-    for number, (current, _) in enumerate(pair.parameters or ()):
-        yield f"parameter {number}", current, None
+    """Yield what the engine differentiates by: name, tensor, and the mask of what is real where it has padding."""
+    masks = {"source": pair.source.mask, "pivot": pair.pivot.mask}
+    for place, tensor in pair.tensors():
+        if tensor.requires_grad:
+            yield place_text(place), tensor, masks.get(str(place[0]))
 
 
 def _check_deterministic(make: Make, seed: int, pair: EncodedPair, loss: Loss) -> None:
@@ -143,10 +140,10 @@ def _check_deterministic(make: Make, seed: int, pair: EncodedPair, loss: Loss) -
 
 
 def _check_state(make: Make, dimension: int, seed: int) -> None:
-    """Stop and resume as the engine does: a fresh objective with the saved state goes on as the first one does."""
+    """Stop and resume as the engine does: a fresh objective with the saved state continues as the first one does."""
     first, resumed = _made(make, seed), _made(make, seed)
     pairs = [
-        random_pair(first.needs, dimension, seed=seed + 1 + number)
+        example_pair(first.views, dimension, seed=seed + 1 + number)
         for number in range(CALLS_BEFORE_SAVING + 2)
     ]
     for number, pair in enumerate(pairs[:CALLS_BEFORE_SAVING]):
@@ -178,27 +175,29 @@ def _seeded(objective: Objective, pair: EncodedPair, seed: int) -> float:
 
 
 def _check_padding(objective: Objective, pair: EncodedPair, loss: Loss) -> None:
-    wider = copy.copy(pair)
-    wider.source, wider.pivot = _padded(pair.source), _padded(pair.pivot)
-    for view, frozen in pair.frozen().items():
-        setattr(wider, view, _padded(frozen))
-    _same("with more padding, which holds other numbers,", _value(objective, wider), loss.value)
+    wider = replace(
+        pair,
+        source=_padded(pair.source),
+        pivot=_padded(pair.pivot),
+        views={view: view.pad(value, _padded) for view, value in pair.views.items()},
+    )
+    value = _loss(objective, wider).value
+    _same("with more padding, which holds other numbers,", value, loss.value)
 
 
 def _padded(encoded: Encoded, by: int = 3) -> Encoded:
     rows = len(encoded.mask)
     tokens = {}
     for layer, states in encoded.tokens.items():
-        own = torch.where(encoded.mask[:, :, None], states.detach(), 2.5)
-        tokens[layer] = torch.cat((own, torch.full((rows, by, own.shape[2]), -1.5)), 1)
+        changed = torch.where(encoded.mask[:, :, None], states.detach(), 2.5)
+        tokens[layer] = torch.cat((changed, torch.full((rows, by, changed.shape[2]), -1.5)), 1)
     mask = torch.cat((encoded.mask, encoded.mask.new_zeros(rows, by)), 1)
     index = torch.cat((encoded.word_index, encoded.word_index.new_full((rows, by), -1)), 1)
     return Encoded(tokens, mask, index)
 
 
 def _check_half_precision(objective: Objective, pair: EncodedPair) -> None:
-    half = copy.copy(pair)
-    half.source, half.pivot = (
+    source, pivot = (
         Encoded(
             {k: states.detach().bfloat16() for k, states in side.tokens.items()},
             side.mask,
@@ -207,38 +206,56 @@ def _check_half_precision(objective: Objective, pair: EncodedPair) -> None:
         for side in (pair.source, pair.pivot)
     )
     with torch.autocast("cpu", torch.bfloat16):
-        value = _value(objective, half)
+        value = _loss(objective, replace(pair, source=source, pivot=pivot)).value
     _require(bool(value.isfinite()), f"in bfloat16 under autocast its value is {value.item()}")
 
 
-def _check_batch(objective: Objective, pair: EncodedPair, loss: Loss) -> None:
-    masked = pair.masked is not None or pair.tlm is not None
-    _require(not masked, 'a masked view has no pairs: its scope must be "batch"')
-    rows = range(len(pair.source.mask))
-    alone = torch.stack([_value(objective, _single(pair, row)) for row in rows])
-    _same('with scope "sentence", over its pairs one by one,', alone.mean(), loss.value)
+def _check_mean(objective: Objective, pair: EncodedPair, loss: Loss) -> None:
+    """Split the batch at every pair: its value is the mean of both parts' values, weighted by their counts."""
+    for cut in range(1, len(pair)):
+        parts = [
+            _loss(objective, _selected(pair, rows))
+            for rows in (slice(0, cut), slice(cut, len(pair)))
+        ]
+        counts = [_count(part) for part in parts]
+        whole = _count(loss)
+        _require(
+            sum(counts) == whole,
+            f'its scope is "mean", and the counts of the parts of a batch are {counts[0]:g} and {counts[1]:g}, '
+            f"of the whole {whole:g}: count the items of the mean",
+        )
+        values = zip(counts, (part.value.double() for part in parts), strict=True)
+        # Without items a mean is not defined: only its weight, 0, is.
+        total = sum(count * value for count, value in values if count)
+        expected = torch.as_tensor(total) / max(whole, 1)
+        _same(
+            f'with scope "mean", over two parts of its batch ({cut} and {len(pair) - cut} pairs) weighted by count,',
+            expected,
+            loss.value,
+            '; correct Loss.count, or declare scope "batch"',
+        )
 
 
-def _single(pair: EncodedPair, row: int) -> EncodedPair:
-    source, pivot = _row(pair.source, row), _row(pair.pivot, row)
-    single = EncodedPair(source, pivot, parameters=pair.parameters)
-    for view, frozen in pair.frozen().items():
-        setattr(single, view, _row(frozen, row))
-    if pair.links is not None:
-        single.links = pair.links[pair.links[:, 0] == row] * torch.tensor([0, 1, 1])
-    if pair.source_idf is not None and pair.pivot_idf is not None:
-        single.source_idf = pair.source_idf[row : row + 1, : int(source.word_index.max()) + 1]
-        single.pivot_idf = pair.pivot_idf[row : row + 1, : int(pivot.word_index.max()) + 1]
-    return single
+def _count(loss: Loss) -> float:
+    assert loss.count is not None
+    return float(loss.count)
 
 
-def _row(encoded: Encoded, row: int) -> Encoded:
-    only = slice(row, row + 1)
-    tokens = {layer: states[only].detach() for layer, states in encoded.tokens.items()}
-    return Encoded(tokens, encoded.mask[only], encoded.word_index[only])
+def _selected(pair: EncodedPair, rows: slice) -> EncodedPair:
+    return replace(
+        pair,
+        source=_rows(pair.source, rows),
+        pivot=_rows(pair.pivot, rows),
+        views={view: view.select(value, rows, len(pair)) for view, value in pair.views.items()},
+    )
 
 
-def _same(circumstance: str, value: Tensor, expected: Tensor) -> None:
+def _rows(encoded: Encoded, rows: slice) -> Encoded:
+    tokens = {layer: states[rows].detach() for layer, states in encoded.tokens.items()}
+    return Encoded(tokens, encoded.mask[rows], encoded.word_index[rows])
+
+
+def _same(circumstance: str, value: Tensor, expected: Tensor, remedy: str = "") -> None:
     gap = abs(float(value.detach()) - float(expected.detach()))
     scale = max(1.0, abs(float(expected.detach())))
-    _require(gap <= 1e-6 * scale, f"{circumstance} its value differs by {gap:.3g}")
+    _require(gap <= 1e-6 * scale, f"{circumstance} its value differs by {gap:.3g}{remedy}")

@@ -1,93 +1,61 @@
-"""Random batches with any views, for trying an objective without an encoder."""
+"""Small random batches with any views, to try an objective without an encoder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
 
-from otx.types import Encoded, EncodedPair, Masked, Needs
+from otx.interfaces import View
+from otx.types import EncodedPair, Sides
+from otx.views import FakeBatch, States, by_kind
+from otx.views.fakes import fake_encoded
 
 LENGTHS = ((5, 4), (2, 3), (7, 6), (1, 2))
-"""Words of the source and of the pivot side in each pair of the batch that is tried."""
+"""Default word counts of both sides of each pair."""
 
 
-def random_pair(
-    needs: Needs,
-    dimension: int,
+def example_pair(
+    views: Collection[View[Any]],
+    dimension: int = 8,
     *,
     lengths: Sequence[tuple[int, int]] = LENGTHS,
     seed: int = 0,
 ) -> EncodedPair:
-    """A random batch with the views that ``needs`` names; hidden states and logits want gradients.
+    """Make a small random batch with the given views.
 
-    ``lengths`` are the words of both sides of each pair. Words have one to three sub-words, special
-    tokens stand at both ends, and padding holds numbers as large as the rest.
+    Words have one to three sub-words, special tokens surround each text, and padding holds numbers as large as the
+    rest. Hidden states and logits require gradients.
+
+    Args:
+        views: The views, such as ``objective.views``.
+        dimension: Width of the vectors.
+        lengths: Words of the source and of the pivot side of each pair; by default four pairs.
+        seed: Seed of all random numbers.
+
+    Returns:
+        The batch, in float32 on the CPU.
+
+    Example:
+        >>> from otx.views import Links, States
+        >>> pair = example_pair({States(layer=-1), Links()}, lengths=[(3, 2), (1, 1)])
+        >>> vectors, mask = pair.source.words(layer=-1)
+        >>> vectors.shape, mask.sum(1).tolist()
+        (torch.Size([2, 3, 8]), [3, 1])
+        >>> pair[Links].tolist()
+        [[0, 0, 0], [0, 1, 1], [1, 0, 0]]
     """
     random = torch.Generator().manual_seed(seed)
-    pair = EncodedPair(
-        _encoded([source for source, _ in lengths], needs.layers, dimension, random),
-        _encoded([pivot for _, pivot in lengths], needs.layers, dimension, random),
+    kinds = by_kind(views)
+    layers = [view.layer for view in kinds.get(States, []) if isinstance(view, States)]
+    layers = sorted(layers)
+    sides = Sides(
+        fake_encoded([source for source, _ in lengths], layers, dimension, random),
+        fake_encoded([pivot for _, pivot in lengths], layers, dimension, random),
     )
-    if needs.reference:
-        pair.reference_source = _beside(pair.source, random)
-        pair.reference_pivot = _beside(pair.pivot, random)
-    if needs.links:
-        rows = [(n, i, i) for n, (s, p) in enumerate(lengths) for i in range(min(s, p))]
-        pair.links = torch.tensor(rows)
-    if needs.idf:
-        pair.source_idf = _weights([source for source, _ in lengths], random)
-        pair.pivot_idf = _weights([pivot for _, pivot in lengths], random)
-    if needs.masked:
-        pair.masked = _masked(random)
-    if needs.tlm:
-        pair.tlm = _masked(random)
-    if needs.momentum:
-        pair.momentum_source = _beside(pair.source, random)
-        pair.momentum_pivot = _beside(pair.pivot, random)
-    if needs.teacher:
-        pivots = [pivot for _, pivot in lengths]
-        teacher = _encoded(pivots, (-1,), dimension, random)
-        pair.teacher_pivot = _beside(teacher, random)
-    if needs.parameters:
-        shapes = [(dimension, dimension), (dimension,)]
-        initial = [torch.randn(shape, generator=random) for shape in shapes]
-        moved = [p + 0.1 * torch.randn(p.shape, generator=random) for p in initial]
-        pair.parameters = [(now.requires_grad_(), p) for now, p in zip(moved, initial, strict=True)]
-    return pair
-
-
-def _encoded(
-    words: Sequence[int], layers: Sequence[int], dimension: int, random: torch.Generator
-) -> Encoded:
-    rows = []
-    for count in words:
-        sizes = torch.randint(1, 4, (count,), generator=random)
-        inner = torch.arange(count).repeat_interleave(sizes).tolist()
-        rows.append([-1, *inner, -1])
-    width = max(len(row) for row in rows) + 1
-    index = torch.tensor([row + [-1] * (width - len(row)) for row in rows])
-    mask = torch.tensor([[t < len(row) for t in range(width)] for row in rows])
-    shape = (len(rows), width, dimension)
-    tokens = {layer: torch.randn(shape, generator=random).requires_grad_() for layer in layers}
-    return Encoded(tokens, mask, index)
-
-
-def _masked(random: torch.Generator) -> Masked:
-    logits = torch.randn(9, 31, generator=random, requires_grad=True)
-    return Masked(logits, torch.randint(31, (9,), generator=random))
-
-
-def _beside(encoded: Encoded, random: torch.Generator) -> Encoded:
-    """What a frozen encoder not far away would say of the same tokens."""
-    tokens = {
-        layer: states.detach() + 0.1 * torch.randn(states.shape, generator=random)
-        for layer, states in encoded.tokens.items()
+    batch = FakeBatch(lengths, dimension, random, sides)
+    values = {
+        kind: kind.fake(group, batch) for kind, group in kinds.items() if not kind.holds_sides
     }
-    return Encoded(tokens, encoded.mask, encoded.word_index)
-
-
-def _weights(words: Sequence[int], random: torch.Generator) -> Tensor:
-    real = torch.arange(max(words)) < torch.tensor(words)[:, None]
-    return (1 + torch.rand(real.shape, generator=random)).masked_fill(~real, 0)
+    return EncodedPair(sides.source, sides.pivot, values, frozenset(views))

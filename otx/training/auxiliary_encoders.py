@@ -1,4 +1,4 @@
-"""The encoders beside the one that is trained: as it was, as a moving average of itself, and a teacher."""
+"""Frozen encoders that views read: the initial encoder, a moving average of the trained one, and a teacher."""
 
 from __future__ import annotations
 
@@ -12,31 +12,64 @@ from otx.interfaces import Encoder
 
 @dataclass(frozen=True, slots=True)
 class AuxiliaryEncoders:
-    """Encoders that are read without gradients, each there only where a view needs it.
+    """Encoders that are read without gradients; None where no view reads one.
 
-    ``reference``: the initial one. ``momentum``: follows the trained one. ``teacher``: any, often the initial one.
+    Attributes:
+        reference: The initial encoder.
+        momentum: The exponential moving average of the trained encoder.
+        teacher: The teacher; the reference itself unless ``align.teacher`` names another encoder.
     """
 
     reference: Encoder | None = None
     momentum: Encoder | None = None
     teacher: Encoder | None = None
 
+    def by_name(self) -> dict[str, Encoder]:
+        """Return the encoders that are there, by the names that views use."""
+        encoders = {
+            "reference": self.reference,
+            "momentum": self.momentum,
+            "teacher": self.teacher,
+        }
+        return {name: encoder for name, encoder in encoders.items() if encoder is not None}
+
 
 def frozen_copy(encoder: Encoder) -> Encoder:
-    """The encoder as it is now, in evaluation mode, without gradients."""
+    """Copy an encoder as it is now, in evaluation mode and without gradients.
+
+    Args:
+        encoder: The encoder.
+
+    Returns:
+        The copy.
+    """
     twin = copy.deepcopy(encoder)
     freeze_all(twin)
     return twin
 
 
 def freeze_all(encoder: Encoder) -> None:
-    """Put an encoder into evaluation mode, without gradients."""
+    """Put an encoder into evaluation mode, without gradients.
+
+    Args:
+        encoder: The encoder.
+    """
     encoder.module.eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def ema_update(momentum: Encoder, encoder: Encoder, inertia: float) -> None:
-    """``momentum = inertia * momentum + (1 - inertia) * encoder``, for every parameter (He et al. 2020, MoCo)."""
+def ema_update(momentum: Encoder, encoder: Encoder, decay: float) -> None:
+    """Update a moving average: ``momentum = decay * momentum + (1 - decay) * encoder``, for every parameter.
+
+    Args:
+        momentum: The moving average, changed in place.
+        encoder: The encoder that it follows.
+        decay: Weight of the old value, 0 to 1.
+
+    References:
+        He et al. (2020), "Momentum Contrast for Unsupervised Visual Representation Learning" (MoCo).
+        https://arxiv.org/abs/1911.05722
+    """
     pairs = zip(momentum.module.parameters(), encoder.module.parameters(), strict=True)
     for mean, now in pairs:
-        mean.lerp_(now.detach(), 1 - inertia)
+        mean.lerp_(now.detach(), 1 - decay)

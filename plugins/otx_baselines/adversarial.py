@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from otx.ot.precision import at_least_float32, no_autocast
-from otx.types import Encoded, EncodedPair, Loss, Needs, Scope
+from otx.types import Encoded, EncodedPair, Loss, Scope
+from otx.views import States
 from otx_baselines.options import AdversarialOptions
 
 
@@ -65,7 +66,7 @@ class Adversarial(nn.Module):
     def __init__(self, options: AdversarialOptions, dimension: int) -> None:
         super().__init__()
         self.options = options
-        self.needs = Needs(layers=(options.layer,))
+        self.views = {States(options.layer)}
         self.scope: Scope = "batch"
         self.discriminator = nn.Sequential(
             nn.Linear(dimension, options.hidden), nn.ReLU(), nn.Linear(options.hidden, 1)
@@ -76,7 +77,7 @@ class Adversarial(nn.Module):
         source, pivot = self._logits(pair.source), self._logits(pair.pivot)
         value = (F.softplus(-source).mean() + F.softplus(pivot).mean()) / 2
         right = ((source > 0).float().mean() + (pivot < 0).float().mean()) / 2
-        return Loss(value, {"accuracy": right.detach()})
+        return Loss(value, terms={"accuracy": right.detach()})
 
     def _logits(self, encoded: Encoded) -> Tensor:
         layer = self.options.layer

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from otx.ot.precision import no_autocast
-from otx.types import EncodedPair, Loss, Needs, Scope
+from otx.types import EncodedPair, Loss, Scope
+from otx.views import Links, States
 from otx_baselines.options import ContrastiveOptions
 from otx_baselines.words import linked_words
 
@@ -67,7 +68,7 @@ class Contrastive(nn.Module):
     def __init__(self, options: ContrastiveOptions, dimension: int) -> None:
         super().__init__()
         self.options = options
-        self.needs = Needs(layers=(options.layer,), links=True)
+        self.views = {States(options.layer), Links()}
         self.scope: Scope = "batch"
         self.infonce = {"weak": weak, "strong": strong}[options.strength]
         self.projector: nn.Module = nn.Identity()

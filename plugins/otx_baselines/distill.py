@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from otx.errors import PluginError, UsageError
+from otx.errors import UsageError
 from otx.ot.precision import at_least_float32, no_autocast
-from otx.types import EncodedPair, Loss, Needs, Scope
+from otx.types import EncodedPair, Loss, Scope
+from otx.views import States, Teacher
 from otx_baselines.options import DistillOptions
 
 
@@ -65,17 +66,15 @@ class Distill(nn.Module):
     def __init__(self, options: DistillOptions, dimension: int) -> None:
         super().__init__()
         self.options = options
-        self.needs = Needs(layers=(options.layer,), teacher=True)
-        self.scope: Scope = "batch"
+        self.views = {States(options.layer), Teacher()}
+        self.scope: Scope = "mean" if options.form == "sentence" else "batch"
         self.map: nn.Module = nn.Identity()
         if options.teacher_width is not None:
             self.map = nn.Linear(dimension, options.teacher_width, bias=False)
 
     def forward(self, pair: EncodedPair) -> Loss:
         """Return the loss of one batch of one language pair."""
-        if pair.teacher_pivot is None:
-            raise PluginError("the batch has no teacher view", "distill needs it")
-        sentences = at_least_float32(pair.teacher_pivot.sentences(-1))
+        sentences = at_least_float32(pair[Teacher].sentences(-1))
         source = self._mapped(pair.source.sentences(self.options.layer), sentences)
         if self.options.form == "sentence":
             pivot = self._mapped(pair.pivot.sentences(self.options.layer), sentences)
@@ -83,12 +82,11 @@ class Distill(nn.Module):
         else:
             pivot, taught = self._subwords(pair)
         halves = (source - sentences).square().mean() + (pivot - taught).square().mean()
-        return Loss(halves / 2)
+        return Loss(halves / 2, count=len(pair))
 
     def _subwords(self, pair: EncodedPair) -> tuple[Tensor, Tensor]:
         """The pivot side's sub-words ``[N, D]`` by the encoder and by the teacher."""
-        teacher, layer = pair.teacher_pivot, self.options.layer
-        assert teacher is not None
+        teacher, layer = pair[Teacher], self.options.layer
         own, theirs = pair.pivot.word_index >= 0, teacher.word_index >= 0
         if own.sum(1).tolist() != theirs.sum(1).tolist():
             raise UsageError(

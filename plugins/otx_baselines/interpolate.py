@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from otx.errors import PluginError
 from otx.ot.precision import at_least_float32
-from otx.types import Encoded, EncodedPair, Loss, Needs, Scope
+from otx.types import Encoded, EncodedPair, Loss, Scope
+from otx.views import Reference, States
 from otx_baselines.options import InterpolateOptions
 
 
@@ -59,15 +59,14 @@ class Interpolate(nn.Module):
     def __init__(self, options: InterpolateOptions, dimension: int) -> None:
         super().__init__()
         self.options = options
-        self.needs = Needs(layers=(options.layer,), reference=True)
+        self.views = {States(options.layer), Reference(options.layer)}
         self.scope: Scope = "batch"
 
     def forward(self, pair: EncodedPair) -> Loss:
         """Return the loss of one batch of one language pair."""
-        if pair.reference_source is None or pair.reference_pivot is None:
-            raise PluginError("the batch has no reference states", "interpolate needs them")
-        source = self._moved(pair.source, pair.reference_source)
-        pivot = self._moved(pair.pivot, pair.reference_pivot)
+        initial = pair[Reference]
+        source = self._moved(pair.source, initial.source)
+        pivot = self._moved(pair.pivot, initial.pivot)
         return Loss((source + pivot) / 2)
 
     def _moved(self, now: Encoded, then: Encoded) -> Tensor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from otx.errors import PluginError
 from otx.ot.precision import at_least_float32
-from otx.types import Encoded, EncodedPair, Loss, Needs, Scope
+from otx.types import Encoded, EncodedPair, Loss, Scope
+from otx.views import Parameters, Reference, States, View
 from otx_baselines.options import KeepCloseOptions
 from otx_baselines.words import special_tokens
 
@@ -66,29 +68,26 @@ class KeepClose(nn.Module):
     def __init__(self, options: KeepCloseOptions, dimension: int) -> None:
         super().__init__()
         self.options = options
-        self.needs = (
-            Needs(parameters=True)
+        self.views: set[View[Any]] = (
+            {Parameters()}
             if options.kind == "parameters"
-            else Needs(layers=(options.layer,), reference=True)
+            else {States(options.layer), Reference(options.layer)}
         )
-        self.scope: Scope = "batch"
+        total = options.kind == "hidden" and options.reduction == "sum"
+        self.scope: Scope = "batch" if total else "mean"
 
     def forward(self, pair: EncodedPair) -> Loss:
         """Return the loss of one batch of one language pair."""
-        return Loss(
-            self._moved_parameters(pair)
-            if self.options.kind == "parameters"
-            else self._moved_words(pair)
-        )
+        if self.options.kind == "parameters":
+            return Loss(self._moved_parameters(pair), count=len(pair))
+        return self._moved_words(pair)
 
-    def _moved_words(self, pair: EncodedPair) -> Tensor:
-        if pair.reference_pivot is None:
-            raise PluginError("the batch has no reference states", "keep-close needs them")
-        moved = self._words(pair.pivot) - self._words(pair.reference_pivot)
+    def _moved_words(self, pair: EncodedPair) -> Loss:
+        moved = self._words(pair.pivot) - self._words(pair[Reference].pivot)
         total = moved.square().sum()
         words, dimensions = moved.shape
         over = {"sum": 1, "mean": words, "mse": words * dimensions}[self.options.reduction]
-        return total / max(over, 1)
+        return Loss(total / max(over, 1), count=words)
 
     def _words(self, encoded: Encoded) -> Tensor:
         options = self.options
@@ -99,9 +98,7 @@ class KeepClose(nn.Module):
         return words
 
     def _moved_parameters(self, pair: EncodedPair) -> Tensor:
-        if not pair.parameters:
-            raise PluginError("the batch has no parameters", "keep-close needs them")
-        distances = [_norm(at_least_float32(now - then)) for now, then in pair.parameters]
+        distances = [_norm(at_least_float32(now - then)) for now, then in pair[Parameters]]
         return _norm(torch.stack(distances))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from otx.types import EncodedPair, Loss, Needs, Scope
+from otx.types import EncodedPair, Loss, Scope
+from otx.views import Links, States
 from otx_baselines.options import L2Options
 from otx_baselines.words import linked_words, special_tokens
 
@@ -62,8 +63,8 @@ class L2(nn.Module):
     def __init__(self, options: L2Options, dimension: int) -> None:
         super().__init__()
         self.options = options
-        self.needs = Needs(layers=(options.layer,), links=True)
-        self.scope: Scope = "batch"
+        self.views = {States(options.layer), Links()}
+        self.scope: Scope = "mean"
 
     def forward(self, pair: EncodedPair) -> Loss:
         """Return the loss of one batch of one language pair."""
@@ -72,4 +73,5 @@ class L2(nn.Module):
         if options.special_tokens:
             source = torch.cat((source, special_tokens(pair.source, options.layer)))
             pivot = torch.cat((pivot, special_tokens(pair.pivot, options.layer)))
-        return Loss((source - pivot).square().sum() / max(source.numel(), 1))
+        value = (source - pivot).square().sum() / max(source.numel(), 1)
+        return Loss(value, count=len(source))

@@ -7,7 +7,8 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from otx.ot.precision import no_autocast
-from otx.types import EncodedPair, Loss, Needs, Scope
+from otx.types import EncodedPair, Loss, Scope
+from otx.views import Links, States
 from otx_baselines.options import LinearOptions
 from otx_baselines.words import linked_words
 
@@ -61,8 +62,8 @@ class Linear(nn.Module):
     def __init__(self, options: LinearOptions, dimension: int) -> None:
         super().__init__()
         self.options = options
-        self.needs = Needs(layers=(options.layer,), links=True)
-        self.scope: Scope = "batch"
+        self.views = {States(options.layer), Links()}
+        self.scope: Scope = "mean"
         self.map: nn.Module = nn.Linear(dimension, dimension, bias=False)
         with torch.no_grad():
             self.map.weight.copy_(torch.eye(dimension))
@@ -75,4 +76,5 @@ class Linear(nn.Module):
         source, pivot = linked_words(pair, options.layer, options.word_vector)
         with no_autocast(source):
             difference = self.map(source) - pivot
-        return Loss(difference.square().sum() / max(difference.numel(), 1))
+        value = difference.square().sum() / max(difference.numel(), 1)
+        return Loss(value, count=len(difference))

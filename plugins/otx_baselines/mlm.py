@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from otx.errors import PluginError
 from otx.ot.precision import no_autocast
-from otx.types import EncodedPair, Loss, Masked, Needs, Scope
+from otx.types import EncodedPair, Loss, MaskedLogits, Scope
+from otx.views import Masked
 from otx_baselines.options import MlmOptions
 
 
@@ -55,17 +55,16 @@ class MaskedLanguageModelling(nn.Module):
 
     def __init__(self, options: MlmOptions, dimension: int) -> None:
         super().__init__()
-        self.needs = Needs(masked=True)
-        self.scope: Scope = "batch"
+        self.views = {Masked()}
+        self.scope: Scope = "mean"
 
     def forward(self, pair: EncodedPair) -> Loss:
         """Return the loss of one batch of one language pair."""
-        if pair.masked is None:
-            raise PluginError("the batch has no masked view", "mlm needs it")
-        return Loss(masked_cross_entropy(pair.masked))
+        masked = pair[Masked]
+        return Loss(masked_cross_entropy(masked), count=len(masked.labels))
 
 
-def masked_cross_entropy(masked: Masked) -> Tensor:
+def masked_cross_entropy(masked: MaskedLogits) -> Tensor:
     """Mean cross-entropy ``[]`` of the masked sub-words, in nats and float32; 0 where there are none."""
     with no_autocast(masked.logits):
         total = F.cross_entropy(masked.logits.float(), masked.labels, reduction="sum")

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from otx.errors import PluginError
 from otx.ot.precision import at_least_float32, no_autocast
-from otx.types import Encoded, EncodedPair, Loss, Needs, Scope
+from otx.types import Encoded, EncodedPair, Loss, Scope
+from otx.views import Links, States
 from otx_baselines.options import RealignOptions
 from otx_baselines.words import check_links
 
@@ -66,14 +66,12 @@ class Realign(nn.Module):
     def __init__(self, options: RealignOptions, dimension: int) -> None:
         super().__init__()
         self.options = options
-        self.needs = Needs(layers=(options.layer,), links=True)
+        self.views = {States(options.layer), Links()}
         self.scope: Scope = "batch"
 
     def forward(self, pair: EncodedPair) -> Loss:
         """Return the loss of one batch of one language pair."""
-        if pair.links is None:
-            raise PluginError("the batch has no links", "realign needs them")
-        row, source, pivot = pair.links.unbind(1)
+        row, source, pivot = pair[Links].unbind(1)
         x, x_place = self._words(pair.source, "source", row, source)
         y, y_place = self._words(pair.pivot, "pivot", row, pivot)
         words = torch.cat((x, y))

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from otx.ot.precision import at_least_float32, no_autocast
-from otx.types import Encoded, EncodedPair, Loss, Needs, Scope
+from otx.types import Encoded, EncodedPair, Loss, Scope
+from otx.views import States
 from otx_baselines.options import SelfTrainingOptions
 
 
@@ -60,8 +61,8 @@ class SelfTraining(nn.Module):
     def __init__(self, options: SelfTrainingOptions, dimension: int) -> None:
         super().__init__()
         self.options = options
-        self.needs = Needs(layers=(options.layer,))
-        self.scope: Scope = "sentence"
+        self.views = {States(options.layer)}
+        self.scope: Scope = "mean"
 
     def forward(self, pair: EncodedPair) -> Loss:
         """Return the loss of one batch of one language pair."""
@@ -74,7 +75,7 @@ class SelfTraining(nn.Module):
         aligned &= real_x[:, :, None] & real_y[:, None, :]
         share_x = (forth * aligned).sum((1, 2)) / real_x.sum(1)
         share_y = (back * aligned).sum((1, 2)) / real_y.sum(1)
-        return Loss(-(share_x + share_y).mean())
+        return Loss(-(share_x + share_y).mean(), count=len(pair))
 
     def _units(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         options = self.options

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from otx.errors import PluginError
 from otx.ot.precision import at_least_float32, no_autocast
-from otx.types import EncodedPair, Loss, Needs, Scope
+from otx.types import EncodedPair, Loss, Scope
+from otx.views import Momentum, States, View
 from otx_baselines.options import SentenceContrastiveOptions
 
 
@@ -71,7 +73,9 @@ class SentenceContrastive(nn.Module):
     def __init__(self, options: SentenceContrastiveOptions, dimension: int) -> None:
         super().__init__()
         self.options = options
-        self.needs = Needs(layers=(options.layer,), momentum=options.queue > 0)
+        self.views: set[View[Any]] = {States(options.layer)}
+        if options.queue > 0:
+            self.views.add(Momentum(options.layer))
         self.scope: Scope = "batch"
         self.register_buffer("source_queue", torch.zeros(options.queue, dimension))
         self.register_buffer("pivot_queue", torch.zeros(options.queue, dimension))
@@ -84,10 +88,9 @@ class SentenceContrastive(nn.Module):
         y = unit(pair.pivot.sentences(layer))
         if self.options.queue == 0:
             return Loss((self._contrast(x, y) + self._contrast(y, x)) / 2)
-        if pair.momentum_source is None or pair.momentum_pivot is None:
-            raise PluginError("the batch has no momentum states", "a queue needs them")
-        x_key = unit(pair.momentum_source.sentences(layer))
-        y_key = unit(pair.momentum_pivot.sentences(layer))
+        keys = pair[Momentum]
+        x_key = unit(keys.source.sentences(layer))
+        y_key = unit(keys.pivot.sentences(layer))
         kept = min(int(self.seen), self.options.queue)
         forth = self._contrast(x, torch.cat((y_key, self.pivot_queue[:kept])))
         back = self._contrast(y, torch.cat((x_key, self.source_queue[:kept])))

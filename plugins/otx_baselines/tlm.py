@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from otx.errors import PluginError
-from otx.types import EncodedPair, Loss, Needs, Scope
+from otx.types import EncodedPair, Loss, Scope
+from otx.views import Tlm
 from otx_baselines.mlm import masked_cross_entropy
 from otx_baselines.options import TlmOptions
 
@@ -54,11 +54,10 @@ class TranslationLanguageModelling(nn.Module):
 
     def __init__(self, options: TlmOptions, dimension: int) -> None:
         super().__init__()
-        self.needs = Needs(tlm=True)
-        self.scope: Scope = "batch"
+        self.views = {Tlm()}
+        self.scope: Scope = "mean"
 
     def forward(self, pair: EncodedPair) -> Loss:
         """Return the loss of one batch of one language pair."""
-        if pair.tlm is None:
-            raise PluginError("the batch has no tlm view", "tlm needs it")
-        return Loss(masked_cross_entropy(pair.tlm))
+        masked = pair[Tlm]
+        return Loss(masked_cross_entropy(masked), count=len(masked.labels))

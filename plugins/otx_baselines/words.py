@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from otx.errors import PluginError, ProblemError
+from otx.errors import ProblemError
 from otx.ot.precision import at_least_float32
 from otx.types import Encoded, EncodedPair, WordVector
+from otx.views import Links
 
 
 def linked_words(pair: EncodedPair, layer: int, vector: WordVector) -> tuple[Tensor, Tensor]:
@@ -15,9 +16,7 @@ def linked_words(pair: EncodedPair, layer: int, vector: WordVector) -> tuple[Ten
     A word that has several links is there as often. Raises ProblemError for a link to a word that
     its sentence has not.
     """
-    if pair.links is None:
-        raise PluginError("the batch has no links", "an objective that uses them must need them")
-    number, source_word, pivot_word = pair.links.unbind(1)
+    number, source_word, pivot_word = pair[Links].unbind(1)
     source = _words(pair.source, "source", layer, vector, number, source_word)
     return source, _words(pair.pivot, "pivot", layer, vector, number, pivot_word)
 

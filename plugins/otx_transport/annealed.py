@@ -81,8 +81,8 @@ class AnnealedDivergence(OverMeasures[AnnealedOptions]):
         cross = with_exact_rows(solved.cross, a, b)
         left, right = with_exact_rows(solved.left, a, a), with_exact_rows(solved.right, b, b)
         loss = mean_loss(solved.value, cross, left, right)
-        del loss.health["converged"]
-        return loss
+        health = {name: number for name, number in loss.health.items() if name != "converged"}
+        return replace(loss, health=health)
 
 
 def with_exact_rows(transport: Transport, a: Tensor, b: Tensor) -> Transport:

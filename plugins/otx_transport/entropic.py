@@ -77,4 +77,4 @@ def mean_loss(
         "marginal_error": errors.mean(),
         "iterations": iterations.float().mean(),
     }
-    return Loss(value.mean(), terms, health, cross.entries)
+    return Loss(value.mean(), count=len(value), terms=terms, health=health, plan=cross.entries)

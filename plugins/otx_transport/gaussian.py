@@ -76,7 +76,8 @@ class Gaussian(OverMeasures[GaussianOptions]):
             distance = wasserstein(x, y, sides.a, sides.b).mean()
             discrepancy = mmd(x, y, sides.a, sides.b).mean()
         terms = {"wasserstein": distance.detach(), "mmd": discrepancy.detach()}
-        return Loss(distance + self.options.mmd * discrepancy, terms)
+        value = distance + self.options.mmd * discrepancy
+        return Loss(value, count=len(sides.a), terms=terms)
 
     def _points(self, points: Tensor, masses: Tensor) -> Tensor:
         points = at_least_float32(points).masked_fill((masses == 0)[:, :, None], 0)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
-from otx.errors import PluginError
 from otx.ot.problems.masses import by_norm, from_weights, uniform
-from otx.types import Encoded, EncodedPair, Needs
+from otx.types import Encoded, EncodedPair
+from otx.views import Idf, States, View
 from otx_transport.options import MeasureOptions, PointOptions
 
 
@@ -26,9 +27,10 @@ class Measures:
     b: Tensor
 
 
-def needs(options: PointOptions) -> Needs:
+def views(options: PointOptions) -> frozenset[View[Any]]:
     """The views that ``measures`` and ``apart`` read."""
-    return Needs(layers=(options.layer,), idf=options.marginals == "idf")
+    states = frozenset[View[Any]]({States(options.layer)})
+    return states | {Idf()} if options.marginals == "idf" else states
 
 
 def measures(pair: EncodedPair, options: MeasureOptions) -> Measures:
@@ -45,8 +47,9 @@ def apart(pair: EncodedPair, options: PointOptions) -> Measures:
 
 
 def _both(pair: EncodedPair, options: PointOptions, pooled: bool) -> Measures:
-    x, a = _side(pair.source, pair.source_idf, options, pooled)
-    y, b = _side(pair.pivot, pair.pivot_idf, options, pooled)
+    idf = pair[Idf] if options.marginals == "idf" else None
+    x, a = _side(pair.source, None if idf is None else idf.source, options, pooled)
+    y, b = _side(pair.pivot, None if idf is None else idf.pivot, options, pooled)
     return Measures(x, y, a, b)
 
 
@@ -62,8 +65,6 @@ def _side(
         points, mask = points[mask].unsqueeze(0), mask[mask].unsqueeze(0)
     if options.marginals == "norm":
         return points, by_norm(points, mask)
-    if options.marginals == "idf":
-        if idf is None:
-            raise PluginError("the batch has no idf weights", "marginals = idf needs them")
+    if idf is not None:
         return points, from_weights(idf, mask)
     return points, uniform(mask)

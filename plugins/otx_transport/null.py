@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -77,15 +79,17 @@ class Null(OverMeasures[NullOptions]):
         back = self._one_way(sides.y, sides.x, sides.b, sides.a)
         loss = mean_loss((forth.value + back.value) / 2, forth)
         to_null = [way.plan[:, :, -1].sum(1) for way in (forth, back)]
-        loss.terms["null_share"] = torch.stack(to_null).mean()
-        for name, values in (
-            ("converged", [forth.converged.float(), back.converged.float()]),
-            ("marginal_error", [forth.marginal_error, back.marginal_error]),
-            ("iterations", [forth.iterations.float(), back.iterations.float()]),
-        ):
-            loss.health[name] = torch.stack(values).mean()
-        loss.plan = lambda: forth.plan[:, :, :-1]
-        return loss
+        both = {
+            "converged": [forth.converged.float(), back.converged.float()],
+            "marginal_error": [forth.marginal_error, back.marginal_error],
+            "iterations": [forth.iterations.float(), back.iterations.float()],
+        }
+        return replace(
+            loss,
+            terms=loss.terms | {"null_share": torch.stack(to_null).mean()},
+            health=loss.health | {name: torch.stack(way).mean() for name, way in both.items()},
+            plan=lambda: forth.plan[:, :, :-1],
+        )
 
     def _one_way(self, x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Transport:
         options, real = self.options, (a > 0, b > 0)

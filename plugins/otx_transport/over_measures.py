@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from torch import nn
 
-from otx_transport.measures import needs
+from otx.types import Scope
+from otx.views import View
+from otx_transport.measures import views
 from otx_transport.options import MeasureOptions
 
 Options = TypeVar("Options", bound=MeasureOptions)
@@ -18,5 +20,5 @@ class OverMeasures(nn.Module, Generic[Options]):
     def __init__(self, options: Options, dimension: int) -> None:
         super().__init__()
         self.options = options
-        self.needs = needs(options)
-        self.scope = options.scope
+        self.views: frozenset[View[Any]] = views(options)
+        self.scope: Scope = "mean" if options.scope == "sentence" else "batch"

@@ -76,7 +76,7 @@ class Sliced(OverMeasures[SlicedOptions]):
         sides = measures(pair, self.options)
         x, y = self._projected(sides.x, sides.a), self._projected(sides.y, sides.b)
         distances = wasserstein_1d(x, y, sides.a, sides.b)
-        return Loss(len(self.lines) * distances.mean())
+        return Loss(len(self.lines) * distances.mean(), count=len(distances))
 
     def _projected(self, points: Tensor, masses: Tensor) -> Tensor:
         points = at_least_float32(points).masked_fill((masses == 0)[:, :, None], 0)

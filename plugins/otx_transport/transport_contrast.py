@@ -12,7 +12,7 @@ from otx.ot.costs.ground import cosine
 from otx.ot.solvers.pairwise import pairwise_sinkhorn
 from otx.ot.transport import Transport
 from otx.types import EncodedPair, Loss, Scope
-from otx_transport.measures import apart, needs
+from otx_transport.measures import apart, views
 from otx_transport.options import TransportContrastOptions
 
 
@@ -72,7 +72,7 @@ class TransportContrast(nn.Module):
     def __init__(self, options: TransportContrastOptions, dimension: int) -> None:
         super().__init__()
         self.options = options
-        self.needs = needs(options)
+        self.views = views(options)
         self.scope: Scope = "batch"
 
     def forward(self, pair: EncodedPair) -> Loss:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from otx.errors import PluginError
 from otx.ot.costs.ground import cosine
-from otx.types import EncodedPair, Loss, Needs
+from otx.types import EncodedPair, Loss
+from otx.views import Reference
 from otx_transport.entropic import mean_loss, transported
 from otx_transport.measures import Measures, measures
 from otx_transport.options import TransportLabelOptions
@@ -71,7 +71,8 @@ class TransportLabel(OverMeasures[TransportLabelOptions]):
 
     def __init__(self, options: TransportLabelOptions, dimension: int) -> None:
         super().__init__(options, dimension)
-        self.needs |= Needs(reference=options.labels == "reference")
+        if options.labels == "reference":
+            self.views |= {Reference(options.layer)}
 
     def forward(self, pair: EncodedPair) -> Loss:
         """Return the loss of one batch of one language pair."""
@@ -88,11 +89,8 @@ class TransportLabel(OverMeasures[TransportLabelOptions]):
     def _labelled(self, pair: EncodedPair, own: Measures) -> Measures:
         if self.options.labels == "own":
             return own
-        if pair.reference_source is None or pair.reference_pivot is None:
-            raise PluginError("the batch has no reference states", "these labels need them")
-        before = copy.copy(pair)
-        before.source, before.pivot = pair.reference_source, pair.reference_pivot
-        return measures(before, self.options)
+        initial = pair[Reference]
+        return measures(replace(pair, source=initial.source, pivot=initial.pivot), self.options)
 
 
 def _log_softmax(scores: Tensor, real: Tensor, dim: int) -> Tensor:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from otx.testing import random_pair
-from otx.types import Encoded, EncodedPair, Needs
-
-SIDES = ("source", "pivot", "reference_source", "reference_pivot")
-SIDES += ("momentum_source", "momentum_pivot", "teacher_pivot")
+from otx.testing import example_pair
+from otx.types import Encoded, EncodedPair, Sides
+from otx.views import View
 
 
 def _as_double(encoded: Encoded) -> Encoded:
@@ -24,28 +22,39 @@ def _as_double(encoded: Encoded) -> Encoded:
     return Encoded(tokens, encoded.mask, encoded.word_index)
 
 
+def _view_as_double(value: Any) -> Any:
+    """Encoded text in float64, anything else as it is."""
+    if isinstance(value, Encoded):
+        return _as_double(value)
+    if isinstance(value, Sides) and isinstance(value.source, Encoded):
+        return Sides(_as_double(value.source), _as_double(value.pivot))
+    return value
+
+
 @pytest.fixture(scope="session")
 def double_pair() -> Callable[..., EncodedPair]:
     """A random batch in float64 whose states want gradients."""
 
-    def make(needs: Needs, dimension: int, **changes: Any) -> EncodedPair:
-        pair = random_pair(needs, dimension, **changes)
-        for side in SIDES:
-            if getattr(pair, side) is not None:
-                setattr(pair, side, _as_double(getattr(pair, side)))
-        return pair
+    def make(views: Collection[View[Any]], dimension: int, **changes: Any) -> EncodedPair:
+        pair = example_pair(views, dimension, **changes)
+        return replace(
+            pair,
+            source=_as_double(pair.source),
+            pivot=_as_double(pair.pivot),
+            views={view: _view_as_double(value) for view, value in pair.views.items()},
+        )
 
     return make
 
 
 def _moved(pair: EncodedPair, directions: list[Tensor], step: float) -> EncodedPair:
-    moved = copy.copy(pair)
+    sides = []
     for side, direction in zip(("source", "pivot"), directions, strict=True):
         encoded = getattr(pair, side)
         ((layer, states),) = encoded.tokens.items()
         tokens = {layer: states.detach() + step * direction}
-        setattr(moved, side, Encoded(tokens, encoded.mask, encoded.word_index))
-    return moved
+        sides.append(Encoded(tokens, encoded.mask, encoded.word_index))
+    return replace(pair, source=sides[0], pivot=sides[1])
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import tomli
@@ -17,8 +18,9 @@ from otx.config.objective_term import parse_term
 from otx.config.settings import load_settings
 from otx.config.validation import field_docs
 from otx.plugin_host.registry import Registry
-from otx.testing import check_objective, random_pair
-from otx.types import Encoded
+from otx.testing import check_objective, example_pair
+from otx.types import Encoded, Sides
+from otx.views import Idf, Links, Momentum, Reference
 
 OBJECTIVES = {
     "adversarial",
@@ -162,32 +164,47 @@ def test_the_order_of_words_does_not_matter(name, registry):
     entry = registry.find("objective", name)
     torch.manual_seed(0)
     objective = entry.load()(entry.options(), 8)
-    pair = random_pair(objective.needs, 8)
+    pair = example_pair(objective.views, 8)
     before = copy.deepcopy(objective)(pair).value.item()
-    changed = copy.copy(pair)
-    order = {side: _orders(getattr(pair, side)) for side in ("source", "pivot")}
-    for side in ("source", "pivot"):
-        for view in (side, f"reference_{side}", f"momentum_{side}"):
-            if getattr(pair, view) is not None:
-                setattr(changed, view, _reordered(getattr(pair, view), order[side]))
-        if getattr(pair, f"{side}_idf") is not None:
-            weights = getattr(pair, f"{side}_idf").clone()
-            for row, own in enumerate(order[side]):
-                weights[row, : len(own)] = weights[row, own]
-            setattr(changed, f"{side}_idf", weights)
-    if pair.links is not None:
-        changed.links = torch.tensor(
+    order = Sides(_orders(pair.source), _orders(pair.pivot))
+    views = dict(pair.views)
+    for view in (Reference, Momentum):
+        if view in views:
+            views[view] = Sides(
+                _reordered(views[view].source, order.source),
+                _reordered(views[view].pivot, order.pivot),
+            )
+    if Idf in views:
+        views[Idf] = Sides(
+            _reordered_weights(views[Idf].source, order.source),
+            _reordered_weights(views[Idf].pivot, order.pivot),
+        )
+    if Links in views:
+        views[Links] = torch.tensor(
             [
-                (r, order["source"][r].index(i), order["pivot"][r].index(j))
-                for r, i, j in pair.links.tolist()
+                (r, order.source[r].index(i), order.pivot[r].index(j))
+                for r, i, j in pair[Links].tolist()
             ]
         )
+    changed = replace(
+        pair,
+        source=_reordered(pair.source, order.source),
+        pivot=_reordered(pair.pivot, order.pivot),
+        views=views,
+    )
     assert objective(changed).value.item() == pytest.approx(before, abs=1e-5)
 
 
 def _orders(encoded):
     """For each row, which old word comes to each place: the other way round."""
     return [[*range(count)][::-1] for count in (encoded.word_index.amax(1) + 1).tolist()]
+
+
+def _reordered_weights(weights, orders):
+    changed = weights.clone()
+    for row, order in enumerate(orders):
+        changed[row, : len(order)] = weights[row, order]
+    return changed
 
 
 def _reordered(encoded, orders):

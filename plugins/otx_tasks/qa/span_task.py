@@ -159,7 +159,7 @@ class SpanTask:
         real = logits.float().masked_fill(~mask.unsqueeze(-1), -torch.inf)
         start = functional.cross_entropy(real[..., 0], positions[:, 0])
         end = functional.cross_entropy(real[..., 1], positions[:, 1])
-        return Loss((start + end) / 2, {"start": start.detach(), "end": end.detach()})
+        return Loss((start + end) / 2, terms={"start": start.detach(), "end": end.detach()})
 
     def decode(self, features: Sequence[Window], logits: Sequence[Tensor]) -> dict[str, str]:
         """The answer to each question, cut out of its context."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from otx.config.validation import SettingError
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
 from otx_baselines.adversarial import Adversarial
 from otx_baselines.options import AdversarialOptions
 
@@ -30,7 +30,7 @@ def test_the_value_is_a_loop_and_the_encoders_gradient_is_turned_round(
     unit, reversal, words_of, subwords_of, double_pair, same_slope
 ):
     objective = _objective(unit=unit, reversal=reversal).double()
-    pair = double_pair(objective.needs, DIMENSION)
+    pair = double_pair(objective.views, DIMENSION)
 
     def units(encoded):
         if unit == "words":
@@ -48,7 +48,7 @@ def test_the_value_is_a_loop_and_the_encoders_gradient_is_turned_round(
 
 def test_the_discriminators_own_gradient_is_not_turned_round():
     objective = _objective()
-    pair = random_pair(objective.needs, DIMENSION)
+    pair = example_pair(objective.views, DIMENSION)
     first = objective(pair).value.item()
     optimiser = torch.optim.SGD(objective.parameters(), lr=0.1)
     for _ in range(20):
@@ -65,7 +65,7 @@ def test_a_discriminator_that_knows_nothing_is_at_ln_2():
     with torch.no_grad():
         objective.discriminator[2].weight.zero_()
         objective.discriminator[2].bias.zero_()
-    pair = random_pair(objective.needs, DIMENSION)
+    pair = example_pair(objective.views, DIMENSION)
     assert objective(pair).value.item() == pytest.approx(math.log(2), rel=1e-6)
 
 

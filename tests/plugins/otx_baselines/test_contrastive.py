@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from otx.config.validation import SettingError
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
+from otx.views import Links
 from otx_baselines.contrastive import Contrastive, strong, weak
 from otx_baselines.options import ContrastiveOptions
 from tests.examples import examples
@@ -49,9 +50,9 @@ def _strong(source, pivot, temperature):
 @pytest.mark.parametrize("vector", ["last", "first"])
 def test_it_equals_loops_over_the_linked_words(strength, loop, vector, word_of):
     objective = _objective(strength=strength, word_vector=vector, temperature=0.2)
-    pair = random_pair(objective.needs, DIMENSION)
-    pair.links = torch.tensor([(0, 4, 1), (0, 0, 0), (0, 0, 3), (1, 1, 2), (3, 0, 1)])
-    rows = pair.links.tolist()
+    pair = example_pair(objective.views, DIMENSION)
+    pair.views[Links] = torch.tensor([(0, 4, 1), (0, 0, 0), (0, 0, 3), (1, 1, 2), (3, 0, 1)])
+    rows = pair[Links].tolist()
     source = [word_of(pair.source, row, s, vector).tolist() for row, s, _ in rows]
     pivot = [word_of(pair.pivot, row, t, vector).tolist() for row, _, t in rows]
     expected = loop(source, pivot, 0.2)
@@ -72,7 +73,7 @@ def test_any_number_of_links_equals_loops(count, seed, temperature):
 def test_the_projector_is_two_layers_without_bias(word_of):
     torch.manual_seed(0)
     objective = _objective(projector=3)
-    pair = random_pair(objective.needs, DIMENSION)
+    pair = example_pair(objective.views, DIMENSION)
     hidden, output = (p.double() for p in objective.parameters())
     assert hidden.shape == (DIMENSION, DIMENSION)
     assert output.shape == (3, DIMENSION)
@@ -80,8 +81,8 @@ def test_the_projector_is_two_layers_without_bias(word_of):
     def projected(side, row, number):
         return (output @ (hidden @ word_of(side, row, number)).clamp(min=0)).tolist()
 
-    source = [projected(pair.source, row, s) for row, s, _ in pair.links.tolist()]
-    pivot = [projected(pair.pivot, row, t) for row, _, t in pair.links.tolist()]
+    source = [projected(pair.source, row, s) for row, s, _ in pair[Links].tolist()]
+    pivot = [projected(pair.pivot, row, t) for row, _, t in pair[Links].tolist()]
     expected = _strong(source, pivot, 0.1)
     assert objective(pair).value.item() == pytest.approx(expected, rel=1e-5)
 
@@ -89,8 +90,8 @@ def test_the_projector_is_two_layers_without_bias(word_of):
 @pytest.mark.parametrize("strength", ["weak", "strong"])
 def test_no_links_are_no_loss(strength):
     objective = _objective(strength=strength)
-    pair = random_pair(objective.needs, DIMENSION)
-    pair.links = pair.links[:0]
+    pair = example_pair(objective.views, DIMENSION)
+    pair.views[Links] = pair[Links][:0]
     loss = objective(pair).value
     loss.backward()
     assert loss.item() == 0
@@ -113,10 +114,10 @@ def test_impossible_options_are_refused(changes):
 @pytest.mark.parametrize(("strength", "loop"), [("weak", _weak), ("strong", _strong)])
 def test_the_gradient_is_that_of_a_loop(strength, loop, word_of, double_pair, same_slope):
     objective = _objective(strength=strength, temperature=0.3)
-    pair = double_pair(objective.needs, DIMENSION)
+    pair = double_pair(objective.views, DIMENSION)
 
     def twin(moved):
-        rows = moved.links.tolist()
+        rows = moved[Links].tolist()
         source = [word_of(moved.source, row, s).tolist() for row, s, _ in rows]
         pivot = [word_of(moved.pivot, row, t).tolist() for row, _, t in rows]
         return loop(source, pivot, 0.3)

@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from otx.errors import PluginError, UsageError
-from otx.testing import check_objective, random_pair
-from otx.types import Encoded
+from otx.errors import UsageError
+from otx.testing import check_objective, example_pair
+from otx.types import Encoded, MissingViewError
+from otx.views import States, Teacher
 from otx_baselines.distill import Distill
 from otx_baselines.options import DistillOptions
 
@@ -18,7 +19,7 @@ def _objective(**changes):
 
 def _with_same_tokenizer(pair):
     states = pair.pivot.tokens[-1].detach() + 0.3
-    pair.teacher_pivot = Encoded({-1: states}, pair.pivot.mask, pair.pivot.word_index)
+    pair.views[Teacher] = Encoded({-1: states}, pair.pivot.mask, pair.pivot.word_index)
     return pair
 
 
@@ -32,10 +33,10 @@ def means(subwords_of):
 
 def test_sentences_equal_loops(means, double_pair, same_slope):
     objective = _objective()
-    pair = double_pair(objective.needs, DIMENSION)
+    pair = double_pair(objective.views, DIMENSION)
 
     def twin(moved):
-        rows = zip(means(moved.pivot), means(moved.source), means(moved.teacher_pivot), strict=True)
+        rows = zip(means(moved.pivot), means(moved.source), means(moved[Teacher]), strict=True)
         total = sum(float((p - t).square().sum() + (s - t).square().sum()) for p, s, t in rows)
         return total / (2 * len(pair.source.mask) * DIMENSION)
 
@@ -45,13 +46,13 @@ def test_sentences_equal_loops(means, double_pair, same_slope):
 
 def test_tokens_equal_loops(means, subwords_of, double_pair, same_slope):
     objective = _objective(form="token")
-    pair = _with_same_tokenizer(double_pair(objective.needs, DIMENSION))
+    pair = _with_same_tokenizer(double_pair(objective.views, DIMENSION))
 
     def twin(moved):
-        own, theirs = subwords_of(moved.pivot), subwords_of(moved.teacher_pivot)
+        own, theirs = subwords_of(moved.pivot), subwords_of(moved[Teacher])
         tokens = [p for rows in zip(own, theirs, strict=True) for p in zip(*rows, strict=True)]
         pivot = sum(float((p - t).square().sum()) for p, t in tokens) / (len(tokens) * DIMENSION)
-        rows = [*zip(means(moved.source), means(moved.teacher_pivot), strict=True)]
+        rows = [*zip(means(moved.source), means(moved[Teacher]), strict=True)]
         source = sum(float((s - t).square().sum()) for s, t in rows) / (len(rows) * DIMENSION)
         return (pivot + source) / 2
 
@@ -62,20 +63,20 @@ def test_tokens_equal_loops(means, subwords_of, double_pair, same_slope):
 def test_a_pupil_that_says_what_the_teacher_says_is_at_its_least():
     for form in ("sentence", "token"):
         objective = _objective(form=form)
-        pair = random_pair(objective.needs, DIMENSION)
+        pair = example_pair(objective.views, DIMENSION)
         for encoded in (pair.source, pair.pivot):
             encoded.tokens = {-1: torch.ones_like(encoded.tokens[-1], requires_grad=True)}
         states = torch.ones_like(pair.pivot.tokens[-1])
-        pair.teacher_pivot = Encoded({-1: states}, pair.pivot.mask, pair.pivot.word_index)
+        pair.views[Teacher] = Encoded({-1: states}, pair.pivot.mask, pair.pivot.word_index)
         assert objective(pair).value.item() == pytest.approx(0, abs=1e-10)
 
 
 def test_another_width_goes_through_a_trained_map(means):
     torch.manual_seed(0)
     objective = _objective(teacher_width=3)
-    pair = random_pair(objective.needs, DIMENSION)
-    teacher = random_pair(objective.needs, 3).teacher_pivot
-    pair.teacher_pivot = teacher
+    pair = example_pair(objective.views, DIMENSION)
+    teacher = example_pair(objective.views, 3)[Teacher]
+    pair.views[Teacher] = teacher
     matrix = objective.map.weight.detach().double()
     rows = zip(means(pair.pivot), means(pair.source), means(teacher), strict=True)
     total = sum(
@@ -86,8 +87,8 @@ def test_another_width_goes_through_a_trained_map(means):
 
 
 def test_a_width_that_was_not_said_is_refused_with_the_setting():
-    pair = random_pair(_objective().needs, DIMENSION)
-    pair.teacher_pivot = random_pair(_objective().needs, 3).teacher_pivot
+    pair = example_pair(_objective().views, DIMENSION)
+    pair.views[Teacher] = example_pair(_objective().views, 3)[Teacher]
     with pytest.raises(UsageError, match="have 3 dimensions, the encoder's 6") as refused:
         _objective()(pair)
     assert refused.value.remedy == "set distill.teacher_width = 3"
@@ -96,13 +97,12 @@ def test_a_width_that_was_not_said_is_refused_with_the_setting():
 def test_tokens_of_another_tokenizer_are_refused():
     objective = _objective(form="token")
     with pytest.raises(UsageError, match="other sub-words than the encoder"):
-        objective(random_pair(objective.needs, DIMENSION))
+        objective(example_pair(objective.views, DIMENSION))
 
 
 def test_without_a_teacher_it_says_so():
-    pair = random_pair(_objective().needs, DIMENSION)
-    pair.teacher_pivot = None
-    with pytest.raises(PluginError, match="no teacher view"):
+    pair = example_pair({States()}, DIMENSION)
+    with pytest.raises(MissingViewError, match="no view Teacher"):
         _objective()(pair)
 
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from otx.errors import PluginError
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
+from otx.types import MissingViewError, Sides
+from otx.views import Reference, States
 from otx_baselines.interpolate import Interpolate
 from otx_baselines.options import InterpolateOptions
 
@@ -29,13 +30,13 @@ def test_value_and_gradient_equal_a_loop(
     distance, of_two, vector, words_of, double_pair, same_slope
 ):
     objective = _objective(distance=distance, word_vector=vector)
-    pair = double_pair(objective.needs, DIMENSION)
+    pair = double_pair(objective.views, DIMENSION)
 
     def twin(moved):
         halves = []
         for now, then in (
-            (moved.source, moved.reference_source),
-            (moved.pivot, moved.reference_pivot),
+            (moved.source, moved[Reference].source),
+            (moved.pivot, moved[Reference].pivot),
         ):
             rows = zip(words_of(now, vector), words_of(then, vector), strict=True)
             pairs = [p for own, old in rows for p in zip(own, old, strict=True)]
@@ -49,8 +50,8 @@ def test_value_and_gradient_equal_a_loop(
 @pytest.mark.parametrize("distance", ["squared", "cosine"])
 def test_where_nothing_has_moved_it_is_at_its_least(distance):
     objective = _objective(distance=distance)
-    pair = random_pair(objective.needs, DIMENSION)
-    pair.reference_source, pair.reference_pivot = pair.source, pair.pivot
+    pair = example_pair(objective.views, DIMENSION)
+    pair.views[Reference] = Sides(pair.source, pair.pivot)
     assert objective(pair).value.item() == pytest.approx(0, abs=1e-6)
 
 
@@ -60,23 +61,22 @@ def test_it_keeps_the_contract(distance):
 
 
 def test_without_the_frozen_encoder_it_says_so():
-    pair = random_pair(_objective().needs, DIMENSION)
-    pair.reference_pivot = None
-    with pytest.raises(PluginError, match="no reference states"):
+    pair = example_pair({States()}, DIMENSION)
+    with pytest.raises(MissingViewError, match="no view Reference"):
         _objective()(pair)
 
 
 def test_the_order_of_words_does_not_matter(words_of):
     objective = _objective()
-    pair = random_pair(objective.needs, DIMENSION, lengths=((1, 4),))
+    pair = example_pair(objective.views, DIMENSION, lengths=((1, 4),))
     before = objective(pair).value.item()
     # Whole words change places with all their sub-words, in both encoders' states alike.
     order = torch.argsort(-pair.pivot.word_index[0], stable=True)
-    for encoded in (pair.pivot, pair.reference_pivot):
+    for encoded in (pair.pivot, pair[Reference].pivot):
         encoded.tokens = {-1: encoded.tokens[-1][:, order]}
     pair.pivot.word_index = pair.pivot.word_index[:, order]
     pair.pivot.mask = pair.pivot.mask[:, order]
-    pair.reference_pivot.word_index, pair.reference_pivot.mask = (
+    pair[Reference].pivot.word_index, pair[Reference].pivot.mask = (
         pair.pivot.word_index,
         pair.pivot.mask,
     )

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from otx.testing import check_objective, random_pair
-from otx.types import Needs
+from otx.testing import check_objective, example_pair
+from otx.views import Parameters, Reference
 from otx_baselines.keep_close import KeepClose
 from otx_baselines.options import KeepCloseOptions
 
@@ -27,8 +27,8 @@ def test_it_is_the_squared_norm_of_what_the_pivots_words_moved(
 ):
     objective = _objective(reduction=reduction, special_tokens=special_tokens)
     lengths = [(5, 4), (2, 3), (1, 2)]
-    pair = random_pair(objective.needs, DIMENSION, lengths=lengths)
-    now, then = pair.pivot, pair.reference_pivot
+    pair = example_pair(objective.views, DIMENSION, lengths=lengths)
+    now, then = pair.pivot, pair[Reference].pivot
     moved = [
         word_of(now, row, number) - word_of(then, row, number)
         for row, (_, words) in enumerate(lengths)
@@ -43,15 +43,15 @@ def test_it_is_the_squared_norm_of_what_the_pivots_words_moved(
 
 def test_a_shift_of_every_word_is_its_squared_length():
     objective = _objective()
-    pair = random_pair(objective.needs, DIMENSION)
+    pair = example_pair(objective.views, DIMENSION)
     shift = torch.tensor([3.0, 4.0, 0, 0, 0, 0])
-    pair.pivot.tokens[-1] = pair.reference_pivot.tokens[-1] + shift
+    pair.pivot.tokens[-1] = pair[Reference].pivot.tokens[-1] + shift
     assert objective(pair).value.item() == pytest.approx(25, rel=1e-5)
 
 
 def test_the_source_side_is_free():
     objective = _objective()
-    pair = random_pair(objective.needs, DIMENSION)
+    pair = example_pair(objective.views, DIMENSION)
     objective(pair).value.backward()
     assert pair.source.tokens[-1].grad is None
     assert pair.pivot.tokens[-1].grad.any()
@@ -59,26 +59,28 @@ def test_the_source_side_is_free():
 
 def test_parameters_are_held_by_the_norm_and_not_its_square():
     objective = _objective(kind="parameters")
-    assert objective.needs == Needs(parameters=True)
-    pair = random_pair(objective.needs, DIMENSION)
-    moved = [x for now, then in pair.parameters for x in (now - then).flatten().tolist()]
+    assert objective.views == {Parameters()}
+    pair = example_pair(objective.views, DIMENSION)
+    moved = [x for now, then in pair[Parameters] for x in (now - then).flatten().tolist()]
     loss = objective(pair).value
     assert loss.item() == pytest.approx(math.sqrt(sum(x * x for x in moved)), rel=1e-5)
     loss.backward()
-    slope = math.sqrt(sum(x * x for now, _ in pair.parameters for x in now.grad.flatten().tolist()))
+    slope = math.sqrt(
+        sum(x * x for now, _ in pair[Parameters] for x in now.grad.flatten().tolist())
+    )
     assert slope == pytest.approx(1, rel=1e-5)
 
 
 def test_parameters_that_have_not_moved_get_no_gradient():
     initial = [torch.randn(3, 3), torch.randn(3)]
-    pair = random_pair(Needs(), DIMENSION)
-    pair.parameters = [(p.clone().requires_grad_(), p) for p in initial]
+    pair = example_pair(set(), DIMENSION)
+    pair.views[Parameters] = [(p.clone().requires_grad_(), p) for p in initial]
     with torch.no_grad():
-        pair.parameters[1][0].copy_(initial[1])
+        pair[Parameters][1][0].copy_(initial[1])
     loss = _objective(kind="parameters")(pair).value
     loss.backward()
     assert loss.item() == 0
-    assert all((now.grad == 0).all() for now, _ in pair.parameters)
+    assert all((now.grad == 0).all() for now, _ in pair[Parameters])
 
 
 @pytest.mark.parametrize("kind", ["hidden", "parameters"])
@@ -92,9 +94,9 @@ def test_it_keeps_the_contract(kind, reduction, special_tokens):
 def test_the_gradient_is_that_of_a_loop(words_of, double_pair):
     """Twice the difference over the words, at each word's last sub-word, and nothing elsewhere."""
     objective = _objective()
-    pair = double_pair(objective.needs, DIMENSION)
+    pair = double_pair(objective.views, DIMENSION)
     objective(pair).value.backward()
-    then = words_of(pair.reference_pivot)
+    then = words_of(pair[Reference].pivot)
     count = sum(map(len, then))
     expected = torch.zeros_like(pair.pivot.tokens[-1])
     for row, index in enumerate(pair.pivot.word_index.tolist()):

@@ -5,7 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from otx.errors import ProblemError
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
+from otx.views import Links
 from otx_baselines.l2 import L2
 from otx_baselines.options import L2Options
 
@@ -17,16 +18,16 @@ def _objective(**changes):
 
 
 def _links(pair):
-    pair.links = torch.tensor([(0, 4, 1), (0, 0, 0), (0, 0, 3), (1, 1, 2), (3, 0, 1)])
+    pair.views[Links] = torch.tensor([(0, 4, 1), (0, 0, 0), (0, 0, 3), (1, 1, 2), (3, 0, 1)])
 
 
 @pytest.mark.parametrize("vector", ["last", "first"])
 def test_it_is_the_mean_over_links_and_dimensions(vector, word_of):
     objective = _objective(word_vector=vector)
-    pair = random_pair(objective.needs, DIMENSION)
+    pair = example_pair(objective.views, DIMENSION)
     _links(pair)
     total, count = 0.0, 0
-    for row, s, t in pair.links.tolist():
+    for row, s, t in pair[Links].tolist():
         x, y = word_of(pair.source, row, s, vector), word_of(pair.pivot, row, t, vector)
         for d in range(DIMENSION):
             total, count = total + (x[d] - y[d]).item() ** 2, count + 1
@@ -36,10 +37,10 @@ def test_it_is_the_mean_over_links_and_dimensions(vector, word_of):
 
 def test_special_tokens_are_links_like_any_other(word_of, ends_of):
     objective = _objective(special_tokens=True)
-    pair = random_pair(objective.needs, DIMENSION)
+    pair = example_pair(objective.views, DIMENSION)
     _links(pair)
-    source = [word_of(pair.source, row, s) for row, s, _ in pair.links.tolist()]
-    pivot = [word_of(pair.pivot, row, t) for row, _, t in pair.links.tolist()]
+    source = [word_of(pair.source, row, s) for row, s, _ in pair[Links].tolist()]
+    pivot = [word_of(pair.pivot, row, t) for row, _, t in pair[Links].tolist()]
     source, pivot = source + ends_of(pair.source), pivot + ends_of(pair.pivot)
     expected = F.mse_loss(torch.stack(source), torch.stack(pivot))
     assert len(source) == 5 + 2 * 4
@@ -47,8 +48,8 @@ def test_special_tokens_are_links_like_any_other(word_of, ends_of):
 
 
 def test_no_links_are_no_loss():
-    pair = random_pair(_objective().needs, DIMENSION)
-    pair.links = pair.links[:0]
+    pair = example_pair(_objective().views, DIMENSION)
+    pair.views[Links] = pair[Links][:0]
     loss = _objective()(pair).value
     loss.backward()
     assert loss.item() == 0
@@ -64,8 +65,8 @@ def test_no_links_are_no_loss():
     ],
 )
 def test_a_link_to_a_word_that_is_not_there_is_refused(link, complaint):
-    pair = random_pair(_objective().needs, DIMENSION)
-    pair.links = torch.tensor([(0, 0, 0), link])
+    pair = example_pair(_objective().views, DIMENSION)
+    pair.views[Links] = torch.tensor([(0, 0, 0), link])
     with pytest.raises(ProblemError, match=complaint):
         _objective()(pair)
 
@@ -77,13 +78,13 @@ def test_it_keeps_the_contract(special_tokens):
 
 def test_the_gradient_is_that_of_a_loop(word_of, double_pair, same_slope):
     objective = _objective()
-    pair = double_pair(objective.needs, DIMENSION)
+    pair = double_pair(objective.views, DIMENSION)
     _links(pair)
 
     def twin(moved):
         gaps = [
             word_of(moved.source, row, s) - word_of(moved.pivot, row, t)
-            for row, s, t in moved.links.tolist()
+            for row, s, t in moved[Links].tolist()
         ]
         return float(torch.stack(gaps).square().mean())
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
+from otx.views import Links
 from otx_baselines.l2 import L2
 from otx_baselines.linear import Linear
 from otx_baselines.options import L2Options, LinearOptions
@@ -21,21 +22,21 @@ def test_value_and_gradient_equal_a_loop(word_of, double_pair, same_slope):
     with torch.no_grad():
         objective.map.weight.normal_()
     matrix = objective.map.weight.detach()
-    pair = double_pair(objective.needs, DIMENSION)
+    pair = double_pair(objective.views, DIMENSION)
 
     def twin(moved):
         total = 0.0
-        for row, s, t in moved.links.tolist():
+        for row, s, t in moved[Links].tolist():
             x, y = word_of(moved.source, row, s), word_of(moved.pivot, row, t)
             total += float((matrix @ x - y).square().sum())
-        return total / (len(moved.links) * DIMENSION)
+        return total / (len(moved[Links]) * DIMENSION)
 
     assert objective(pair).value.item() == pytest.approx(twin(pair), rel=1e-9)
     same_slope(objective, pair, twin)
 
 
 def test_it_begins_as_l2():
-    pair = random_pair(_objective().needs, DIMENSION)
+    pair = example_pair(_objective().views, DIMENSION)
     expected = L2(L2Options(), DIMENSION)(pair).value.item()
     for orthogonal in (False, True):
         value = _objective(orthogonal=orthogonal)(pair).value.item()
@@ -47,7 +48,7 @@ def test_a_rotation_between_the_sides_is_found(orthogonal):
     """With the encoder frozen, the map that made the pivot side is learnt and the loss goes to 0."""
     torch.manual_seed(1)
     objective = _objective(orthogonal=orthogonal)
-    pair = random_pair(objective.needs, DIMENSION, lengths=((30, 30),))
+    pair = example_pair(objective.views, DIMENSION, lengths=((30, 30),))
     turn = torch.linalg.qr(torch.randn(DIMENSION, DIMENSION)).Q
     turn[:, 0] *= torch.linalg.det(turn).sign()
     pair.pivot.word_index, pair.pivot.mask = pair.source.word_index, pair.source.mask

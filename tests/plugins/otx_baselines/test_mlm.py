@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from otx.testing import check_objective, random_pair
-from otx.types import Masked
+from otx.testing import check_objective, example_pair
+from otx.types import MaskedLogits
+from otx.views import Masked
 from otx_baselines.mlm import MaskedLanguageModelling
 from otx_baselines.options import MlmOptions
 
@@ -16,22 +17,24 @@ def _objective():
 
 
 def test_it_is_the_mean_over_masked_subwords_in_nats():
-    pair = random_pair(_objective().needs, 6)
-    rows, labels = pair.masked.logits.tolist(), pair.masked.labels.tolist()
+    pair = example_pair(_objective().views, 6)
+    rows, labels = pair[Masked].logits.tolist(), pair[Masked].labels.tolist()
     losses = [math.log(sum(map(math.exp, r))) - r[k] for r, k in zip(rows, labels, strict=True)]
     expected = sum(losses) / len(losses)
     assert _objective()(pair).value.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_model_that_knows_nothing_is_at_the_logarithm_of_the_vocabulary():
-    pair = random_pair(_objective().needs, 6)
-    pair.masked = Masked(torch.zeros(5, 1000), torch.arange(5))
+    pair = example_pair(_objective().views, 6)
+    pair.views[Masked] = MaskedLogits(torch.zeros(5, 1000), torch.arange(5))
     assert _objective()(pair).value.item() == pytest.approx(math.log(1000), rel=1e-6)
 
 
 def test_nothing_masked_is_no_loss():
-    pair = random_pair(_objective().needs, 6)
-    pair.masked = Masked(torch.zeros(0, 10, requires_grad=True), torch.zeros(0, dtype=torch.long))
+    pair = example_pair(_objective().views, 6)
+    pair.views[Masked] = MaskedLogits(
+        torch.zeros(0, 10, requires_grad=True), torch.zeros(0, dtype=torch.long)
+    )
     assert _objective()(pair).value.item() == 0
 
 
@@ -40,8 +43,8 @@ def test_it_keeps_the_contract():
 
 
 def test_the_gradient_is_the_probability_less_one_at_the_right_sub_word():
-    pair = random_pair(_objective().needs, 6)
+    pair = example_pair(_objective().views, 6)
     _objective()(pair).value.backward()
-    expected = torch.softmax(pair.masked.logits.detach().double(), 1)
-    expected[torch.arange(9), pair.masked.labels] -= 1
-    assert torch.allclose(pair.masked.logits.grad.double(), expected / 9, atol=1e-7)
+    expected = torch.softmax(pair[Masked].logits.detach().double(), 1)
+    expected[torch.arange(9), pair[Masked].labels] -= 1
+    assert torch.allclose(pair[Masked].logits.grad.double(), expected / 9, atol=1e-7)

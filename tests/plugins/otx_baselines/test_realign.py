@@ -7,7 +7,8 @@ import torch
 
 from otx.config.validation import SettingError
 from otx.errors import ProblemError
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
+from otx.views import Links
 from otx_baselines.options import RealignOptions
 from otx_baselines.realign import Realign
 
@@ -28,7 +29,7 @@ def _loop(pair, words_of, strength, temperature, vector):
     everything = [("s", r, n, v) for r, row in enumerate(source) for n, v in enumerate(row)]
     everything += [("p", r, n, v) for r, row in enumerate(pivot) for n, v in enumerate(row)]
     losses = []
-    for row, i, j in pair.links.tolist():
+    for row, i, j in pair[Links].tolist():
         ends = ("s", row, i, source[row][i]), ("p", row, j, pivot[row][j])
         for own, other in (ends, ends[::-1]):
             rivals = [w for w in everything if w[:3] != own[:3]]
@@ -46,8 +47,8 @@ def test_value_and_gradient_equal_a_loop_over_all_words(
     strength, vector, words_of, double_pair, same_slope
 ):
     objective = _objective(strength=strength, temperature=0.3, word_vector=vector)
-    pair = double_pair(objective.needs, DIMENSION)
-    pair.links = torch.tensor([(0, 4, 1), (0, 0, 0), (1, 1, 2), (3, 0, 1)])
+    pair = double_pair(objective.views, DIMENSION)
+    pair.views[Links] = torch.tensor([(0, 4, 1), (0, 0, 0), (1, 1, 2), (3, 0, 1)])
 
     def twin(moved):
         return _loop(moved, words_of, strength, 0.3, vector)
@@ -59,8 +60,8 @@ def test_value_and_gradient_equal_a_loop_over_all_words(
 def test_words_without_a_link_are_told_from(words_of):
     """What sets it apart from `contrastive`: an unlinked word that comes nearer costs something."""
     objective = _objective()
-    pair = random_pair(objective.needs, DIMENSION)
-    pair.links = torch.tensor([(0, 0, 0)])
+    pair = example_pair(objective.views, DIMENSION)
+    pair.views[Links] = torch.tensor([(0, 0, 0)])
     objective(pair).value.backward()
     unlinked = pair.pivot.word_index[1] >= 0
     assert (pair.pivot.tokens[-1].grad[1][unlinked] != 0).any()
@@ -68,7 +69,7 @@ def test_words_without_a_link_are_told_from(words_of):
 
 def test_equal_partners_far_from_all_else_are_the_least():
     objective = _objective(temperature=0.01)
-    pair = random_pair(objective.needs, 16, lengths=((3, 3),))
+    pair = example_pair(objective.views, 16, lengths=((3, 3),))
     directions = torch.eye(16)
     for side in (pair.source, pair.pivot):
         side.tokens[-1].data = directions[side.word_index.clamp(min=0)]
@@ -77,8 +78,8 @@ def test_equal_partners_far_from_all_else_are_the_least():
 
 def test_no_links_are_no_loss():
     objective = _objective()
-    pair = random_pair(objective.needs, DIMENSION)
-    pair.links = pair.links[:0]
+    pair = example_pair(objective.views, DIMENSION)
+    pair.views[Links] = pair[Links][:0]
     loss = objective(pair).value
     loss.backward()
     assert loss.item() == 0 and (pair.source.tokens[-1].grad == 0).all()
@@ -86,8 +87,8 @@ def test_no_links_are_no_loss():
 
 def test_a_link_to_a_word_that_is_not_there_is_named():
     objective = _objective()
-    pair = random_pair(objective.needs, DIMENSION)
-    pair.links = torch.tensor([(1, 2, 0)])
+    pair = example_pair(objective.views, DIMENSION)
+    pair.views[Links] = torch.tensor([(1, 2, 0)])
     with pytest.raises(ProblemError, match="pair 1 of the batch: no source word 2"):
         objective(pair)
 

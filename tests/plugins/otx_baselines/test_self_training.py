@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from otx.config.validation import SettingError
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
 from otx_baselines.options import SelfTrainingOptions
 from otx_baselines.self_training import SelfTraining
 
@@ -45,7 +46,7 @@ def test_value_and_gradient_equal_loops(
     unit, threshold, words_of, subwords_of, double_pair, same_slope
 ):
     objective = _objective(unit=unit, threshold=threshold)
-    pair = double_pair(objective.needs, DIMENSION)
+    pair = double_pair(objective.views, DIMENSION)
     units = words_of if unit == "words" else subwords_of
     value, alignments = _twin(units(pair.source), units(pair.pivot), threshold)
     assert any(alignments) and -2 <= value < 0
@@ -59,8 +60,8 @@ def test_value_and_gradient_equal_loops(
 
 def test_a_sure_alignment_one_to_one_is_at_the_least_value():
     objective = _objective()
-    pair = random_pair(objective.needs, 8, lengths=((4, 4),))
-    pair.pivot = pair.source
+    pair = example_pair(objective.views, 8, lengths=((4, 4),))
+    pair = replace(pair, pivot=pair.source)
     pair.source.tokens = {-1: 30 * torch.eye(32)[: pair.source.mask.shape[1]][None]}
     assert objective(pair).value.item() == pytest.approx(-2, abs=1e-5)
 

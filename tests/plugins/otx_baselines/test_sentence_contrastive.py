@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from otx.config.validation import SettingError
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
+from otx.views import Momentum
 from otx_baselines.options import SentenceContrastiveOptions
 from otx_baselines.sentence_contrastive import SentenceContrastive
 
@@ -45,7 +46,7 @@ def means(subwords_of):
 @pytest.mark.parametrize("margin", [0.0, 0.3])
 def test_value_and_gradient_equal_loops(margin, means, double_pair, same_slope):
     objective = _objective(margin=margin, temperature=0.2)
-    pair = double_pair(objective.needs, DIMENSION)
+    pair = double_pair(objective.views, DIMENSION)
 
     def twin(moved):
         x, y = means(moved.source), means(moved.pivot)
@@ -58,12 +59,12 @@ def test_value_and_gradient_equal_loops(margin, means, double_pair, same_slope):
 def test_the_queue_holds_the_last_sentences_of_each_side_as_negatives(means):
     """Six batches of 4 into a queue of 10, beside a list that is simply cut to its last 10."""
     objective = _objective(queue=10, temperature=0.2)
-    assert objective.needs.momentum
+    assert Momentum() in objective.views
     sources, pivots = [], []
     for seed in range(6):
-        pair = random_pair(objective.needs, DIMENSION, seed=seed)
+        pair = example_pair(objective.views, DIMENSION, seed=seed)
         x, y = means(pair.source), means(pair.pivot)
-        x_key, y_key = means(pair.momentum_source), means(pair.momentum_pivot)
+        x_key, y_key = means(pair[Momentum].source), means(pair[Momentum].pivot)
         forth = _one_way(x, y_key + pivots[-10:], 0.3, 0.2)
         back = _one_way(y, x_key + sources[-10:], 0.3, 0.2)
         assert objective(pair).value.item() == pytest.approx((forth + back) / 2, rel=1e-5)
@@ -75,16 +76,16 @@ def test_the_queue_holds_the_last_sentences_of_each_side_as_negatives(means):
 
 def test_a_batch_larger_than_the_queue_leaves_its_last_sentences(means):
     objective = _objective(queue=3)
-    pair = random_pair(objective.needs, DIMENSION)
+    pair = example_pair(objective.views, DIMENSION)
     objective(pair)
-    wanted = sorted((v / v.norm()).tolist() for v in means(pair.momentum_source)[-3:])
+    wanted = sorted((v / v.norm()).tolist() for v in means(pair[Momentum].source)[-3:])
     kept = sorted(objective.source_queue.tolist())
     assert torch.allclose(torch.tensor(kept), torch.tensor(wanted), atol=1e-6)
 
 
 def test_a_queue_goes_on_from_a_checkpoint_as_if_never_stopped():
     whole, begun = _objective(queue=8), _objective(queue=8)
-    pairs = [random_pair(whole.needs, DIMENSION, seed=seed) for seed in range(4)]
+    pairs = [example_pair(whole.views, DIMENSION, seed=seed) for seed in range(4)]
     expected = [whole(pair).value.item() for pair in pairs]
     for pair in pairs[:2]:
         begun(pair)
@@ -95,7 +96,7 @@ def test_a_queue_goes_on_from_a_checkpoint_as_if_never_stopped():
 
 def test_translations_alike_and_all_others_opposed_are_the_least(means):
     objective = _objective(temperature=0.01, margin=0.0)
-    pair = random_pair(objective.needs, DIMENSION, lengths=((2, 3), (4, 1)))
+    pair = example_pair(objective.views, DIMENSION, lengths=((2, 3), (4, 1)))
     for side in (pair.source, pair.pivot):
         side.tokens[-1].data = torch.tensor([1.0, -1.0])[:, None, None].expand_as(side.tokens[-1])
     assert objective(pair).value.item() == pytest.approx(0, abs=1e-6)
@@ -103,7 +104,7 @@ def test_translations_alike_and_all_others_opposed_are_the_least(means):
 
 def test_it_depends_on_the_batch_and_says_so():
     objective = _objective()
-    pair = random_pair(objective.needs, DIMENSION, lengths=((3, 2),))
+    pair = example_pair(objective.views, DIMENSION, lengths=((3, 2),))
     assert objective.scope == "batch"
     assert objective(pair).value.item() == pytest.approx(0, abs=1e-6)
 

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from otx.errors import PluginError
-from otx.testing import check_objective, random_pair
-from otx.types import EncodedPair, Masked
+from otx.testing import check_objective, example_pair
+from otx.types import EncodedPair, MaskedLogits, MissingViewError
+from otx.views import Tlm
 from otx_baselines.options import TlmOptions
 from otx_baselines.tlm import TranslationLanguageModelling
 
@@ -17,16 +17,16 @@ def _objective():
 
 
 def test_it_is_the_mean_cross_entropy_of_the_shared_sequence():
-    pair = random_pair(_objective().needs, 4)
+    pair = example_pair(_objective().views, 4)
     losses = []
-    for row, label in zip(pair.tlm.logits.tolist(), pair.tlm.labels.tolist(), strict=True):
+    for row, label in zip(pair[Tlm].logits.tolist(), pair[Tlm].labels.tolist(), strict=True):
         losses.append(math.log(sum(map(math.exp, row))) - row[label])
     assert _objective()(pair).value.item() == pytest.approx(sum(losses) / len(losses), rel=1e-5)
 
 
 def test_the_right_sub_words_for_certain_are_no_loss():
-    pair = random_pair(_objective().needs, 4)
-    pair.tlm = Masked(50 * torch.eye(9), torch.arange(9))
+    pair = example_pair(_objective().views, 4)
+    pair.views[Tlm] = MaskedLogits(50 * torch.eye(9), torch.arange(9))
     assert _objective()(pair).value.item() == pytest.approx(0, abs=1e-6)
 
 
@@ -35,14 +35,14 @@ def test_it_keeps_the_contract():
 
 
 def test_without_its_view_it_says_so():
-    pair = random_pair(_objective().needs, 4)
-    with pytest.raises(PluginError, match="no tlm view"):
+    pair = example_pair(_objective().views, 4)
+    with pytest.raises(MissingViewError, match="no view Tlm"):
         _objective()(EncodedPair(pair.source, pair.pivot))
 
 
 def test_the_gradient_is_the_probability_less_one_at_the_right_sub_word():
-    pair = random_pair(_objective().needs, 6)
+    pair = example_pair(_objective().views, 6)
     _objective()(pair).value.backward()
-    expected = torch.softmax(pair.tlm.logits.detach().double(), 1)
-    expected[torch.arange(9), pair.tlm.labels] -= 1
-    assert torch.allclose(pair.tlm.logits.grad.double(), expected / 9, atol=1e-7)
+    expected = torch.softmax(pair[Tlm].logits.detach().double(), 1)
+    expected[torch.arange(9), pair[Tlm].labels] -= 1
+    assert torch.allclose(pair[Tlm].logits.grad.double(), expected / 9, atol=1e-7)

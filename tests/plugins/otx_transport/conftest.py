@@ -10,7 +10,8 @@ import ot
 import pytest
 from numpy.typing import NDArray
 
-from otx.types import Encoded, EncodedPair
+from otx.types import Encoded, EncodedPair, Sides
+from otx.views import Idf
 from otx_transport.options import MeasureOptions
 from tests import oracles
 
@@ -52,7 +53,8 @@ def problems() -> Callable[[EncodedPair, MeasureOptions], list[Problem]]:
 
     def pick(pair: EncodedPair, options: MeasureOptions) -> list[Problem]:
         columns = []
-        for encoded, idf in ((pair.source, pair.source_idf), (pair.pivot, pair.pivot_idf)):
+        weights = pair[Idf] if options.marginals == "idf" else Sides(None, None)
+        for encoded, idf in ((pair.source, weights.source), (pair.pivot, weights.pivot)):
             points = _points(encoded, options)
             rows = repeat(None) if idf is None else idf.double().numpy()
             weights = [_weights(p, options, i) for p, i in zip(points, rows, strict=False)]

@@ -5,7 +5,7 @@ import torch
 from geomloss import SamplesLoss
 
 from otx.config.validation import SettingError
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
 from otx_transport.annealed import AnnealedDivergence
 from otx_transport.options import AnnealedOptions
 
@@ -45,7 +45,7 @@ def _word_gradients(pair, loss):
 @pytest.mark.parametrize("scope", ["batch", "sentence"])
 def test_value_and_gradient_equal_geomloss_on_the_words(scope, problems):
     objective = _objective(scope=scope)
-    pair = random_pair(objective.needs, DIMENSION, lengths=[(9, 7), (4, 6), (1, 3), (12, 12)])
+    pair = example_pair(objective.views, DIMENSION, lengths=[(9, 7), (4, 6), (1, 3), (12, 12)])
     expected, by_x, by_y = _by_geomloss(problems(pair, objective.options))
     loss = objective(pair).value
     ours_x, ours_y = _word_gradients(pair, loss)
@@ -56,7 +56,7 @@ def test_value_and_gradient_equal_geomloss_on_the_words(scope, problems):
 
 def test_it_reports_the_error_it_leaves_and_no_convergence():
     objective = _objective(scope="batch")
-    loss = objective(random_pair(objective.needs, DIMENSION))
+    loss = objective(example_pair(objective.views, DIMENSION))
     assert "converged" not in loss.health
     assert 0.1 < loss.health["marginal_error"] <= 2
     plan = loss.plan()[0]
@@ -71,7 +71,7 @@ def test_it_reports_the_error_it_leaves_and_no_convergence():
 @pytest.mark.parametrize("scale", [0.1, 10.0])
 def test_health_stays_finite_at_any_scale(scale, scope):
     objective = _objective(scope=scope)
-    pair = random_pair(objective.needs, DIMENSION, lengths=[(40, 30), (3, 5)])
+    pair = example_pair(objective.views, DIMENSION, lengths=[(40, 30), (3, 5)])
     for side in (pair.source, pair.pivot):
         side.tokens[-1] = scale * side.tokens[-1]
     health = objective(pair).health

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
 from otx_transport.divergence import Divergence
 from otx_transport.options import DivergenceOptions, SinkhornOptions
 from otx_transport.sinkhorn import Sinkhorn
@@ -21,7 +23,7 @@ def test_the_loss_is_the_mean_of_pots_values(
     scope, cost, problems, pot_value, double_pair, same_slope
 ):
     objective = _objective(scope=scope, cost=cost, epsilon=0.5, tolerance=1e-10)
-    pair = double_pair(objective.needs, DIMENSION, lengths=((3, 2), (2, 4)))
+    pair = double_pair(objective.views, DIMENSION, lengths=((3, 2), (2, 4)))
 
     def twin(moved):
         return np.mean(
@@ -37,14 +39,14 @@ def test_the_loss_is_the_mean_of_pots_values(
 
 def test_pooled_is_the_default_and_sinkhorn_is_the_rest():
     assert _objective().scope == "batch"
-    pair = random_pair(_objective().needs, DIMENSION)
+    pair = example_pair(_objective().views, DIMENSION)
     sinkhorn = Sinkhorn(SinkhornOptions(scope="batch"), DIMENSION)
     assert _objective()(pair).value.item() == sinkhorn(pair).value.item()
 
 
 def test_equal_sides_are_at_nothing():
-    pair = random_pair(_objective().needs, DIMENSION)
-    pair.pivot = pair.source
+    pair = example_pair(_objective().views, DIMENSION)
+    pair = replace(pair, pivot=pair.source)
     assert _objective()(pair).value.item() == pytest.approx(0, abs=1e-6)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from otx.config.validation import SettingError
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
 from otx_transport.fused_gromov import FusedGromov
 from otx_transport.options import FusedGromovOptions, SinkhornOptions
 from otx_transport.sinkhorn import Sinkhorn
@@ -25,7 +25,7 @@ def _objective(**changes):
 def test_value_and_gradient_are_pots(alpha, problems, distances, kl, double_pair, same_slope):
     epsilon = 0.5
     objective = _objective(epsilon=epsilon, alpha=alpha, tolerance=1e-9, max_iterations=500)
-    pair = double_pair(objective.needs, DIMENSION, lengths=((3, 2), (2, 4)))
+    pair = double_pair(objective.views, DIMENSION, lengths=((3, 2), (2, 4)))
 
     def twin(moved):
         values = []
@@ -46,14 +46,14 @@ def test_value_and_gradient_are_pots(alpha, problems, distances, kl, double_pair
 
 
 def test_without_structure_it_is_sinkhorn_not_debiased():
-    pair = random_pair(_objective().needs, DIMENSION)
+    pair = example_pair(_objective().views, DIMENSION)
     sinkhorn = Sinkhorn(SinkhornOptions(debias=False), DIMENSION)(pair).value.item()
     assert _objective(alpha=0.0)(pair).value.item() == pytest.approx(sinkhorn, abs=1e-5)
 
 
 def test_structure_alone_does_not_see_a_turn_of_one_side():
     objective = _objective(alpha=1.0)
-    pair = random_pair(objective.needs, DIMENSION)
+    pair = example_pair(objective.views, DIMENSION)
     before = objective(pair).value.item()
     turn = torch.linalg.qr(torch.randn(DIMENSION, DIMENSION)).Q
     pair.pivot.tokens = {-1: pair.pivot.tokens[-1] @ turn}

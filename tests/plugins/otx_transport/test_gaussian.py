@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import ot
 import pytest
 
 from otx.config.validation import SettingError
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
 from otx_transport.gaussian import SCALES, Gaussian
 from otx_transport.options import GaussianOptions
 
@@ -39,7 +41,7 @@ def _mmd(x, y, a, b, width):
 @pytest.mark.parametrize("normalise", [True, False])
 def test_value_and_gradient_are_the_formulas(scope, normalise, problems, double_pair, same_slope):
     objective = _objective(scope=scope, normalise=normalise, mmd=0.5)
-    pair = double_pair(objective.needs, DIMENSION, lengths=((5, 4), (3, 3)))
+    pair = double_pair(objective.views, DIMENSION, lengths=((5, 4), (3, 3)))
     widths = []
 
     def twin(moved):
@@ -57,10 +59,10 @@ def test_value_and_gradient_are_the_formulas(scope, normalise, problems, double_
 
 
 def test_equal_sides_are_at_nothing_and_single_words_have_a_gradient():
-    pair = random_pair(_objective().needs, DIMENSION)
-    pair.pivot = pair.source
+    pair = example_pair(_objective().views, DIMENSION)
+    pair = replace(pair, pivot=pair.source)
     assert _objective()(pair).value.item() == pytest.approx(0, abs=1e-6)
-    alone = random_pair(_objective().needs, DIMENSION, lengths=((1, 1),))
+    alone = example_pair(_objective().views, DIMENSION, lengths=((1, 1),))
     _objective()(alone).value.backward()
     assert alone.source.tokens[-1].grad.isfinite().all()
 

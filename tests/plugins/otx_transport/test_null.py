@@ -5,7 +5,7 @@ import ot
 import pytest
 import torch
 
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
 from otx_transport.null import Null
 from otx_transport.options import NullOptions
 from tests import oracles
@@ -47,7 +47,7 @@ def _one_way(x, y, a, b, fixed, distances, kl):
 
 def test_value_gradient_and_null_share_are_pots(problems, distances, kl, double_pair, same_slope):
     objective = _objective(epsilon=EPSILON, tolerance=1e-10, max_iterations=20_000)
-    pair = double_pair(objective.needs, DIMENSION, lengths=((3, 2), (2, 4)))
+    pair = double_pair(objective.views, DIMENSION, lengths=((3, 2), (2, 4)))
     fixed = [[{}, {}], [{}, {}]]
 
     def both(moved):
@@ -67,7 +67,7 @@ def test_value_gradient_and_null_share_are_pots(problems, distances, kl, double_
 def test_a_word_like_nothing_goes_to_the_null_word():
     """Two words have partners; the third is at a right angle to all, the null word's direction among them."""
     objective = _objective(epsilon=0.01)
-    pair = random_pair(objective.needs, 6, lengths=((3, 2),))
+    pair = example_pair(objective.views, 6, lengths=((3, 2),))
     for side, vectors in ((pair.source, torch.eye(6)[:3]), (pair.pivot, torch.eye(6)[:2])):
         side.tokens = {-1: vectors[side.word_index.clamp(min=0)].requires_grad_()}
     plan = objective(pair).plan()[0]

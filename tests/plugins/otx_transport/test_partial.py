@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from otx.config.validation import SettingError
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
 from otx_transport.options import PartialOptions
 from otx_transport.partial import Partial
 from tests import oracles
@@ -24,7 +24,7 @@ def test_value_and_gradient_are_pots(scope, problems, distances, kl, double_pair
     objective = _objective(
         scope=scope, epsilon=epsilon, share=share, tolerance=1e-10, max_iterations=20_000
     )
-    pair = double_pair(objective.needs, DIMENSION, lengths=((3, 2), (2, 4)))
+    pair = double_pair(objective.views, DIMENSION, lengths=((3, 2), (2, 4)))
 
     def twin(moved):
         values = []
@@ -46,7 +46,7 @@ def test_value_and_gradient_are_pots(scope, problems, distances, kl, double_pair
 
 def test_the_words_that_are_dearest_to_move_stay():
     objective = _objective(share=0.5, epsilon=0.01)
-    pair = random_pair(objective.needs, 4, lengths=((2, 2),))
+    pair = example_pair(objective.views, 4, lengths=((2, 2),))
     words = (
         torch.tensor([[1.0, 0, 0, 0], [0, 1.0, 0, 0]]),
         torch.tensor([[1.0, 0, 0, 0], [0, 0, 1.0, 0]]),

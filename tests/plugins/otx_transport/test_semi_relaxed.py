@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from otx.config.validation import SettingError
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
 from otx_transport.options import SemiRelaxedOptions, SinkhornOptions
 from otx_transport.semi_relaxed import SemiRelaxed
 from otx_transport.sinkhorn import Sinkhorn
@@ -26,7 +26,7 @@ def test_value_and_gradient_are_pots(
 ):
     epsilon, tau = 0.3, 0.4
     objective = _objective(relaxed=relaxed, scope=scope, epsilon=epsilon, tau=tau, tolerance=1e-10)
-    pair = double_pair(objective.needs, DIMENSION, lengths=((3, 2), (2, 4)))
+    pair = double_pair(objective.views, DIMENSION, lengths=((3, 2), (2, 4)))
     prices = (np.inf, tau) if relaxed == "pivot" else (tau, np.inf)
 
     def twin(moved):
@@ -49,7 +49,7 @@ def test_value_and_gradient_are_pots(
 def test_the_hard_side_keeps_its_mass_and_the_other_does_not():
     for relaxed, hard in (("pivot", 2), ("source", 1)):
         objective = _objective(relaxed=relaxed)
-        pair = random_pair(objective.needs, DIMENSION, lengths=((3, 5),))
+        pair = example_pair(objective.views, DIMENSION, lengths=((3, 5),))
         loss = objective(pair)
         plan = loss.plan()
         words = plan.shape[3 - hard]
@@ -61,13 +61,13 @@ def test_the_hard_side_keeps_its_mass_and_the_other_does_not():
 
 
 def test_a_high_price_is_the_balanced_problem():
-    pair = random_pair(_objective().needs, DIMENSION)
+    pair = example_pair(_objective().views, DIMENSION)
     balanced = Sinkhorn(SinkhornOptions(debias=False), DIMENSION)(pair)
     assert _objective(tau=1e5)(pair).value.item() == pytest.approx(balanced.value.item(), abs=1e-4)
 
 
 def test_the_least_is_where_all_words_are_in_one_point():
-    pair = random_pair(_objective().needs, DIMENSION)
+    pair = example_pair(_objective().views, DIMENSION)
     for side in (pair.source, pair.pivot):
         side.tokens = {-1: torch.ones_like(side.tokens[-1], requires_grad=True)}
     assert _objective()(pair).value.item() == pytest.approx(0, abs=1e-6)

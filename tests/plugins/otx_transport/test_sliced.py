@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import ot
 import pytest
 import torch
 
 from otx.config.validation import SettingError
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
 from otx_transport.options import SlicedOptions
 from otx_transport.sliced import Sliced
 from tests import oracles
@@ -32,7 +34,7 @@ def test_value_and_gradient_are_those_of_pot_on_each_line(
     scope, normalise, marginals, problems, double_pair, same_slope
 ):
     objective = _objective(scope=scope, normalise=normalise, marginals=marginals, directions=9)
-    pair = double_pair(objective.needs, DIMENSION)
+    pair = double_pair(objective.views, DIMENSION)
     lines = objective.lines.double().numpy()
 
     def twin(moved):
@@ -58,7 +60,7 @@ def test_the_lines_are_orthogonal_unit_vectors():
 
 def test_single_words_are_at_their_squared_distance():
     objective = _objective(directions=DIMENSION, normalise=False)
-    pair = random_pair(objective.needs, DIMENSION, lengths=((1, 1),))
+    pair = example_pair(objective.views, DIMENSION, lengths=((1, 1),))
     (x, _), (y, _) = pair.source.words(), pair.pivot.words()
     expected = (x - y).square().sum().item()
     assert objective(pair).value.item() == pytest.approx(expected, rel=1e-5)
@@ -66,8 +68,8 @@ def test_single_words_are_at_their_squared_distance():
 
 def test_equal_sides_are_at_nothing():
     objective = _objective()
-    pair = random_pair(objective.needs, DIMENSION)
-    pair.pivot = pair.source
+    pair = example_pair(objective.views, DIMENSION)
+    pair = replace(pair, pivot=pair.source)
     assert objective(pair).value.item() == pytest.approx(0, abs=1e-9)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from otx.config.validation import SettingError
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
 from otx_transport.options import SinkhornOptions, TransportContrastOptions
 from otx_transport.transport_contrast import TransportContrast
 
@@ -61,7 +61,7 @@ def test_value_and_gradient_are_those_of_pots_values(
 ):
     objective = _objective(group=group, tolerance=1e-10)
     lengths = ((3, 2), (2, 4), (1, 2), (4, 4), (2, 2))
-    pair = double_pair(objective.needs, DIMENSION, lengths=lengths)
+    pair = double_pair(objective.views, DIMENSION, lengths=lengths)
 
     def twin(moved):
         return _twin(moved, groups, problems, pot_value)
@@ -74,14 +74,14 @@ def test_value_and_gradient_are_those_of_pots_values(
 @pytest.mark.parametrize("marginals", ["norm", "idf"])
 def test_masses_count(marginals, problems, pot_value):
     objective = _objective(marginals=marginals, tolerance=1e-6)
-    pair = random_pair(objective.needs, DIMENSION, lengths=((3, 2), (2, 4)))
+    pair = example_pair(objective.views, DIMENSION, lengths=((3, 2), (2, 4)))
     expected = _twin(pair, [[0, 1]], problems, pot_value, marginals)
     assert objective(pair).value.item() == pytest.approx(expected, abs=1e-4)
 
 
 def test_translations_alike_and_all_others_apart_are_the_least():
     objective = _objective(temperature=0.01)
-    pair = random_pair(objective.needs, DIMENSION, lengths=((2, 3), (3, 1), (1, 1)))
+    pair = example_pair(objective.views, DIMENSION, lengths=((2, 3), (3, 1), (1, 1)))
     for side in (pair.source, pair.pivot):
         rows = torch.eye(DIMENSION)[:3, None].expand_as(side.tokens[-1])
         side.tokens = {-1: rows.clone().requires_grad_()}
@@ -90,14 +90,14 @@ def test_translations_alike_and_all_others_apart_are_the_least():
 
 def test_all_words_in_one_point_are_no_minimum():
     objective = _objective()
-    pair = random_pair(objective.needs, DIMENSION, lengths=((2, 3), (3, 1), (1, 1)))
+    pair = example_pair(objective.views, DIMENSION, lengths=((2, 3), (3, 1), (1, 1)))
     for side in (pair.source, pair.pivot):
         side.tokens = {-1: torch.ones_like(side.tokens[-1])}
     assert objective(pair).value.item() == pytest.approx(math.log(3), abs=1e-5)
 
 
 def test_health_is_of_all_problems():
-    health = _objective()(random_pair(_objective().needs, DIMENSION)).health
+    health = _objective()(example_pair(_objective().views, DIMENSION)).health
     assert health["converged"] == 1 and health["mass"].item() == pytest.approx(1, abs=1e-5)
 
 

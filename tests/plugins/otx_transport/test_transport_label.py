@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import copy
+from dataclasses import replace
 
 import numpy as np
 import ot
@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from otx.config.validation import SettingError
-from otx.errors import PluginError
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
+from otx.types import MissingViewError
+from otx.views import Reference, States
 from otx_transport.options import TransportLabelOptions
 from otx_transport.transport_label import TransportLabel
 from tests import oracles
@@ -43,10 +44,9 @@ def test_value_and_gradient_are_those_of_pots_plan(
     labels, scope, problems, distances, double_pair, same_slope
 ):
     objective = _objective(labels=labels, scope=scope, tolerance=1e-10)
-    pair = double_pair(objective.needs, DIMENSION, lengths=((3, 2), (2, 4)))
-    labelled = copy.copy(pair)
-    if labels == "reference":
-        labelled.source, labelled.pivot = pair.reference_source, pair.reference_pivot
+    pair = double_pair(objective.views, DIMENSION, lengths=((3, 2), (2, 4)))
+    initial = pair[Reference] if labels == "reference" else pair
+    labelled = replace(pair, source=initial.source, pivot=initial.pivot)
     plans = _plans(labelled, problems, distances, objective.options)
 
     def twin(moved):
@@ -63,7 +63,7 @@ def test_value_and_gradient_are_those_of_pots_plan(
 
 def test_sure_and_right_words_are_at_the_plans_entropy():
     objective = _objective(epsilon=0.01, temperature=0.01)
-    pair = random_pair(objective.needs, 16, lengths=((4, 4),))
+    pair = example_pair(objective.views, 16, lengths=((4, 4),))
     for side in (pair.source, pair.pivot):
         side.tokens = {-1: torch.eye(16)[side.word_index.clamp(min=0)].requires_grad_()}
     assert objective(pair).value.item() == pytest.approx(0, abs=1e-5)
@@ -77,9 +77,8 @@ def test_it_keeps_the_contract(labels, scope):
 
 def test_without_the_frozen_encoder_it_says_so():
     objective = _objective(labels="reference")
-    pair = random_pair(objective.needs, DIMENSION)
-    pair.reference_source = None
-    with pytest.raises(PluginError, match="no reference states"):
+    pair = example_pair({States()}, DIMENSION)
+    with pytest.raises(MissingViewError, match="no view Reference"):
         objective(pair)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from otx.config.validation import SettingError
-from otx.testing import check_objective, random_pair
+from otx.testing import check_objective, example_pair
 from otx_transport.options import SinkhornOptions, UnbalancedOptions
 from otx_transport.sinkhorn import Sinkhorn
 from otx_transport.unbalanced import Unbalanced
@@ -30,7 +30,7 @@ def _objective(**changes):
 def test_the_loss_is_the_mean_of_pots_values(changes, scope, problems, pot_value):
     objective = _objective(scope=scope, **changes)
     options = objective.options
-    pair = random_pair(objective.needs, DIMENSION)
+    pair = example_pair(objective.views, DIMENSION)
     values = [
         pot_value(
             problem,
@@ -51,7 +51,7 @@ def test_the_loss_is_the_mean_of_pots_values(changes, scope, problems, pot_value
 def test_one_word_against_one_is_the_closed_form():
     epsilon, tau = 0.1, 0.7
     objective = _objective(epsilon=epsilon, tau=tau, debias=False)
-    pair = random_pair(objective.needs, DIMENSION, lengths=[(1, 1)])
+    pair = example_pair(objective.views, DIMENSION, lengths=[(1, 1)])
     x, y = (side.words()[0][0, 0] for side in (pair.source, pair.pivot))
     cost = 1 - torch.cosine_similarity(x, y, dim=0).item()
     mass = math.exp(-cost / (epsilon + 2 * tau))
@@ -61,7 +61,7 @@ def test_one_word_against_one_is_the_closed_form():
 
 
 def test_a_large_tau_is_balanced():
-    pair = random_pair(_objective().needs, DIMENSION)
+    pair = example_pair(_objective().views, DIMENSION)
     balanced = Sinkhorn(SinkhornOptions(), DIMENSION)(pair)
     loss = _objective(tau=1e5)(pair)
     assert loss.value.item() == pytest.approx(balanced.value.item(), abs=1e-4)
@@ -69,7 +69,7 @@ def test_a_large_tau_is_balanced():
 
 def test_a_word_without_a_translation_loses_its_mass():
     objective = _objective(epsilon=0.02, tau=0.1, debias=False)
-    pair = random_pair(objective.needs, DIMENSION, lengths=[(3, 2)])
+    pair = example_pair(objective.views, DIMENSION, lengths=[(3, 2)])
     directions = torch.eye(DIMENSION)
     for side, words in ((pair.source, 3), (pair.pivot, 2)):
         side.tokens[-1] = directions[side.word_index.clamp(min=0)].requires_grad_()
@@ -94,7 +94,7 @@ def test_an_impossible_tau_is_refused():
 @pytest.mark.parametrize("debias", [False, True])
 def test_the_gradient_is_that_of_pots_value(debias, problems, pot_value, double_pair, same_slope):
     objective = _objective(epsilon=0.3, tau=0.5, debias=debias, tolerance=1e-10)
-    pair = double_pair(objective.needs, DIMENSION, lengths=((3, 2), (2, 4)))
+    pair = double_pair(objective.views, DIMENSION, lengths=((3, 2), (2, 4)))
 
     def twin(moved):
         return np.mean(

@@ -1,0 +1,58 @@
+"""The common part of views that are hidden states of both sides: their layers, by ``restrict`` and ``pad``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from otx.interfaces import View
+from otx.types import Encoded, Sides
+from otx.views.context import FakeBatch, HiddenStates, PairBatch, ViewContext, ViewMaker, both_sides
+
+
+@dataclass(frozen=True)
+class LayerView(View[Sides[Encoded]]):
+    """Hidden states of one layer of both sides; several layers are several views.
+
+    Attributes:
+        layer: The hidden layer (-1 = last, 0 = embeddings).
+        encoder: Name of the encoder in ``ViewContext.encoders``.
+    """
+
+    layer: int = -1
+
+    encoder: ClassVar[str]
+
+    @classmethod
+    def maker(cls, views: Sequence[Self], context: ViewContext) -> ViewMaker[Sides[Encoded]]:
+        """Read the encoder's states of every declared layer."""
+
+        def make(batch: PairBatch, states: HiddenStates) -> Sides[Encoded]:
+            return cls.restrict(states.sides(cls.encoder), views)
+
+        layers = frozenset(view.layer for view in views)
+        return ViewMaker(make, both_sides(cls.encoder, layers))
+
+    @classmethod
+    def fake(cls, views: Sequence[Self], batch: FakeBatch) -> Sides[Encoded]:
+        """Return states near those of the trained encoder."""
+        from otx.views.fakes import fake_frozen_sides
+
+        return fake_frozen_sides(batch, sorted({view.layer for view in views}))
+
+    @classmethod
+    def restrict(cls, value: Sides[Encoded], views: Sequence[Self]) -> Sides[Encoded]:
+        """Keep the declared layers."""
+        layers = sorted({view.layer for view in views})
+
+        def kept(side: Encoded) -> Encoded:
+            tokens = {layer: side.states(layer) for layer in layers}
+            return Encoded(tokens, side.mask, side.word_index)
+
+        return Sides(kept(value.source), kept(value.pivot))
+
+    @classmethod
+    def pad(cls, value: Sides[Encoded], pad: Callable[[Encoded], Encoded]) -> Sides[Encoded]:
+        """Pad both sides."""
+        return Sides(pad(value.source), pad(value.pivot))

@@ -1,0 +1,24 @@
+"""Hidden states of both sides by the frozen initial encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from otx.views.layer_view import LayerView
+
+if TYPE_CHECKING:
+    from otx.config.schema import AlignSettings
+
+
+@dataclass(frozen=True)
+class Reference(LayerView):
+    """Hidden states ``[B, T, D]`` of one layer by the initial encoder: ``pair[Reference].source`` and ``.pivot``."""
+
+    label: ClassVar[str] = "reference"
+    summary: ClassVar[str] = "the same by the frozen initial encoder"
+    encoder: ClassVar[str] = "reference"
+
+    def auxiliary(self, align: AlignSettings) -> frozenset[str]:
+        """Ask for the initial encoder."""
+        return frozenset({"reference"})
