@@ -55,8 +55,17 @@ class Encoder(Protocol):
     tokenizer: Any
     """A fast Hugging Face tokenizer (``transformers.PreTrainedTokenizerBase`` with offsets)."""
 
-    def tokenise(self, texts: Sequence[str], *, pretokenised: bool = False) -> list[TokenRow]:
-        """Sub-words and word indices of each text, special tokens added, cut at ``max_length``, never inside a word."""
+    def tokenise(
+        self, texts: Sequence[str], *, pretokenised: bool = False, max_length: int | None = None
+    ) -> list[TokenRow]:
+        """Return the sub-words and word indices of each text, special tokens added.
+
+        Args:
+            texts: The texts.
+            pretokenised: True if words are what stands between spaces.
+            max_length: Longest row in sub-words, special tokens included. The encoder's own ``max_length`` applies
+                where it is lower, or where none is given. A longer text is cut between words.
+        """
         ...
 
     def collate(self, rows: Sequence[TokenRow]) -> TokenBatch:

@@ -166,10 +166,10 @@ def _prepare(
     objective = make_objective(settings, host.registry, encoder.dimension)
     # Both sides share one sequence in the tlm view.
     room = encoder.max_length // 2 if objective.needs.tlm else encoder.max_length
-    encoder.max_length = min(room, settings.encoder.max_length)
+    max_length = min(room, settings.encoder.max_length)
     encoder.module.to(device).eval()
     try_encoder(encoder, settings.encoder.layer)
-    material = load_data(settings, host.registry, encoder, reporter)
+    material = load_data(settings, host.registry, encoder, reporter, max_length=max_length)
     objective.to(device)
     return encoder, objective, material
 

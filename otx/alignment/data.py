@@ -42,6 +42,8 @@ class AlignmentData:
     plan: BatchSampler
     ledgers: list[Ledger]
     gold: list[GoldPair]
+    max_length: int
+    """Longest side of a pair in sub-words, special tokens included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def split_corpora(settings: Settings, registry: Registry) -> SplitCorpora:
 
 
 def load_data(
-    settings: Settings, registry: Registry, encoder: Encoder, reporter: Reporter
+    settings: Settings, registry: Registry, encoder: Encoder, reporter: Reporter, *, max_length: int
 ) -> AlignmentData:
     """Open, filter, split and tokenise the corpora, and plan their batches."""
     data = settings.data
@@ -89,7 +91,9 @@ def load_data(
         *draw_distractors(train, held_out, settings.diagnostics.candidates, SPLIT_SEED)
     ]
     reporter.stage("cutting the text into sub-words")
-    tokenised = [tokenise(corpus, encoder, cache_folder()) for corpus in train]
+    tokenised = [
+        tokenise(corpus, encoder, cache_folder(), max_length=max_length) for corpus in train
+    ]
     plan = BatchSampler(
         [pairs.lengths for pairs in tokenised],
         batch_tokens=data.batch_tokens,
@@ -107,7 +111,9 @@ def load_data(
     gold = gold_pairs(settings, corpora.opened)
     if note := outside_note(gold):
         reporter.notice(note)
-    return AlignmentData(train, select, report, distractors, tokenised, plan, ledgers, gold)
+    return AlignmentData(
+        train, select, report, distractors, tokenised, plan, ledgers, gold, max_length
+    )
 
 
 def _count(corpus: Corpus, part: Split, tokens: TokenisedPairs, filtered: dict[str, int]) -> Ledger:

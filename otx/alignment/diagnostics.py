@@ -52,17 +52,21 @@ class Measurement:
 
 
 def measure(
-    encoder: Encoder, parts: Sequence[HeldOut], layer: int, word_vector: WordVector
+    encoder: Encoder,
+    parts: Sequence[HeldOut],
+    layer: int,
+    word_vector: WordVector,
+    max_length: int | None = None,
 ) -> list[Measurement]:
     """Measure the encoder on every part; sentences that parts share are encoded once."""
     with reading(encoder):
         sentences = (sentence for part in parts for sentence in part.sentences())
-        vectors = SentenceVectors.encode(encoder, sentences, layer)
+        vectors = SentenceVectors.encode(encoder, sentences, layer, max_length)
         measured = []
         for part in parts:
             measurement = _retrieval(vectors, part)
             if part.gold:
-                error, wrong = alignment_error(encoder, part.gold, layer, word_vector)
+                error, wrong = alignment_error(encoder, part.gold, layer, word_vector, max_length)
                 measurement.numbers["aer"] = error
                 measurement.examples["aer"] = len(part.gold)
                 measurement.errors["aer"] = wrong
@@ -109,15 +113,25 @@ def effective_rank(vectors: Tensor) -> float:
 
 
 def alignment_error(
-    encoder: Encoder, gold: Sequence[GoldPair], layer: int, word_vector: WordVector
+    encoder: Encoder,
+    gold: Sequence[GoldPair],
+    layer: int,
+    word_vector: WordVector,
+    max_length: int | None = None,
 ) -> tuple[float, int]:
     """Return the AER of the mutual argmax of the cosine of word vectors, and how many gold pairs have an error.
 
     Words that the encoder cuts off have no links.
     """
     error = next(metric for metric in METRICS if metric.name == "aer")
-    source = encoder.tokenise([" ".join(pair.source) for pair in gold], pretokenised=True)
-    pivot = encoder.tokenise([" ".join(pair.target) for pair in gold], pretokenised=True)
+    source, pivot = (
+        encoder.tokenise(
+            [" ".join(getattr(pair, side)) for pair in gold],
+            pretokenised=True,
+            max_length=max_length,
+        )
+        for side in ("source", "target")
+    )
     sums: dict[str, float] = {}
     wrong = 0
     for indices in by_length(source, BATCH):

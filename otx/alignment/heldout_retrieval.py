@@ -64,7 +64,11 @@ class SentenceVectors:
 
     @classmethod
     def encode(
-        cls, encoder: Encoder, sentences: Iterable[tuple[str, bool]], layer: int
+        cls,
+        encoder: Encoder,
+        sentences: Iterable[tuple[str, bool]],
+        layer: int,
+        max_length: int | None = None,
     ) -> SentenceVectors:
         """Encode the sentences, those of similar length together."""
         different = sorted(dict.fromkeys(sentences), key=lambda sentence: sentence[1])
@@ -73,7 +77,8 @@ class SentenceVectors:
         tokens = []
         for pretokenised in (False, True):
             texts = [text for text, words in different if words == pretokenised]
-            tokens += encoder.tokenise(texts, pretokenised=pretokenised) if texts else []
+            if texts:
+                tokens += encoder.tokenise(texts, pretokenised=pretokenised, max_length=max_length)
         rows = {sentence: row for row, sentence in enumerate(different)}
         return cls(sentence_vectors(encoder, tokens, layer, BATCH), rows)
 

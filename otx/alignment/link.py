@@ -109,7 +109,7 @@ def link(
             )
         reporter.stage(f"loading the encoder {model}")
         encoder = open_encoder(model, host.registry, settings)
-        encoder.max_length = min(encoder.max_length, settings.encoder.max_length)
+        max_length = min(encoder.max_length, settings.encoder.max_length)
         encoder.module.to(device)
         languages = corpus.source_language, corpus.pivot_language
         order = direction.ordered([spec, corpus.name], languages)
@@ -118,7 +118,7 @@ def link(
             order,
             encoder.digest(),
             asdict(way),
-            [settings.encoder.layer, settings.encoder.word_vector, encoder.max_length],
+            [settings.encoder.layer, settings.encoder.word_vector, max_length],
         )
         done, line = _begun(outputs, key)
         if done:
@@ -126,7 +126,7 @@ def link(
         cut = 0
         for start in range(done, len(corpus), WINDOW):
             pairs = range(start, min(start + WINDOW, len(corpus)))
-            lines, found, lost = linked(corpus, encoder, pairs, way, settings)
+            lines, found, lost = linked(corpus, encoder, pairs, way, settings, max_length)
             if order != languages:
                 found = [_swapped(own) for own in found]
             cut += lost
@@ -137,7 +137,7 @@ def link(
             reporter.progress("link", pairs.stop, len(corpus), {})
         if cut:
             reporter.notice(
-                f"{cut:,} pairs were cut at {encoder.max_length} sub-words (encoder.max_length): "
+                f"{cut:,} pairs were cut at {max_length} sub-words (encoder.max_length): "
                 "the words beyond have no links"
             )
         total = _count_lines(corpus)
@@ -177,12 +177,21 @@ def one_corpus(spec: str, host: PluginHost, settings: Settings) -> Corpus:
 
 
 def linked(
-    corpus: Corpus, encoder: Encoder, pairs: Sequence[int], way: MethodSettings, settings: Settings
+    corpus: Corpus,
+    encoder: Encoder,
+    pairs: Sequence[int],
+    way: MethodSettings,
+    settings: Settings,
+    max_length: int,
 ) -> tuple[list[int], list[Found], int]:
     """The lines of ``pairs`` in the corpus's files, the links of each, and how many lost words to the limit."""
     texts = [corpus[index] for index in pairs]
     sides = [
-        encoder.tokenise([getattr(pair, side) for pair in texts], pretokenised=corpus.pretokenised)
+        encoder.tokenise(
+            [getattr(pair, side) for pair in texts],
+            pretokenised=corpus.pretokenised,
+            max_length=max_length,
+        )
         for side in ("source", "pivot")
     ]
     found: list[Found] = [Found(frozenset(), {})] * len(texts)

@@ -40,6 +40,7 @@ class ModelSelector:
         steps: int,
     ) -> None:
         self.settings, self.encoder, self.folder, self.steps = settings, encoder, folder, steps
+        self.max_length = material.max_length
         self.metric = settings.diagnostics.keep_best
         every_checkpoint = settings.checkpoint.every if self.metric else 0
         self.every = settings.diagnostics.every or every_checkpoint
@@ -121,9 +122,8 @@ class ModelSelector:
             checkpoint.prune(self.folder, 1)
 
     def _measured(self, *parts: HeldOut) -> list[Measurement]:
-        return diagnostics.measure(
-            self.encoder, parts, self.settings.encoder.layer, self.settings.encoder.word_vector
-        )
+        layer, vector = self.settings.encoder.layer, self.settings.encoder.word_vector
+        return diagnostics.measure(self.encoder, parts, layer, vector, self.max_length)
 
 
 def _counted(measurement: Measurement) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class RunSummary:
     steps: int
     parameters: int
     checkpoint_megabytes: float
+    max_length: int
 
 
 def summarise_run(settings: Settings, encoder: Encoder, material: AlignmentData) -> RunSummary:
@@ -43,7 +44,7 @@ def summarise_run(settings: Settings, encoder: Encoder, material: AlignmentData)
             material.train, material.tokenised, material.ledgers, strict=True
         )
     ]
-    return RunSummary(corpora, steps, trainable(encoder), 3 * size / 1e6)
+    return RunSummary(corpora, steps, trainable(encoder), 3 * size / 1e6, material.max_length)
 
 
 def warnings_for(encoder: Encoder, outline: RunSummary) -> list[str]:
@@ -54,7 +55,7 @@ def warnings_for(encoder: Encoder, outline: RunSummary) -> list[str]:
             if cut:
                 lines.append(
                     f"{corpus['name']}: {cut:,} of {corpus['ledger']['used']:,} {language} sentences are cut at "
-                    f"{encoder.max_length} sub-words (encoder.max_length)"
+                    f"{outline.max_length} sub-words (encoder.max_length)"
                 )
         for language, share in corpus["unknown_rate"].items():
             if share > UNKNOWN_SHOWN:

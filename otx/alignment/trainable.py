@@ -46,7 +46,11 @@ class TrainableAlignment:
         self.taught = None
         if beside.teacher is not None and beside.teacher is not beside.reference:
             teacher, cache = beside.teacher, cache_folder()
-            self.taught = [tokenise(corpus, teacher, cache) for corpus in material.train]
+            # A teacher of its own has its own limit; the encoder as it was reads what the encoder reads.
+            limit = material.max_length if align.teacher is None else None
+            self.taught = [
+                tokenise(corpus, teacher, cache, max_length=limit) for corpus in material.train
+            ]
         self.idf = count_idf(material) if needs.idf else None
         self.links = given_links(settings, material) if needs.links else None
 

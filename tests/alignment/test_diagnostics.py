@@ -23,7 +23,9 @@ class ByText:
     def __init__(self, vectors: dict[str, torch.Tensor]) -> None:
         self.vectors, self.module, self.texts = vectors, torch.nn.Identity(), []
 
-    def tokenise(self, texts: Sequence[str], *, pretokenised: bool = False) -> list[TokenRow]:
+    def tokenise(
+        self, texts: Sequence[str], *, pretokenised: bool = False, max_length: int | None = None
+    ) -> list[TokenRow]:
         self.texts += texts
         return [TokenRow([len(self.texts) - len(texts) + i], [0], 1, 0) for i in range(len(texts))]
 
