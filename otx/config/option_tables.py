@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from otx.config.validation import fill
 from otx.errors import UsageError
 
 DEFAULT = "default"
 """Origin of a value that nothing sets."""
+
+
+class OptionSource(Protocol):
+    """Gives options by name: ``OptionTables``, or the ``Settings`` that hold them."""
+
+    def read_options(self, name: str, kind: type[Any] | None) -> Any:
+        """Return the options in the table ``name`` as an instance of ``kind``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Guards on the way: the best encoder by one held-out part is kept, and the other part reports."""
+"""Diagnostics during a run: the best encoder by one held-out part is kept, and the other part reports."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def bitext(larger_bitext: str) -> str:
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, metric: str, values: list[float]) -> list[Any]:
-    """Guards that say these values in turn; what was measured on is kept, in the same order."""
+    """Make diagnostics return these values in turn; keep what was measured on, in the same order."""
     seen: list[Any] = []
 
     def measure(encoder: Any, parts: Any, *_: Any) -> list[Measurement]:
@@ -142,7 +142,7 @@ def test_before_after_and_looks_search_recorded_numbers_of_candidates(
     assert 16 < select < report and looks == [[select], [select]]
     out = capfd.readouterr().out
     assert "held-out retrieval, 144 candidates" in out
-    assert f"on the pairs chosen by, {select} candidates" in out
+    assert f"on the selection pairs, {select} candidates" in out
     (run,) = Path("runs").glob("*/run.json")
     recorded = json.loads(run.read_text())["diagnostics"]
     assert recorded["report"]["candidates"] == {"de": 144}
