@@ -30,7 +30,6 @@ from otx.alignment.run_record import (
 )
 from otx.alignment.run_summary import RunSummary, summarise_run, warnings_for
 from otx.alignment.trainable import TrainableAlignment
-from otx.config.settings import Settings
 from otx.data.overlap import count_hits
 from otx.errors import Interrupted, UsageError
 from otx.interfaces import Encoder
@@ -112,7 +111,7 @@ def align(
         restriction = _restrict(prepared, settings.encoder.vocabulary, reporter)
         beside = prepare_model(settings, host, encoder, prepared.objective)
         job = TrainableAlignment(settings, encoder, prepared.objective, data, beside)
-        summary = _summarise(settings, prepared, reporter)
+        summary = _summarise(session, prepared)
         # Without align.teacher, the teacher is the initial encoder, whose digest is known.
         teacher = None if beside.teacher is None else digest
         if beside.teacher is not None and settings.align.teacher is not None:
@@ -179,7 +178,7 @@ def dry_run(session: Session, *, name: str | None = None) -> RunSummary:
     prepared = prepare_alignment(session)
     _restrict(prepared, settings.encoder.vocabulary, session.reporter)
     prepare_model(settings, session.host, prepared.encoder, prepared.objective)
-    return _summarise(settings, prepared, session.reporter)
+    return _summarise(session, prepared)
 
 
 def prepare_alignment(session: Session) -> PreparedAlignment:
@@ -241,11 +240,11 @@ def _inputs(
     )
 
 
-def _summarise(settings: Settings, prepared: PreparedAlignment, reporter: Reporter) -> RunSummary:
+def _summarise(session: Session, prepared: PreparedAlignment) -> RunSummary:
     """Return the summary, with a notice for each unusual count."""
-    summary = summarise_run(settings.align, prepared.encoder, prepared.data)
+    summary = summarise_run(session.settings.align, prepared.encoder, prepared.data)
     for line in warnings_for(prepared.encoder, summary):
-        reporter.notice(line)
+        session.reporter.notice(line)
     return summary
 
 

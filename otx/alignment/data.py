@@ -159,7 +159,15 @@ def load_data(
     if note := outside_note(gold):
         reporter.notice(note)
     return AlignmentData(
-        train, select, report, distractors, tokenised, sampler, ledgers, gold, max_length
+        train=train,
+        select=select,
+        report=report,
+        distractors=distractors,
+        tokenised=tokenised,
+        sampler=sampler,
+        ledgers=ledgers,
+        gold=gold,
+        max_length=max_length,
     )
 
 

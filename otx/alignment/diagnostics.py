@@ -60,6 +60,7 @@ def measure(
     parts: Sequence[HeldOut],
     layer: int,
     word_vector: WordVector,
+    *,
     max_length: int | None = None,
 ) -> list[Measurement]:
     """Measure an encoder on held-out parts; sentences that parts share are encoded once.
@@ -81,7 +82,9 @@ def measure(
         for part in parts:
             measurement = _retrieval(vectors, part)
             if part.gold:
-                error, wrong = alignment_error(encoder, part.gold, layer, word_vector, max_length)
+                error, wrong = alignment_error(
+                    encoder, part.gold, layer, word_vector, max_length=max_length
+                )
                 measurement.numbers["aer"] = error
                 measurement.examples["aer"] = len(part.gold)
                 measurement.errors["aer"] = wrong
@@ -155,6 +158,7 @@ def alignment_error(
     gold: Sequence[GoldPair],
     layer: int,
     word_vector: WordVector,
+    *,
     max_length: int | None = None,
 ) -> tuple[float, int]:
     """Measure the alignment error rate (AER) of the mutual argmax of the cosine of word vectors.

@@ -136,7 +136,13 @@ def link(
         languages = corpus.source_language, corpus.pivot_language
         order = direction.ordered([spec, corpus.name], languages)
         layer, vector = settings.encoder.layer, settings.encoder.word_vector
-        how = LinkReading(method, layer, vector, max_length, settings.data.batch_tokens)
+        how = LinkReading(
+            method=method,
+            layer=layer,
+            word_vector=vector,
+            max_length=max_length,
+            batch_tokens=settings.data.batch_tokens,
+        )
         key = short_key(
             corpus.fingerprint(),
             order,
@@ -169,7 +175,13 @@ def link(
         with signals.deferred():
             for file in outputs.files:
                 _append(file, [""] * (total - line))
-            record = LinksRecord(direction.name(order), 0, corpus.name, corpus.fingerprint(), total)
+            record = LinksRecord(
+                direction=direction.name(order),
+                index_base=0,
+                corpus=corpus.name,
+                corpus_digest=corpus.fingerprint(),
+                lines=total,
+            )
             write_record(outputs.links, record)
             outputs.state.unlink(missing_ok=True)
         return Linked(record.direction, total, count_lines(corpus))

@@ -162,7 +162,7 @@ class ModelSelector:
 
     def _measured(self, *parts: HeldOut) -> list[Measurement]:
         layer, vector = self.settings.layer, self.settings.word_vector
-        return diagnostics.measure(self.encoder, parts, layer, vector, self.max_length)
+        return diagnostics.measure(self.encoder, parts, layer, vector, max_length=self.max_length)
 
 
 def _counted(measurement: Measurement) -> dict[str, Any]:

@@ -56,7 +56,13 @@ def summarise_run(align: AlignSettings, encoder: Encoder, data: AlignmentData) -
         }
         for train, tokens, ledger in zip(data.train, data.tokenised, data.ledgers, strict=True)
     ]
-    return RunSummary(corpora, steps, count_trainable(encoder), 3 * size / 1e6, data.max_length)
+    return RunSummary(
+        corpora=corpora,
+        steps=steps,
+        parameters=count_trainable(encoder),
+        checkpoint_megabytes=3 * size / 1e6,
+        max_length=data.max_length,
+    )
 
 
 def warnings_for(encoder: Encoder, summary: RunSummary) -> list[str]:

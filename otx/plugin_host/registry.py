@@ -120,19 +120,19 @@ class Registry:
         self, name: str, target: str, summary: str, options: type[Any] | None = None
     ) -> None:
         """An objective: ``Target(options, dimension)`` is an ``otx.types.Objective``."""
-        self._add("objective", name, target, summary, options)
+        self._add("objective", name, target, summary, options=options)
 
     def encoder(
         self, name: str, target: str, summary: str, options: type[Any] | None = None
     ) -> None:
         """An encoder: ``Target(reference, options)`` is an ``otx.types.Encoder``."""
-        self._add("encoder", name, target, summary, options)
+        self._add("encoder", name, target, summary, options=options)
 
     def corpus(
         self, name: str, target: str, summary: str, options: type[Any] | None = None
     ) -> None:
         """A corpus: ``target(spec, options, pivot)`` gives a list of ``otx.types.Corpus``, one a language pair."""
-        self._add("corpus", name, target, summary, options)
+        self._add("corpus", name, target, summary, options=options)
 
     def task(
         self,
@@ -147,7 +147,7 @@ class Registry:
         _check_info(name, info)
         if info.name != name:
             raise PluginError(f"task '{name}': its info is named '{info.name}'", "name both alike")
-        self._add("task", name, target, summary, options, info=info)
+        self._add("task", name, target, summary, options=options, info=info)
 
     def recipe(self, name: str, path: Path, summary: str) -> None:
         """A recipe: settings in a TOML file laid out like otx.toml."""
@@ -262,8 +262,8 @@ class Registry:
         name: str,
         target: str,
         summary: str,
-        options: type[Any] | None = None,
         *,
+        options: type[Any] | None = None,
         info: TaskInfo | None = None,
         path: Path | None = None,
     ) -> None:
@@ -277,7 +277,17 @@ class Registry:
         if options is not None:
             _check_options(kind, name, options)
         self._entries.append(
-            Entry(kind, name, target, summary, options, self.distribution, info, path, self.version)
+            Entry(
+                kind=kind,
+                name=name,
+                target=target,
+                summary=summary,
+                options=options,
+                distribution=self.distribution,
+                info=info,
+                path=path,
+                version=self.version,
+            )
         )
 
     def _check_name(self, kind: Kind, name: str) -> None:

@@ -31,7 +31,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, metric: str, values: list[float]) 
     """Make diagnostics return these values in turn; keep what was measured on, in the same order."""
     seen: list[Any] = []
 
-    def measure(encoder: Any, parts: Any, *_: Any) -> list[Measurement]:
+    def measure(encoder: Any, parts: Any, *_: Any, **__: Any) -> list[Measurement]:
         measured = []
         for part in parts:
             lines = [pair.line for corpus in part.pairs for pair in corpus]
@@ -110,7 +110,7 @@ def test_a_metric_at_its_ceiling_is_refused_before_training(
 ) -> None:
     value = {"retrieval": 0.975, "aer": 0.02}[metric]
 
-    def measure(encoder: Any, parts: Any, *_: Any) -> list[Measurement]:
+    def measure(encoder: Any, parts: Any, *_: Any, **__: Any) -> list[Measurement]:
         return [Measurement({metric: value}, {}, {}, {metric: 100}, {metric: 5}) for _ in parts]
 
     monkeypatch.setattr(diagnostics, "measure", measure)
@@ -129,8 +129,8 @@ def test_before_after_and_looks_search_recorded_numbers_of_candidates(
 ) -> None:
     measure, seen = diagnostics.measure, []
 
-    def counting(encoder: Any, parts: Any, *rest: Any) -> list[Measurement]:
-        measured = measure(encoder, parts, *rest)
+    def counting(encoder: Any, parts: Any, *rest: Any, **named: Any) -> list[Measurement]:
+        measured = measure(encoder, parts, *rest, **named)
         seen.append([own.candidates["de"] for own in measured])
         return measured
 
