@@ -80,7 +80,7 @@ class TrainableAlignment:
             word_vector=settings.encoder.word_vector,
             corpora=material.train,
             tokenised=material.tokenised,
-            given_links=lambda: given_links(settings, material),
+            given_links=lambda: given_links(settings.align, material),
         )
         self.views = PairEncoder(objective.views, context)
 
@@ -107,7 +107,7 @@ class TrainableAlignment:
         progress = (step + 0.5) / self.steps
         return [
             MicroBatch(corpus, indices, progress)
-            for corpus, indices in self.material.plan.micro_batches(step)
+            for corpus, indices in self.material.sampler.micro_batches(step)
         ]
 
     def loss(self, batch: MicroBatch) -> Loss:

@@ -97,7 +97,7 @@ def _opened(
     resolve_corpus(spec, host.registry)
     from otx.data.corpora import open_corpora
 
-    corpora = open_corpora([spec], host.registry, settings, any_share=any_share)
+    corpora = open_corpora([spec], host.registry, settings, settings.data, any_share=any_share)
     return corpora, settings, host
 
 

@@ -82,7 +82,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
 
 def _table_complaint(plugins: PluginHost, settings: Settings) -> str | None:
     try:
-        plugins.check_tables(settings)
+        plugins.check_tables(settings.option_tables)
     except OTXError as error:
         return str(error)
     return None

@@ -11,7 +11,7 @@ import typer
 from otx.cli.console import columns, screen
 from otx.cli.context import open_host
 from otx.cli.flags import Json, RunName, Sets, example
-from otx.cli.guards import guard_lines
+from otx.cli.format_metrics import diagnostic_lines
 from otx.cli.result_rows import result_rows
 from otx.config.settings import load_settings
 from otx.data.ledger import ledger_text
@@ -64,7 +64,7 @@ def show(run: RunName, sets: Sets = None, json: Json = False) -> None:
         rows += _alignment(record)
     screen.result(columns([(name, shorten(value, LONGEST_CELL)) for name, value in rows]))
     if "after" in record.get("guards", {}):
-        screen.result("\n" + "\n".join(guard_lines(record)))
+        screen.result("\n" + "\n".join(diagnostic_lines(record)))
         for line in record.get("verdict", []):
             screen.result(f"! {line}")
     if units:

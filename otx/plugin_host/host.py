@@ -27,6 +27,7 @@ from otx.plugin_host.registry import Registry
 from otx.printable import error_text
 
 if TYPE_CHECKING:
+    from otx.config.option_tables import OptionTables
     from otx.config.schema import PluginSettings
     from otx.config.settings import Settings
 
@@ -124,16 +125,22 @@ class PluginHost:
                     self._silenced.add(name)
         return failures
 
-    def check_tables(self, settings: Settings) -> None:
-        """Refuse a table of options that belongs to nobody: UsageError with the nearest known name.
+    def check_tables(self, options: OptionTables) -> None:
+        """Refuse a table of options whose name nothing has registered.
 
-        Where a plugin is not loaded, a name that resembles no other may be that plugin's, and stands.
+        If a plugin is not loaded, a name that resembles no other may be that plugin's, and is accepted.
+
+        Args:
+            options: The tables of otx.toml that do not belong to otx.
+
+        Raises:
+            UsageError: Naming the table, where it was set, and the nearest known name.
         """
         known = self.registry.names() | set(SECTIONS)
         complete = all(record.status == "loaded" for record in self.records)
-        for name, table in settings.options.items():
+        for name, table in options.tables.items():
             if name not in known and (complete or nearest(name, known)):
-                origin = next((settings.origin(f"{name}.{key}") for key in table), "settings")
+                origin = next((options.origin(f"{name}.{key}") for key in table), "settings")
                 hint, advice = self.registry.absence_hint(name), remedy(name, known)
                 raise UsageError(
                     f"{origin}: unknown table [{name}]", f"{advice} {hint}" if hint else advice
@@ -230,7 +237,7 @@ def host(settings: Settings) -> PluginHost:
             raise PluginError(
                 f"plugin {record.name} ({record.distribution}) failed: {record.error}"
             )
-    loaded.check_tables(settings)
+    loaded.check_tables(settings.option_tables)
     return loaded
 
 

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from otx.config.objective_term import COLUMNS
+from otx.config.option_tables import OptionSource
 from otx.config.schema import SECTIONS
 from otx.did_you_mean import remedy
 from otx.errors import OTXError, PluginError, UsageError
@@ -18,9 +19,6 @@ from otx.plugin_host.absent import Absent, absence_hint, canonical
 from otx.plugin_host.attribution import OURS, Owner, attributed, make
 from otx.plugin_host.option_checks import check_options
 from otx.types import Metric, TaskInfo
-
-if TYPE_CHECKING:
-    from otx.config.settings import Settings
 
 API = 1
 """The plugin contract's level; it grows whenever a plugin can ask for something new."""
@@ -80,14 +78,17 @@ class Entry:
         """``distribution:name``, which settles a clash."""
         return f"{self.distribution}:{self.name}"
 
-    def read_options(self, settings: Settings) -> Any:
-        """Return the entry's options from the settings table of its name, or None if it has no options.
+    def read_options(self, options: OptionSource) -> Any:
+        """Return the entry's options from the table of its name, or None if it has no options.
+
+        Args:
+            options: The option tables, or the settings that hold them.
 
         Raises:
             UsageError: For an unknown key (with the nearest known one) and for a value of a wrong type.
         """
         with attributed(self.owner):
-            return settings.read_options(self.name, self.options)
+            return options.read_options(self.name, self.options)
 
     def make(self, *arguments: Any) -> Any:
         """Call the target with what its kind takes (see the methods of ``Registry``).
@@ -119,19 +120,19 @@ class Registry:
         self, name: str, target: str, summary: str, options: type[Any] | None = None
     ) -> None:
         """An objective: ``Target(options, dimension)`` is an ``otx.types.Objective``."""
-        self._add("objective", name, target, summary, options)
+        self._add("objective", name, target, summary, options=options)
 
     def encoder(
         self, name: str, target: str, summary: str, options: type[Any] | None = None
     ) -> None:
         """An encoder: ``Target(reference, options)`` is an ``otx.types.Encoder``."""
-        self._add("encoder", name, target, summary, options)
+        self._add("encoder", name, target, summary, options=options)
 
     def corpus(
         self, name: str, target: str, summary: str, options: type[Any] | None = None
     ) -> None:
         """A corpus: ``target(spec, options, pivot)`` gives a list of ``otx.types.Corpus``, one a language pair."""
-        self._add("corpus", name, target, summary, options)
+        self._add("corpus", name, target, summary, options=options)
 
     def task(
         self,
@@ -146,7 +147,7 @@ class Registry:
         _check_info(name, info)
         if info.name != name:
             raise PluginError(f"task '{name}': its info is named '{info.name}'", "name both alike")
-        self._add("task", name, target, summary, options, info=info)
+        self._add("task", name, target, summary, options=options, info=info)
 
     def recipe(self, name: str, path: Path, summary: str) -> None:
         """A recipe: settings in a TOML file laid out like otx.toml."""
@@ -261,8 +262,8 @@ class Registry:
         name: str,
         target: str,
         summary: str,
-        options: type[Any] | None = None,
         *,
+        options: type[Any] | None = None,
         info: TaskInfo | None = None,
         path: Path | None = None,
     ) -> None:
@@ -276,7 +277,17 @@ class Registry:
         if options is not None:
             _check_options(kind, name, options)
         self._entries.append(
-            Entry(kind, name, target, summary, options, self.distribution, info, path, self.version)
+            Entry(
+                kind=kind,
+                name=name,
+                target=target,
+                summary=summary,
+                options=options,
+                distribution=self.distribution,
+                info=info,
+                path=path,
+                version=self.version,
+            )
         )
 
     def _check_name(self, kind: Kind, name: str) -> None:
