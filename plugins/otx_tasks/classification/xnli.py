@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from otx.config.roles import keyed_options
-from otx.data.example_digest import digest
+from otx.files.example_digest import digest
 from otx.errors import DataError
 from otx.types import Example, Problem
 from otx_tasks import infos

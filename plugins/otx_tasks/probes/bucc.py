@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from otx.data.example_digest import digest
+from otx.files.example_digest import digest
 from otx.data.inference import reading, sentence_vectors
 from otx.errors import DataError, MissingDataError
 from otx.files.reading import read_lines
