@@ -55,12 +55,12 @@ class HuggingFaceEncoder:
                 "does the tokenizer belong to these weights?",
             )
 
-    def tokenise(self, texts: Sequence[str], *, pretokenised: bool = False) -> list[TokenRow]:
-        """Sub-words and word indices of each text, special tokens added.
-
-        What is over ``max_length`` is cut, never inside a word.
-        """
-        return tokenise(self.tokenizer, texts, self.max_length, pretokenised=pretokenised)
+    def tokenise(
+        self, texts: Sequence[str], *, pretokenised: bool = False, max_length: int | None = None
+    ) -> list[TokenRow]:
+        """Return the sub-words and word indices of each text; see ``otx.interfaces.Encoder``."""
+        limit = self.max_length if max_length is None else min(max_length, self.max_length)
+        return tokenise(self.tokenizer, texts, limit, pretokenised=pretokenised)
 
     def unknown_rate(self, rows: Sequence[TokenRow]) -> float:
         """Share of the sub-words, special tokens left out, that the tokenizer does not know."""
