@@ -5,12 +5,15 @@ The nouns that they speak of are in ``otx.types``; nothing here imports torch ei
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
 
+from otx.config.roles import keyed_options
 from otx.errors import UsageError
+from otx.files.example_digest import digest
 from otx.tensor_tree import map_tensors
 from otx.types import (
     Encoded,
@@ -358,108 +361,350 @@ class Corpus(Protocol):
 
 
 class Task(Protocol):
-    """Made as ``Target(options)``; ``options`` hold at least ``data`` (a folder or None), a transfer task's also
-    ``epochs, lr, batch, warmup`` and ``weight_decay``. Options declare their roles: see ``otx.config.roles``.
+    """A test set in several languages, and how a prediction is scored.
 
-    It may also have ``left_out(language)``: which parts of a test set it cannot use, in one line, or None. Its notes
-    count them, and ``otx eval --strict`` refuses such a set. A DataError for one language does not end the others.
+    A task is created as ``Target(options)``. Most tasks derive from ``BaseProbeTask`` or ``BaseTransferTask``, which
+    implement all but a few members. A task may implement every member itself.
+
+    Three members are optional, with the meaning and the default of the base classes: ``left_out``, and for transfer
+    tasks ``count_truncated``, ``training_notes``, ``unused_head_reason`` and ``for_prediction``.
+
+    Attributes:
+        info: Name, version, metrics, languages and licence.
+        options: The options: at least ``data``, a folder or None. A transfer task also has ``epochs``, ``lr``,
+            ``batch``, ``warmup`` and ``weight_decay``. Options declare their roles, see ``otx.config.roles``.
     """
 
     info: TaskInfo
     options: Any
 
     def languages(self) -> list[str]:
-        """Languages there is data for, the source language first."""
+        """Return the languages that have test data, the source language first.
+
+        Raises:
+            MissingDataError: If the task finds no files.
+        """
         ...
 
     def examples(self, language: str) -> list[Example]:
-        """The test examples of a language."""
+        """Return the test examples of a language, each with a unique id.
+
+        Raises:
+            DataError: If its files cannot be used. The other languages are evaluated nevertheless.
+        """
         ...
 
     def fingerprint(self, language: str) -> str:
-        """A hash of what is tested on in this language."""
+        """Return a hash of everything that is tested in a language."""
         ...
 
     def sentences(self, language: str) -> list[str]:
-        """The tested sentences, as they might occur in a bitext."""
+        """Return the tested sentences, in the form that a bitext might contain them.
+
+        They are looked up in a run's bitext, to report contamination.
+        """
         ...
 
     def score(self, prediction: Any, example: Example) -> Score:
-        """The sufficient statistics of one prediction."""
+        """Return the sufficient statistics of one prediction, which the metrics sum."""
         ...
 
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
-        """What should be known of these scores: cut sentences, chance level, an index base that was guessed."""
+        """Return what a reader of these scores should know, one line each.
+
+        Examples: truncated sentences, a score at chance level, a guessed index base.
+        """
         ...
 
 
 class ProbeTask(Task, Protocol):
-    """A task that reads the encoder only."""
+    """A task that reads the encoder without training."""
 
     def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
-        """What the encoder makes of each example, by example id, as JSON can hold it."""
+        """Return a prediction for every example of a language, by example id, as JSON values."""
         ...
 
 
 class TransferTask(Task, Protocol):
-    """A task that is learnt in the source language and then predicted in each.
+    """A task that is learnt in a source language and then predicted in every language.
 
-    It may also have ``count_cut(encoder, examples)``: how many sub-words, or words, of each example the length limit
-    leaves out, which ``otx predict`` notes.
+    Attributes:
+        head_kind: Kind of the head, see ``Encoder.fresh_head``.
+        baseline_names: Names of the baselines without an encoder.
+        feature: Class of the features: a frozen dataclass of texts, numbers, lists and arrays, because features are
+            cached on disk.
     """
 
     head_kind: str
-    floor_names: tuple[str, ...]
+    baseline_names: tuple[str, ...]
     feature: type[Any]
-    """What ``features`` makes: a frozen dataclass of texts, numbers, lists and arrays, for it is kept on disk."""
 
     def problems(self) -> list[Problem]:
-        """Every refused row or answer of the files read so far."""
+        """Return every refused row or answer of the files read so far."""
         ...
 
     def carried(self, head: nn.Module) -> nn.Module | None:
-        """A head that the checkpoint brought, its outputs in the task's own order; None if it does not fit."""
+        """Return a head of the checkpoint with its outputs in the order of ``labels``; None if it does not fit."""
         ...
 
     def training(self, seed: int) -> tuple[list[Example], list[Example]]:
-        """Training and development examples of the source language, disjoint from every test set."""
+        """Return training and development examples of the source language, disjoint from every test set.
+
+        Raises:
+            DataError: If the training files cannot be used, or contain tested examples.
+        """
         ...
 
     def training_fingerprint(self) -> str:
-        """A hash of the training files, limit and hyper-parameters."""
+        """Return a hash of the training and development data and of the options."""
         ...
 
     def labels(self) -> Sequence[str]:
-        """The classes of a fresh head in the order of its logits; none for spans."""
+        """Return the classes of a fresh head in the order of its logits; none for spans."""
         ...
 
     def features(self, encoder: Encoder, examples: Sequence[Example]) -> list[Any]:
-        """What goes through the encoder; one example may give several (windows).
+        """Return what goes through the encoder; one example may give several features, such as windows.
 
         Each has ``length`` (sub-words) and ``label`` (None: nothing can be learnt from it).
         """
         ...
 
     def collate(self, encoder: Encoder, features: Sequence[Any]) -> tuple[TokenBatch, Any]:
-        """A padded batch on the encoder's device and its labels (None when there are none)."""
+        """Return a padded batch on the encoder's device and its labels (None if there are none)."""
         ...
 
     def loss(self, logits: Tensor, labels: Any) -> Loss:
-        """The training loss of a batch."""
+        """Return the training loss of a batch."""
         ...
 
     def decode(self, features: Sequence[Any], logits: Sequence[Tensor]) -> dict[str, Any]:
-        """Predictions by example id from every feature and its (unpadded) logits."""
+        """Return the predictions by example id, from every feature and its logits without padding."""
         ...
 
     def read_line(self, line: str, number: int) -> Example:
-        """What a line of text asks, without an answer; ``number`` (from 1) is its id. DataError for another layout."""
+        """Parse a line of text into an example without an answer.
+
+        Args:
+            line: The line, without its line break.
+            number: Line number from 1, which becomes the id.
+
+        Raises:
+            DataError: If the line has another layout.
+        """
         ...
 
     def write_line(self, prediction: Any) -> str:
-        """A prediction as a line of text."""
+        """Return a prediction as one line of text."""
         ...
 
-    def floors(self, language: str) -> dict[str, list[Score]]:
-        """Scores of baselines that need no encoder (majority class, n-gram span), by name."""
+    def baselines(self, language: str) -> dict[str, list[Score]]:
+        """Return the scores of the baselines without an encoder, by the names in ``baseline_names``.
+
+        Examples: the majority class, the clause most similar to the question.
+        """
         ...
+
+
+class BaseTask(ABC):
+    """Defaults that probe and transfer tasks share; derive from ``BaseProbeTask`` or ``BaseTransferTask``.
+
+    Args:
+        options: An instance of the options class that the task is registered with.
+
+    Attributes:
+        text_fields: Fields of an example that hold tested text, each a string or a list of strings. They are looked
+            up in a run's bitext to report contamination.
+    """
+
+    info: ClassVar[TaskInfo]
+    text_fields: ClassVar[tuple[str, ...]] = ("text",)
+
+    def __init__(self, options: Any = None) -> None:
+        self.options = options
+        self._examples: dict[str, list[Example]] = {}
+
+    @abstractmethod
+    def languages(self) -> list[str]:
+        """Return the languages that have test data, the source language first."""
+
+    @abstractmethod
+    def load_examples(self, language: str) -> list[Example]:
+        """Read the test examples of a language; called once per language."""
+
+    @abstractmethod
+    def score(self, prediction: Any, example: Example) -> Score:
+        """Return the sufficient statistics of one prediction, which the metrics sum."""
+
+    def examples(self, language: str) -> list[Example]:
+        """Return the test examples of a language, read on the first call."""
+        if language not in self._examples:
+            self._examples[language] = self.load_examples(language)
+        return self._examples[language]
+
+    def fingerprint(self, language: str) -> str:
+        """Return a hash of the test examples of a language."""
+        return digest(self.examples(language))
+
+    def sentences(self, language: str) -> list[str]:
+        """Return every distinct text in the ``text_fields`` of the test examples, sorted."""
+        texts: set[str] = set()
+        for example in self.examples(language):
+            for name in self.text_fields:
+                value = example.fields.get(name, ())
+                texts.update((value,) if isinstance(value, str) else value)
+        return sorted(texts)
+
+    def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
+        """Return no notes."""
+        return []
+
+    def left_out(self, language: str) -> str | None:
+        """Describe the parts of a test set that cannot be used, in one line; None if the whole set is used.
+
+        ``otx eval --strict`` refuses a test set of which a part is left out.
+        """
+        return None
+
+
+class BaseProbeTask(BaseTask):
+    """Base class of a probe task, with defaults for all but four methods.
+
+    A subclass has ``info`` and implements ``languages``, ``load_examples``, ``probe`` and ``score``.
+
+    Example:
+        >>> from otx.types import Metric
+        >>> class Length(BaseProbeTask):
+        ...     info = TaskInfo("length", "1", "probe", (Metric("mean", lambda s: s["words"] / s["n"]),), "CC0")
+        ...
+        ...     def languages(self):
+        ...         return ["en"]
+        ...
+        ...     def load_examples(self, language):
+        ...         return [Example("1", "1", {"text": "a dog barks"})]
+        ...
+        ...     def probe(self, encoder, language):
+        ...         return {e.id: len(e.fields["text"].split()) for e in self.examples(language)}
+        ...
+        ...     def score(self, prediction, example):
+        ...         return Score(example.id, example.cluster, {"words": prediction, "n": 1})
+        >>> Length().probe(None, "en"), Length().sentences("en")
+        ({'1': 3}, ['a dog barks'])
+    """
+
+    @abstractmethod
+    def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
+        """Return a prediction for every example of a language, by example id, as JSON values."""
+
+
+class BaseTransferTask(BaseTask):
+    """Base class of a transfer task, with defaults for all but eight methods.
+
+    A subclass has ``info``, ``head_kind`` and ``feature``, and implements ``languages``, ``load_examples``, ``score``,
+    ``load_training``, ``labels``, ``features``, ``collate`` and ``decode``. The default loss is the cross-entropy of
+    classes; a task whose ``labels`` are not classes implements ``loss``, too.
+
+    Attributes:
+        head_kind: Kind of the head, see ``Encoder.fresh_head``.
+        feature: Class of the features: a frozen dataclass of texts, numbers, lists and arrays, because features are
+            cached on disk.
+        baseline_names: Names of the baselines that ``baselines`` scores.
+    """
+
+    head_kind: ClassVar[str]
+    feature: ClassVar[type[Any]]
+    baseline_names: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, options: Any = None) -> None:
+        super().__init__(options)
+        self._training: dict[int, tuple[list[Example], list[Example]]] = {}
+
+    @abstractmethod
+    def load_training(self, seed: int) -> tuple[list[Example], list[Example]]:
+        """Read training and development examples, disjoint from every test set; called once per seed."""
+
+    @abstractmethod
+    def labels(self) -> Sequence[str]:
+        """Return the classes of a fresh head in the order of its logits; none for spans."""
+
+    @abstractmethod
+    def features(self, encoder: Encoder, examples: Sequence[Example]) -> list[Any]:
+        """Return what goes through the encoder, as instances of ``feature``."""
+
+    @abstractmethod
+    def collate(self, encoder: Encoder, features: Sequence[Any]) -> tuple[TokenBatch, Any]:
+        """Return a padded batch on the encoder's device and its labels (None if there are none)."""
+
+    @abstractmethod
+    def decode(self, features: Sequence[Any], logits: Sequence[Tensor]) -> dict[str, Any]:
+        """Return the predictions by example id, from every feature and its logits without padding."""
+
+    def training(self, seed: int) -> tuple[list[Example], list[Example]]:
+        """Return training and development examples, read on the first call with a seed."""
+        if seed not in self._training:
+            self._training[seed] = self.load_training(seed)
+        return self._training[seed]
+
+    def training_fingerprint(self) -> str:
+        """Return a hash of the training and development examples of seed 1 and of every option but paths."""
+        training, development = self.training(1)
+        return digest([*training, *development], keyed_options(self.options))
+
+    def training_notes(self) -> list[str]:
+        """Return what a reader should know of the training data, one line each; otx shows it once per fine-tuning."""
+        return []
+
+    def problems(self) -> list[Problem]:
+        """Return no refused rows."""
+        return []
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Loss:
+        """Return the mean cross-entropy of classes.
+
+        Args:
+            logits: ``[B, C]`` or ``[B, T, C]``.
+            labels: Class numbers ``[B]`` or ``[B, T]``; -100 marks what has no class and does not count.
+        """
+        from torch.nn import functional
+
+        return Loss(functional.cross_entropy(logits.float().flatten(0, -2), labels.flatten()))
+
+    def carried(self, head: nn.Module) -> nn.Module | None:
+        """Return a head of the checkpoint if its classes are ``labels`` in the same order, otherwise None."""
+        names = tuple(map(str, getattr(head, "labels", ())))
+        return head if names == tuple(self.labels()) else None
+
+    def unused_head_reason(self, head: nn.Module) -> str | None:
+        """Explain why ``carried`` refuses a head of the checkpoint; None if there is nothing to explain."""
+        return None
+
+    def for_prediction(self, head: nn.Module) -> Self:
+        """Return the task that predicts lines of text with a head of the checkpoint.
+
+        A task without files may take its classes from the head.
+        """
+        return self
+
+    def count_truncated(self, encoder: Encoder, examples: Sequence[Example]) -> list[int]:
+        """Count the sub-words, or words, of each example beyond the length limit; ``otx predict`` reports them."""
+        return [0] * len(examples)
+
+    def read_line(self, line: str, number: int) -> Example:
+        """Refuse a line: a task that predicts lines of text implements this.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError(
+            f"{self.info.name} cannot predict lines of text", "evaluate it with otx eval instead"
+        )
+
+    def write_line(self, prediction: Any) -> str:
+        """Return a text with its white space collapsed, or any other value as JSON."""
+        if isinstance(prediction, str):
+            return " ".join(prediction.split())
+        return json.dumps(prediction, ensure_ascii=False)
+
+    def baselines(self, language: str) -> dict[str, list[Score]]:
+        """Return no baselines."""
+        return {}

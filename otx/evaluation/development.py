@@ -1,96 +1,140 @@
-"""Development data in fine-tuning: checks over the course of it, the weights of the best one, when to stop."""
+"""Checks on development data during a fine-tuning: scores, best weights, early stopping."""
 
 from __future__ import annotations
 
 import json
-import math
-import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
-from otx.errors import DataError
+from otx.errors import CheckpointError, DataError
 from otx.files import atomic
 from otx.files.reading import read_object
 from otx.files.shapes import NUMBER, check_shape
 from otx.printable import quote
-from otx.training import checkpoint
+from otx.training.best_checkpoint import BestCheckpoint
 
 HISTORY, BEST = "development.json", "best"
 
 
-class Development:
-    """The checks of one fine-tuning, kept in its folder, so that a resumed one knows what was found before.
+@dataclass(frozen=True, slots=True)
+class CheckSchedule:
+    """When a fine-tuning is checked on development data, and when it stops early.
 
-    ``checks`` lie evenly over the ``steps``, the last at the end. ``score``: the metric on development data, of the
-    weights as they are; ``higher``: whether more of it is better. ``patience``: checks in a row without a better score
-    after which it is enough, 0 = never. ``size``: number of development examples. An undefined score is worse than
-    any other.
+    Attributes:
+        steps: Number of optimiser steps of the fine-tuning.
+        checks: Number of checks, evenly spaced over the steps; the last is at the end.
+        patience: Number of checks in a row without a better score after which training stops; 0 never stops.
+    """
+
+    steps: int
+    checks: int
+    patience: int = 0
+
+    def checked_steps(self) -> set[int]:
+        """Return the steps after which the weights are checked.
+
+        Example:
+            >>> sorted(CheckSchedule(steps=10, checks=4).checked_steps())
+            [2, 5, 8, 10]
+        """
+        return {max(1, round(self.steps * n / self.checks)) for n in range(1, self.checks + 1)}
+
+
+class Development:
+    """Score a model on development data while it is fine-tuned, and keep its best weights.
+
+    The history is kept in the fine-tuning's folder, so a resumed fine-tuning knows earlier scores.
+
+    Args:
+        folder: Folder of the fine-tuning.
+        modules: Modules that are trained, by name.
+        schedule: When to check, and when to stop.
+        score: Computes the metric of the current weights on the development data; NaN is worse than any other score.
+        higher_is_better: Direction of the metric.
+        size: Number of development examples.
+
+    Attributes:
+        history: Score of each check, by optimiser step.
+        size: Number of development examples.
+
+    Raises:
+        DataError: If the folder holds a damaged history.
     """
 
     def __init__(
         self,
         folder: Path,
         modules: Mapping[str, nn.Module],
-        steps: int,
-        checks: int,
-        patience: int,
+        schedule: CheckSchedule,
         score: Callable[[], float],
-        higher: bool,
+        *,
+        higher_is_better: bool,
         size: int = 0,
     ) -> None:
-        self.folder, self.modules, self.score = folder, modules, score
-        self.patience, self.higher, self.size = patience, higher, size
-        self.steps = {max(1, round(steps * place / checks)) for place in range(1, checks + 1)}
-        self.history: dict[int, float] = self._read()
+        self.folder, self.modules, self.schedule, self.size = folder, modules, schedule, size
+        self._score = score
+        self._best = BestCheckpoint(folder / BEST, modules, higher_is_better=higher_is_better)
+        self._steps = schedule.checked_steps()
+        self.history: dict[int, float] = self._read_history()
 
     def step_finished(self, step: int) -> float | None:
-        """Check the weights after ``step`` if it is one of those; returns what was found."""
-        # A step that is made again after a kill ends in the same weights: its check is known.
-        if step not in self.steps or step in self.history:
+        """Check the current weights if a check is due after this step.
+
+        Args:
+            step: Number of optimiser steps done.
+
+        Returns:
+            The score, or None if no check was due or its score is known from before an interruption.
+        """
+        # A step that is repeated after an interruption ends in the same weights.
+        if step not in self._steps or step in self.history:
             return None
-        value = self.score()
+        value = self._score()
         for module in self.modules.values():
             module.train()
-        if not self.history or self._worth(value) > self._worth(self.history[self.best]):
-            new = checkpoint.save(self.folder / BEST, step, self.modules)
-            for other in set(checkpoint.checkpoints(self.folder / BEST)) - {new}:
-                shutil.rmtree(other)
+        self._best.offer(step, value)
         self.history[step] = value
         atomic.write(self.folder / HISTORY, json.dumps(self.history).encode())
         return value
 
     @property
-    def best(self) -> int:
-        """The step of the best check, the earliest of equals."""
-        return max(sorted(self.history), key=lambda step: self._worth(self.history[step]))
+    def best_step(self) -> int:
+        """Step of the best check, the earliest of equals."""
+        best, *others = sorted(self.history)
+        for step in others:
+            if self._best.is_better(self.history[step], self.history[best]):
+                best = step
+        return best
 
-    def enough(self) -> bool:
-        """Whether the last ``patience`` checks were no better than one before."""
-        return 0 < self.patience <= sum(step > self.best for step in self.history)
+    def is_patience_exhausted(self) -> bool:
+        """Return whether the last ``patience`` checks were no better than one before."""
+        return 0 < self.schedule.patience <= sum(step > self.best_step for step in self.history)
 
     def restore(self) -> None:
-        """Put the weights of the best check back. Raises DataError if they cannot be read."""
-        found, damaged = checkpoint.newest(self.folder / BEST)
-        if found is None:
-            reason = damaged[0].message if damaged else f"{self.folder / BEST} is gone"
-            raise DataError(reason, f"remove {self.folder} and evaluate again")
-        checkpoint.load(found, self.modules, None)
+        """Load the weights of the best check.
 
-    def _worth(self, value: float) -> float:
-        if math.isnan(value):
-            return -math.inf
-        return value if self.higher else -value
+        Raises:
+            DataError: If they cannot be read.
+        """
+        remedy = f"remove {self.folder} and evaluate again"
+        try:
+            restored = self._best.restore()
+        except CheckpointError as error:
+            raise DataError(error.message, remedy) from error
+        if restored is None:
+            raise DataError(f"{self._best.folder} is gone", remedy)
 
-    def _read(self) -> dict[int, float]:
+    def _read_history(self) -> dict[int, float]:
         path = self.folder / HISTORY
         if not path.exists():
             return {}
         remedy = f"remove {self.folder} and evaluate again"
         history = read_object(path)
         check_shape(history, {str: NUMBER}, str(path), remedy)
-        known = {str(step): step for step in self.steps}
+        known = {str(step): step for step in self._steps}
         for step in history:
             if step not in known:
                 raise DataError(f"{path}: no check is at step {quote(step)}", remedy)

@@ -14,9 +14,9 @@ import pyarrow as pa
 from otx.config.roles import keyed_options
 from otx.data.arrow import open_arrow, write_arrow
 from otx.data.cache import built
-from otx.data.example_digest import digest
 from otx.data.tokenizer_rules import tokenizer_digest
 from otx.files.digests import short_key
+from otx.files.example_digest import digest
 from otx.interfaces import Encoder, TransferTask
 from otx.types import Example
 

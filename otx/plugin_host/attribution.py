@@ -152,6 +152,10 @@ _PROTOCOLS: Mapping[str, tuple[type[Any], ...]] = MappingProxyType(
         "task": (interfaces.ProbeTask, interfaces.TransferTask),
     }
 )
+_BASES: Mapping[str, tuple[type[Any], ...]] = MappingProxyType(
+    {"task": (interfaces.BaseProbeTask, interfaces.BaseTransferTask)}
+)
+"""Base classes, whose further members are optional in the contract and watched where an object has them."""
 _SPECIAL = ("__call__", "__len__", "__getitem__")
 
 
@@ -244,7 +248,8 @@ def _watched(kind: Any, owner: Owner, missing: frozenset[str]) -> type[Any]:
 
     Its name is the same, which keys depend on.
     """
-    names = set[str]().union(*(_calls(protocol) for protocol in _PROTOCOLS[owner.kind]))
+    contracts = (*_PROTOCOLS[owner.kind], *_BASES.get(owner.kind, ()))
+    names = set[str]().union(*(_calls(contract) for contract in contracts))
     members: dict[str, Any] = {
         "__slots__": (),
         "__module__": kind.__module__,

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from otx.errors import DataError
-from otx.evaluation.development import Development
+from otx.evaluation.development import CheckSchedule, Development
 
 NAN = float("nan")
 
@@ -29,11 +29,12 @@ def play(
         asked.append(int(layer.weight.item()))
         return left[len(checks.history)]
 
-    checks = Development(folder, {"layer": layer}, 12, len(scores), patience, score, higher)
+    schedule = CheckSchedule(12, len(scores), patience)
+    checks = Development(folder, {"layer": layer}, schedule, score, higher_is_better=higher)
     for step in range(1, (until or 12) + 1):
         nn.init.constant_(layer.weight, step)
         checks.step_finished(step)
-        if checks.enough():
+        if checks.is_patience_exhausted():
             break
     return checks, layer, asked
 
@@ -54,7 +55,7 @@ def test_the_weights_of_the_best_check_come_back(
 ) -> None:
     checks, layer, asked = play(tmp_path, scores, higher=higher)
     assert asked == [3, 6, 9, 12]
-    assert checks.best == best
+    assert checks.best_step == best
     checks.restore()
     assert layer.weight.item() == best
     assert len(list((tmp_path / "best").glob("step-*"))) == 1
@@ -63,7 +64,7 @@ def test_the_weights_of_the_best_check_come_back(
 def test_patience_ends_it_and_only_then(tmp_path: Path) -> None:
     scores = [0.3, 0.5, 0.5, 0.4, 0.9, 0.9]
     checks, _, asked = play(tmp_path / "two", scores, patience=2)
-    assert asked == [2, 4, 6, 8] and checks.best == 4
+    assert asked == [2, 4, 6, 8] and checks.best_step == 4
     _, _, asked = play(tmp_path / "three", scores, patience=3)
     assert asked == [2, 4, 6, 8, 10, 12]
 
@@ -84,7 +85,10 @@ def test_modules_are_trained_on_after_a_check(tmp_path: Path) -> None:
         layer.eval()
         return 0.0
 
-    Development(tmp_path, {"layer": layer}, 1, 1, 0, score, True).step_finished(1)
+    checks = Development(
+        tmp_path, {"layer": layer}, CheckSchedule(1, 1), score, higher_is_better=True
+    )
+    checks.step_finished(1)
     assert layer.training
 
 

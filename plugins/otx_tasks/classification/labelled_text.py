@@ -11,8 +11,8 @@ from typing import ClassVar
 from torch import nn
 
 from otx.config.roles import keyed_options
-from otx.data.example_digest import digest
 from otx.errors import DataError, MissingDataError
+from otx.files.example_digest import digest
 from otx.printable import quote
 from otx.types import Example, Problem, Score
 from otx_tasks import infos

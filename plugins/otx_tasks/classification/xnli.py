@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from otx.config.roles import keyed_options
-from otx.data.example_digest import digest
 from otx.errors import DataError
+from otx.files.example_digest import digest
 from otx.types import Example, Problem
 from otx_tasks import infos
 from otx_tasks.classification.classifier import Classifier

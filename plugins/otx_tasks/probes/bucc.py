@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
-from otx.data.example_digest import digest
 from otx.data.inference import reading, sentence_vectors
 from otx.errors import DataError, MissingDataError
+from otx.files.example_digest import digest
 from otx.files.reading import read_lines
 from otx.interfaces import Encoder
 from otx.links.mining import best_threshold, mine

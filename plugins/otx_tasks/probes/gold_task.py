@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
-from otx.data.example_digest import digest
+from otx.files.example_digest import digest
 from otx.links.gold import GoldPair, outside_note
 from otx.types import Example, TaskInfo
 from otx_tasks.options import GoldOptions

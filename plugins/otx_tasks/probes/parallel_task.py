@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import ClassVar
 
-from otx.data.example_digest import digest
 from otx.errors import DataError
+from otx.files.example_digest import digest
 from otx.types import Example, TaskInfo
 from otx_tasks.options import SentenceOptions
 from otx_tasks.probes.parallel_files import ParallelFiles, files_of, read_parallel

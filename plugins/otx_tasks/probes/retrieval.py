@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from otx.data.example_digest import digest
 from otx.data.inference import reading, sentence_vectors
+from otx.files.example_digest import digest
 from otx.interfaces import Encoder
 from otx.links.neighbours import cosine_similarity, csls, nearest
 from otx.runs.ceilings import ceiling

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from otx.config.roles import keyed_options
-from otx.data.example_digest import digest
 from otx.errors import DataError, MissingDataError
+from otx.files.example_digest import digest
 from otx.interfaces import Encoder
 from otx.types import Example, Loss, Problem, Score, TaskInfo, TokenBatch, TokenRow
 from otx_tasks.dev_split import carve

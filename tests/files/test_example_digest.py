@@ -1,4 +1,4 @@
-from otx.data.example_digest import digest
+from otx.files.example_digest import digest
 from otx.types import Example
 
 
