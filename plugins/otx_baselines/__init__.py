@@ -97,45 +97,45 @@ def otx_register(registry: Registry) -> None:
     registry.recipe(
         "contrastive-strong",
         RECIPES / "contrastive-strong.toml",
-        "Wu & Dredze 2020: strong contrastive alignment, parameters kept close",
+        "Wu & Dredze 2020: strong contrastive alignment, weights kept close",
     )
     registry.recipe(
         "alignfreeze",
         RECIPES / "alignfreeze.toml",
-        "Bakos et al. 2025 (AlignFreeze): realignment with the lower half of the layers frozen",
+        "Bakos et al. 2025 (AlignFreeze): realignment, lower half frozen",
     )
     registry.recipe(
         "awesome-align",
         RECIPES / "awesome-align.toml",
-        "Dou & Neubig 2021 (awesome-align): self-training on its own alignment, with TLM",
+        "Dou & Neubig 2021 (awesome-align): self-training and TLM",
     )
     registry.recipe(
         "contrastive-weak",
         RECIPES / "contrastive-weak.toml",
-        "Wu & Dredze 2020: weak contrastive alignment, parameters kept close",
+        "Wu & Dredze 2020: weak contrastive alignment, weights kept close",
     )
     registry.recipe(
         "distillation",
         RECIPES / "distillation.toml",
-        "Reimers & Gurevych 2020: a teacher's English sentence vectors for both sides",
+        "Reimers & Gurevych 2020: both sides learn a teacher's English vectors",
     )
     registry.recipe(
         "infoxlm",
         RECIPES / "infoxlm.toml",
-        "Chi et al. 2021 (InfoXLM): momentum contrast of sentences, with MLM and TLM",
+        "Chi et al. 2021 (InfoXLM): momentum contrast of sentences, MLM, TLM",
     )
     registry.recipe(
         "labse",
         RECIPES / "labse.toml",
-        "Feng et al. 2022 (LaBSE): additive-margin softmax over sentences of the batch",
+        "Feng et al. 2022 (LaBSE): additive-margin softmax over sentences",
     )
     registry.recipe(
         "omnisonar-token",
         RECIPES / "omnisonar-token.toml",
-        "OmniSONAR-Token, after SALT: self-training and interpolation to the frozen encoder",
+        "OmniSONAR-Token, after SALT: self-training and interpolation",
     )
     registry.recipe(
         "realign",
         RECIPES / "realign.toml",
-        "Gaschi et al. 2023: contrastive realignment of linked words, temperature .1",
+        "Gaschi et al. 2023: contrastive realignment of linked words",
     )

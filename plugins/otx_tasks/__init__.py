@@ -111,5 +111,5 @@ def otx_register(registry: Registry) -> None:
     registry.recipe(
         "quick",
         RECIPES / "quick.toml",
-        "sizes for a small encoder and a small machine: otx eval --quick",
+        "Small sizes for a quick look: otx eval --quick",
     )

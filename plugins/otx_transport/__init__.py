@@ -97,7 +97,7 @@ def otx_register(registry: Registry) -> None:
     registry.recipe(
         "wordot-text",
         RECIPES / "wordot-text.toml",
-        "Alqahtani et al. 2021 as its text says: euclidean, epsilon .05, to convergence",
+        "Alqahtani et al. 2021 as its text says: Euclidean cost, epsilon .05",
     )
     registry.recipe(
         "subot",
@@ -107,10 +107,10 @@ def otx_register(registry: Registry) -> None:
     registry.recipe(
         "wordot-large",
         RECIPES / "wordot-large.toml",
-        "Alqahtani et al. 2021, LargeWordOT: 14 languages, 8 pairs of each in a batch",
+        "Alqahtani et al. 2021, LargeWordOT: 14 languages, 8 pairs of each",
     )
     registry.recipe(
         "xlm-align",
         RECIPES / "xlm-align.toml",
-        "Chi et al. 2021 (XLM-Align): self-labels from transport, with MLM and TLM",
+        "Chi et al. 2021 (XLM-Align): labels from transport, with MLM and TLM",
     )
