@@ -7,8 +7,11 @@ import os
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 from otx.config.schema import SECTIONS
+from otx.config.settings import Settings
 from otx.errors import UsageError
 from otx.runs.folder import RunFolder, untouched_runs
 
@@ -108,7 +111,7 @@ def _essence(run: RunFolder, tasks: Collection[str]) -> str:
         f"{name}.{key}": value
         for name, left_out in _SETTINGS.items()
         for key, value in settings.get(name, {}).items()
-        if key not in left_out
+        if key not in left_out and not _is_default(name, key, value)
     }
     others = {*SECTIONS, *tasks}
     given = {name: table for name, table in settings.items() if name not in others}
@@ -117,6 +120,17 @@ def _essence(run: RunFolder, tasks: Collection[str]) -> str:
     texts = [(c["source"], c["pivot"], c.get("fingerprint")) for c in record.get("corpora", [])]
     before = record.get("model_digest_before")
     return json.dumps([align, options, links, texts, before], sort_keys=True)
+
+
+def _is_default(table: str, key: str, value: object) -> bool:
+    """Return whether a setting has its default, as one has that is newer than the record."""
+    defaults = _defaults().get(table, {})
+    return key in defaults and json.dumps(defaults[key]) == json.dumps(value)
+
+
+@cache
+def _defaults() -> dict[str, dict[str, Any]]:
+    return Settings().as_dict()
 
 
 def _labelled(groups: Sequence[tuple[RunFolder, ...]]) -> list[System]:

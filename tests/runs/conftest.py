@@ -59,7 +59,9 @@ def make_run(tmp_path: Path) -> Callable[..., RunFolder]:
         **fields: Any,
     ) -> RunFolder:
         settings = {
-            "align": {"objective": [objective], "model": model, "seed": seed, "lr": lr},
+            "align": {"objective": [objective], "seed": seed},
+            "encoder": {"model": model},
+            "optimizer": {"lr": lr},
             "eval": {"seeds": [1]},
         }
         run = RunFolder.create(tmp_path / "runs", name, kind="align", settings=settings)

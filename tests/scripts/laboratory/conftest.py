@@ -27,10 +27,14 @@ results = "cells"
 cpu = 2.0
 
 [settings.align]
-corpus = ["sample:de"]
 steps = 3
+
+[settings.data]
+corpus = ["sample:de"]
 batch_tokens = 128
 heldout = 20
+
+[settings.runtime]
 dtype = "fp32"
 
 [settings.eval]

@@ -6,8 +6,10 @@ import pytest
 
 from otx.errors import UsageError
 from otx.plugin_host.registry import Registry
+from scripts.laboratory.keys import contents_of, key_of
 from scripts.laboratory.site import ROOT
 from scripts.laboratory.study import Study, read_study
+from scripts.laboratory.tables import gather
 from tests.scripts.laboratory.conftest import STUDY, write_study
 
 
@@ -69,3 +71,66 @@ def test_every_study_of_the_project_can_be_read(path: Path, registry: Registry) 
     assert study.cells and all(cell.seconds > 0 for cell in study.cells)
     for system in study.systems.values():
         assert system.recipe is None or registry.find("recipe", system.recipe)
+
+
+FIRST_NAMES = {
+    """[settings.align]
+steps = 3
+
+[settings.data]
+corpus = ["sample:de"]
+batch_tokens = 128
+heldout = 20
+
+[settings.runtime]
+dtype = "fp32"
+""": """[settings.align]
+steps = 3
+corpus = ["sample:de"]
+batch_tokens = 128
+heldout = 20
+dtype = "fp32"
+""",
+    '"align.objective" = ["sinkhorn"], "optimizer.lr" = 1e-4}': (
+        '"align.objective" = ["sinkhorn"], "align.lr" = 1e-4}'
+    ),
+}
+"""Parts of a study under the present names of settings, and under those of schema 1."""
+
+
+def test_old_and_new_names_of_settings_give_equal_keys(tmp_path: Path, registry: Registry) -> None:
+    text = STUDY.replace('["sinkhorn"]}', '["sinkhorn"], "optimizer.lr" = 1e-4}')
+    old = text
+    for new_part, old_part in FIRST_NAMES.items():
+        assert new_part in old
+        old = old.replace(new_part, old_part)
+    studies = [write_study(tmp_path, each, registry) for each in (text, old)]
+    for cell, other in zip(studies[0].cells, studies[1].cells, strict=True):
+        contents = [
+            contents_of(study, each, registry)
+            for study, each in zip(studies, (cell, other), strict=True)
+        ]
+        keys = [key_of(each, {}, "digest") for each in contents]
+        assert cell.name == other.name and keys[0] == keys[1]
+    changed = write_study(
+        tmp_path, text.replace("1e-4}\n\n[systems.shuf", "2e-4}\n\n[systems.shuf"), registry
+    )
+    keys = [
+        key_of(contents_of(study, study.cells[1], registry), {}, "digest")
+        for study in (studies[0], changed)
+    ]
+    assert studies[0].cells[1].name == "sinkhorn-s1" and keys[0] != keys[1]
+
+
+@pytest.mark.parametrize("name", ["e5-small-cpu", "e5-small-cpu-transfer"])
+def test_cells_made_before_settings_were_renamed_are_finished(
+    name: str, registry: Registry
+) -> None:
+    study = read_study(ROOT / "studies" / f"{name}.toml", registry)
+    finished = gather(study, registry)
+    assert set(finished.records) == {cell.name for cell in study.cells}
+    assert any("align.lr" in record["contents"]["set"] for record in finished.records.values())
+    for cell in study.cells:
+        record = finished.records[cell.name]
+        contents = contents_of(study, cell, registry)
+        assert key_of(contents, record["files"], record["model"]["digest"]) == record["key"]
