@@ -1,12 +1,15 @@
-# The two commands of a fresh machine: `make demo` shows what otx does, `make test` proves it.
-# `make fuzz` draws the random tests' examples anew, ten times as many.
+# make demo       shows what otx does
+# make test-fast  runs the tests that are not marked slow
+# make test       runs all tests but those marked extra; with make lint, this is what .ci/run checks
+# make test-all   runs every test, then draws the random tests' examples anew
+# make fuzz       draws the random tests' examples anew, ten times as many
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-.PHONY: demo test fuzz lint clean
+.PHONY: demo test test-fast test-all fuzz lint clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -16,8 +19,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/demo.sh
 
+test-fast: $(VENV)/.installed
+	$(PYTEST) -m "not slow and not extra"
+
 test: $(VENV)/.installed
-	$(PYTEST)
+	$(PYTEST) -m "not extra" --durations 15
+
+test-all: $(VENV)/.installed
+	$(PYTEST) --durations 30
+	$(MAKE) fuzz
 
 fuzz: $(VENV)/.installed
 	$(PYTEST) --hypothesis-profile=fuzz -m hypothesis --timeout 3600

@@ -101,7 +101,7 @@ def _snapshot(reference: str, path: Path) -> Path:
 
 def _cached(reference: str) -> Path | None:
     """The folder of an earlier download if model and tokenizer are whole."""
-    folder = cached_folder(HubFiles(reference, "model"))
+    folder = cached_folder(HubFiles(reference, "model", _WANTED, _SUBFOLDERS))
     if folder is None:
         return None
     tokenizer = any(file for name in _TOKENIZERS for file in folder.glob(name))
