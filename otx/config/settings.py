@@ -75,6 +75,7 @@ def load_settings(
     *,
     flags: Mapping[str, Any] | None = None,
     sets: Sequence[str] = (),
+    arguments: Mapping[str, Any] | None = None,
     recipe: Path | None = None,
     start: Path | None = None,
 ) -> Settings:
@@ -103,6 +104,7 @@ def load_settings(
         if not equals:
             raise UsageError(f"--set '{text}' sets nothing", "write --set table.key=value")
         gathered.layer([(dotted.strip(), parse_value(value.strip()), "--set")])
+    gathered.layer([(dotted, value, "argument") for dotted, value in (arguments or {}).items()])
     return _anchored(gathered.settings(file))
 
 
@@ -122,7 +124,7 @@ def settings_from(record: Mapping[str, Mapping[str, Any]], origin: str) -> Setti
 
 def _anchored(settings: Settings) -> Settings:
     origin = settings.origin("runs.folder")
-    if settings.file is None or origin in ("--folder", "--set") or origin.startswith("recipe"):
+    if settings.file is None or origin in ("--folder", "--set", "argument") or origin.startswith("recipe"):
         return settings
     folder = Path(os.path.relpath(settings.file.parent / settings.runs.folder))
     return dataclasses.replace(
