@@ -74,6 +74,7 @@ def load_settings(
     *,
     flags: Mapping[str, Any] | None = None,
     sets: Sequence[str] = (),
+    arguments: Mapping[str, Any] | None = None,
     recipe: Path | None = None,
     start: Path | None = None,
 ) -> Settings:
@@ -111,6 +112,7 @@ def load_settings(
         if not equals:
             raise UsageError(f"--set '{text}' has no value", "write --set table.key=value")
         gathered.layer([(dotted.strip(), parse_value(value.strip()), "--set")])
+    gathered.layer([(dotted, value, "argument") for dotted, value in (arguments or {}).items()])
     settings = gathered.settings(file)
     runs = _anchored(settings.runs, file, settings.origin("runs.folder"))
     return dataclasses.replace(settings, runs=runs)
@@ -132,7 +134,7 @@ def settings_from(record: Mapping[str, Mapping[str, Any]], origin: str) -> Setti
 
 def _anchored(runs: RunSettings, file: Path | None, origin: str) -> RunSettings:
     """Return the table with a folder relative to that of otx.toml, unless a flag or a recipe sets it."""
-    if file is None or origin in ("--folder", "--set") or origin.startswith("recipe"):
+    if file is None or origin in ("--folder", "--set", "argument") or origin.startswith("recipe"):
         return runs
     return dataclasses.replace(runs, folder=os.path.relpath(file.parent / runs.folder))
 

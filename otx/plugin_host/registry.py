@@ -163,6 +163,11 @@ class Registry:
                 "update otx, or install an older release of the plugin",
             )
 
+    def add(self, entry: Entry) -> None:
+        """Add an entry that was made by hand, such as one for an objective instance."""
+        self._check_name(entry.kind, entry.name)
+        self._entries.append(entry)
+
     def extend(self, other: Registry) -> None:
         """Take over everything that ``other`` holds."""
         self._entries += other._entries
