@@ -15,6 +15,7 @@ from otx.alignment.model_selection import BEST, ModelSelector, SelectionSettings
 from otx.alignment.model_setup import prepare_model
 from otx.alignment.resume import (
     Differences,
+    check_instances,
     check_resumable,
     inexact_differences,
     record_inexact,
@@ -100,6 +101,8 @@ def align(
         CheckpointError: If what a resumed run was started with changed.
     """
     settings, reporter, host = session.settings, session.reporter, session.host
+    if resume is not None:
+        check_instances(resume, session.registry)
     if resume is None and name is not None:
         check_name(Path(settings.runs.folder), name)
     with (

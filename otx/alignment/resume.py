@@ -11,7 +11,8 @@ import torch
 
 from otx.alignment.run_record import RunInputs, autocast_of, comparable_inputs
 from otx.config.schema import RuntimeSettings
-from otx.errors import CheckpointError
+from otx.errors import CheckpointError, UsageError
+from otx.plugin_host.registry import Registry
 from otx.printable import shorten
 from otx.reporter import Reporter
 from otx.runs.folder import RunFolder
@@ -25,6 +26,26 @@ DEVICE, PRECISION = "the device", "the precision"
 
 Differences = dict[str, tuple[str, str]]
 """The value at the run's beginning and the value now, by name."""
+
+
+def check_instances(run: RunFolder, registry: Registry) -> None:
+    """Refuse to resume a run with objective instances that this process does not have.
+
+    Args:
+        run: The run.
+        registry: The registered names, among them the instances of a call from Python.
+
+    Raises:
+        UsageError: Naming the instance and its class.
+    """
+    names = {entry.name for entry in registry.entries("objective")}
+    for instance in run.record.get("instances", []):
+        if instance["name"] not in names:
+            raise UsageError(
+                f"run {run.name} was aligned from Python with an instance of {instance['class']} "
+                f"({instance['name']})",
+                f'resume it from Python: otx.align(resume="{run.name}", objective=[...])',
+            )
 
 
 def check_resumable(run: RunFolder, inputs: RunInputs) -> None:

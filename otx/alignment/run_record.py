@@ -19,10 +19,12 @@ from otx.config.objective_term import ObjectiveTerm, parse_term
 from otx.config.schema import AlignSettings, DiagnosticsSettings, RuntimeSettings
 from otx.files.digests import file_digest
 from otx.links.gold import gold_files
+from otx.plugin_host.instances import instance_records
 from otx.reporter import Reporter
 from otx.runs.folder import RunFolder
 from otx.runs.plugin_notes import version_changes
 from otx.runs.record_migration import settings_digest
+from otx.training.components import components
 from otx.training.runtime import (
     choose_autocast,
     choose_device,
@@ -141,6 +143,7 @@ def create_run(
         encoder_notes=list(notes),
         versions=versions(),
         plugins=list(plugins),
+        instances=instance_records(components(session)),
         **inputs.record(),
     )
     problems = [problem for corpus in data.train for problem in corpus.problems()]

@@ -17,7 +17,6 @@ from otx.api.opening import (
     open_resumed,
     open_session,
     run_folder,
-    run_reference,
     several,
     task_infos,
 )
@@ -300,13 +299,15 @@ def load_encoder(
         (torch.Size([2, 2]), [[True, True], [True, True]])
     """
     from otx.training.factories import open_encoder
+    from otx.training.run_encoder import run_encoder_reference
     from otx.training.runtime import open_device
 
     session = session or open_session({}, settings)
     reference = str(run_or_model)
     if is_run(run_or_model, session.settings):
-        reference = run_reference(run_folder(run_or_model, session.settings), session.registry)
-    encoder = open_encoder(reference, session.registry, session.settings)
+        folder = run_folder(run_or_model, session.settings)
+        reference = run_encoder_reference(folder, session.registry)
+    encoder = open_encoder(reference, session.registry, session.settings.option_tables)
     encoder.module.to(open_device(session.settings.runtime.device)).eval()
     return encoder
 

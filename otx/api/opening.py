@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from otx.api.run import Run
 from otx.config.objective_term import parse_term
+from otx.config.option_tables import OptionTables
 from otx.config.settings import Settings, load_settings, settings_from
 from otx.errors import UsageError
 from otx.plugin_host.attribution import attributed_metrics
@@ -15,7 +16,8 @@ from otx.plugin_host.host import host
 from otx.plugin_host.instances import register_instance
 from otx.plugin_host.registry import Registry
 from otx.reporter import Reporter, Silent
-from otx.runs.folder import RunFolder, run_names
+from otx.runs.folder import RunFolder
+from otx.runs.names import run_names
 from otx.runs.results import evaluated_tasks
 from otx.training.session import Session
 from otx.types import TaskInfo
@@ -63,22 +65,31 @@ def open_session(
         values["align.objective"] = _named_terms(terms, registry)
     path = None if recipe is None else registry.find("recipe", recipe).path
     effective = load_settings(arguments=values, recipe=path)
-    plugins.check_tables(effective)
-    check_names(effective, registry)
+    plugins.check_tables(effective.option_tables)
+    check_names(effective.align.objective, effective.option_tables, registry)
     session = Session(effective, plugins, reporter or Silent())
     _report_failures(session)
     return session
 
 
-def check_names(settings: Settings, registry: Registry) -> None:
-    """Raise UsageError for an unknown objective, and for an unknown or unfit option of any registered name."""
-    for text in settings.align.objective:
+def check_names(objectives: Sequence[str], options: OptionTables, registry: Registry) -> None:
+    """Check every objective by name, and the options of every table whose owner is certain.
+
+    Args:
+        objectives: Terms such as ``0.5*tlm``.
+        options: The tables of objectives, encoders, corpora and tasks.
+        registry: The registered names.
+
+    Raises:
+        UsageError: For an unknown objective, and for an unknown or unfit option.
+    """
+    for text in objectives:
         registry.find("objective", parse_term(text).name)
-    for name in settings.options:
+    for name in options.tables:
         owners = registry.owners(name)
         # Which owner of a contested name is meant is settled when the name is used.
         if len(owners) == 1:
-            owners[0].read_options(settings)
+            owners[0].read_options(options)
 
 
 def is_run(value: RunLike, settings: Settings) -> bool:
@@ -183,16 +194,6 @@ def several(value: RunLike | Sequence[RunLike]) -> list[RunLike]:
     if isinstance(value, Run | str | Path):
         return [value]
     return list(value)
-
-
-def run_reference(folder: RunFolder, registry: Registry) -> str:
-    """Return what opens a run's encoder: the aligned model through the plugin that it was aligned with."""
-    if folder.record["kind"] != "align":
-        return str(folder.record["model"])
-    from otx.training.factories import resolve_encoder
-
-    entry, _ = resolve_encoder(folder.record["model"], registry)
-    return f"{entry.full_name}:{folder.model}"
 
 
 def task_infos(registry: Registry, folders: Sequence[RunFolder]) -> dict[str, TaskInfo]:

@@ -152,15 +152,17 @@ def align(
     settings, host = open_project(flags, sets or [], recipe)
     for spec in settings.data.corpus:
         resolve_corpus(spec, host.registry)
-    from otx.alignment import align as engine
+    import otx
     from otx.training.session import Session
 
     with reporter() as report:
         session = Session(settings, host, report)
         if not dry_run:
-            finished = engine.align(session, name=run)
+            finished = otx.align(session=session, name=run).folder
         else:
-            summary = engine.dry_run(session, name=run)
+            from otx.alignment.align import dry_run as summarise
+
+            summary = summarise(session, name=run)
     if dry_run:
         return _show_summary(summary, json)
     _show_run(finished, json)
@@ -198,11 +200,12 @@ def _resume(name: str, sets: list[str], device: str | None, *, inexact: bool) ->
         record["runtime"] = {**record["runtime"], "device": device}
     settings = settings_from(record, f"run {name}")
     host = open_host(settings)
-    from otx.alignment import align as engine
+    import otx
     from otx.training.session import Session
 
     with reporter() as report:
-        return engine.align(Session(settings, host, report), resume=run, inexact=inexact)
+        session = Session(settings, host, report)
+        return otx.align(session=session, resume=run.path, inexact=inexact).folder
 
 
 def _show_summary(summary: RunSummary, json: bool) -> None:

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from otx.api.opening import check_names
 from otx.cli.console import screen
-from otx.config.objective_term import parse_term
-from otx.config.option_tables import OptionTables
 from otx.config.settings import Settings, load_settings
 from otx.plugin_host.host import PluginHost, host
-from otx.plugin_host.registry import Registry
 
 
 def open_project(
@@ -35,7 +33,7 @@ def open_project(
         path = plugins.registry.find("recipe", recipe).path
         settings = load_settings(flags=flags, sets=sets, recipe=path)
         plugins.check_tables(settings.option_tables)
-    _check_names(settings.align.objective, settings.option_tables, plugins.registry)
+    check_names(settings.align.objective, settings.option_tables, plugins.registry)
     return settings, plugins
 
 
@@ -61,13 +59,3 @@ def warn_of_damaged(root: Path) -> None:
 
     for error in damaged_runs(root):
         screen.warn(f"warning: skipped {error}")
-
-
-def _check_names(objectives: Sequence[str], options: OptionTables, registry: Registry) -> None:
-    for text in objectives:
-        registry.find("objective", parse_term(text).name)
-    for name in options.tables:
-        owners = registry.owners(name)
-        # The command settles who is meant by a contested name.
-        if len(owners) == 1:
-            owners[0].read_options(options)

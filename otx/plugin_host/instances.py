@@ -6,12 +6,13 @@ import copy
 import dataclasses
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from otx.config.settings import Settings
+from otx.config.option_tables import OptionSource, OptionTables
+from otx.config.roles import digested_options
 from otx.plugin_host.registry import Entry, Registry
 
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -31,9 +32,27 @@ class InstanceEntry(Entry):
         """Return a function that ignores options and dimension, and returns a copy of the instance."""
         return lambda *_: copy.deepcopy(self.instance)
 
-    def read_options(self, settings: Settings) -> Any:
+    def read_options(self, options: OptionSource) -> Any:
         """Return the instance's own options; it was made with them, so no settings table changes them."""
         return options_of(self.instance)
+
+
+def instance_records(entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    """Return name, class, version and options of each entry that stands for an instance, as a run records them.
+
+    Args:
+        entries: Entries of any kind.
+    """
+    return [
+        {
+            "name": entry.name,
+            "class": entry.target,
+            "version": entry.version,
+            "options": digested_options(entry.read_options(OptionTables())),
+        }
+        for entry in entries
+        if isinstance(entry, InstanceEntry)
+    ]
 
 
 def options_of(instance: Any) -> Any:
