@@ -8,29 +8,33 @@ states, taken by themselves, over the whole step. Prints a line of JSON.
 
 from __future__ import annotations
 
-import copy
 import json
 import resource
 import statistics
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from otx.alignment.align import prepare_alignment
 from otx.alignment.model_setup import prepare_model
 from otx.alignment.trainable import TrainableAlignment
 from otx.config.settings import load_settings
 from otx.plugin_host.host import host
+from otx.tensor_tree import map_tensors
 from otx.training.fit import FitHooks, FitSettings, fit
 from otx.training.runtime import choose_autocast, seed_step
 from otx.training.session import Session
 from otx.types import EncodedPair
 
 WARM = 4
+STEPS = 10_000
+"""Steps of the run that is timed; only its first steps are done."""
 
 
 def make_job(flags: dict[str, Any]) -> TrainableAlignment:
@@ -39,26 +43,26 @@ def make_job(flags: dict[str, Any]) -> TrainableAlignment:
     found = host(settings)
     prepared = prepare_alignment(Session(settings, found))
     encoder, objective = prepared.encoder, prepared.objective
-    beside = prepare_model(settings, found, encoder, objective)
+    auxiliary = prepare_model(settings, found, encoder, objective)
     encoder.module.train(settings.encoder.dropout)
-    return TrainableAlignment(settings, encoder, objective, prepared.data, beside)
+    return TrainableAlignment(settings, encoder, objective, prepared.data, auxiliary, steps=STEPS)
 
 
 def leaves(pair: EncodedPair) -> EncodedPair:
     """The same views cut off from the encoder, so that only the objective's own work is left."""
-    own = copy.copy(pair)
-    for side in ("source", "pivot"):
-        encoded = copy.copy(getattr(pair, side))
-        encoded.tokens = {
-            layer: states.detach().requires_grad_() for layer, states in encoded.tokens.items()
-        }
-        setattr(own, side, encoded)
-    for view in ("masked", "tlm"):
-        if getattr(pair, view) is not None:
-            masked = copy.copy(getattr(pair, view))
-            masked.logits = masked.logits.detach().requires_grad_()
-            setattr(own, view, masked)
-    return own
+
+    def leaf(tensor: Tensor) -> Tensor:
+        # Parameters are leaves themselves.
+        if not tensor.requires_grad or tensor.is_leaf:
+            return tensor
+        return tensor.detach().requires_grad_()
+
+    return replace(
+        pair,
+        source=map_tensors(leaf, pair.source),
+        pivot=map_tensors(leaf, pair.pivot),
+        views={view: map_tensors(leaf, value) for view, value in pair.views.items()},
+    )
 
 
 def whole_steps(job: TrainableAlignment, steps: int) -> tuple[float, float]:
@@ -73,7 +77,7 @@ def whole_steps(job: TrainableAlignment, steps: int) -> tuple[float, float]:
     )
     with tempfile.TemporaryDirectory() as folder:
         autocast = choose_autocast("bf16", "cpu")
-        wanted = FitSettings(10_000, 1e-4, 1, checkpoint_every=10_000, autocast=autocast)
+        wanted = FitSettings(STEPS, 1e-4, 1, checkpoint_every=10_000, autocast=autocast)
         fit(job, wanted, Path(folder), hooks)
     timed = rows[WARM:]
     seconds = sum(row["seconds"] for row in timed)
@@ -87,9 +91,9 @@ def objective_alone(job: TrainableAlignment, steps: int) -> float:
         seed_step(1, step)
         for batch in job.micro_batches(step):
             with torch.autocast("cpu", torch.bfloat16):
-                pair = leaves(job.views(job.collate(*batch)))
+                pair = leaves(job.encode(batch))
                 began = time.perf_counter()
-                loss = job.objective(pair)
+                loss = job.objective(pair, batch.progress)
             loss.value.backward()
             seconds.append(time.perf_counter() - began)
     return statistics.mean(seconds[WARM:])

@@ -20,6 +20,8 @@ from typing import Any, Protocol
 
 from otx import interfaces
 from otx.errors import OTXError, PluginError
+from otx.plugin_host.api import REMEDY as API_REMEDY
+from otx.plugin_host.api import api_1_reason, outdated
 from otx.types import Metric, TaskInfo
 
 OURS = "otx"
@@ -28,7 +30,9 @@ LONGEST = 300
 """Characters of a foreign exception's text that a message shows."""
 REMEDY = "tell the plugin's author; --debug shows where it happened"
 OUR_REMEDY = "this is a bug of otx; --debug shows where it happened"
-HINTS = MappingProxyType({"objective": "views that its needs does not name are None, or empty; "})
+HINTS = MappingProxyType(
+    {"objective": "its batch has the views and layers that its views declare; "}
+)
 """The usual cause of an exception in an object of this kind."""
 _EXHAUSTED = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE)
 _OWNER, _PLAIN, _FILLED = "_otx_owner", "_otx_plain", "_otx_filled"
@@ -62,6 +66,8 @@ class Owner:
         """Return the error that names the owner, and the line of its code that ``error`` passed."""
         text = " ".join(str(error).split())
         text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+        if reason := api_1_reason(error):
+            return self.fault(outdated(reason), API_REMEDY)
         if isinstance(error, SystemExit):
             text = f"it called sys.exit({error.code!r})"
         else:
@@ -122,6 +128,8 @@ def make(owner: Owner, target: Callable[..., Any], *arguments: Any) -> Any:
     for instance in several:
         with attributed(owner):
             missing = _missing(instance, owner.kind)
+        if "views" in missing and hasattr(instance, "needs"):
+            raise owner.fault(outdated("it declares needs, and no views"), API_REMEDY)
         required = sorted(missing - _defaults(owner.kind).keys())
         if required:
             raise owner.fault(

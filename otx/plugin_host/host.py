@@ -20,6 +20,7 @@ from otx.config.schema import SECTIONS
 from otx.did_you_mean import nearest, remedy
 from otx.errors import PluginError, UsageError
 from otx.plugin_host.absent import Absent
+from otx.plugin_host.api import REMEDY, api_1_reason, outdated
 from otx.plugin_host.discovery import GROUP, Installed, given_files, installed
 from otx.plugin_host.isolation import OutOfPatience, guarded
 from otx.plugin_host.read_only import read_only
@@ -179,7 +180,9 @@ class PluginHost:
                 module = plugin.load()
                 hooks = self._register(plugin, module)
         except (Exception, SystemExit, OutOfPatience) as error:
-            return _record(plugin, "failed", began, error=_in_words(error), trace=_trace(error))
+            reason = api_1_reason(error)
+            shown = PluginError(outdated(reason), REMEDY) if reason else error
+            return _record(plugin, "failed", began, error=_in_words(shown), trace=_trace(error))
         return _record(plugin, "loaded", began, hooks)
 
     def _register(self, plugin: Installed, module: Any) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from otx.config.objective_term import GRADIENT
 from otx.interfaces import View
+from otx.plugin_host.api import API, GUIDE, outdated
 from otx.tensor_tree import Place
 from otx.types import EncodedPair, Loss, Scope, place_text
 
@@ -28,9 +29,14 @@ def objective_faults(objective: object) -> Iterator[str]:
     """
     if not isinstance(objective, nn.Module):
         yield f"{type(objective).__name__} is no torch.nn.Module"
+    if hasattr(objective, "needs") and not hasattr(objective, "views"):
+        yield f"{outdated('it declares needs, and no views')} ({GUIDE})"
+        return
     yield from _views_faults(getattr(objective, "views", None))
     scope = getattr(objective, "scope", None)
-    if scope not in get_args(Scope):
+    if scope == "sentence":
+        yield f"its scope is 'sentence', which plugin API {API} calls 'mean', and its loss needs a count ({GUIDE})"
+    elif scope not in get_args(Scope):
         yield f"its scope is {scope!r}, not {' or '.join(map(repr, get_args(Scope)))}"
 
 

@@ -16,12 +16,10 @@ from otx.config.schema import SECTIONS
 from otx.did_you_mean import remedy
 from otx.errors import OTXError, PluginError, UsageError
 from otx.plugin_host.absent import Absent, absence_hint, canonical
+from otx.plugin_host.api import API, REMEDY, api_1_reason, outdated
 from otx.plugin_host.attribution import OURS, Owner, attributed, make
 from otx.plugin_host.option_checks import check_options
 from otx.types import Metric, TaskInfo
-
-API = 1
-"""The plugin contract's level; it grows whenever a plugin can ask for something new."""
 
 Kind = Literal["objective", "encoder", "corpus", "task", "recipe"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -62,6 +60,8 @@ class Entry:
         except OTXError:
             raise
         except (Exception, SystemExit) as error:
+            if reason := api_1_reason(error):
+                raise self.owner.fault(outdated(reason), REMEDY) from error
             raise PluginError(
                 f"{self.kind} '{self.name}' of {self.distribution} cannot be loaded from {self.target}: "
                 f"{type(error).__name__}: {error}",
@@ -156,7 +156,16 @@ class Registry:
         self._add("recipe", name, "", summary, path=path)
 
     def require_api(self, level: int) -> None:
-        """Refuse to be registered with an otx whose plugin contract is older than ``level``."""
+        """Refuse to be registered with an otx of another plugin API.
+
+        Args:
+            level: Level of the plugin API that the plugin was made for.
+
+        Raises:
+            PluginError: If this otx has another level.
+        """
+        if level < API:
+            raise PluginError(outdated(f"it calls require_api({level})"), REMEDY)
         if level > API:
             raise PluginError(
                 f"it needs plugin API {level}, and this otx has {API}",

@@ -387,9 +387,9 @@ def test_a_moving_average_follows_the_encoder(align: Any, monkeypatch: pytest.Mo
 
     def watched(self: TrainableAlignment, step: int, steps: int) -> None:
         begin(self, step, steps)
-        assert self.beside.momentum is not None
+        assert self.auxiliary.momentum is not None
         seen.append({k: v.detach().clone() for k, v in self.encoder.module.named_parameters()})
-        means.append({k: v.clone() for k, v in self.beside.momentum.module.named_parameters()})
+        means.append({k: v.clone() for k, v in self.auxiliary.momentum.module.named_parameters()})
 
     monkeypatch.setattr(TrainableAlignment, "begin", watched)
     queue = ["--set", "sentence-contrastive.queue=4", "--set", "align.momentum=0.8"]

@@ -22,6 +22,7 @@ from otx.data.bitext import Bitext, read_bitext
 from otx.data.subset import Subset
 from otx.errors import DataError, OTXError, UsageError
 from otx.interfaces import Corpus
+from otx.views import Links
 
 STAND_IN = """#!{python}
 import sys
@@ -53,21 +54,20 @@ def test_sources_are_read(text: str, expected: list[Source]) -> None:
 def used(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], list[str]]]:
     """The words that each link of the first batch joins, found from the sub-words themselves."""
     found: list[tuple[list[str], list[str]]] = []
-    collate = TrainableAlignment.collate
+    encode = TrainableAlignment.encode
 
-    def watched(self: TrainableAlignment, number: int, indices: Any) -> Any:
-        batch = collate(self, number, indices)
-        assert batch.links is not None
+    def watched(self: TrainableAlignment, micro_batch: Any) -> Any:
+        batch, encoded = self.collate(micro_batch), encode(self, micro_batch)
         decode = self.encoder.tokenizer.decode
-        for row, i, j in batch.links.tolist():
+        for row, i, j in encoded[Links].tolist():
             pair = []
             for side, word in ((batch.source, i), (batch.pivot, j)):
                 ids = side.ids[row][side.word_index[row] == word].tolist()
                 pair.append(decode(ids).strip())
             found.append((pair[0], pair[1]))
-        return batch
+        return encoded
 
-    monkeypatch.setattr(TrainableAlignment, "collate", watched)
+    monkeypatch.setattr(TrainableAlignment, "encode", watched)
     return found
 
 

@@ -4,14 +4,28 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otx.alignment.views import PairBatch, Views, link_rows, mask_subwords
-from otx.training.auxiliary_encoders import AuxiliaryEncoders
-from otx.types import Encoded, Needs, TokenBatch
+from otx.alignment.views import PairEncoder
+from otx.config.schema import AlignSettings
+from otx.interfaces import View
+from otx.types import Encoded, Sides, TokenBatch
+from otx.views import (
+    Links,
+    Momentum,
+    PairBatch,
+    Parameters,
+    Reference,
+    States,
+    Teacher,
+    ViewContext,
+)
+from otx.views.links import link_rows
+from otx.views.masked import mask_subwords
 from tests.examples import examples
 
 
@@ -71,32 +85,32 @@ class Counting:
 
 
 @pytest.mark.parametrize(
-    ("needs", "asked"),
+    ("views", "asked"),
     [
-        (Needs(layers=(-1,)), (2, 0, 0)),
-        (Needs(layers=(-1, 2), reference=True), (2, 2, 0)),
-        (Needs(layers=(-1,), links=True), (2, 2, 0)),
-        (Needs(layers=(-1,), reference=True, links=True, teacher=True), (2, 2, 0)),
-        (Needs(layers=(-1,), momentum=True), (2, 0, 2)),
-        (Needs(parameters=True), (0, 0, 0)),
+        ({States()}, (2, 0, 0)),
+        ({States(), States(2), Reference(), Reference(2)}, (2, 2, 0)),
+        ({States(), Links()}, (2, 2, 0)),
+        ({States(), Reference(), Links(), Teacher()}, (2, 2, 0)),
+        ({States(), Teacher()}, (2, 1, 0)),
+        ({States(), Momentum()}, (2, 0, 2)),
+        ({Parameters()}, (0, 0, 0)),
     ],
 )
 def test_each_view_is_one_forward_pass_whoever_shares_it(
-    needs: Needs, asked: tuple[int, int, int]
+    views: set[View[Any]], asked: tuple[int, int, int]
 ) -> None:
-    """By the encoder, the untouched one (which also seeks links and teaches), and the moving average."""
+    """By the encoder, the initial one (which also finds links and teaches), and the moving average."""
     encoder, initial, momentum = Counting(), Counting(), Counting()
-    frozen = initial if needs.reference or needs.links else None
-    beside: Any = AuxiliaryEncoders(
-        frozen, momentum if needs.momentum else None, frozen if needs.teacher else None
-    )
-    views = Views(encoder, needs, beside, links_layer=-1, word_vector="last")  # type: ignore[arg-type]
+    encoders: Any = {"trained": encoder, "reference": initial, "momentum": momentum}
+    context = ViewContext(encoders, AlignSettings(), "last", [], [], lambda: [None])
     source, pivot = batch_of([[-1, 0, 1, -1]]), batch_of([[-1, 0, 0, -1]])
-    pair = views(PairBatch(source, pivot))
-    assert tuple(len(own.asked) for own in (encoder, initial, momentum)) == asked
-    assert (pair.links is not None) == needs.links
-    assert (pair.reference_source is not None) == needs.reference
-    assert (pair.teacher_pivot is not None) == needs.teacher
+    pair = PairEncoder(views, context)(PairBatch(0, np.zeros(1), Sides([], []), source, pivot))
+    assert tuple(len(one.asked) for one in (encoder, initial, momentum)) == asked
+    assert set(pair.views) == {type(view) for view in views} - {States}
+    assert pair.source.tokens.keys() == {v.layer for v in views if type(v) is States}
+    if Reference in pair.views:
+        declared = {v.layer for v in views if isinstance(v, Reference)}
+        assert pair[Reference].pivot.tokens.keys() == declared
 
 
 class FakeTokenizer:

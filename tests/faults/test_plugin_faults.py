@@ -52,12 +52,13 @@ OBJECTS = """
 import sys
 import torch
 from torch import nn
-from otx.types import Example, Loss, Needs, Score
+from otx.types import Example, Loss, Score
+from otx.views import Links, States
 from bad_obj import INFOS
 
 
 class Plain(nn.Module):
-    needs, scope = Needs(layers=(-1,)), "sentence"
+    views, scope = {States()}, "mean"
 
     def __init__(self, options, dimension):
         super().__init__()
@@ -66,7 +67,7 @@ class Plain(nn.Module):
         return (pair.source.sentences() - pair.pivot.sentences()).square().sum(1)
 
     def forward(self, pair):
-        return Loss(self.distance(pair).mean())
+        return Loss(self.distance(pair).mean(), count=len(pair))
 
 
 Post = Plain
@@ -74,7 +75,7 @@ Post = Plain
 
 class Shape(Plain):
     def forward(self, pair):
-        return Loss(self.distance(pair))
+        return Loss(self.distance(pair), count=len(pair))
 
 
 class Bare(Plain):
@@ -84,7 +85,7 @@ class Bare(Plain):
 
 class Forward(Plain):
     def forward(self, pair):
-        return Loss(pair.links.sum())
+        return Loss(pair[Links].sum(), count=len(pair))
 
 
 class Scope(Plain):
@@ -92,7 +93,7 @@ class Scope(Plain):
 
 
 class Module:
-    needs, scope = Needs(), "sentence"
+    views, scope = set(), "mean"
 
     def __init__(self, options, dimension):
         pass
@@ -184,11 +185,11 @@ def bad(
 OBJECTIVES = {
     "shape": r"value has shape [",
     "bare": "it returns a Tensor, expected an otx.types.Loss",
-    "forward": "AttributeError: 'NoneType' object has no attribute 'sum' (bad_objects.py:",
+    "forward": "MissingViewError: the batch has no view Links: views = {States(layer=-1)}; add Links() (bad",
     "scope": "its scope is None",
     "module": "Module is no torch.nn.Module",
     "post": "ZeroDivisionError: float division by zero",
-    "mutate": "it changes source.tokens[-1] in place",
+    "mutate": "it changes pair.source.tokens[-1] in place",
     "exits": "it called sys.exit(0) (bad_objects.py:",
 }
 
@@ -257,7 +258,7 @@ def test_the_check_of_a_bad_plugin_has_a_line_for_each_check(
     outcomes = {one["name"]: one for one in json.loads(capfd.readouterr().out)}
     failed = {name for name, one in outcomes.items() if one["error"] is not None}
     assert failed == {*OBJECTIVES, "gaps", "sums"} - {"post"}
-    assert "views that its needs" not in outcomes["shape"]["error"]
+    assert "views declare" not in outcomes["shape"]["error"]
 
 
 @pytest.mark.parametrize("name", ["l2", "otx:l2", "sample:de"])

@@ -18,7 +18,6 @@ from torch import nn
 from otx.errors import DataError, PluginError
 from otx.interfaces import Corpus
 from otx.plugin_host.attribution import Owner, attributed, make, owner_of
-from otx.types import Needs
 
 OWNER = Owner("corpus", "bad", "pytest", f"{__name__}:Plain")
 BOTH = ["one", "two"]
@@ -251,7 +250,7 @@ def test_without_an_owner_everything_passes() -> None:
 
 
 class Half(nn.Module):
-    needs = Needs()
+    views = ()
 
     def forward(self, pair: Any) -> Any:
         raise ValueError
@@ -282,7 +281,7 @@ def test_a_target_that_gives_something_else_is_named(
 
 def test_a_module_is_watched_with_its_hooks_and_its_state() -> None:
     class Works(nn.Module):
-        needs, scope = Needs(), "batch"
+        views, scope = (), "batch"
 
         def __init__(self) -> None:
             super().__init__()

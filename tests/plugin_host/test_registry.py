@@ -8,7 +8,8 @@ import pytest
 from otx.config.objective_term import COLUMNS
 from otx.errors import PluginError, UsageError
 from otx.plugin_host.absent import Absent
-from otx.plugin_host.registry import API, Registry
+from otx.plugin_host.api import API
+from otx.plugin_host.registry import Registry
 from otx.types import TaskInfo
 
 INFO = TaskInfo("quiz", "1", "probe", (), "CC0")

@@ -42,7 +42,7 @@ class Toy:
         value = (self.own(self.body(batch)) - batch.sum(1, keepdim=True)).square().mean()
         value = self.spoil(self.step, value)
         health = {name: torch.tensor(number) for name, number in self.health.items()}
-        return Loss(value, {"square": value.detach()}, health)
+        return Loss(value, terms={"square": value.detach()}, health=health)
 
     def gradients(self) -> dict[str, float]:
         return self.sent

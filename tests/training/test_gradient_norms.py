@@ -1,4 +1,4 @@
-"""What the taps count is what autograd says of each term alone."""
+"""The norm of each term's gradient equals that of autograd for the term alone."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,14 @@ from torch import Tensor
 from otx.config.objective_term import ObjectiveTerm
 from otx.training.gradient_norms import GradientNorms
 from otx.training.weighted_objective import WeightedSum
-from otx.types import Encoded, EncodedPair, Loss, Masked, Needs
+from otx.types import Encoded, EncodedPair, Loss, MaskedLogits
+from otx.views import Masked, Parameters, States
+
+ALL = {States(), Masked(), Parameters()}
 
 
 class Part(torch.nn.Module):
-    needs, scope = Needs(layers=(-1,)), "sentence"
+    views, scope = ALL, "batch"
 
     def __init__(self, value: Callable[[EncodedPair], Tensor]) -> None:
         super().__init__()
@@ -30,16 +33,17 @@ def views() -> tuple[EncodedPair, list[Tensor]]:
     weight = torch.randn(3, generator=generator).requires_grad_()
     index = torch.zeros(2, 3, dtype=torch.long)
     sides = [Encoded({-1: tensor}, index == 0, index) for tensor in states]
-    masked = Masked(logits, torch.zeros(5, dtype=torch.long))
-    pair = EncodedPair(*sides, masked=masked, parameters=[(weight, weight.detach().clone())])
+    masked = MaskedLogits(logits, torch.zeros(5, dtype=torch.long))
+    values = {Masked: masked, Parameters: [(weight, weight.detach().clone())]}
+    pair = EncodedPair(*sides, views=values, declared=frozenset(ALL))
     return pair, [*states, logits, weight]
 
 
 TERMS: dict[str, Callable[[EncodedPair], Tensor]] = {
     "apart": lambda pair: (pair.source.tokens[-1] - pair.pivot.tokens[-1]).square().sum(),
     "one-sided": lambda pair: pair.source.tokens[-1].exp().sum(),
-    "words": lambda pair: pair.masked.logits.logsumexp(1).sum() if pair.masked else torch.zeros(()),
-    "weights": lambda pair: sum((now.sum() for now, _ in pair.parameters or ()), torch.zeros(())),
+    "words": lambda pair: pair[Masked].logits.logsumexp(1).sum(),
+    "weights": lambda pair: sum((now.sum() for now, _ in pair[Parameters]), torch.zeros(())),
     "dead": lambda pair: 0.0 * pair.source.tokens[-1].sum(),
     "deaf": lambda pair: pair.source.tokens[-1].detach().sum() + 0 * pair.pivot.tokens[-1].sum(),
 }
@@ -54,8 +58,8 @@ def test_each_term_is_counted_apart_and_the_sum_is_not_changed() -> None:
             for name, value in TERMS.items()
         ]
     )
-    composite(pair).value.backward()
-    found = composite.taps.norms()
+    composite(pair, 0.5).value.backward()
+    found = composite.gradient_norms.pop()
     together = [torch.zeros_like(leaf) for leaf in leaves]
     for name, value in TERMS.items():
         alone = torch.autograd.grad(
@@ -67,13 +71,13 @@ def test_each_term_is_counted_apart_and_the_sum_is_not_changed() -> None:
     assert found["dead"] == 0.0 == found["deaf"]
     for leaf, wanted in zip(leaves, together, strict=True):
         assert leaf.grad is not None and torch.allclose(leaf.grad, wanted)
-    assert composite.taps.norms() == {}
+    assert composite.gradient_norms.pop() == {}
 
 
 def test_what_needs_no_gradient_is_not_counted() -> None:
     pair, leaves = views()
     for leaf in leaves:
         leaf.requires_grad_(False)
-    taps = GradientNorms()
-    assert taps.through("a", pair).source.tokens[-1] is leaves[0]
-    assert taps.norms() == {}
+    norms = GradientNorms()
+    assert norms.tap("a", pair).source.tokens[-1] is leaves[0]
+    assert norms.pop() == {}

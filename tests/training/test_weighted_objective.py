@@ -1,7 +1,6 @@
 """Weighted terms: the weight of the moment, names apart, and what weighs nothing is not computed."""
 
 from collections.abc import Callable
-from dataclasses import fields
 
 import pytest
 import torch
@@ -9,15 +8,16 @@ from torch import nn
 
 from otx.config.objective_term import parse_term
 from otx.errors import PluginError, UsageError
-from otx.testing import random_pair
+from otx.testing import example_pair
 from otx.training.weighted_objective import WeightedSum
-from otx.types import EncodedPair, Loss, Needs, place_text
+from otx.types import EncodedPair, Loss, place_text
+from otx.views import VIEWS, Links, Reference, States, Teacher
 
 
 class Constant(nn.Module):
     """A loss of a known value and a gradient; counts how often it is asked."""
 
-    needs, scope = Needs(layers=(-1,)), "sentence"
+    views, scope = {States()}, "batch"
 
     def __init__(self, value: float) -> None:
         super().__init__()
@@ -27,21 +27,21 @@ class Constant(nn.Module):
         self.asked += 1
         states = pair.source.tokens[-1]
         value = self.value + (states - states.detach()).sum()
-        return Loss(value, {"inner": torch.tensor(2.0)}, {"mass": torch.tensor(1.0)})
+        one, two = torch.tensor(1.0), torch.tensor(2.0)
+        return Loss(value, terms={"inner": two}, health={"mass": one})
 
 
 def composite(*texts: str) -> WeightedSum:
     return WeightedSum([(parse_term(text), Constant(10.0**n)) for n, text in enumerate(texts)])
 
 
-PAIR = random_pair(Needs(layers=(-1,)), 4)
+PAIR = example_pair({States()}, 4)
 
 
 def test_the_sum_follows_the_weights_of_the_moment() -> None:
     both = composite("2..1*a", "0..1@0.5*b")
     for share, expected in ((0.25, 1.75 + 0.5 * 10), (0.5, 1.5 + 10), (1.0, 1.0 + 10)):
-        both.at(share)
-        loss = both(PAIR)
+        loss = both(PAIR, share)
         assert float(loss.value.detach()) == pytest.approx(expected)
         assert float(loss.terms["a"]) == 1.0 and float(loss.terms["b"]) == 10.0
         assert {"a.inner", "b.inner"} <= loss.terms.keys() and "b.mass" in loss.health
@@ -49,14 +49,13 @@ def test_the_sum_follows_the_weights_of_the_moment() -> None:
 
 def test_what_weighs_nothing_is_not_computed() -> None:
     both = composite("a", "1..0@0.5*b")
-    both.at(0.75)
-    assert both(PAIR).terms.keys() == {"a", "a.inner"}
+    assert both(PAIR, 0.75).terms.keys() == {"a", "a.inner"}
     assert [part.asked for part in both.parts] == [1, 0]
 
 
 def test_a_run_in_which_nothing_weighs_is_refused() -> None:
     with pytest.raises(UsageError, match="no objective has a weight above 0 when 75%"):
-        composite("1..0@0.5*a").at(0.75)
+        composite("1..0@0.5*a")(PAIR, 0.75)
 
 
 def test_two_terms_of_one_name_are_refused() -> None:
@@ -67,7 +66,7 @@ def test_two_terms_of_one_name_are_refused() -> None:
 class Named(nn.Module):
     """A loss with a term and a health number of given names."""
 
-    needs, scope = Needs(layers=(-1,)), "sentence"
+    views, scope = {States()}, "batch"
 
     def __init__(self, term: str, health: str) -> None:
         super().__init__()
@@ -75,7 +74,8 @@ class Named(nn.Module):
 
     def forward(self, pair: EncodedPair) -> Loss:
         one = torch.tensor(1.0)
-        return Loss(pair.source.tokens[-1].sum(), {self.term: one}, {self.health: one})
+        value = pair.source.tokens[-1].sum()
+        return Loss(value, terms={self.term: one}, health={self.health: one})
 
 
 @pytest.mark.parametrize(
@@ -90,35 +90,24 @@ def test_a_number_that_another_would_overwrite_is_refused(
     term: str, health: str, refused: str
 ) -> None:
     one = WeightedSum([(parse_term("mine"), Named(term, health))])
-    one.at(0.5)
     with pytest.raises(PluginError, match=f"objective 'mine': {refused}"):
-        one(PAIR)
+        one(PAIR, 0.5)
 
 
-EVERYTHING = Needs(
-    layers=(0, -1),
-    reference=True,
-    links=True,
-    idf=True,
-    masked=True,
-    tlm=True,
-    parameters=True,
-    momentum=True,
-    teacher=True,
-)
+EVERYTHING = frozenset({view() for view in VIEWS} | {States(layer=0), Reference(layer=0)})
 
 
 def named(pair: EncodedPair) -> dict[str, torch.Tensor]:
     return {place_text(place): tensor for place, tensor in pair.tensors()}
 
 
-VIEWS = list(named(random_pair(EVERYTHING, 4)))
+NAMES = list(named(example_pair(EVERYTHING, 4)))
 
 
 class Meddler(Constant):
     """Changes one view in place, in a way of its choice, and gives back a loss that does not show it."""
 
-    needs = EVERYTHING
+    views = EVERYTHING
 
     def __init__(self, view: str, change: Callable[[torch.Tensor], object]) -> None:
         super().__init__(1.0)
@@ -131,22 +120,23 @@ class Meddler(Constant):
         return loss
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", NAMES)
 def test_a_view_that_is_changed_in_place_is_named_with_the_objective(view: str) -> None:
     meddler = Meddler(view, lambda tensor: tensor.zero_())
     both = WeightedSum([(parse_term("meddler"), meddler), (parse_term("plain"), Constant(1.0))])
-    pair = random_pair(EVERYTHING, 4)
+    pair = example_pair(EVERYTHING, 4)
     tensors = named(pair)
     # The masks of both encoders are one tensor: the first of its names is given.
     name = next(name for name, tensor in tensors.items() if tensor is tensors[view])
     with pytest.raises(PluginError) as caught:
-        both(pair)
+        both(pair, 0.5)
     assert f"objective 'meddler': it changes {name} in place" in caught.value.message
 
 
 def test_every_tensor_of_a_batch_is_watched() -> None:
-    names = {name.partition(".")[0].partition("[")[0] for name in VIEWS}
-    assert names == {view.name for view in fields(EncodedPair)}
+    pair = example_pair(EVERYTHING, 4)
+    watched = {place[0] for place, _ in pair.tensors()}
+    assert watched == {"source", "pivot", *(view for view in VIEWS if not view.holds_sides)}
 
 
 @pytest.mark.parametrize(
@@ -157,24 +147,24 @@ def test_every_tensor_of_a_batch_is_watched() -> None:
 def test_a_change_that_torch_does_not_count_is_seen_at_the_first_step(
     change: Callable[[torch.Tensor], object],
 ) -> None:
-    both = WeightedSum([(parse_term("meddler"), Meddler("pivot.tokens[-1]", change))])
-    with pytest.raises(PluginError, match=r"changes pivot\.tokens\[-1\] in place"):
-        both(random_pair(EVERYTHING, 4))
+    both = WeightedSum([(parse_term("meddler"), Meddler("pair.pivot.tokens[-1]", change))])
+    with pytest.raises(PluginError, match=r"changes pair\.pivot\.tokens\[-1\] in place"):
+        both(example_pair(EVERYTHING, 4), 0.5)
 
 
 def test_an_exchanged_view_is_seen_by_nobody_else() -> None:
     class Exchanger(Constant):
-        needs = EVERYTHING
+        views = EVERYTHING
 
         def forward(self, pair: EncodedPair) -> Loss:
-            for encoded in (pair.source, pair.reference_pivot, pair.teacher_pivot):
-                encoded.tokens[-1] = torch.zeros(())  # type: ignore[union-attr]
-            pair.links = None
+            for encoded in (pair.source, pair[Reference].pivot, pair[Teacher]):
+                encoded.tokens[-1] = torch.zeros(())
+            pair.views[Links] = None  # type: ignore[index]
             return Loss(torch.zeros((), requires_grad=True))
 
-    pair = random_pair(EVERYTHING, 4)
+    pair = example_pair(EVERYTHING, 4)
     before = dict(pair.tensors())
-    WeightedSum([(parse_term("exchanger"), Exchanger(1.0))])(pair)
+    WeightedSum([(parse_term("exchanger"), Exchanger(1.0))])(pair, 0.5)
     assert {name: id(t) for name, t in pair.tensors()} == {n: id(t) for n, t in before.items()}
 
 
@@ -185,10 +175,10 @@ def test_an_exchanged_view_is_seen_by_nobody_else() -> None:
         (None, "it returns a NoneType"),
         (Loss(torch.ones(4)), r"value has shape \[4\], expected \[\]"),
         (Loss(1.0), "value is a float"),  # type: ignore[arg-type]
-        (Loss(torch.ones(()), {"a": torch.ones(2)}), r"terms\['a'\] has shape \[2\]"),
-        (Loss(torch.ones(()), {"a": 1.0}), r"terms\['a'\] is a float"),  # type: ignore[dict-item]
-        (Loss(torch.ones(()), None), "terms is a NoneType"),  # type: ignore[arg-type]
-        (Loss(torch.ones(()), {}, {"mas": torch.ones(())}), "it reports health under mas"),
+        (Loss(torch.ones(()), terms={"a": torch.ones(2)}), r"terms\['a'\] has shape \[2\]"),
+        (Loss(torch.ones(()), terms={"a": 1.0}), r"terms\['a'\] is a float"),  # type: ignore[dict-item]
+        (Loss(torch.ones(()), terms=None), "terms is a NoneType"),  # type: ignore[arg-type]
+        (Loss(torch.ones(()), health={"mas": torch.ones(())}), "it reports health under mas"),
     ],
 )
 def test_a_loss_of_another_form_is_named_with_its_objective(
@@ -199,12 +189,11 @@ def test_a_loss_of_another_form_is_named_with_its_objective(
             return returned  # type: ignore[return-value]
 
     with pytest.raises(PluginError, match=f"^objective 'odd': {complaint}"):
-        WeightedSum([(parse_term("odd"), Odd(1.0))])(PAIR)
+        WeightedSum([(parse_term("odd"), Odd(1.0))])(PAIR, 0.5)
 
 
 def test_a_view_from_inference_mode_has_no_version_and_is_compared_once() -> None:
-    pair = random_pair(Needs(layers=(-1,), reference=True), 4)
-    assert pair.reference_pivot is not None
+    pair = example_pair({States(), Reference()}, 4)
     with torch.inference_mode():
-        pair.reference_pivot.tokens[-1] = pair.reference_pivot.tokens[-1] * 1
-    assert composite("a")(pair).terms["a"] == 1.0
+        pair[Reference].pivot.tokens[-1] = pair[Reference].pivot.tokens[-1] * 1
+    assert composite("a")(pair, 0.5).terms["a"] == 1.0
