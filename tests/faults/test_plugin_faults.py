@@ -264,7 +264,9 @@ def test_the_check_of_a_bad_plugin_has_a_line_for_each_check(
 @pytest.mark.parametrize("name", ["l2", "otx:l2", "sample:de"])
 def test_the_kind_follows_from_the_name(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert otx(["plugins", "check", name]) == 0
-    assert "pass" in capfd.readouterr().out
+    title, *checks = capfd.readouterr().out.splitlines()
+    assert title.split()[0] == ("corpus" if name == "sample:de" else "objective")
+    assert checks and all(line.split()[0] == "pass" for line in checks)
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(capfd: pytest.CaptureFixture[str]) -> None:

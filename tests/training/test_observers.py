@@ -30,6 +30,10 @@ def otx_step_finished(step, metrics):
     write(hook="step", step=step, metrics=metrics)
 
 @hookimpl
+def otx_checkpoint_saved(folder, checkpoint):
+    write(hook="checkpoint", path=str(checkpoint.relative_to(folder)), exists=checkpoint.is_dir())
+
+@hookimpl
 def otx_run_finished(status, reason):
     write(hook="finished", status=status, reason=reason)
 
@@ -112,6 +116,29 @@ def test_a_run_is_told_from_its_step_on_and_nobody_alters_what_another_sees(
     assert used["objective", "sinkhorn"]["distribution"] == "otx"
     assert used["objective", "sinkhorn"]["version"]
     assert "plugin_changes" not in record
+
+
+def test_every_hook_is_called_in_order_with_what_is_written(observed: Any) -> None:
+    assert (
+        observed(
+            "--steps", "4", "--set", "checkpoint.every=2", "--run", "r", "--plugin", "watcher.py"
+        )
+        == 0
+    )
+    assert otx(["eval", "retrieval", "--languages", "de", "--plugin", "watcher.py"]) == 0
+    lines = Path("events.jsonl").read_text().splitlines()
+    order = [json.loads(line)["hook"] for line in lines]
+    assert order == ["started", *["step", "step", "checkpoint"] * 2, "finished", "unit", "unit"]
+    rows = [json.loads(line) for line in Path("runs/r/metrics.jsonl").read_text().splitlines()]
+    assert [event["metrics"] for event in events("step")] == rows and len(rows) == 4
+    saved = events("checkpoint")
+    assert [event["path"] for event in saved] == [f"checkpoints/step-{n:08}" for n in (2, 4)]
+    assert all(event["exists"] for event in saved)
+    for event in events("unit"):
+        (written,) = Path("runs", event["folder"], "eval/retrieval").glob("de.*.json")
+        assert event["unit"] == json.loads(written.read_text())
+    record = json.loads(Path("runs/r/run.json").read_text())
+    assert not record["observer_failures"]
 
 
 def test_the_reason_of_a_failure_is_told(observed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
