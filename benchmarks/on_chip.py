@@ -20,7 +20,6 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -32,10 +31,13 @@ from torch import Tensor
 from otx.ot.costs.ground import cosine
 from otx.ot.kernels.on_chip import solve_cosine, solve_on_chip
 from otx.ot.problems.entropic import EntropicProblem, validate
+from otx.ot.problems.problem import PointCloudProblem, Problem
 from otx.ot.solvers.sinkhorn import sinkhorn
+from otx.ot.stopping import Stopping
 
 TOLERANCE = 1e-4
 LIMIT = 2000
+STOPPING = Stopping(TOLERANCE, LIMIT)
 UNCHECKED = 100
 GRID_LARGEST = 128
 
@@ -65,7 +67,7 @@ def task(batch: int, longest: int, epsilon: float, device: str) -> Task:
     a, b = (inside / lengths).to(device)
     x, y = (torch.nn.functional.normalize(vectors, dim=2).to(device) for vectors in (x, y))
     cost = cosine(x, y)
-    problem = validate(cost, a, b, epsilon)
+    problem = validate(Problem(cost, a, b, epsilon=epsilon))
     return Task(x, y, a, b, cost, problem, epsilon)
 
 
@@ -76,11 +78,15 @@ def contenders(on: Task) -> dict[str, Callable[[], tuple[Tensor, Any]]]:
         *(getattr(problem, name).float() for name in problem.__dataclass_fields__)
     )
     half = on.x.bfloat16(), on.y.bfloat16()
-    fused = partial(solve_cosine, epsilon=epsilon, tolerance=TOLERANCE, limit=LIMIT)
+
+    def fused(x: Tensor, y: Tensor) -> Any:
+        points = PointCloudProblem(x, y, on.a, on.b, cost=cosine, epsilon=epsilon)
+        return solve_cosine(points, STOPPING)
+
     found: dict[str, Callable[[], Any]] = {
-        "kernel, cost given": lambda: solve_on_chip(single, TOLERANCE, LIMIT),
-        "kernel, fused, float32": lambda: fused(on.x, on.y, on.a, on.b),
-        "kernel, fused, bfloat16": lambda: fused(*half, on.a, on.b),
+        "kernel, cost given": lambda: solve_on_chip(single, STOPPING),
+        "kernel, fused, float32": lambda: fused(on.x, on.y),
+        "kernel, fused, bfloat16": lambda: fused(*half),
         "sinkhorn": lambda: sinkhorn(on.cost, on.a, on.b, epsilon=epsilon, tolerance=TOLERANCE),
     }
     if find_spec("ot"):
@@ -155,10 +161,10 @@ def grid(on: Task, device: str, budget: float) -> None:
     count = min(len(on.x), GRID_LARGEST)
     inputs = [tensor[:count] for tensor in (on.x, on.y, on.a, on.b)]
 
+    points = PointCloudProblem(*inputs, cost=cosine, epsilon=on.epsilon)
+
     def call() -> Any:
-        return solve_cosine(
-            *inputs, epsilon=on.epsilon, tolerance=TOLERANCE, limit=LIMIT, pairwise=True
-        )
+        return solve_cosine(points, STOPPING, pairwise=True)
 
     worst = float(call().error.max())
     spent = milliseconds(call, device, budget)

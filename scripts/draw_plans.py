@@ -16,14 +16,17 @@ import matplotlib.pyplot as plt
 import torch
 from torch import Tensor
 
-from otx.ot.costs.ground import cosine
-from otx.ot.costs.transforms import add_null_word, equidistant_direction
-from otx.ot.problems.masses import uniform
-from otx.ot.solvers.exact import exact_transport
-from otx.ot.solvers.fused_gromov import fused_gromov
-from otx.ot.solvers.partial import partial_transport
-from otx.ot.solvers.sinkhorn import sinkhorn
-from otx.ot.solvers.unbalanced import unbalanced
+from otx.ot import (
+    add_null_word,
+    cosine,
+    equidistant_direction,
+    exact_transport,
+    fused_gromov,
+    partial_transport,
+    sinkhorn,
+    unbalanced,
+    uniform,
+)
 from otx_encoders.mini import MiniEncoder
 from otx_encoders.options import EncoderOptions
 
@@ -52,9 +55,8 @@ def plans(x: Tensor, y: Tensor) -> dict[str, Tensor]:
     first, second = (torch.ones(side.shape[:2], dtype=torch.bool) for side in (x, y))
     a, b = uniform(first), uniform(second)
     null = add_null_word(
-        cost, first, b, cosine(x, equidistant_direction(y, second)[:, None])[:, :, 0]
+        cost, first, b, price=cosine(x, equidistant_direction(y, second)[:, None])[:, :, 0]
     )
-    inner = cosine(x, x), cosine(y, y)
     kinds: dict[str, Callable[[], object]] = {
         "exact": lambda: exact_transport(cost, a, b),
         "sinkhorn, epsilon .02": lambda: sinkhorn(cost, a, b, epsilon=0.02),
@@ -65,7 +67,9 @@ def plans(x: Tensor, y: Tensor) -> dict[str, Tensor]:
         ),
         "partial, mass .6": lambda: partial_transport(cost, a, b, epsilon=0.02, mass=0.6),
         "null word": lambda: partial_transport(null.cost, a, null.b, epsilon=0.02, mass=1.0),
-        "fused Gromov, alpha .5": lambda: fused_gromov(cost, *inner, a, b, epsilon=0.02, alpha=0.5),
+        "fused Gromov, alpha .5": lambda: fused_gromov(
+            cost, a, b, distances_a=cosine(x, x), distances_b=cosine(y, y), epsilon=0.02, alpha=0.5
+        ),
     }
     return {title: solve().plan[0] for title, solve in kinds.items()}  # type: ignore[attr-defined]
 

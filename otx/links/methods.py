@@ -157,7 +157,7 @@ def _with_null(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
     """What share of its mass each word of ``x`` sends to each of ``y``, and to the null word last ``[B, N, M + 1]``."""
     a, b = uniform(x_mask), uniform(y_mask)
     price = cosine(x, equidistant_direction(y, y_mask)[:, None].to(x))[:, :, 0]
-    extended = add_null_word(cosine(x, y), x_mask, b, price)
+    extended = add_null_word(cosine(x, y), x_mask, b, price=price)
     cost = min_max_scale(extended.cost, x_mask, extended.b > 0)
     plan = partial_transport(cost, a, extended.b, epsilon=NULL_EPSILON, mass=a.sum(1)).plan
     return plan / a[:, :, None].clamp(min=1e-12)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from otx.ot.costs.ground import COSTS
-from otx.ot.problems.marginals import BALANCED, Taus
+from otx.ot.problems.problem import BALANCED, Taus
 from otx.ot.solvers.divergence import divergence
 from otx.ot.solvers.point_cloud import transport_between_points
 from otx.ot.transport import Transport

@@ -69,10 +69,10 @@ class FusedGromov(OverMeasures[FusedGromovOptions]):
         cost = COSTS[options.cost]
         solved = fused_gromov(
             cost(sides.x, sides.y),
-            cost(sides.x, sides.x),
-            cost(sides.y, sides.y),
             sides.a,
             sides.b,
+            distances_a=cost(sides.x, sides.x),
+            distances_b=cost(sides.y, sides.y),
             epsilon=options.epsilon,
             alpha=options.alpha,
             tolerance=options.tolerance,

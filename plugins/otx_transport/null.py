@@ -95,7 +95,7 @@ class Null(OverMeasures[NullOptions]):
         options, real = self.options, (a > 0, b > 0)
         cost = COSTS[options.cost]
         price = cost(x.detach(), equidistant_direction(y, real[1])[:, None].to(x))[:, :, 0]
-        extended = add_null_word(cost(x, y), real[0], b, price, options.mass)
+        extended = add_null_word(cost(x, y), real[0], b, price=price, mass=options.mass)
         return partial_transport(
             min_max_scale(extended.cost, real[0], extended.b > 0),
             a,

@@ -1,1 +1,1 @@
-"""Costs between points, and their transforms."""
+"""Costs between points, and transforms of cost matrices."""

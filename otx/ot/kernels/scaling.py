@@ -1,19 +1,22 @@
-"""One small transport problem solved on chip: what all kernels share.
+"""The iterations that solve one small transport problem on chip, shared by all kernels.
 
-Sinkhorn's iteration on the plan itself ("kernel domain with absorption": Schmitzer, "Stabilized sparse
-scaling algorithms for entropy regularized transport problems", 2019). Potentials are kept as
-``u + log_p`` and ``v + log_q``, and ``plan`` is that of u and v, so that an iteration multiplies and
-adds over the tile but takes exponentials of its edges only. A scaling that has grown too far is
-absorbed: the tile is computed anew after a sweep in the log domain, which cannot overflow. The
-first sweeps cool, as those of ``otx.ot.solvers.sinkhorn_log``.
+They are Sinkhorn's on the plan itself, "kernel domain with absorption". Potentials are kept as ``u + log_p`` and
+``v + log_q``, and ``plan`` is that of u and v, so that an iteration multiplies and adds over the tile but takes
+exponentials of its edges only. A scaling that has grown too far is absorbed: the tile is computed anew after a sweep
+in the log domain, which cannot overflow. The first sweeps cool, as those of ``otx.ot.solvers.sinkhorn_log``.
 
-Iterations are over-relaxed. Near the solution Sinkhorn is Gauss-Seidel's method on two blocks, whose
-best relaxation Young's theory gives from its rate (Thibault et al., "Overrelaxed Sinkhorn-Knopp
-algorithm for regularized optimal transport", 2021; Lehmann et al., "A note on overrelaxation in the
-Sinkhorn algorithm", 2022). The rate is taken from the errors of successive windows of iterations;
-where the error grew the next window is plain, and twice as long. The iteration that stops is always plain.
+Iterations are over-relaxed. Near the solution Sinkhorn is Gauss-Seidel's method on two blocks, whose best relaxation
+Young's theory gives from its rate. The rate is estimated from the errors of successive windows of iterations; where the
+error grew, the next window is plain and twice as long. The iteration that stops is always plain.
 
 Tiles are ``[N, M]`` and edges ``[N]`` or ``[M]``, float32, in the units of ``EntropicProblem``.
+
+References:
+    Schmitzer (2019), "Stabilized sparse scaling algorithms for entropy regularized transport problems".
+    https://arxiv.org/abs/1610.06519
+    Thibault et al. (2021), "Overrelaxed Sinkhorn-Knopp Algorithm for Regularized Optimal Transport".
+    https://arxiv.org/abs/1711.01851
+    Lehmann et al. (2022), "A note on overrelaxation in the Sinkhorn algorithm". https://arxiv.org/abs/2012.12562
 """
 
 from __future__ import annotations
@@ -22,19 +25,21 @@ import triton
 import triton.language as tl
 
 COOLING = tl.constexpr(1.6)
-"""What the temperature is divided by after each of the first sweeps."""
+"""Factor by which the temperature falls after each of the first sweeps."""
 REACH = tl.constexpr(30.0)
-"""Log scaling at which it is absorbed: what float32 has lost of the tile is then below e^-28."""
+"""Logarithm of a scaling at which it is absorbed: float32 has then lost less than e^-28 of the tile."""
 SHORTEST_WINDOW = tl.constexpr(8)
-"""Iterations from one estimate of the rate to the next: errors under over-relaxation fall in waves."""
+"""Fewest iterations between two estimates of the rate: errors under over-relaxation fall in waves."""
 LONGEST_WINDOW = tl.constexpr(64)
+"""Most iterations between two estimates of the rate."""
 MOST_RELAXED = tl.constexpr(1.98)
+"""Largest relaxation."""
 TINY = tl.constexpr(1e-37)
 HUGE = tl.constexpr(1e30)
 
 
 @triton.jit
-def solve(
+def solve_tile(
     exponent: tl.tensor,
     a: tl.tensor,
     b: tl.tensor,
@@ -43,10 +48,22 @@ def solve(
     tolerance: tl.tensor,
     limit: tl.tensor,
 ) -> tuple[tl.tensor, ...]:
-    """Potentials u ``[N]`` and v ``[M]``, iterations, and the error as ``Ascent`` defines it.
+    """Solve one problem.
 
-    Entries without mass may hold anything. The error is NaN if a side has no mass or a cost between
-    entries with mass is not finite. At least one iteration and its sweep are made.
+    Entries without mass may hold anything. At least one iteration and its sweep are made.
+
+    Args:
+        exponent: Costs over epsilon ``[N, M]``.
+        a: Source masses ``[N]``.
+        b: Target masses ``[M]``.
+        eps_over_tau_rows: epsilon / tau_a; 0 makes the source's marginal a constraint.
+        eps_over_tau_columns: epsilon / tau_b; 0 makes the target's marginal a constraint.
+        tolerance: Error at which the problem stops.
+        limit: Largest number of iterations.
+
+    Returns:
+        Potentials u ``[N]`` and v ``[M]``, iterations, and the error as ``Ascent`` defines it. The error is NaN if a
+        side has no mass or a cost between entries with mass is not finite.
     """
     live = (a > 0)[:, None] & (b > 0)[None, :]
     exponent = tl.where(live, exponent, 0.0)
@@ -114,7 +131,7 @@ def _sweep(
     temperature: tl.tensor,
     AXIS: tl.constexpr,
 ) -> tl.tensor:
-    """Half of Sinkhorn's iteration in the log domain: the potential that is best given the other."""
+    """Run half of Sinkhorn's iteration in the log domain: return the best potential given the other."""
     scaled = tl.expand_dims(log_other + other / temperature, 1 - AXIS) - exponent / temperature
     peak = tl.max(scaled, AXIS)
     total = tl.sum(tl.exp(scaled - tl.expand_dims(peak, AXIS)), AXIS)
@@ -130,7 +147,7 @@ def _relaxed(
     loose: tl.tensor,
     relaxation: tl.tensor,
 ) -> tl.tensor:
-    """The log scaling moved towards the one that gives its edge the right flow; 0 without mass."""
+    """Move the log scaling towards the one that gives its edge the right flow; 0 without mass."""
     # A flow that has vanished asks for a scaling out of reach, and so for a sweep in the log domain.
     right = (log_mass - loose * potential - tl.log(tl.maximum(flow, TINY))) / (1.0 + loose)
     return tl.where(log_mass > -HUGE, log_scaling + relaxation * (right - log_scaling), 0.0)
@@ -145,10 +162,10 @@ def _next_relaxation(
     mark: tl.tensor,
     due: tl.tensor,
 ) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
-    """The relaxation, its bound, and the next window, after one that took the error from mark to error.
+    """Return the next relaxation, its bound and the next window, after one that took the error from mark to error.
 
-    Below the best relaxation the contraction c obeys ``(c + omega - 1)^2 = c omega^2 rate``, where
-    rate is plain Sinkhorn's; above it c is omega - 1 (Young 1954).
+    Below the best relaxation the contraction c obeys ``(c + omega - 1)^2 = c omega^2 rate``, where rate is plain
+    Sinkhorn's; above it c is omega - 1 (Young 1954, https://doi.org/10.1090/S0002-9947-1954-0059635-7).
     """
     ratio = tl.maximum(error, TINY) / tl.maximum(mark, TINY)
     contraction = tl.exp(tl.log(ratio) / window)

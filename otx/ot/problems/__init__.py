@@ -1,1 +1,1 @@
-"""Transport problems: masses, marginals, and grouping by length."""
+"""Transport problems: their statement, their masses, and grouping by length."""

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 from torch import Tensor
 
 from otx.ot.costs.ground import CostFunction
 from otx.ot.precision import at_least_float32
-from otx.ot.problems.marginals import BALANCED
-from otx.ot.solvers.point_cloud import transport_between_points
+from otx.ot.problems.problem import BALANCED, PointCloudProblem
+from otx.ot.solvers.point_cloud import solve_points
+from otx.ot.stopping import DEFAULT, Stopping
 from otx.ot.transport import Transport
 
 
 @dataclass(frozen=True, eq=False)
 class Divergence:
-    """``value [B]``, differentiable, and the three transports that it is made of.
+    """A batch of divergences and the three transports they consist of.
 
-    ``cross`` is between the two sides, ``left`` between the first and itself, ``right`` between the
-    second and itself.
+    Attributes:
+        value: The divergences ``[B]``, differentiable.
+        cross: Transport between the two sides.
+        left: Transport between the source and itself.
+        right: Transport between the target and itself.
     """
 
     value: Tensor
@@ -37,33 +40,61 @@ def divergence(
     cost: CostFunction,
     epsilon: float,
     tau: float | None = None,
-    tolerance: float = 1e-6,
-    max_iterations: int = 200,
+    tolerance: float = DEFAULT.tolerance,
+    max_iterations: int = DEFAULT.max_iterations,
 ) -> Divergence:
-    """``S = OT(x, y) - OT(x, x) / 2 - OT(y, y) / 2 + epsilon / 2 (m(a) - m(b))^2``.
+    """Compute the Sinkhorn divergence of a batch of problems.
 
-    ``x [B, N, D]`` and ``y [B, M, D]`` with masses ``a [B, N]`` and ``b [B, M]``, 0 at padding, of
-    total m(a) and m(b). OT is ``sinkhorn``'s value, or with ``tau`` ``unbalanced``'s. The last term
-    is there because OT's KL is generalised, and 0 where the masses are equal (Feydy et al., AISTATS
-    2019; Sejourne et al. 2019, definition 6). S is 0 for equal sides and otherwise positive where
-    exp(-cost / epsilon) is positive definite, which holds for half squared euclidean and euclidean;
-    cosine sees directions only.
+    It is ``S = OT(x, y) - OT(x, x) / 2 - OT(y, y) / 2 + epsilon / 2 (m(a) - m(b))^2`` with m(a) and m(b) the total
+    masses. OT is the value of ``sinkhorn``, or with ``tau`` that of ``unbalanced``. The last term is there because
+    OT's KL is generalised, and is 0 where the masses are equal.
 
-    The gradient is that of all three values, the self terms through both of their arguments.
-    Raises ProblemError as ``otx.ot.problems.entropic.validate`` says.
+    S is 0 for equal sides. It is otherwise positive where ``exp(-cost / epsilon)`` is positive definite, which holds
+    for ``half_squared_euclidean`` and ``euclidean``; ``cosine`` sees directions only. The gradient is that of all
+    three values, the self terms through both of their arguments.
+
+    Args:
+        x: Source points ``[B, N, D]``.
+        y: Target points ``[B, M, D]``.
+        a: Source masses ``[B, N]``; 0 marks padding.
+        b: Target masses ``[B, M]``; 0 marks padding.
+        cost: Cost between points.
+        epsilon: Regularisation strength, in the unit of ``cost``.
+        tau: Price of missing either marginal, in the unit of ``cost``. Default: both are constraints.
+        tolerance: Stop a problem when the L1 error of its marginals, in mass, is within this.
+        max_iterations: Upper limit per problem; unconverged problems are returned with ``converged=False``.
+
+    Returns:
+        The divergences and their three transports.
+
+    Raises:
+        ProblemError: If a problem has no solution, naming its index: see ``otx.ot.problems.entropic.validate``.
+
+    Example:
+        >>> import torch
+        >>> from otx.ot import euclidean
+        >>> x, y, one = torch.zeros(1, 1, 2), torch.tensor([[[3.0, 4.0]]]), torch.ones(1, 1)
+        >>> divergence(x, y, one, one, cost=euclidean, epsilon=0.1).value
+        tensor([5.])
+
+    References:
+        Feydy et al. (2019), "Interpolating between Optimal Transport and MMD using Sinkhorn Divergences".
+        https://arxiv.org/abs/1810.08278
+        Séjourné et al. (2019), "Sinkhorn Divergences for Unbalanced Optimal Transport", definition 6.
+        https://arxiv.org/abs/1910.12958
     """
+    taus = BALANCED if tau is None else (tau, tau)
+    stopping = Stopping(tolerance, max_iterations)
 
-    solved = partial(
-        transport_between_points,
-        cost=cost,
-        epsilon=epsilon,
-        tau=BALANCED if tau is None else (tau, tau),
-        tolerance=tolerance,
-        max_iterations=max_iterations,
-    )
-    cross = solved(x, y, a, b)
-    left = solved(x, x, a, a, symmetric=True)
-    right = solved(y, y, b, b, symmetric=True)
+    def transport(p: Tensor, q: Tensor, of_p: Tensor, of_q: Tensor, symmetric: bool) -> Transport:
+        problem = PointCloudProblem(
+            p, q, of_p, of_q, cost=cost, epsilon=epsilon, tau=taus, symmetric=symmetric
+        )
+        return solve_points(problem, stopping)
+
+    cross = transport(x, y, a, b, symmetric=False)
+    left = transport(x, x, a, a, symmetric=True)
+    right = transport(y, y, b, b, symmetric=True)
     mass_gap = at_least_float32(a).sum(1) - at_least_float32(b).sum(1)
     value = cross.value - (left.value + right.value) / 2 + epsilon / 2 * mass_gap.square()
     return Divergence(value, cross, left, right)

@@ -1,9 +1,9 @@
 """GeomLoss's fixed annealing: the published recipe's solver, reproduced step by step.
 
-``SamplesLoss("sinkhorn", p=2, blur, scaling, debias=True)`` of geomloss 0.3, tensorized: epsilon
-falls from the points' squared diameter to ``blur ** 2`` by factors of ``scaling ** 2``, with one
-averaged update of the potentials at each, whatever error the marginals are left with. It is not run
-to convergence, and its value can be negative where the divergence's cannot.
+``SamplesLoss("sinkhorn", p=2, blur, scaling, debias=True)`` of geomloss 0.3, tensorized: epsilon falls from the
+points' squared diameter to ``blur ** 2`` by factors of ``scaling ** 2``, with one averaged update of the potentials at
+each, whatever error the marginals are left with. It is not run to convergence, and its value can be negative where
+the divergence's cannot.
 """
 
 from __future__ import annotations
@@ -17,50 +17,65 @@ from otx.errors import ProblemError
 from otx.ot.costs.ground import half_squared_euclidean
 from otx.ot.precision import at_least_float32, no_autocast
 from otx.ot.problems.entropic import EntropicProblem, validate
+from otx.ot.problems.problem import Problem
 from otx.ot.solvers.divergence import Divergence
-from otx.ot.transport import Transport, envelope
+from otx.ot.transport import Transport, attach_slopes
 
 CONVERGED = 1e-6
-"""The marginal error within which a result is called converged, as it is for the other solvers."""
+"""Marginal error within which a result counts as converged, as for the other solvers."""
 
 
 def geomloss_divergence(
     x: Tensor, y: Tensor, a: Tensor, b: Tensor, *, blur: float = 0.05, scaling: float = 0.5
 ) -> Divergence:
-    """GeomLoss's divergence of ``x [B, N, D]``, ``a [B, N]`` and ``y [B, M, D]``, ``b [B, M]``.
+    """Compute the Sinkhorn divergence exactly as GeomLoss does.
 
-    The cost is ||x - y||^2 / 2 and epsilon ``blur ** 2``; masses are 0 at padding and sum to 1. The
-    diameter that a schedule starts from is the diagonal of the box around the words of one problem:
-    a padded batch equals a loop of SamplesLoss over its problems. (SamplesLoss itself, given a
-    batch, takes one box around all points of the batch, padding included.)
+    The cost is ``||x - y||^2 / 2`` and epsilon is ``blur ** 2``. A schedule starts from the diagonal of the box around
+    the words of one problem: a padded batch equals a loop of SamplesLoss over its problems. (SamplesLoss itself, given
+    a batch, takes one box around all points of the batch, padding included.)
 
-    ``value [B]`` is <a, f - f_aa> + <b, g - g_bb> after the last extrapolation, with SamplesLoss's
-    gradient. In the three transports ``iterations`` counts the updates, the first and the last
-    included, and ``marginal_error`` is that of both marginals of exp((f + g - C) / epsilon) a b^T,
-    which after so few updates is seldom within 1e-6: expect ``converged`` to be False.
+    Args:
+        x: Source points ``[B, N, D]``.
+        y: Target points ``[B, M, D]``.
+        a: Source masses ``[B, N]``; each problem sums to 1; 0 marks padding.
+        b: Target masses ``[B, M]``; each problem sums to 1; 0 marks padding.
+        blur: Square root of the last epsilon, in the unit of the points.
+        scaling: Square root of the factor between two epsilons, between 0 and 1.
 
-    Raises ProblemError as ``otx.ot.problems.entropic.validate`` says, and for a blur or scaling out of range.
+    Returns:
+        The divergences ``[B]``, ``<a, f - f_aa> + <b, g - g_bb>`` after the last extrapolation, with SamplesLoss's
+        gradient, and their three transports. ``iterations`` counts the updates, the first and the last included.
+        ``marginal_error`` is that of both marginals of ``exp((f + g - C) / epsilon) a b^T``, which after so few
+        updates is seldom within 1e-6: expect ``converged`` to be False.
+
+    Raises:
+        ProblemError: If blur or scaling is out of range, or a problem has no solution, naming its index: see
+            ``otx.ot.problems.entropic.validate``.
+
+    Example:
+        >>> x, y, one = torch.zeros(1, 1, 2), torch.tensor([[[3.0, 4.0]]]), torch.ones(1, 1)
+        >>> geomloss_divergence(x, y, one, one).value
+        tensor([12.5000])
+
+    References:
+        Feydy (2020), "Geometric Data Analysis, Beyond Convolutions", section 3.3.
+        https://tel.archives-ouvertes.fr/tel-02945979
     """
     if not (blur > 0 and 0 < scaling < 1):
         raise ProblemError(
             f"blur is {blur:g} and scaling {scaling:g}", "blur > 0 and 0 < scaling < 1 are needed"
         )
     with no_autocast(x):
-        x, y, a, b = (
-            at_least_float32(x),
-            at_least_float32(y),
-            at_least_float32(a),
-            at_least_float32(b),
-        )
+        x, y, a, b = (at_least_float32(side) for side in (x, y, a, b))
         schedules = [_schedule(d, blur, scaling) for d in _diameters(x, y, a, b).tolist()]
-        cross = _annealed(x, y, a, b, schedules)
-        left = _annealed(x, x, a, a, schedules)
-        right = _annealed(y, y, b, b, schedules)
+        cross = _anneal(x, y, a, b, schedules=schedules)
+        left = _anneal(x, x, a, a, schedules=schedules)
+        right = _anneal(y, y, b, b, schedules=schedules)
     return Divergence(cross.value - (left.value + right.value) / 2, cross, left, right)
 
 
 def _diameters(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """The diagonal ``[B]`` of the box around the points with mass of both sides."""
+    """Return the diagonal ``[B]`` of the box around the points with mass of both sides."""
     points = torch.cat((x, y), 1).detach()
     massless = torch.cat((a == 0, b == 0), 1)[:, :, None]
     highest = points.masked_fill(massless, -torch.inf).amax(1)
@@ -70,7 +85,7 @@ def _diameters(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 
 def _schedule(diameter: float, blur: float, scaling: float) -> list[float]:
-    """GeomLoss's epsilons. Points that all coincide, where it fails, have no scale but the blur."""
+    """Return GeomLoss's epsilons; for points that all coincide, where GeomLoss fails, the last one alone."""
     if not 0 < diameter < math.inf:
         return [blur**2]
     start, step = 2 * math.log(diameter), 2 * math.log(scaling)
@@ -79,37 +94,38 @@ def _schedule(diameter: float, blur: float, scaling: float) -> list[float]:
     return [diameter**2, *falling, blur**2]
 
 
-def _annealed(
-    x: Tensor, y: Tensor, a: Tensor, b: Tensor, schedules: list[list[float]]
+def _anneal(
+    x: Tensor, y: Tensor, a: Tensor, b: Tensor, *, schedules: list[list[float]]
 ) -> Transport:
     fixed_x, fixed_y, epsilon = x.detach(), y.detach(), schedules[0][-1]
-    problem = validate(half_squared_euclidean(fixed_x, fixed_y), a, b, epsilon)
-    u, v = _descent(problem, schedules)
+    problem = validate(Problem(half_squared_euclidean(fixed_x, fixed_y), a, b, epsilon=epsilon))
+    u, v = _descend(problem, schedules)
     last_u, last_v = problem.rows(v), problem.columns(u)
     f = (epsilon * last_u).masked_fill(problem.a == 0, 0)
     g = (epsilon * last_v).masked_fill(problem.b == 0, 0)
     value = (problem.a * f).sum(1) + (problem.b * g).sum(1)
     # GeomLoss differentiates each potential by its own points, under the plan of its own update.
     by_rows, by_columns = problem.plan(last_u, v).to(x), problem.plan(u, last_v).to(x)
-    to_x = by_rows.sum(2)[:, :, None] * fixed_x - by_rows @ fixed_y
-    to_y = by_columns.sum(1)[:, :, None] * fixed_y - by_columns.mT @ fixed_x
+    slope_x = by_rows.sum(2)[:, :, None] * fixed_x - by_rows @ fixed_y
+    slope_y = by_columns.sum(1)[:, :, None] * fixed_y - by_columns.mT @ fixed_x
     plan = problem.plan(last_u, last_v)
     error = (plan.sum(2) - problem.a).abs().sum(1) + (plan.sum(1) - problem.b).abs().sum(1)
-    known = plan.to(x)
-    return Transport(
-        value=envelope(value.to(x), (x, y, a, b), lambda: (to_x, to_y, f.to(a), g.to(b))),
-        f=f.to(x),
-        g=g.to(x),
-        entries=lambda: known,
+    return Transport.from_potentials(
+        problem,
+        f,
+        g,
+        value=attach_slopes(
+            value.to(x), (x, y, a, b), lambda: (slope_x, slope_y, f.to(a), g.to(b))
+        ),
+        plan=plan,
         iterations=torch.tensor([len(schedule) + 2 for schedule in schedules], device=x.device),
-        marginal_error=error.to(x),
+        error=error,
         converged=error <= CONVERGED,
-        mass=plan.sum((1, 2)).to(x),
     )
 
 
-def _descent(problem: EntropicProblem, schedules: list[list[float]]) -> tuple[Tensor, Tensor]:
-    """Both potentials after one averaged update per epsilon, each problem on its own schedule."""
+def _descend(problem: EntropicProblem, schedules: list[list[float]]) -> tuple[Tensor, Tensor]:
+    """Return both potentials after one averaged update per epsilon, each problem on its own schedule."""
     longest = max(len(schedule) for schedule in schedules)
     padded = [schedule + [math.nan] * (longest - len(schedule)) for schedule in schedules]
     epsilons = torch.tensor(padded, dtype=torch.float64).to(problem.a)
@@ -126,6 +142,6 @@ def _descent(problem: EntropicProblem, schedules: list[list[float]]) -> tuple[Te
 def _update(
     problem: EntropicProblem, temperature: Tensor, u: Tensor, v: Tensor
 ) -> tuple[Tensor, Tensor]:
-    heated = problem.heated(temperature)
+    heated = problem.heat(temperature)
     rows, columns = heated.rows(v / temperature), heated.columns(u / temperature)
     return temperature * rows, temperature * columns

@@ -1,29 +1,31 @@
-"""Transport between every sentence of one batch and every sentence of another: what a contrast needs.
+"""Transport between every sentence of one batch and every sentence of another, as a contrast needs.
 
-128 sentences a side are 16,384 problems. Their costs come from one product of all words with all words,
-a block of sentences at a time, and are made again for the gradient instead of being kept; on an NVIDIA GPU
-cosine costs are never written at all (``otx.ot.kernels``).
+128 sentences a side are 16,384 problems. Their costs come from one product of all words with all words, a block of
+sentences at a time, and are computed again for the gradient instead of being kept. On an NVIDIA GPU cosine costs are
+never written to memory at all (``otx.ot.kernels``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from otx.ot.costs.ground import CostFunction, cosine
-from otx.ot.kernels import available, fits
+from otx.ot.kernels import fits, is_available
 from otx.ot.kernels.on_chip import solve_cosine
-from otx.ot.precision import at_least_float32, no_autocast, to_solver_dtype
-from otx.ot.problems.marginals import BALANCED, Marginals, Taus, raise_for, validate_marginals
+from otx.ot.precision import no_autocast, to_solver_dtype
+from otx.ot.problems.marginals import Marginals, raise_for, validate_marginals
+from otx.ot.problems.problem import BALANCED, PointCloudProblem, Problem, Taus
 from otx.ot.solvers.newton import Ascent
-from otx.ot.solvers.solve import ALTERNATING, solve
-from otx.ot.transport import Transport, plan_later, pulled
+from otx.ot.solvers.solve import solve
+from otx.ot.stopping import Stopping
+from otx.ot.transport import Transport, attach_gradient, defer_plan
 
 BLOCK = 2**22
-"""Entries of the costs that stand at a time: 32 MiB in float64, of which a few."""
+"""Entries of the costs that exist at a time: 32 MiB in float64, a few times over."""
 
 
 def pairwise_sinkhorn(
@@ -34,123 +36,146 @@ def pairwise_sinkhorn(
     *,
     cost: CostFunction,
     epsilon: float,
-    tau: Taus = BALANCED,
+    tau: float | Taus = BALANCED,
     tolerance: float = 1e-4,
     max_iterations: int = 200,
 ) -> Transport:
-    """Entropic transport between each of ``x [S, N, D]`` and each of ``y [T, M, D]``: S T problems.
+    """Solve entropic transport between each of S sentences and each of T sentences.
 
-    Masses ``a [S, N]`` and ``b [T, M]``, 0 at padding, where vectors may hold anything; ``tau`` as for
-    ``unbalanced``, both infinite for ``sinkhorn``. In the result ``[S, T]`` stands where else there is
-    ``[B]``: ``value [S, T]``, ``f [S, T, N]``, ``plan [S, T, N, M]``. The gradient is the envelope's, by
-    the vectors and the masses. ``tolerance`` is what float32 can see; on chip, the error is also float32's.
+    These are S T problems. The gradient is the envelope's, by the vectors and the masses.
 
-    Raises ProblemError as ``otx.ot.problems.entropic.validate`` says, for problem s T + t.
+    Args:
+        x: Source vectors ``[S, N, D]``. Padding may hold anything.
+        y: Target vectors ``[T, M, D]``. Padding may hold anything.
+        a: Source masses ``[S, N]``; 0 marks padding.
+        b: Target masses ``[T, M]``; 0 marks padding.
+        cost: Cost between vectors, for example ``cosine``.
+        epsilon: Regularisation strength, in the unit of ``cost``.
+        tau: Price of missing a marginal, in the unit of ``cost``: one number, or a pair (source, target). Infinite
+            makes a marginal a constraint, as both are by default.
+        tolerance: Stop a problem when the L1 error of its marginals, in mass, is within this. The default is what
+            float32 can see; on a GPU the error is measured in float32.
+        max_iterations: Upper limit per problem; unconverged problems are returned with ``converged=False``.
+
+    Returns:
+        Value, potentials, plan and convergence of every problem, with ``[S, T]`` in place of ``[B]``: ``value [S, T]``,
+        ``f [S, T, N]``, ``plan [S, T, N, M]``.
+
+    Raises:
+        ProblemError: If a problem has no solution, naming it by the number ``s T + t``: see
+            ``otx.ot.problems.entropic.validate``.
+
+    Example:
+        >>> x = torch.eye(4).reshape(2, 2, 4)
+        >>> mass = torch.full((2, 2), 0.5)
+        >>> result = pairwise_sinkhorn(x, x, mass, mass, cost=cosine, epsilon=0.02)
+        >>> result.value.round(decimals=2)
+        tensor([[0.0100, 1.0000],
+                [1.0000, 0.0100]])
     """
-    with no_autocast(x):
-        x, y, a, b = (
-            at_least_float32(x),
-            at_least_float32(y),
-            at_least_float32(a),
-            at_least_float32(b),
-        )
-        here = _Grid.of(x.detach(), y.detach(), a.detach(), b.detach(), cost, epsilon, tau)
-        found = here.solved(tolerance, max_iterations)
-        u, v = here.sides.centred(found.u, found.v)
-        mass = here.sides.row_target(u).sum(1)
-        value = epsilon * here.sides.dual(u, v, mass)
-        log_p, log_q = here.sides.log_a + u, here.sides.log_b + v
+    problem = PointCloudProblem(x, y, a, b, cost=cost, epsilon=epsilon, tau=tau)
+    return solve_pairs(problem, Stopping(tolerance, max_iterations))
 
-        def shaped(pairs: Tensor) -> Tensor:
-            return pairs.reshape(len(x), len(y), *pairs.shape[1:])
+
+def solve_pairs(problem: PointCloudProblem, stopping: Stopping) -> Transport:
+    """Solve the problems between every source and every target.
+
+    Args:
+        problem: The sources ``[S, ...]`` and the targets ``[T, ...]``.
+        stopping: When to stop working on a problem.
+
+    Returns:
+        The result of every problem, ``[S, T]`` in place of ``[B]``.
+
+    Raises:
+        ProblemError: If a problem has no solution, naming it by the number ``s T + t``.
+    """
+    with no_autocast(problem.x):
+        problem = problem.at_least_float32()
+        pairs = _Pairs.of(problem.detach())
+        ascent = pairs.solve(stopping)
+        optimum = pairs.sides.optimum(ascent.u, ascent.v, problem.epsilon)
+        log_p, log_q = optimum.log_p, optimum.log_q
+        shape = len(problem.x), len(problem.y)
+
+        def shaped(tensor: Tensor) -> Tensor:
+            return tensor.reshape(*shape, *tensor.shape[1:])
 
         def pull(gradient: Tensor) -> tuple[Tensor, ...]:
             weights = gradient.flatten()
-            slopes = (
-                shaped(epsilon * slope * weights[:, None]).sum(1 - side)
-                for side, slope in enumerate(here.sides.slopes(u, v))
-            )
-            to_a, to_b = slopes
-            return *here.pull(weights, log_p, log_q), to_a.to(a), to_b.to(b)
+            to_a = shaped(optimum.slope_a * weights[:, None]).sum(1)
+            to_b = shaped(optimum.slope_b * weights[:, None]).sum(0)
+            to_x, to_y = pairs.pull(weights, log_p, log_q)
+            return to_x, to_y, to_a.to(problem.a), to_b.to(problem.b)
 
-        return Transport(
-            value=pulled(shaped(value).to(x), (x, y, a, b), pull),
-            f=shaped((epsilon * u).masked_fill(here.sides.a == 0, 0)).to(x),
-            g=shaped((epsilon * v).masked_fill(here.sides.b == 0, 0)).to(x),
-            entries=lambda: shaped(here.plan(log_p, log_q)),
-            iterations=shaped(found.steps),
-            marginal_error=shaped(found.error).to(x),
-            converged=shaped(found.error <= tolerance),
-            mass=shaped(mass).to(x),
+        inputs = (problem.x, problem.y, problem.a, problem.b)
+        return Transport.from_potentials(
+            pairs.sides,
+            optimum.f,
+            optimum.g,
+            value=attach_gradient(shaped(optimum.value).to(problem.x), inputs, pull),
+            plan=lambda: shaped(pairs.plan(log_p, log_q)),
+            iterations=ascent.steps,
+            error=ascent.error,
+            converged=ascent.error <= stopping.tolerance,
+            mass=optimum.mass,
         )
 
 
 @dataclass(frozen=True, eq=False)
-class _Grid:
-    """All pairs of ``x [S, N, D]`` and ``y [T, M, D]``, zeros at padding; pair s T + t is a row of ``sides``."""
+class _Pairs:
+    """All pairs of sources and targets, whose vectors are 0 at padding; row s T + t of ``sides`` is pair (s, t)."""
 
-    x: Tensor
-    y: Tensor
+    problem: PointCloudProblem
     sides: Marginals
-    cost: CostFunction
-    epsilon: float
-    tau: Taus
 
     @classmethod
-    def of(
-        cls,
-        x: Tensor,
-        y: Tensor,
-        a: Tensor,
-        b: Tensor,
-        cost: CostFunction,
-        epsilon: float,
-        tau: Taus,
-    ) -> _Grid:
-        left, right, pairs = len(x), len(y), torch.arange(len(x) * len(y), device=x.device)
+    def of(cls, problem: PointCloudProblem) -> _Pairs:
+        x, y, a, b = problem.x, problem.y, problem.a, problem.b
+        left, right = len(x), len(y)
+        index = torch.arange(left * right, device=x.device)
         sides = validate_marginals(
-            a.repeat_interleave(right, 0), b.repeat(left, 1), epsilon, tau, pairs
+            a.repeat_interleave(right, 0),
+            b.repeat(left, 1),
+            epsilon=problem.epsilon,
+            tau=problem.taus,
+            index=index,
         )
         x, y = (side.masked_fill((mass == 0)[:, :, None], 0) for side, mass in ((x, a), (y, b)))
         broken = ~torch.cartesian_prod(*(side.isfinite().all(2).all(1) for side in (x, y)))
         raise_for(
-            pairs,
+            index,
             broken.reshape(-1, 2).any(1),
             "a vector of a real word is not finite",
-            "look for NaN or infinity in what the encoder made of the sentence",
+            "look for NaN or infinity in the encoder's output for the sentence",
         )
-        return cls(x, y, sides, cost, epsilon, tau)
+        return cls(replace(problem, x=x, y=y), sides)
 
-    def solved(self, tolerance: float, limit: int) -> Ascent:
-        """All pairs: on chip where that can be, the rest and what is left block by block."""
-        found = self._on_chip(tolerance, limit)
+    def solve(self, stopping: Stopping) -> Ascent:
+        """Solve all pairs: on chip where possible, the rest block by block."""
+        epsilon = self.problem.epsilon
+        ascent = self._solve_on_chip(stopping)
         for pairs, rows in self._blocks():
-            left = ~(found.error[pairs] <= tolerance)
+            left = ~(ascent.error[pairs] <= stopping.tolerance)
             if bool(left.any()):
                 index = pairs[left]
-                part = solve(
-                    self._costs(self.x[rows], self.y)[left],
-                    self.sides.a[index],
-                    self.sides.b[index],
-                    epsilon=self.epsilon,
-                    tau=self.tau,
-                    scheme=ALTERNATING,
-                    tolerance=tolerance,
-                    max_iterations=limit,
-                )
-                u, v = (to_solver_dtype(side) / self.epsilon for side in (part.f, part.g))
+                cost = self._costs(self.problem.x[rows], self.problem.y)[left]
+                a, b = self.sides.a[index], self.sides.b[index]
+                part = solve(Problem(cost, a, b, epsilon=epsilon, tau=self.problem.tau), stopping)
+                u, v = (to_solver_dtype(side) / epsilon for side in (part.f, part.g))
                 error = to_solver_dtype(part.marginal_error)
-                found.put(index, Ascent(u, v, part.iterations, error))
-        return found
+                ascent.put(index, Ascent(u, v, part.iterations, error))
+        return ascent
 
     def pull(self, weights: Tensor, log_p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
-        """What the pairs' ``weights [P]`` make of the vectors' gradients."""
-        to_x, to_y = torch.zeros_like(self.x), torch.zeros_like(self.y)
+        """Return the gradients of both sides' vectors for the pairs' ``weights [P]``."""
+        to_x, to_y = torch.zeros_like(self.problem.x), torch.zeros_like(self.problem.y)
         for pairs, rows in self._blocks():
             with torch.enable_grad():
-                x, y = self.x[rows].requires_grad_(), self.y.detach().requires_grad_()
+                x = self.problem.x[rows].requires_grad_()
+                y = self.problem.y.detach().requires_grad_()
                 costs = self._costs(x, y)
-            plan = plan_later(costs, log_p[pairs], log_q[pairs], self.epsilon)()
+            plan = defer_plan(costs, log_p[pairs], log_q[pairs], self.problem.epsilon)()
             pull = plan * weights[pairs, None, None].to(plan)
             by_x, by_y = torch.autograd.grad(costs, (x, y), pull)
             to_x[rows] = by_x
@@ -158,37 +183,25 @@ class _Grid:
         return to_x, to_y
 
     def plan(self, log_p: Tensor, log_q: Tensor) -> Tensor:
-        """All plans ``[P, N, M]``, however many entries that are."""
-        return torch.cat(
-            [
-                plan_later(
-                    self._costs(self.x[rows], self.y), log_p[pairs], log_q[pairs], self.epsilon
-                )()
-                for pairs, rows in self._blocks()
-            ]
-        )
+        """Return all plans ``[P, N, M]``, however many entries that are."""
+        plans = []
+        for pairs, rows in self._blocks():
+            costs = self._costs(self.problem.x[rows], self.problem.y)
+            plans.append(defer_plan(costs, log_p[pairs], log_q[pairs], self.problem.epsilon)())
+        return torch.cat(plans)
 
-    def _on_chip(self, tolerance: float, limit: int) -> Ascent:
-        """The whole grid by the kernel that makes its costs itself; an error that is not within tolerance where
-        that cannot be or did not do."""
+    def _solve_on_chip(self, stopping: Stopping) -> Ascent:
+        """Solve all pairs by the kernel that computes its costs itself; infinite errors where it cannot run."""
+        x, y = self.problem.x, self.problem.y
         if (
-            self.cost is not cosine
-            or not available(self.x)
-            or not fits(self.x.shape[1], self.y.shape[1])
+            self.problem.cost is not cosine
+            or not is_available(x)
+            or not fits(x.shape[1], y.shape[1])
         ):
             return Ascent.at(self.sides, self.sides.b.new_zeros(self.sides.b.shape), 0)
-        left, right = len(self.x), len(self.y)
-        solved = solve_cosine(
-            self.x,
-            self.y,
-            self.sides.a[:: max(right, 1)],
-            self.sides.b[:right],
-            epsilon=self.epsilon,
-            tau=self.tau,
-            tolerance=tolerance,
-            limit=limit,
-            pairwise=True,
-        )
+        left, right = len(x), len(y)
+        sides = replace(self.problem, a=self.sides.a[:: max(right, 1)], b=self.sides.b[:right])
+        solved = solve_cosine(sides, stopping, pairwise=True)
         u, v, steps, error = (
             part.reshape(left * right, *part.shape[2:])
             for part in (solved.u, solved.v, solved.steps, solved.error)
@@ -196,16 +209,17 @@ class _Grid:
         return Ascent(to_solver_dtype(u), to_solver_dtype(v), steps.long(), to_solver_dtype(error))
 
     def _blocks(self) -> Iterator[tuple[Tensor, slice]]:
-        """Pairs ``[R T]`` and the R sentences of the first side that they are of."""
-        entries = self.x.shape[1] * self.y.shape[1] * len(self.y)
+        """Yield blocks of pairs ``[R T]`` and the R sources that they belong to."""
+        x, y = self.problem.x, self.problem.y
+        entries = x.shape[1] * y.shape[1] * len(y)
         height = max(1, BLOCK // max(entries, 1))
-        for start in range(0, len(self.x), height):
-            stop = min(start + height, len(self.x))
-            pairs = torch.arange(start * len(self.y), stop * len(self.y), device=self.x.device)
+        for start in range(0, len(x), height):
+            stop = min(start + height, len(x))
+            pairs = torch.arange(start * len(y), stop * len(y), device=x.device)
             yield pairs, slice(start, stop)
 
     def _costs(self, x: Tensor, y: Tensor) -> Tensor:
-        """``[R T, N, M]`` of ``x [R, N, D]`` and ``y [T, M, D]``, by one product of all words with all words."""
-        flat = self.cost(x.reshape(1, -1, x.shape[2]), y.reshape(1, -1, y.shape[2]))[0]
+        """Return ``[R T, N, M]`` of ``x [R, N, D]`` and ``y [T, M, D]``, by one product of all words with all words."""
+        flat = self.problem.cost(x.reshape(1, -1, x.shape[2]), y.reshape(1, -1, y.shape[2]))[0]
         blocks = flat.reshape(*x.shape[:2], *y.shape[:2])
         return blocks.transpose(1, 2).flatten(0, 1)

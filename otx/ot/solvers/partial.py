@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from otx.errors import ProblemError
-from otx.ot.precision import at_least_float32, no_autocast
+from otx.ot.precision import no_autocast
 from otx.ot.problems.entropic import EntropicProblem, validate
-from otx.ot.solvers.sinkhorn_log import cooling
-from otx.ot.transport import Transport, envelope
+from otx.ot.problems.problem import Problem
+from otx.ot.solvers.sinkhorn_log import cool
+from otx.ot.stopping import Stopping
+from otx.ot.transport import Transport, attach_slopes
 
-CHECKED_EVERY = 10
+CHECK_EVERY = 10
+"""Iterations from one measurement of the error to the next."""
 COOLING = 50
+"""Iterations at falling temperatures, before those at epsilon."""
 _FREE = (1.0, 1.0)
 """Any finite tau lets the two sides have different totals; it is not used beyond that."""
 
@@ -29,45 +33,84 @@ def partial_transport(
     tolerance: float = 1e-6,
     max_iterations: int = 2_000,
 ) -> Transport:
-    """``min <P, C> + epsilon KL(P | a b^T)`` over P >= 0 with P 1 <= a, P^T 1 <= b and a total of ``mass``.
+    """Solve entropic partial transport for a batch of problems.
 
-    ``cost [B, N, M]``, ``a [B, N]`` and ``b [B, M]`` as for ``sinkhorn``, of any total; ``mass`` (one
-    number, or ``[B]``) is above 0 and at most the smaller of both totals. Solved by Bregman's
-    cyclic projections (Benamou et al., "Iterative Bregman projections for regularized
-    transportation problems", 2015, section 5): each potential is Sinkhorn's, but never above 0, and
-    the total is exact. It begins warm and cools for ``COOLING`` iterations.
+    Minimises ``<P, C> + epsilon KL(P | a b^T)`` over plans ``P >= 0`` with row sums at most ``a``, column sums at most
+    ``b`` and a total of ``mass``. Solved by Bregman's cyclic projections: each potential is Sinkhorn's, but never
+    above 0, and the total is exact. It begins warm and cools for ``COOLING`` iterations.
 
-    ``f`` and ``g`` are at most 0 where finite, and 0 where a word keeps some of its mass; the price
-    of the whole, the derivative of ``value`` by ``mass``, is not among them. ``marginal_error`` is the
-    L1 distance, in mass, of the plan's marginals from what they may be: at most a and b, and equal
-    where the potential is below 0. POT's ``ot.partial.entropic_partial_wasserstein`` has the same plan
-    for the cost ``C - epsilon log(a b^T)``, its reference measure being the constant one.
+    POT's ``ot.partial.entropic_partial_wasserstein`` has the same plan for the cost ``C - epsilon log(a b^T)``,
+    because its reference measure is the constant one.
 
-    Raises ProblemError as ``otx.ot.problems.entropic.validate`` says, and for a mass out of range.
+    Args:
+        cost: Cost matrices ``[B, N, M]``, any unit. Entries without mass may hold anything.
+        a: Source masses ``[B, N]``, of any total; 0 marks padding.
+        b: Target masses ``[B, M]``, of any total; 0 marks padding.
+        epsilon: Regularisation strength, in the unit of ``cost``.
+        mass: Mass to transport, one number or ``[B]``: above 0 and at most the smaller of both totals.
+        tolerance: Stop a problem when its ``marginal_error`` is within this.
+        max_iterations: Upper limit per problem; unconverged problems are returned with ``converged=False``.
+
+    Returns:
+        Value, potentials, plan and convergence of every problem. ``f`` and ``g`` are at most 0, and 0 where a word
+        keeps some of its mass. The price of the total, the derivative of ``value`` by ``mass``, is not among them.
+        ``marginal_error`` is the L1 distance, in mass, of the plan's marginals from what they may be: at most ``a`` and
+        ``b``, and equal where the potential is below 0.
+
+    Raises:
+        ProblemError: If ``mass`` is out of range, or a problem has no solution, naming its index: see
+            ``otx.ot.problems.entropic.validate``.
+
+    Example:
+        Half of the mass moves, and the word without a near partner keeps its own:
+
+        >>> half = torch.full((1, 2), 0.5)
+        >>> cost = torch.tensor([[[0.0, 1.0], [1.0, 2.0]]])
+        >>> partial_transport(cost, half, half, epsilon=0.02, mass=0.5).plan.round(decimals=3)
+        tensor([[[0.5000, 0.0000],
+                 [0.0000, 0.0000]]])
+
+    References:
+        Benamou et al. (2015), "Iterative Bregman Projections for Regularized Transportation Problems", section 5.
+        https://arxiv.org/abs/1412.5154
     """
     with no_autocast(cost):
-        cost, a, b = at_least_float32(cost), at_least_float32(a), at_least_float32(b)
-        posed = validate(cost, a, b, epsilon, _FREE)
-        tight = torch.zeros_like(posed.eps_over_tau_rows)
-        problem = replace(posed, eps_over_tau_rows=tight, eps_over_tau_columns=tight)
-        total = _total(problem, mass)
-        u, v, w, steps, error = _solve(problem, total, tolerance, max_iterations)
-        plan = problem.plan(u + w[:, None], v)
-        dual = (problem.a * u).sum(1) + (problem.b * v).sum(1) + total * w
-        value = epsilon * (dual - plan.sum((1, 2)) + problem.a.sum(1) * problem.b.sum(1))
-        to_a = (epsilon * _slope(problem.a, u, plan.sum(2), problem.b)).to(a)
-        to_b = (epsilon * _slope(problem.b, v, plan.sum(1), problem.a)).to(b)
-        known = plan.to(cost)
-        return Transport(
-            value=envelope(value.to(cost), (cost, a, b), lambda: (known, to_a, to_b)),
-            f=(epsilon * u).masked_fill(problem.a == 0, 0).to(cost),
-            g=(epsilon * v).masked_fill(problem.b == 0, 0).to(cost),
-            entries=lambda: known,
-            iterations=steps,
-            marginal_error=error.to(cost),
-            converged=error <= tolerance,
-            mass=plan.sum((1, 2)).to(cost),
+        problem = Problem(cost, a, b, epsilon=epsilon, tau=_FREE).at_least_float32()
+        cost, a, b = problem.cost, problem.a, problem.b
+        valid = validate(problem)
+        tight = torch.zeros_like(valid.eps_over_tau_rows)
+        valid = replace(valid, eps_over_tau_rows=tight, eps_over_tau_columns=tight)
+        total = _total(valid, mass)
+        state = _project(valid, total, Stopping(tolerance, max_iterations))
+        u, v, w = state.u, state.v, state.w
+        plan = valid.plan(u + w[:, None], v)
+        dual = (valid.a * u).sum(1) + (valid.b * v).sum(1) + total * w
+        value = epsilon * (dual - plan.sum((1, 2)) + valid.a.sum(1) * valid.b.sum(1))
+        slope_a = (epsilon * _slope(valid.a, u, plan.sum(2), valid.b)).to(a)
+        slope_b = (epsilon * _slope(valid.b, v, plan.sum(1), valid.a)).to(b)
+        return Transport.from_potentials(
+            valid,
+            epsilon * u,
+            epsilon * v,
+            value=attach_slopes(
+                value.to(cost), (cost, a, b), lambda: (plan.to(cost), slope_a, slope_b)
+            ),
+            plan=plan,
+            iterations=state.steps,
+            error=state.error,
+            converged=state.error <= tolerance,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """Potentials ``u [B, N]``, ``v [B, M]`` and ``w [B]`` (of the total), iterations and errors ``[B]``."""
+
+    u: Tensor
+    v: Tensor
+    w: Tensor
+    steps: Tensor
+    error: Tensor
 
 
 def _total(problem: EntropicProblem, mass: float | Tensor) -> Tensor:
@@ -83,39 +126,40 @@ def _total(problem: EntropicProblem, mass: float | Tensor) -> Tensor:
     return total
 
 
-def _solve(
-    problem: EntropicProblem, total: Tensor, tolerance: float, limit: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Potentials u, v and w, iterations and errors; a problem leaves the work once it has converged."""
-    u, v, w = _cooled(problem, total, min(COOLING, limit))
+def _project(problem: EntropicProblem, total: Tensor, stopping: Stopping) -> _State:
+    """Iterate the projections; a problem leaves the work once it has converged."""
+    limit = stopping.max_iterations
+    u, v, w = _cool_projections(problem, total, min(COOLING, limit))
     steps, errors = torch.full_like(total, limit, dtype=torch.long), _error(problem, u, v, w)
     index = torch.arange(len(total), device=total.device)
     for step in range(min(COOLING, limit), limit + 1):
-        if step % CHECKED_EVERY == 0 or step == limit:
+        if step % CHECK_EVERY == 0 or step == limit:
             error = _error(problem.select(index), u[index], v[index], w[index])
             errors[index] = error
-            steps[index[error <= tolerance]] = step
-            index = index[error > tolerance]
+            steps[index[error <= stopping.tolerance]] = step
+            index = index[error > stopping.tolerance]
             if step == limit or not len(index):
                 break
         active = problem.select(index)
-        u[index], v[index], w[index] = _projected(active, total[index], v[index], w[index])
-    return u, v, w, steps, errors
+        u[index], v[index], w[index] = _project_once(active, total[index], v[index], w[index])
+    return _State(u, v, w, steps, errors)
 
 
-def _cooled(problem: EntropicProblem, total: Tensor, sweeps: int) -> tuple[Tensor, Tensor, Tensor]:
+def _cool_projections(
+    problem: EntropicProblem, total: Tensor, sweeps: int
+) -> tuple[Tensor, Tensor, Tensor]:
     u, v, w = torch.zeros_like(problem.a), torch.zeros_like(problem.b), total.log()
-    for temperature, heated in cooling(problem, sweeps):
-        warm = temperature[:, 0]
-        found = _projected(heated, total, v / temperature, w / warm)
-        u, v, w = found[0] * temperature, found[1] * temperature, found[2] * warm
+    for temperature, heated in cool(problem, sweeps):
+        factor = temperature[:, 0]
+        cooled = _project_once(heated, total, v / temperature, w / factor)
+        u, v, w = cooled[0] * temperature, cooled[1] * temperature, cooled[2] * factor
     return u, v, w
 
 
-def _projected(
+def _project_once(
     problem: EntropicProblem, total: Tensor, v: Tensor, w: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One cycle: rows to at most a, columns to at most b, all to the total."""
+    """Run one cycle: rows to at most a, columns to at most b, everything to the total."""
     u = problem.rows(v + w[:, None]).clamp(max=0).masked_fill(problem.a == 0, 0)
     v = problem.columns(u + w[:, None]).clamp(max=0).masked_fill(problem.b == 0, 0)
     inflow = problem.b * torch.exp(v - problem.columns(u))
@@ -124,15 +168,15 @@ def _projected(
 
 def _error(problem: EntropicProblem, u: Tensor, v: Tensor, w: Tensor) -> Tensor:
     plan = problem.plan(u + w[:, None], v)
-    return _miss(plan.sum(2), problem.a, u) + _miss(plan.sum(1), problem.b, v)
+    return _excess(plan.sum(2), problem.a, u) + _excess(plan.sum(1), problem.b, v)
 
 
-def _miss(marginal: Tensor, limit: Tensor, potential: Tensor) -> Tensor:
+def _excess(marginal: Tensor, limit: Tensor, potential: Tensor) -> Tensor:
     gap = marginal - limit
     return torch.where(potential < 0, gap.abs(), gap.clamp(min=0)).sum(1)
 
 
-def _slope(own: Tensor, potential: Tensor, marginal: Tensor, other: Tensor) -> Tensor:
-    """The derivative of the dual, over epsilon, by the masses of one side."""
-    share = marginal / own.masked_fill(own == 0, 1)
-    return (potential - share + other.sum(1, keepdim=True)).masked_fill(own == 0, 0)
+def _slope(masses: Tensor, potential: Tensor, marginal: Tensor, other: Tensor) -> Tensor:
+    """Return the derivative of the dual, over epsilon, by the masses of one side."""
+    share = marginal / masses.masked_fill(masses == 0, 1)
+    return (potential - share + other.sum(1, keepdim=True)).masked_fill(masses == 0, 0)

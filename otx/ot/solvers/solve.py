@@ -1,169 +1,172 @@
-"""From a problem to its Transport: cheap iterations first, then Newton's steps for what is left."""
+"""Entropic transport from cost matrices: cheap iterations first, then Newton steps for what they leave."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
-from otx.ot.kernels import available, fits
+from otx.ot.kernels import fits, is_available
 from otx.ot.kernels.on_chip import solve_on_chip
-from otx.ot.precision import at_least_float32, no_autocast, to_solver_dtype
+from otx.ot.precision import no_autocast, to_solver_dtype
 from otx.ot.problems.entropic import EntropicProblem, validate
-from otx.ot.problems.length_grouping import Group, groups
-from otx.ot.problems.marginals import Taus
+from otx.ot.problems.length_grouping import Group, group_by_length
+from otx.ot.problems.marginals import Optimum
+from otx.ot.problems.problem import Problem
 from otx.ot.solvers import sinkhorn_kernel, sinkhorn_log
 from otx.ot.solvers.newton import Ascent, ascend
-from otx.ot.transport import Transport, envelope, plan_later
+from otx.ot.stopping import DEFAULT, Stopping
+from otx.ot.transport import Transport, attach_slopes, defer_plan
 
 SWEEPS = 12
-"""Nearly enough where the cost's range is ten epsilons; where it is more, Newton is cheaper."""
+"""Log-domain iterations before Newton: nearly enough where the cost's range is ten epsilons. Beyond, Newton is
+cheaper."""
 SCALINGS = 36
-"""Of sentences: a Newton step costs as much as seven up to 16 words, as thirty at 64. Where there are more columns
-than that, as many as columns."""
+"""Kernel-domain iterations before Newton, for sentences: a Newton step costs as much as seven iterations up to 16
+words, as thirty at 64. Problems with more columns than this get as many iterations as they have columns."""
 
 
 @dataclass(frozen=True)
-class Scheme:
-    """How iterations go: ``scale`` in the kernel domain where that is safe, ``sweep`` in the log domain."""
+class _Scheme:
+    """The iterations of one kind of problem, in the kernel domain (``scale``) and in the log domain (``sweep``)."""
 
-    scale: Callable[[EntropicProblem, Tensor, float, int], Ascent]
+    scale: Callable[[EntropicProblem, Tensor, Stopping], Ascent]
     sweep: Callable[[EntropicProblem, Tensor, int], Tensor]
 
 
-ALTERNATING = Scheme(sinkhorn_kernel.alternate, sinkhorn_log.alternate)
-AVERAGING = Scheme(sinkhorn_kernel.average, sinkhorn_log.average)
-"""For a side against itself."""
+_ALTERNATING = _Scheme(sinkhorn_kernel.alternate, sinkhorn_log.alternate)
+_AVERAGING = _Scheme(sinkhorn_kernel.average, sinkhorn_log.average)
 
 
 def solve(
-    cost: Tensor,
-    a: Tensor,
-    b: Tensor,
-    *,
-    epsilon: float,
-    tau: Taus,
-    scheme: Scheme,
-    tolerance: float,
-    max_iterations: int,
-    initial: Tensor | None = None,
+    problem: Problem, stopping: Stopping = DEFAULT, *, initial: Tensor | None = None
 ) -> Transport:
-    """Solve ``cost [B, N, M]`` between ``a [B, N]`` and ``b [B, M]``.
+    """Solve a batch of entropic transport problems, balanced or unbalanced.
 
-    The start is ``initial``, potentials g ``[B, M]``, or else zero. All is computed in float64 (see
-    precision) and returned in the cost's dtype, float32 at least.
+    ``sinkhorn`` and ``unbalanced`` are this function with the problem's parts as arguments. Everything is computed in
+    float64 (see ``otx.ot.precision``) and returned in the cost's dtype, float32 at least.
+
+    Args:
+        problem: The problems. With ``symmetric``, averaged updates replace alternating ones.
+        stopping: When to stop working on a problem.
+        initial: Target potentials g ``[B, M]`` to start from, in the cost's unit. Default: zero.
+
+    Returns:
+        Value, potentials, plan and convergence of every problem.
+
+    Raises:
+        ProblemError: If a problem has no solution, naming its index: see ``otx.ot.problems.entropic.validate``.
+
+    Example:
+        >>> half = torch.full((1, 2), 0.5)
+        >>> cost = torch.tensor([[[0.0, 1.0], [1.0, 0.0]]])
+        >>> solve(Problem(cost, half, half, epsilon=0.1), Stopping(tolerance=1e-9)).converged
+        tensor([True])
     """
-    with no_autocast(cost):
-        cost, a, b = at_least_float32(cost), at_least_float32(a), at_least_float32(b)
-        fixed, p, q = cost.detach(), a.detach(), b.detach()
-        found = _Solution.empty(fixed, p, q)
-        for group in groups(p, q):
-            sides = group.of(p, group.n), group.of(q, group.m)
-            part = group.of(fixed, group.n, group.m)
-            problem = validate(part, *sides, epsilon, tau, group.index)
-            start = None if initial is None else group.of(initial.detach(), group.m) / epsilon
-            ascent = _climbed(problem, scheme, start, tolerance, max_iterations)
-            found.fill(group, problem, ascent, epsilon)
-        entries = plan_later(fixed, found.log_p, found.log_q, epsilon)
-        value = envelope(found.value, (cost, a, b), lambda: (entries(), found.to_a, found.to_b))
-        return Transport(
+    with no_autocast(problem.cost):
+        problem = problem.at_least_float32()
+        fixed = problem.detach()
+        scheme = _AVERAGING if problem.symmetric else _ALTERNATING
+        solution = _Solution.empty(fixed)
+        for group in group_by_length(fixed.a, fixed.b):
+            part = replace(
+                fixed,
+                cost=group.take(fixed.cost, group.n, group.m),
+                a=group.take(fixed.a, group.n),
+                b=group.take(fixed.b, group.m),
+            )
+            valid = validate(part, group.index)
+            start = None
+            if initial is not None:
+                start = group.take(initial.detach(), group.m) / problem.epsilon
+            solution.put(group, valid, _climb(valid, scheme, start, stopping), problem.epsilon)
+        optimum = solution.optimum
+        plan = defer_plan(fixed.cost, optimum.log_p, optimum.log_q, problem.epsilon)
+        value = attach_slopes(
+            optimum.value,
+            (problem.cost, problem.a, problem.b),
+            lambda: (plan(), optimum.slope_a, optimum.slope_b),
+        )
+        return Transport.from_potentials(
+            fixed,
+            optimum.f,
+            optimum.g,
             value=value,
-            f=found.f,
-            g=found.g,
-            entries=entries,
-            iterations=found.iterations,
-            marginal_error=found.error.to(cost),
-            converged=found.error <= tolerance,
-            mass=found.mass,
+            plan=plan,
+            iterations=solution.iterations,
+            error=solution.error,
+            converged=solution.error <= stopping.tolerance,
+            mass=optimum.mass,
         )
 
 
 @dataclass(frozen=True, eq=False)
 class _Solution:
-    """The parts of a Transport of the whole batch, filled group by group; 0 where there is no mass.
+    """The solution of the whole batch, written group by group; 0 where there is no mass, -inf in the logarithms."""
 
-    ``log_p [B, N]`` and ``log_q [B, M]`` are logarithms of the plan's scalings, -inf where there is none.
-    """
-
-    value: Tensor
-    f: Tensor
-    g: Tensor
-    log_p: Tensor
-    log_q: Tensor
-    to_a: Tensor
-    to_b: Tensor
+    optimum: Optimum
     iterations: Tensor
     error: Tensor
-    mass: Tensor
 
     @classmethod
-    def empty(cls, cost: Tensor, a: Tensor, b: Tensor) -> _Solution:
-        batch = len(cost)
-        return cls(
-            value=cost.new_zeros(batch),
+    def empty(cls, problem: Problem) -> _Solution:
+        cost, a, b = problem.cost, problem.a, problem.b
+        optimum = Optimum(
+            value=cost.new_zeros(len(cost)),
             f=cost.new_zeros(a.shape),
             g=cost.new_zeros(b.shape),
             log_p=torch.full_like(to_solver_dtype(a), -torch.inf),
             log_q=torch.full_like(to_solver_dtype(b), -torch.inf),
-            to_a=torch.zeros_like(a),
-            to_b=torch.zeros_like(b),
-            iterations=torch.zeros(batch, dtype=torch.long, device=cost.device),
-            error=to_solver_dtype(cost.new_zeros(batch)),
-            mass=cost.new_zeros(batch),
+            slope_a=torch.zeros_like(a),
+            slope_b=torch.zeros_like(b),
+            mass=cost.new_zeros(len(cost)),
         )
+        iterations = torch.zeros(len(cost), dtype=torch.long, device=cost.device)
+        return cls(optimum, iterations, to_solver_dtype(cost.new_zeros(len(cost))))
 
-    def fill(self, group: Group, problem: EntropicProblem, ascent: Ascent, epsilon: float) -> None:
-        u, v = problem.centred(ascent.u, ascent.v)
-        mass = problem.row_target(u).sum(1)
-        to_a, to_b = problem.slopes(u, v)
-        for part, into in (
-            (epsilon * problem.dual(u, v, mass), self.value),
-            ((epsilon * u).masked_fill(problem.a == 0, 0), self.f),
-            ((epsilon * v).masked_fill(problem.b == 0, 0), self.g),
-            (problem.log_a + u, self.log_p),
-            (problem.log_b + v, self.log_q),
-            (epsilon * to_a, self.to_a),
-            (epsilon * to_b, self.to_b),
-            (ascent.steps, self.iterations),
-            (ascent.error, self.error),
-            (mass, self.mass),
-        ):
-            group.put(part, into)
+    def put(self, group: Group, problem: EntropicProblem, ascent: Ascent, epsilon: float) -> None:
+        part = problem.optimum(ascent.u, ascent.v, epsilon)
+        for field in fields(Optimum):
+            group.put(getattr(part, field.name), getattr(self.optimum, field.name))
+        group.put(ascent.steps, self.iterations)
+        group.put(ascent.error, self.error)
 
 
-def _climbed(
-    problem: EntropicProblem, scheme: Scheme, start: Tensor | None, tolerance: float, limit: int
+def _climb(
+    problem: EntropicProblem, scheme: _Scheme, start: Tensor | None, stopping: Stopping
 ) -> Ascent:
-    """From ``start`` to the end: cheap iterations, then Newton's steps for those that they leave behind."""
-    found = _begun(problem, scheme, start, tolerance, limit)
-    left = ~(found.error <= tolerance)
+    """Take cheap iterations from ``start``, then Newton steps on the problems that have not converged."""
+    ascent = _begin(problem, scheme, start, stopping)
+    left = ~(ascent.error <= stopping.tolerance)
     if bool(left.any()):
-        spent = int(found.steps[left].max())
-        rest = ascend(problem.select(left), found.v[left], tolerance, limit - spent)
-        found.put(left, replace(rest, steps=rest.steps + found.steps[left]))
-    return found
+        spent = int(ascent.steps[left].max())
+        limit = stopping.with_limit(stopping.max_iterations - spent)
+        rest = ascend(problem.select(left), ascent.v[left], limit)
+        ascent.put(left, replace(rest, steps=rest.steps + ascent.steps[left]))
+    return ascent
 
 
-def _begun(
-    problem: EntropicProblem, scheme: Scheme, start: Tensor | None, tolerance: float, limit: int
+def _begin(
+    problem: EntropicProblem, scheme: _Scheme, start: Tensor | None, stopping: Stopping
 ) -> Ascent:
-    """What the cheapest iterations that are safe make of the problems: on chip, by kernel, or in the log domain."""
+    """Take the cheapest iterations that are safe: on chip, in the kernel domain, or in the log domain."""
     _, n, m = problem.exponent.shape
-    if start is None and limit >= 4 and available(problem.exponent) and fits(n, m):
-        on_chip = solve_on_chip(problem, tolerance, limit * 3 // 4)
-        # Its error is what float32 sees: Newton's first look measures it in float64.
+    limit = stopping.max_iterations
+    if start is None and limit >= 4 and is_available(problem.exponent) and fits(n, m):
+        on_chip = solve_on_chip(problem, stopping.with_limit(limit * 3 // 4))
+        # The kernel measures its error in float32. Newton's first step measures it again, in float64.
         unmeasured = torch.full_like(on_chip.error, torch.inf, dtype=problem.b.dtype)
         u, v = (side.to(problem.b).nan_to_num(0, 0, 0) for side in (on_chip.u, on_chip.v))
         return Ascent(u, v, on_chip.steps.long(), unmeasured)
     v = torch.zeros_like(problem.b) if start is None else start.to(problem.b)
-    scalings = min(max(SCALINGS, m), limit // 2)
+    scalings = stopping.with_limit(min(max(SCALINGS, m), limit // 2))
     safe = sinkhorn_kernel.is_safe(problem)
     if bool(safe.all()):
-        return scheme.scale(problem, v, tolerance, scalings)
+        return scheme.scale(problem, v, scalings)
     count = min(SWEEPS, limit) if start is None else 0
-    found = Ascent.at(problem, scheme.sweep(problem, v, count), count)
+    ascent = Ascent.at(problem, scheme.sweep(problem, v, count), count)
     if bool(safe.any()):
-        found.put(safe, scheme.scale(problem.select(safe), v[safe], tolerance, scalings))
-    return found
+        ascent.put(safe, scheme.scale(problem.select(safe), v[safe], scalings))
+    return ascent

@@ -36,11 +36,11 @@ def machine_code(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("tile", TILES)
 def test_the_kernel_that_is_given_a_cost(machine_code, tile):
-    from otx.ot.kernels.entries import given
+    from otx.ot.kernels.entries import solve_from_costs
 
     inputs = ("exponent", "a", "b", "eps_over_tau_rows", "eps_over_tau_columns")
     types = FLOATS | LENGTHS | dict.fromkeys(inputs, "*fp64")
-    code = machine_code(given, types, N=tile[0], M=tile[1])
+    code = machine_code(solve_from_costs, types, N=tile[0], M=tile[1])
     assert code.asm["cubin"]
     assert code.metadata.shared < 227 * 1024
 
@@ -48,11 +48,11 @@ def test_the_kernel_that_is_given_a_cost(machine_code, tile):
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("tile", TILES)
 def test_the_kernel_that_computes_its_cost(machine_code, dtype, tile):
-    from otx.ot.kernels.entries import cosine
+    from otx.ot.kernels.entries import solve_from_cosines
 
     types = FLOATS | LENGTHS | {"a": "*fp32", "b": "*fp32", "x": f"*{dtype}", "y": f"*{dtype}"}
     types |= dict.fromkeys(("inverse_epsilon", "eps_over_tau_rows", "eps_over_tau_columns"), "fp32")
-    code = machine_code(cosine, types, N=tile[0], M=tile[1], PAIRED=tile[0] < 128)
+    code = machine_code(solve_from_cosines, types, N=tile[0], M=tile[1], PAIRED=tile[0] < 128)
     assert code.asm["cubin"]
     assert code.metadata.shared < 227 * 1024
 

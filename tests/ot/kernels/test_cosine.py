@@ -8,7 +8,8 @@ import torch
 from otx.ot.costs.ground import cosine
 from otx.ot.kernels.on_chip import solve_cosine, solve_on_chip
 from otx.ot.problems.entropic import validate
-from otx.ot.problems.marginals import BALANCED
+from otx.ot.problems.problem import BALANCED, PointCloudProblem, Problem
+from otx.ot.stopping import Stopping
 
 TOLERANCE = 1e-4
 
@@ -21,13 +22,17 @@ def _sides(batch, length, dimensions, seed=0):
     return vectors.masked_fill(~mask[:, :, None], 0), mask / lengths
 
 
+def _points(x, y, a, b, epsilon=0.1, tau=BALANCED):
+    return PointCloudProblem(x, y, a, b, cost=cosine, epsilon=epsilon, tau=tau)
+
+
 @pytest.mark.parametrize("dimensions", [3, 32, 70])
 @pytest.mark.parametrize("tau", [BALANCED, (0.2, 0.5)])
 def test_pairs_equal_the_kernel_that_is_given_the_cost(interpreted, dimensions, tau):
     (x, a), (y, b) = _sides(3, 7, dimensions), _sides(3, 20, dimensions, 1)
-    problem = validate(cosine(x, y), a, b, 0.1, tau)
-    wanted = interpreted(solve_on_chip, problem, TOLERANCE, 500)
-    solved = interpreted(solve_cosine, x, y, a, b, epsilon=0.1, tau=tau, limit=500)
+    problem = validate(Problem(cosine(x, y), a, b, epsilon=0.1, tau=tau))
+    wanted = interpreted(solve_on_chip, problem, Stopping(TOLERANCE, 500))
+    solved = interpreted(solve_cosine, _points(x, y, a, b, tau=tau), Stopping(TOLERANCE, 500))
     assert (solved.error <= TOLERANCE).all()
     assert torch.equal(solved.steps, wanted.steps)
     assert torch.allclose(solved.u, wanted.u, atol=1e-4)
@@ -36,13 +41,11 @@ def test_pairs_equal_the_kernel_that_is_given_the_cost(interpreted, dimensions, 
 
 def test_the_grid_is_all_pairs_of_unequal_numbers(interpreted):
     (x, a), (y, b) = _sides(3, 6, 16), _sides(2, 9, 16, 1)
-    grid = interpreted(solve_cosine, x, y, a, b, epsilon=0.1, pairwise=True)
+    grid = interpreted(solve_cosine, _points(x, y, a, b), pairwise=True)
     assert grid.u.shape == (3, 2, 6)
     assert grid.v.shape == (3, 2, 9)
     for j in range(2):
-        paired = interpreted(
-            solve_cosine, x, y[j].expand(3, 9, 16), a, b[j].expand(3, 9), epsilon=0.1
-        )
+        paired = interpreted(solve_cosine, _points(x, y[j].expand(3, 9, 16), a, b[j].expand(3, 9)))
         assert torch.equal(grid.steps[:, j], paired.steps)
         assert torch.equal(grid.u[:, j], paired.u)
         assert torch.equal(grid.v[:, j], paired.v)
@@ -51,8 +54,8 @@ def test_the_grid_is_all_pairs_of_unequal_numbers(interpreted):
 def test_half_precision_is_that_of_the_vectors_alone(interpreted):
     (x, a), (y, b) = _sides(2, 8, 40), _sides(2, 8, 40, 1)
     x, y = x.bfloat16(), y.bfloat16()
-    half = interpreted(solve_cosine, x, y, a, b, epsilon=0.1)
-    full = interpreted(solve_cosine, x.float(), y.float(), a, b, epsilon=0.1)
+    half = interpreted(solve_cosine, _points(x, y, a, b))
+    full = interpreted(solve_cosine, _points(x.float(), y.float(), a, b))
     assert torch.allclose(half.v, full.v, atol=1e-4)
 
 
@@ -60,6 +63,8 @@ def test_a_zero_vector_is_at_one_from_everything(interpreted):
     (x, _), (y, _) = _sides(1, 4, 8), _sides(1, 5, 8, 1)
     x[0, 2] = 0
     a, b = torch.full((1, 4), 1 / 4), torch.full((1, 5), 1 / 5)
-    problem = validate(cosine(x, y), a, b, 0.2)
-    solved = interpreted(solve_cosine, x, y, a, b, epsilon=0.2)
-    assert torch.allclose(solved.v, interpreted(solve_on_chip, problem, TOLERANCE, 99).v, atol=1e-4)
+    problem = validate(Problem(cosine(x, y), a, b, epsilon=0.2))
+    solved = interpreted(solve_cosine, _points(x, y, a, b, epsilon=0.2))
+    assert torch.allclose(
+        solved.v, interpreted(solve_on_chip, problem, Stopping(TOLERANCE, 99)).v, atol=1e-4
+    )

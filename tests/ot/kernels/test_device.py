@@ -6,14 +6,15 @@ import pytest
 import torch
 
 from otx.ot.costs.ground import cosine
-from otx.ot.kernels import available
+from otx.ot.kernels import is_available
 from otx.ot.kernels.on_chip import solve_cosine, solve_on_chip
 from otx.ot.problems.entropic import validate
-from otx.ot.problems.marginals import BALANCED
+from otx.ot.problems.problem import BALANCED, PointCloudProblem, Problem
 from otx.ot.solvers.sinkhorn import sinkhorn
+from otx.ot.stopping import Stopping
 
 pytestmark = pytest.mark.skipif(
-    not torch.cuda.is_available() or not available(torch.empty(0, device="cuda")),
+    not torch.cuda.is_available() or not is_available(torch.empty(0, device="cuda")),
     reason="no NVIDIA GPU with triton",
 )
 TOLERANCE = 1e-4
@@ -37,10 +38,11 @@ def _error(problem, v):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_compiled_kernels_reach_what_they_report(length, tau, dtype):
     (x, a), (y, b) = _sides(40, length, 0, dtype), _sides(40, length, 1, dtype)
-    problem = validate(cosine(x, y), a, b, 0.05, tau)
+    problem = validate(Problem(cosine(x, y), a, b, epsilon=0.05, tau=tau))
+    points = PointCloudProblem(x, y, a, b, cost=cosine, epsilon=0.05, tau=tau)
     for solved in (
-        solve_on_chip(problem, TOLERANCE, 2000),
-        solve_cosine(x, y, a, b, epsilon=0.05, tau=tau, limit=2000),
+        solve_on_chip(problem, Stopping(TOLERANCE, 2000)),
+        solve_cosine(points, Stopping(TOLERANCE, 2000)),
     ):
         assert (solved.error <= TOLERANCE).all()
         assert (_error(problem, solved.v) <= 1.5 * TOLERANCE).all()
@@ -48,9 +50,12 @@ def test_compiled_kernels_reach_what_they_report(length, tau, dtype):
 
 def test_the_grid_is_all_pairs():
     (x, a), (y, b) = _sides(5, 20, 0), _sides(7, 30, 1)
-    grid = solve_cosine(x, y, a, b, epsilon=0.05, pairwise=True)
+    points = PointCloudProblem(x, y, a, b, cost=cosine, epsilon=0.05)
+    grid = solve_cosine(points, pairwise=True)
     for j in range(7):
-        problem = validate(cosine(x, y[j].expand(5, -1, -1)), a, b[j].expand(5, -1), 0.05)
+        problem = validate(
+            Problem(cosine(x, y[j].expand(5, -1, -1)), a, b[j].expand(5, -1), epsilon=0.05)
+        )
         assert (_error(problem, grid.v[:, j]) <= 1.5 * TOLERANCE).all()
 
 

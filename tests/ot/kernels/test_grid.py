@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from otx.ot.costs.ground import cosine
-from otx.ot.problems.marginals import BALANCED
+from otx.ot.problems.problem import BALANCED
 from otx.ot.solvers.pairwise import pairwise_sinkhorn
 
 

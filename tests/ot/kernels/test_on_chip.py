@@ -14,9 +14,10 @@ from otx.errors import ProblemError
 from otx.ot.kernels import fits
 from otx.ot.kernels.on_chip import solve_on_chip
 from otx.ot.problems.entropic import validate
-from otx.ot.problems.marginals import BALANCED
+from otx.ot.problems.problem import BALANCED, Problem
 from otx.ot.solvers.sinkhorn import sinkhorn
 from otx.ot.solvers.unbalanced import unbalanced
+from otx.ot.stopping import Stopping
 from tests import oracles
 
 TOLERANCE = 1e-4
@@ -61,8 +62,8 @@ def test_plans_equal_pot_and_each_problem_stops_on_its_own(
     interpreted, make_case, pot_plan, spread
 ):
     cases = _cases(make_case, [spread], ("uniform", "line", "clusters", "copies"))
-    problem = validate(*_batch(cases), 1.0)
-    solved = interpreted(solve_on_chip, problem, TOLERANCE, 4000)
+    problem = validate(Problem(*_batch(cases), epsilon=1.0))
+    solved = interpreted(solve_on_chip, problem, Stopping(TOLERANCE, 4000))
     plans = _plan(problem, solved)
     assert (solved.error <= TOLERANCE).all()
     assert (_error(problem, solved) <= TOLERANCE + 1e-4 * spread / 300 + 1e-6).all()
@@ -83,8 +84,8 @@ def test_plans_equal_pot_and_each_problem_stops_on_its_own(
 def test_plans_equal_the_float64_solver(interpreted, make_case, spread):
     case = make_case(5, 12, 19, spread, kind="copies")
     cost, a, b = case.tensors(torch.float64)
-    problem = validate(cost, a, b, case.epsilon)
-    solved = interpreted(solve_on_chip, problem, 3e-6, 2000)
+    problem = validate(Problem(cost, a, b, epsilon=case.epsilon))
+    solved = interpreted(solve_on_chip, problem, Stopping(3e-6, 2000))
     wanted = sinkhorn(cost, a, b, epsilon=case.epsilon, tolerance=1e-10)
     assert torch.allclose(_plan(problem, solved), wanted.plan, atol=1e-4)
 
@@ -102,8 +103,8 @@ def test_relaxed_plans_equal_pot(interpreted, make_case, tau):
             reg_type="kl", c=np.outer(case.a, case.b), numItermax=20000, stopThr=1e-13,
         )  # fmt: skip
         wanted = oracles.relaxed(wanted, case.a, case.b, case.cost, case.epsilon, prices)
-        problem = validate(*_batch([case]), 1.0, taus)
-        solved = interpreted(solve_on_chip, problem, 1e-5, 1000)
+        problem = validate(Problem(*_batch([case]), epsilon=1.0, tau=taus))
+        solved = interpreted(solve_on_chip, problem, Stopping(1e-5, 1000))
         assert solved.error.item() <= 1e-5
         assert _error(problem, solved).item() <= 5e-5
         np.testing.assert_allclose(_plan(problem, solved)[0].numpy(), wanted, atol=2e-4)
@@ -115,8 +116,8 @@ def test_identical_sides_and_words_without_mass_in_the_middle(interpreted):
     mass[0, 4] = 0
     cost = torch.cdist(points, points)
     cost[:, 4], cost[:, :, 4] = torch.nan, torch.inf
-    problem = validate(cost, mass, mass, 0.05)
-    solved = interpreted(solve_on_chip, problem, TOLERANCE, 1000)
+    problem = validate(Problem(cost, mass, mass, epsilon=0.05))
+    solved = interpreted(solve_on_chip, problem, Stopping(TOLERANCE, 1000))
     plan = _plan(problem, solved)
     assert solved.error.item() <= TOLERANCE
     assert solved.u[0, 4] == 0
@@ -126,8 +127,8 @@ def test_identical_sides_and_words_without_mass_in_the_middle(interpreted):
 
 
 def test_what_was_not_reached_is_reported(interpreted, make_case):
-    problem = validate(*_batch([make_case(0, 12, 12, 300.0)]), 1.0)
-    solved = interpreted(solve_on_chip, problem, 1e-9, 9)
+    problem = validate(Problem(*_batch([make_case(0, 12, 12, 300.0)]), epsilon=1.0))
+    solved = interpreted(solve_on_chip, problem, Stopping(1e-9, 9))
     assert solved.steps.item() == 9
     assert solved.error.item() > 1e-9
     # Both measure v with its exact rows, one in float32 and one in float64.
@@ -136,23 +137,23 @@ def test_what_was_not_reached_is_reported(interpreted, make_case):
 
 def test_what_cannot_be_solved_has_an_error_of_nan(interpreted, make_case):
     case = make_case(0, 5, 6, 3.0)
-    problem = validate(*_batch([case, case, case]), 1.0)
+    problem = validate(Problem(*_batch([case, case, case]), epsilon=1.0))
     problem.a[1] = 0
     problem.exponent[2, 1, 1] = torch.nan
-    error = interpreted(solve_on_chip, problem, TOLERANCE, 50).error
+    error = interpreted(solve_on_chip, problem, Stopping(TOLERANCE, 50)).error
     assert error.isnan().tolist() == [False, True, True]
 
 
 def test_over_relaxation_pays(interpreted, make_case):
     """Plain sweeps in float64 need the iterations on the right; see the module for why ours are fewer."""
-    problem = validate(*_batch([make_case(1, 20, 20, 100.0)]), 1.0)
+    problem = validate(Problem(*_batch([make_case(1, 20, 20, 100.0)]), epsilon=1.0))
     v, plain = torch.zeros_like(problem.b), 0
     while True:
         u = problem.rows(v)
         if (problem.plan(u, v).sum(1) - problem.b).abs().sum() <= TOLERANCE:
             break
         v, plain = problem.columns(u), plain + 1
-    assert interpreted(solve_on_chip, problem, TOLERANCE, 2000).steps.item() < plain / 2
+    assert interpreted(solve_on_chip, problem, Stopping(TOLERANCE, 2000)).steps.item() < plain / 2
 
 
 @pytest.mark.parametrize("tau", [BALANCED, (0.1, 0.1)])
@@ -174,17 +175,19 @@ def test_sizes_that_fit():
 
 
 def test_without_a_gpu_the_kernel_is_refused_and_triton_not_imported(make_case):
-    problem = validate(*make_case(0, 3, 4, 3.0).tensors(), 1.0)
+    problem = validate(Problem(*make_case(0, 3, 4, 3.0).tensors(), epsilon=1.0))
     known = "otx.ot.kernels.entries" in sys.modules
     with pytest.raises(ProblemError, match="no kernel runs on cpu"):
-        solve_on_chip(problem, TOLERANCE, 50)
+        solve_on_chip(problem, Stopping(TOLERANCE, 50))
     assert ("otx.ot.kernels.entries" in sys.modules) == known
 
 
 def test_a_problem_too_large_is_refused(interpreted):
-    problem = validate(torch.zeros(1, 200, 100), torch.ones(1, 200), 2 * torch.ones(1, 100), 1.0)
+    problem = validate(
+        Problem(torch.zeros(1, 200, 100), torch.ones(1, 200), 2 * torch.ones(1, 100), epsilon=1.0)
+    )
     with pytest.raises(ProblemError, match="do not fit"):
-        interpreted(solve_on_chip, problem, TOLERANCE, 50)
+        interpreted(solve_on_chip, problem, Stopping(TOLERANCE, 50))
 
 
 @pytest.mark.parametrize("limit", [2, 3, 5, 12, 30])
@@ -192,6 +195,8 @@ def test_the_limit_holds(interpreted, make_case, limit):
     cases = [
         make_case(seed, 7, 9, 300.0, kind=kind) for seed, kind in enumerate(("uniform", "line"))
     ]
-    solved = interpreted(solve_on_chip, validate(*_batch(cases), 1.0), 0.0, limit)
+    solved = interpreted(
+        solve_on_chip, validate(Problem(*_batch(cases), epsilon=1.0)), Stopping(0.0, limit)
+    )
     assert (solved.steps <= limit).all()
     assert solved.error.isfinite().all()

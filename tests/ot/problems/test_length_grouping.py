@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otx.errors import ProblemError
-from otx.ot.problems.length_grouping import GROUP_PRICE, groups
+from otx.ot.problems.length_grouping import GROUP_PRICE, group_by_length
 from otx.ot.solvers.sinkhorn import sinkhorn
 from tests.examples import examples
 
@@ -22,7 +22,7 @@ def _masses(lengths, width):
 @given(lengths=st.lists(st.tuples(st.integers(1, 90), st.integers(1, 90)), min_size=1, max_size=80))
 def test_every_problem_is_in_one_group_that_holds_all_its_mass(lengths):
     a, b = (_masses(side, 90) for side in zip(*lengths, strict=True))
-    found = groups(a, b)
+    found = group_by_length(a, b)
     members = torch.cat([group.index for group in found])
     assert sorted(members.tolist()) == list(range(len(lengths)))
     for group in found:
@@ -33,7 +33,7 @@ def test_every_problem_is_in_one_group_that_holds_all_its_mass(lengths):
 def test_cutting_pays():
     lengths = [5] * 60 + [90] * 4
     a = _masses(lengths, 90)
-    found = groups(a, a)
+    found = group_by_length(a, a)
     padded = sum(len(group.index) * group.n * group.m for group in found)
     assert len(found) == 2
     assert padded + GROUP_PRICE < a.numel() * 90
@@ -41,7 +41,7 @@ def test_cutting_pays():
 
 def test_alike_problems_stay_together():
     a = _masses([20, 19, 18, 20] * 30, 20)
-    assert len(groups(a, a)) == 1
+    assert len(group_by_length(a, a)) == 1
 
 
 def test_solving_in_groups_changes_nothing_but_the_order_of_work():
@@ -50,7 +50,7 @@ def test_solving_in_groups_changes_nothing_but_the_order_of_work():
     a = _masses(lengths, 90)
     b = _masses(lengths[::-1], 90)
     cost = torch.rand(len(lengths), 90, 90, generator=generator)
-    assert len(groups(a, b)) > 1
+    assert len(group_by_length(a, b)) > 1
     found = sinkhorn(cost, a, b, epsilon=0.1)
     for place, (n, m) in enumerate(zip(lengths, lengths[::-1], strict=True)):
         part = slice(place, place + 1)

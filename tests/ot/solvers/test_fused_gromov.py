@@ -30,11 +30,15 @@ def _tensors(problem):
     return [torch.tensor(part)[None] for part in problem]
 
 
+def _solve(cost, d, e, a, b, **options):
+    return fused_gromov(cost, a, b, distances_a=d, distances_b=e, **options)
+
+
 @examples(25)
 @given(SEEDS, st.integers(1, 9), st.integers(1, 9), st.sampled_from([0.1, 0.5, 1.0]))
 def test_plan_and_value_are_pot_s(seed, n, m, alpha):
     problem = _problem(seed, n, m)
-    result = fused_gromov(
+    result = _solve(
         *_tensors(problem), epsilon=2.0, alpha=alpha, tolerance=1e-9, max_iterations=500
     )
     c, d, e, a, b = problem
@@ -53,7 +57,7 @@ def test_plan_and_value_are_pot_s(seed, n, m, alpha):
 
 def test_without_structure_it_is_sinkhorn():
     c, d, e, a, b = _tensors(_problem(1, 5, 7))
-    result = fused_gromov(c, d, e, a, b, epsilon=0.3, alpha=0.0)
+    result = _solve(c, d, e, a, b, epsilon=0.3, alpha=0.0)
     plain = sinkhorn(c, a, b, epsilon=0.3)
     assert torch.allclose(result.plan, plain.plan, atol=1e-6)
     assert result.value.item() == pytest.approx(plain.value.item(), abs=1e-6)
@@ -65,7 +69,7 @@ def test_equal_structures_find_each_other_whatever_their_order():
     cost = np.zeros((6, 6))
     cost[0, order.argmin()] = -1e-3  # a hint, since the product plan is a stationary point
     parts = (cost, d, d[np.ix_(order, order)], np.full(6, 1 / 6), np.full(6, 1 / 6))
-    result = fused_gromov(*_tensors(parts), epsilon=0.02, alpha=0.95, max_iterations=2_000)
+    result = _solve(*_tensors(parts), epsilon=0.02, alpha=0.95, max_iterations=2_000)
     assert result.plan[0].argmax(1).tolist() == [
         int(np.flatnonzero(order == i)[0]) for i in range(6)
     ]
@@ -76,7 +80,7 @@ def test_the_gradient_is_that_of_finite_differences():
 
     def value(cost, first, second):
         symmetric = (first + first.mT) / 2, (second + second.mT) / 2
-        return fused_gromov(
+        return _solve(
             cost, *symmetric, a, b, epsilon=1.0, alpha=0.4, tolerance=1e-11, max_iterations=2_000
         ).value
 
@@ -92,8 +96,8 @@ def test_padding_is_nothing():
     of_a, of_b = torch.zeros(1, 6).double(), torch.zeros(1, 5).double()
     of_a[0, :4], of_b[0, :3] = a[0], b[0]
     grown = [tensor.requires_grad_() for tensor in padded]
-    result = fused_gromov(*grown, of_a, of_b, epsilon=1.0, alpha=0.5)
-    alone = fused_gromov(*parts, epsilon=1.0, alpha=0.5)
+    result = _solve(*grown, of_a, of_b, epsilon=1.0, alpha=0.5)
+    alone = _solve(*parts, epsilon=1.0, alpha=0.5)
     assert result.value.item() == pytest.approx(alone.value.item(), abs=1e-9)
     result.value.sum().backward()
     assert grown[0].grad[0, 4:].abs().sum() == 0 == grown[1].grad[0, :, 4:].abs().sum()
@@ -102,4 +106,4 @@ def test_padding_is_nothing():
 @pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])
 def test_an_impossible_alpha_is_refused(alpha):
     with pytest.raises(ProblemError, match="alpha is"):
-        fused_gromov(*_tensors(_problem(0, 2, 2)), epsilon=1.0, alpha=alpha)
+        _solve(*_tensors(_problem(0, 2, 2)), epsilon=1.0, alpha=alpha)

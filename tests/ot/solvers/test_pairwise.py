@@ -7,7 +7,7 @@ import torch
 
 from otx.errors import ProblemError
 from otx.ot.costs.ground import COSTS, cosine, euclidean
-from otx.ot.problems.marginals import BALANCED
+from otx.ot.problems.problem import BALANCED
 from otx.ot.solvers.pairwise import pairwise_sinkhorn
 from otx.ot.solvers.point_cloud import transport_between_points
 

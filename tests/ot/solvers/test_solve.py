@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from otx.errors import ProblemError
-from otx.ot.problems.marginals import BALANCED
+from otx.ot.problems.problem import Problem
 from otx.ot.solvers.sinkhorn import sinkhorn
-from otx.ot.solvers.solve import ALTERNATING, AVERAGING, solve
+from otx.ot.solvers.solve import solve
+from otx.ot.stopping import Stopping
 
 
 def test_a_warm_start_from_the_answer_takes_no_iterations(make_case):
@@ -32,11 +33,10 @@ def test_both_ways_of_sweeping_solve_a_symmetric_problem(make_case):
     mass = torch.full((1, 10), 0.1, dtype=torch.float64)
     values = [
         solve(
-            cost, mass, mass, epsilon=0.2, tau=BALANCED, scheme=scheme, tolerance=1e-10,
-            max_iterations=100,
+            Problem(cost, mass, mass, epsilon=0.2, symmetric=symmetric), Stopping(1e-10, 100)
         ).value.item()
-        for scheme in (ALTERNATING, AVERAGING)
-    ]  # fmt: skip
+        for symmetric in (False, True)
+    ]
     assert values[0] == pytest.approx(values[1], abs=1e-10)
 
 

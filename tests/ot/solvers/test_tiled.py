@@ -8,8 +8,9 @@ import torch
 
 from otx.errors import ProblemError
 from otx.ot.costs.ground import COSTS, cosine, euclidean
-from otx.ot.problems.marginals import BALANCED
+from otx.ot.problems.problem import BALANCED, PointCloudProblem
 from otx.ot.solvers.tiled import solve_tiled
+from otx.ot.stopping import Stopping
 from tests import oracles
 
 TAUS = [BALANCED, (0.5, 0.5), (math.inf, 0.3), (0.3, math.inf)]
@@ -33,10 +34,10 @@ def _sides(seed=0, n=17, m=13, batch=2, dtype=torch.float64):
 
 
 def _solved(x, y, a, b, cost=cosine, epsilon=0.1, tau=BALANCED, symmetric=False, limit=2000):
-    return solve_tiled(
-        x, y, a, b, cost=cost, epsilon=epsilon, tau=tau, symmetric=symmetric,
-        tolerance=1e-10, max_iterations=limit,
-    )  # fmt: skip
+    problem = PointCloudProblem(
+        x, y, a, b, cost=cost, epsilon=epsilon, tau=tau, symmetric=symmetric
+    )
+    return solve_tiled(problem, Stopping(1e-10, limit))
 
 
 def _pot_plan(cost, a, b, epsilon, tau):
