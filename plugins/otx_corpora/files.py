@@ -18,9 +18,10 @@ from pathlib import Path
 from otx.data.bitext import read_bitext
 from otx.data.encodings import known_encoding
 from otx.errors import DataError, UsageError
+from otx.files.reading import find_plain_or_gz
 from otx.interfaces import Corpus
+from otx_corpora import FilesOptions
 from otx_corpora.languages import looks_like_language, source_beside
-from otx_corpora.options import FilesOptions
 from otx_corpora.tables import is_table, open_table
 from otx_corpora.tmx import is_tmx, open_tmx
 
@@ -88,12 +89,11 @@ def _by_prefix(spec: str) -> dict[str, Path]:
 
 
 def _existing(prefix: str, language: str) -> Path:
-    plain, packed = Path(f"{prefix}.{language}"), Path(f"{prefix}.{language}.gz")
-    if plain.is_file():
-        return plain
-    if packed.is_file():
-        return packed
-    raise DataError(f"corpus {prefix}: there is no file {plain} or {packed}", _REMEDY)
+    path = Path(f"{prefix}.{language}")
+    file = find_plain_or_gz(path)
+    if file is None:
+        raise DataError(f"corpus {prefix}: there is no file {path} or {path}.gz", _REMEDY)
+    return file
 
 
 def _suffix(path: Path) -> str:

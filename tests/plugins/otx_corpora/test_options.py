@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from otx.config.validation import SettingError
-from otx_corpora.options import FilesOptions, HubOptions
+from otx_corpora import FilesOptions, HubOptions
 
 
 @pytest.mark.parametrize("options", [FilesOptions, HubOptions])
