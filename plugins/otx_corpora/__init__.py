@@ -1,12 +1,19 @@
-"""The corpora that ship with otx: line-aligned files, the embedded sample, the Hub's data sets."""
+"""Built-in corpora: line-aligned files, the embedded sample, and data sets of the Hub.
+
+Options are here, beside their registration: nothing in this file imports pyarrow or datasets. A new corpus is a file
+with ``open_corpora(rest, options, pivot)``, which returns a list of ``otx.interfaces.Corpus``, and one call in
+``otx_register``.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Gt
 
 from otx import hookimpl
-from otx.config.validation import SettingError
+from otx.config.validation import Constrained, SettingError, check_constraints
 from otx.data.encodings import UTF8, known_encoding
 from otx.errors import DataError
 
@@ -15,24 +22,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class FilesOptions:
+class FilesOptions(Constrained):
     """Options of ``files``.
 
-    pretokenised: the files' words are separated by white space, as in word-alignment data.
-    max_characters: longer lines are refused (and counted).
-    encoding: encoding of text files (utf-8, gbk, shift_jis, windows-1251, ...); a byte-order mark goes first.
-    columns: where the two sides of one file are, as ``en:1`` and ``de:2`` (the columns of a .tsv), or
-        ``en:english`` and ``de:non_english`` (the keys of a .jsonl, or names in a header); by default
-        by the header or keys, and the file's name.
+    Attributes:
+        pretokenised: Whether words in the files are separated by white space, as in word-alignment data.
+        max_characters: Longest line in characters; longer lines are refused and counted.
+        encoding: Encoding of text files (utf-8, gbk, shift_jis, windows-1251, ...); a byte-order mark overrides it.
+        columns: The columns with the two sides of a single file: ``en:1`` and ``de:2`` (columns of a .tsv), or
+            ``en:english`` and ``de:non_english`` (keys of a .jsonl, or names in a header). By default they are
+            recognised from the header or keys, and from the file's name.
     """
 
     pretokenised: bool = False
-    max_characters: int = 10_000
+    max_characters: Annotated[int, Gt(0)] = 10_000
     encoding: str = UTF8
     columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_limit(self.max_characters)
+        check_constraints(self)
         _check_columns(self.columns)
         try:
             known_encoding(self.encoding, "files.encoding")
@@ -44,25 +52,25 @@ class FilesOptions:
 class SampleOptions:
     """Options of ``sample``.
 
-    tokenised: open the pre-tokenised form of the same sentences.
+    Attributes:
+        tokenised: Whether to open the pre-tokenised form of the same sentences.
     """
 
     tokenised: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class HubOptions:
+class HubOptions(Constrained):
     """Options of ``hub``.
 
-    revision: commit, branch or tag; by default the commit that was newest at the first download,
-        which is recorded.
-    config: the configuration (subset) of every data set that is not given as ``hub:org/name#CONFIG``.
-    split: which split is read.
-    columns: where the two sides are, as ``en:COLUMN`` and ``de:COLUMN`` (``en:translation.en`` for
-        a column of columns); by default a ``translation`` column, or two columns named by their
-        languages.
-    pretokenised: words are separated by white space.
-    max_characters: longer texts are refused (and counted).
+    Attributes:
+        revision: Commit, branch or tag. By default the commit that was newest at the first download, which otx records.
+        config: Configuration (subset) of every data set that is not given as ``hub:org/name#CONFIG``.
+        split: The split to read.
+        columns: The columns with the two sides, as ``en:COLUMN`` and ``de:COLUMN`` (``en:translation.en`` for a column
+            of columns). By default a ``translation`` column, or two columns named by their languages.
+        pretokenised: Whether words are separated by white space.
+        max_characters: Longest text in characters; longer texts are refused and counted.
     """
 
     revision: str | None = None
@@ -70,16 +78,27 @@ class HubOptions:
     split: str = "train"
     columns: tuple[str, ...] = ()
     pretokenised: bool = False
-    max_characters: int = 10_000
+    max_characters: Annotated[int, Gt(0)] = 10_000
 
     def __post_init__(self) -> None:
-        _check_limit(self.max_characters)
+        check_constraints(self)
         _check_columns(self.columns)
+
+
+def _check_columns(columns: tuple[str, ...]) -> None:
+    if len(columns) not in (0, 2) or any(":" not in column for column in columns):
+        raise SettingError(
+            "columns", f"must be two, en:COLUMN and de:COLUMN, not {list(columns)!r}"
+        )
 
 
 @hookimpl
 def otx_register(registry: Registry) -> None:
-    """Register the three corpora."""
+    """Register the corpora.
+
+    Args:
+        registry: The registry of the process.
+    """
     registry.corpus(
         "files",
         "otx_corpora.files:open_corpora",
@@ -98,15 +117,3 @@ def otx_register(registry: Registry) -> None:
         "a parquet data set of the Hub, hub:org/name or hub:org/name#CONFIG, or a folder of parquet files",
         HubOptions,
     )
-
-
-def _check_limit(max_characters: int) -> None:
-    if max_characters < 1:
-        raise SettingError("max_characters", f"must be 1 or more, not {max_characters}")
-
-
-def _check_columns(columns: tuple[str, ...]) -> None:
-    if len(columns) not in (0, 2) or any(":" not in column for column in columns):
-        raise SettingError(
-            "columns", "must be two, en:COLUMN and de:COLUMN, not " + repr(list(columns))
-        )
