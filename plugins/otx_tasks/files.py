@@ -8,16 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from otx.errors import DataError
+from otx.files.reading import find_plain_or_gz
 from otx.printable import shorten
 from otx.types import Example
 
+existing = find_plain_or_gz
+
 _CODE = re.compile("[a-z]{2,3}")
-
-
-def existing(path: Path) -> Path | None:
-    """The file itself or its gz beside it, whichever is there."""
-    packed = path.with_name(path.name + ".gz")
-    return path if path.is_file() else packed if packed.is_file() else None
 
 
 def plain_name(path: Path) -> str:

@@ -58,7 +58,7 @@ def test_noise_moves_pivots_and_nothing_else(capfd: pytest.CaptureFixture[str]) 
 def test_noise_never_overwrites(capfd: pytest.CaptureFixture[str]) -> None:
     Path("mine.en").write_text("mine\n")
     assert otx(["corpus", "noise", "en-de", "--output", "mine"]) == 2
-    assert "mine.en is there already" in capfd.readouterr().err
+    assert "mine.en already exists" in capfd.readouterr().err
     assert Path("mine.en").read_text() == "mine\n" and not Path("mine.de").exists()
 
 
