@@ -1,1 +1,1 @@
-"""Word links: Pharaoh files, links out of vectors, and alignment error."""
+"""Word links: Pharaoh files, extraction from vectors, and alignment error."""

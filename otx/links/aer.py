@@ -1,6 +1,8 @@
-"""Alignment error rate, precision, recall and F1 against sure and possible links.
+"""Alignment error rate (AER), precision, recall and F1 against sure and possible links.
 
-Och & Ney 2003, "A systematic comparison of various statistical alignment models", section 5.2.
+References:
+    Och and Ney (2003), "A Systematic Comparison of Various Statistical Alignment Models", section 5.2.
+    https://aclanthology.org/J03-1002
 """
 
 from __future__ import annotations
@@ -14,10 +16,19 @@ from otx.types import Links, Metric
 
 
 def aer_statistics(links: Links, gold: GoldLinks) -> dict[str, float]:
-    """What the metrics are made from, to be summed over the pairs.
+    """Return the statistics of one pair that the metrics are computed from, to be summed over the pairs.
 
-    ``a`` = |A|, ``s`` = |S|, ``a_s`` = |A and S|, ``a_p`` = |A and P|, where A are the links and P
-    holds S.
+    Args:
+        links: The links A of the pair.
+        gold: Its sure links S and possible links P; P includes S.
+
+    Returns:
+        ``a`` = |A|, ``s`` = |S|, ``a_s`` = |A and S|, ``a_p`` = |A and P|.
+
+    Example:
+        >>> gold = GoldLinks(frozenset({(0, 0)}), frozenset({(0, 0), (1, 1)}))
+        >>> aer_statistics(frozenset({(0, 0), (1, 1), (2, 1)}), gold)
+        {'a': 3.0, 's': 1.0, 'a_s': 1.0, 'a_p': 2.0}
     """
     return {
         "a": float(len(links)),
@@ -45,8 +56,8 @@ def _f1(sums: Mapping[str, Any]) -> Any:
 
 
 def _share(part: Any, whole: Any, empty: float) -> Any:
-    """``part / whole`` elementwise, ``empty`` where the whole is 0; nan stays nan."""
-    # Here, because tables of tasks are shown by commands that must start at once.
+    """Return ``part / whole`` elementwise, ``empty`` where the whole is 0; NaN stays NaN."""
+    # Imported here, because commands that must start at once show tables of tasks.
     import numpy as np
 
     part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
@@ -59,6 +70,5 @@ METRICS = (
     Metric("recall", _recall),
     Metric("f1", _f1),
 )
-"""AER first. No links at all: precision and F1 are 0. No gold links at all: recall and F1 are nan,
-and AER is nan if there are no links either.
-"""
+"""The metrics, AER first. Without any link, precision and F1 are 0. Without any gold link, recall and F1 are NaN, and
+AER is NaN if there are no links either."""

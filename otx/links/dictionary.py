@@ -1,4 +1,4 @@
-"""Word links by a bilingual dictionary, where it leaves no choice."""
+"""Word links by a bilingual dictionary, where it leaves no ambiguity."""
 
 from __future__ import annotations
 
@@ -12,19 +12,25 @@ from otx.errors import DataError
 from otx.types import Links
 
 LONGEST = 1_000
-"""Characters of a line."""
+"""Maximum length of a line, in characters."""
 
 Dictionary = Mapping[str, frozenset[str]]
 """The translations of each source word, both folded."""
 
 
 def read_dictionary(path: Path) -> Dictionary:
-    """A file with a source word and a pivot word in each line, with a tab or spaces between (MUSE, Facebook), or gz.
+    """Read a dictionary with a source word and a pivot word in each line, as MUSE distributes them.
 
-    Words are compared folded (case, compatibility forms). Raises DataError, naming file and line, for a line that is
-    not two words.
+    Args:
+        path: The file, plain or gz; the words of a line are separated by a tab or spaces.
+
+    Returns:
+        The translations of each source word. Words are folded (``fold``).
+
+    Raises:
+        DataError: If a line is not two words, naming file and line.
     """
-    found: dict[str, set[str]] = defaultdict(set)
+    translations: dict[str, set[str]] = defaultdict(set)
     for number, line in enumerate(read_lines(path, LONGEST), start=1):
         words = line.text.split()
         if not words and {fault.kind for fault in line.faults} <= {"empty"}:
@@ -34,41 +40,67 @@ def read_dictionary(path: Path) -> Dictionary:
                 f"{path}:{number}: {len(words)} words instead of 2",
                 "write a source word and a pivot word in each line, with a tab between",
             )
-        found[fold(words[0])].add(fold(words[1]))
-    return {word: frozenset(others) for word, others in found.items()}
+        translations[fold(words[0])].add(fold(words[1]))
+    return {word: frozenset(others) for word, others in translations.items()}
 
 
 def dictionary_links(source: Sequence[str], pivot: Sequence[str], dictionary: Dictionary) -> Links:
-    """Links between words that translate each other, where either is there once and has no second translation.
+    """Link words that translate each other, if each occurs once and has one translation in the other sentence.
 
-    AlignFreeze (Bakos et al. 2025), after Gaschi et al. 2023: a word form that occurs twice in its sentence, or that
-    the dictionary links to two forms of the other sentence, could be either's, and is left out.
+    A word form that occurs twice in its sentence, or that the dictionary links to two forms of the other sentence, is
+    ambiguous and has no link.
+
+    Args:
+        source: Words of the source sentence.
+        pivot: Words of the pivot sentence.
+        dictionary: Translations of source words, folded.
+
+    Returns:
+        The links (source word, pivot word).
+
+    Example:
+        >>> dictionary = {"hund": frozenset({"dog"}), "katze": frozenset({"cat"})}
+        >>> sorted(dictionary_links(["Hund", "und", "Katze"], ["cat", "and", "dog"], dictionary))
+        [(0, 2), (2, 0)]
+
+    References:
+        Gaschi et al. (2023), "Exploring the Relationship between Alignment and Cross-lingual Transfer in Multilingual
+        Transformers". https://arxiv.org/abs/2306.02790
+        Bakos et al. (2025), "AlignFreeze". https://arxiv.org/abs/2502.12959
     """
-    ours, theirs = _once(source), _once(pivot)
-    everything = {fold(word) for word in pivot}
+    source_once, pivot_once = _once(source), _once(pivot)
+    pivot_forms = {fold(word) for word in pivot}
     backwards: dict[str, set[str]] = defaultdict(set)
     forwards: dict[str, set[str]] = {}
     for word in {fold(word) for word in source}:
-        forwards[word] = set(dictionary.get(word, frozenset())) & everything
+        forwards[word] = set(dictionary.get(word, frozenset())) & pivot_forms
         for other in forwards[word]:
             backwards[other].add(word)
     links = []
-    for word, i in ours.items():
+    for word, i in source_once.items():
         if len(forwards[word]) == 1:
             (other,) = forwards[word]
-            if other in theirs and len(backwards[other]) == 1:
-                links.append((i, theirs[other]))
+            if other in pivot_once and len(backwards[other]) == 1:
+                links.append((i, pivot_once[other]))
     return frozenset(links)
 
 
 def fold(word: str) -> str:
-    """A word without the differences of case and of compatibility forms."""
+    """Return a word without differences of case and of compatibility forms (NFKC).
+
+    Args:
+        word: The word.
+
+    Example:
+        >>> fold("Straße")
+        'strasse'
+    """
     return unicodedata.normalize("NFKC", word).casefold()
 
 
 def _once(words: Sequence[str]) -> dict[str, int]:
-    """The place of each folded form that occurs once."""
+    """Return the position of each folded form that occurs once."""
     places: dict[str, list[int]] = defaultdict(list)
     for place, word in enumerate(words):
         places[fold(word)].append(place)
-    return {word: found[0] for word, found in places.items() if len(found) == 1}
+    return {word: positions[0] for word, positions in places.items() if len(positions) == 1}

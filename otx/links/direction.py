@@ -1,4 +1,4 @@
-"""The direction of word links: which language's words the first index of ``i-j`` counts."""
+"""The direction of word links: the language whose words the first index of ``i-j`` counts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ Languages = tuple[str, str]
 
 
 def ordered(names: Iterable[str], languages: Languages) -> Languages:
-    """Return the two languages in the order that a corpus's name or specification puts them in.
+    """Return the two languages in the order of a corpus's name or specification.
 
     Users of awesome-align, fast_align and eflomal expect links in the order of the corpus's name, ``en-es`` for
-    ``data/en-es``, ``opus.en-es``, ``enes`` or ``hub:org/name#en-es``. Two files that are given one by one are in the
-    order in which they are given.
+    ``data/en-es``, ``opus.en-es``, ``enes`` or ``hub:org/name#en-es``. Two files that are given one by one keep their
+    order.
 
     Args:
-        names: What the corpus is called; the first that has an order decides.
-        languages: The corpus's languages, returned as they are where no name has an order.
+        names: Names and specifications of the corpus; the first that has an order decides.
+        languages: The corpus's languages, returned unchanged if no name has an order.
 
     Returns:
         The languages in order.
@@ -42,12 +42,16 @@ def is_swapped(direction: str, languages: Languages, place: str) -> bool:
     """Return whether links in ``direction`` must be swapped to be in the order of ``languages``.
 
     Args:
-        direction: Two languages, ``en-es``.
-        languages: The order that is needed.
-        place: What states the direction, for the message.
+        direction: Two languages, such as ``en-es``.
+        languages: The required order.
+        place: The file or setting that states the direction, for the message.
 
     Raises:
-        UsageError: If the direction is of other languages.
+        UsageError: If the direction names other languages.
+
+    Example:
+        >>> is_swapped("es-en", ("en", "es"), "links.json")
+        True
     """
     first, second = languages
     if direction not in (name(languages), f"{second}-{first}"):
@@ -59,12 +63,20 @@ def is_swapped(direction: str, languages: Languages, place: str) -> bool:
 
 
 def name(languages: Languages) -> str:
-    """Return a direction as it is written: ``en-es``."""
+    """Return a direction as text.
+
+    Args:
+        languages: Two languages in order.
+
+    Example:
+        >>> name(("en", "es"))
+        'en-es'
+    """
     return "-".join(languages)
 
 
 def _given(spec: str, languages: Languages) -> Languages | None:
-    """The order of ``en:a.txt,es:b.txt`` or ``a.en,b.es``."""
+    """Return the order of ``en:a.txt,es:b.txt`` or ``a.en,b.es``; None for any other text."""
     parts = spec.split(",")
     if len(parts) != 2:
         return None
@@ -81,7 +93,7 @@ def _language(part: str, languages: Languages) -> str | None:
 
 
 def _named(spec: str, languages: Languages) -> Languages | None:
-    """The order of the last ``en-es``, ``en_es`` or ``enes`` that stands by itself in the name."""
+    """Return the order of the last ``en-es``, ``en_es`` or ``enes`` that is a separate part of the name."""
     first, second = (re.escape(code) for code in languages)
     pattern = rf"(?<![^\W_])(?:({first}[-_]?{second})|{second}[-_]?{first})(?![^\W_])"
     matches = [*re.finditer(pattern, spec.rpartition("/")[2], re.IGNORECASE)]

@@ -1,4 +1,4 @@
-"""Word links by eflomal, run as a process of its own: statistics of the whole bitext, no encoder."""
+"""Word links by eflomal, run as a separate process: it uses statistics of the whole bitext, and no encoder."""
 
 from __future__ import annotations
 
@@ -13,14 +13,29 @@ from otx.links.symmetrise import grow_diag_final_and
 
 COMMAND = "eflomal-align"
 MODEL = 3
-"""IBM model 1, then an HMM with fertilities."""
+"""eflomal's model number: IBM model 1, then an HMM with fertilities."""
 
 
 def align_words(pairs: Iterable[tuple[Sequence[str], Sequence[str]]], folder: Path) -> Path:
-    """Align the words of all pairs (source, pivot) both ways, symmetrise, and write ``folder/links``, a line a pair.
+    """Align the words of all pairs in both directions, symmetrise the links, and write them to a file.
 
-    Östling and Tiedemann 2016; grow-diag-final-and. It draws at random: two calls differ a little. Raises UsageError
-    where eflomal is not installed, DataError with its own last words where it fails.
+    eflomal samples at random, so that two calls differ a little. The two directions are combined by
+    grow-diag-final-and.
+
+    Args:
+        pairs: Words of the source and the pivot sentence of each pair.
+        folder: Existing folder for the result and temporary files.
+
+    Returns:
+        ``folder/links``, a Pharaoh file with one line per pair.
+
+    Raises:
+        UsageError: If eflomal is not installed.
+        DataError: If eflomal fails, with the last line that it printed.
+
+    References:
+        Östling and Tiedemann (2016), "Efficient Word Alignment with Markov Chain Monte Carlo".
+        https://doi.org/10.1515/pralin-2016-0013
     """
     command = shutil.which(COMMAND)
     if command is None:
@@ -35,13 +50,14 @@ def align_words(pairs: Iterable[tuple[Sequence[str], Sequence[str]]], folder: Pa
             other.write(" ".join(pivot) + "\n")
     flags = [f"--model={MODEL}", "--overwrite"]
     flags += [f"--{side}={files[side]}" for side in ("source", "target")]
-    flags += [f"--{way}-links={files[way]}" for way in ("forward", "reverse")]
+    flags += [f"--{name}-links={files[name]}" for name in ("forward", "reverse")]
     done = subprocess.run([command, *flags], capture_output=True, text=True, check=False)
     if done.returncode:
-        words = done.stderr.strip().splitlines() or ["it says nothing"]
-        raise DataError(f"{COMMAND} failed with exit code {done.returncode}: {words[-1]}")
-    ways = [read_links(files[way]) for way in ("forward", "reverse")]
-    write_links(files["links"], (grow_diag_final_and(*pair) for pair in zip(*ways, strict=True)))
+        lines = done.stderr.strip().splitlines() or ["it printed no message"]
+        raise DataError(f"{COMMAND} failed with exit code {done.returncode}: {lines[-1]}")
+    directions = [read_links(files[name]) for name in ("forward", "reverse")]
+    symmetrised = (grow_diag_final_and(*pair) for pair in zip(*directions, strict=True))
+    write_links(files["links"], symmetrised)
     for name in ("source", "target", "forward", "reverse"):
         files[name].unlink()
     return files["links"]

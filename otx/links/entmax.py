@@ -1,4 +1,4 @@
-"""1.5-entmax: a softmax that gives most of its entries exactly nothing."""
+"""1.5-entmax: a sparse softmax that sets most of its entries to exactly zero."""
 
 from __future__ import annotations
 
@@ -7,11 +7,25 @@ from torch import Tensor
 
 
 def entmax15(scores: Tensor, dim: int) -> Tensor:
-    """``max(0, scores / 2 - tau)^2`` along ``dim``, with the tau by which it sums to 1; exact, by sorting.
+    """Return ``max(0, scores / 2 - tau)^2`` along ``dim``, with the tau for which it sums to 1; exact, by sorting.
 
-    Peters, Niculae, Martins, "Sparse Sequence-to-Sequence Models", ACL 2019, algorithm 2: of the k largest halved
-    scores, with mean M and S the sum of squared deviations, tau = M - sqrt((1 - S) / k); k is as large as it can be
-    with the k-th score above tau.
+    Of the k largest halved scores, with mean M and sum of squared deviations S, ``tau = M - sqrt((1 - S) / k)``; k is
+    the largest number for which the k-th score is above tau.
+
+    Args:
+        scores: Scores of any shape, finite.
+        dim: Dimension along which the result sums to 1.
+
+    Returns:
+        Probabilities of the same shape, many of them exactly 0.
+
+    Example:
+        >>> entmax15(torch.tensor([3.0, 0.0, 0.0]), 0)
+        tensor([1., 0., 0.])
+
+    References:
+        Peters, Niculae and Martins (2019), "Sparse Sequence-to-Sequence Models", algorithm 2.
+        https://aclanthology.org/P19-1146
     """
     halves = scores.movedim(dim, -1) / 2
     halves = halves - halves.amax(-1, keepdim=True)

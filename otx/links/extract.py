@@ -1,14 +1,13 @@
-"""Word links out of the vectors of two sentences.
+"""Extract word links from the vectors of two sentences.
 
-The functions of one pair take a similarity ``[N, M]`` of N source and M target words, or a
-transport plan of that shape, and return the linked (source, target) words. Of equal values the
-first counts. Similarities are computed in float32 or better, whatever autocast says.
+The functions of one pair take a similarity ``[N, M]`` of N source and M target words, or a transport plan of that
+shape, and return the linked (source, target) words. Of equal values the first counts. Similarities are computed in
+float32 or better, even under autocast.
 """
 
 from __future__ import annotations
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,45 +15,57 @@ from otx.ot.precision import at_least_float32, no_autocast
 from otx.types import Links
 
 LINKED_DISCOUNT = 0.9
+"""Factor of the similarity of a word that is linked already, in itermax's second round (SimAlign's value)."""
 
 
 def cosine(x: Tensor, y: Tensor) -> Tensor:
-    """Cosines ``[..., N, M]`` of ``x [..., N, D]`` and ``y [..., M, D]``; a zero vector gives 0."""
+    """Return the cosines of two sets of vectors.
+
+    Args:
+        x: Vectors ``[..., N, D]``.
+        y: Vectors ``[..., M, D]``.
+
+    Returns:
+        Cosines ``[..., N, M]``; a zero vector has cosine 0 with everything.
+    """
     with no_autocast(x):
-        return (
-            functional.normalize(at_least_float32(x), dim=-1)
-            @ functional.normalize(at_least_float32(y), dim=-1).mT
-        )
+        return functional.normalize(at_least_float32(x), dim=-1) @ functional.normalize(at_least_float32(y), dim=-1).mT
 
 
 def dot(x: Tensor, y: Tensor) -> Tensor:
-    """Dot products ``[..., N, M]`` of ``x [..., N, D]`` and ``y [..., M, D]``."""
+    """Return the dot products of two sets of vectors.
+
+    Args:
+        x: Vectors ``[..., N, D]``.
+        y: Vectors ``[..., M, D]``.
+
+    Returns:
+        Dot products ``[..., N, M]``.
+    """
     with no_autocast(x):
         return at_least_float32(x) @ at_least_float32(y).mT
 
 
-def forward(similarity: Tensor) -> Links:
-    """Every source word with its nearest target word."""
-    return _links(_forward(similarity))
-
-
-def reverse(similarity: Tensor) -> Links:
-    """Every target word with its nearest source word."""
-    return _links(_forward(similarity.mT).mT)
-
-
-def argmax(similarity: Tensor) -> Links:
-    """Words that are each other's nearest (Jalili Sabet et al. 2020, "Argmax")."""
-    return _links(_mutual(similarity))
-
-
 def itermax(similarity: Tensor) -> Links:
-    """Mutual nearest words by cosine, then once more among pairs that hold a word without a link.
+    """Link mutual nearest words, then once more among pairs with a word that has no link yet.
 
-    Jalili Sabet et al. 2020, "Itermax" with two rounds, as SimAlign computes it: cosines are mapped
-    to 0..1, and in the second round a pair of which one word is linked already counts
-    ``LINKED_DISCOUNT`` of its similarity. There is no second round where a side has at most two
-    words or none without a link.
+    This is "Itermax" with two rounds, as SimAlign computes it. Cosines are mapped to 0..1; in the second round, the
+    similarity of a pair with one linked word is multiplied by ``LINKED_DISCOUNT``. There is no second round if a side
+    has at most two words, or no word without a link.
+
+    Args:
+        similarity: Cosines ``[N, M]`` of one sentence pair.
+
+    Returns:
+        The links.
+
+    Example:
+        >>> sorted(itermax(torch.eye(3)))
+        [(0, 0), (1, 1), (2, 2)]
+
+    References:
+        Jalili Sabet et al. (2020), "SimAlign: High Quality Word Alignments Without Parallel Training Data Using Static
+        and Contextualized Embeddings". https://aclanthology.org/2020.findings-emnlp.147
     """
     first = _mutual(similarity)
     loose_rows, loose_columns = ~first.any(1), ~first.any(0)
@@ -66,24 +77,20 @@ def itermax(similarity: Tensor) -> Links:
     return _links(first | (second & (loose > 0)))
 
 
-def match(similarity: Tensor) -> Links:
-    """The min(N, M) one-to-one links of the largest total (Jalili Sabet et al. 2020, "Match")."""
-    rows, columns = linear_sum_assignment(similarity.detach().cpu().numpy(), maximize=True)
-    return frozenset(zip(rows.tolist(), columns.tolist(), strict=True))
-
-
-def softmax(products: Tensor, threshold: float = 0.001) -> Links:
-    """Pairs that are likelier than ``threshold`` both ways, from dot products (Dou & Neubig 2021)."""
-    return _links((products.softmax(1) > threshold) & (products.softmax(0) > threshold))
-
-
 def from_plan(plan: Tensor, a: Tensor, b: Tensor) -> Links:
-    """Words that are each other's best under a plan between the masses ``a [N]`` and ``b [M]``.
+    """Link the words that are each other's best under a transport plan.
 
-    Best is where the plan is densest against the product of the masses, ``P_ij / (a_i b_j)``, so
-    that a heavy word draws no links by its weight alone; for an entropic plan this is the mutual
-    argmax of the cost corrected by the potentials, ``f_i + g_j - C_ij``. It needs no threshold, and
-    hardly moves with epsilon. A word without mass, or to which nothing is carried, has no link.
+    A word's best is the one where the plan is densest relative to the product of the masses, ``P_ij / (a_i b_j)``, so
+    that a heavy word draws no links by its mass alone. For an entropic plan this is the mutual argmax of the cost
+    corrected by the potentials, ``f_i + g_j - C_ij``. It needs no threshold and depends little on epsilon.
+
+    Args:
+        plan: Transport plan ``[N, M]``.
+        a: Source masses ``[N]``.
+        b: Target masses ``[M]``.
+
+    Returns:
+        The links. A word without mass, or to which no mass is transported, has none.
     """
     product = a.unsqueeze(1) * b
     density = plan / product.masked_fill(product == 0, torch.inf)
@@ -91,10 +98,19 @@ def from_plan(plan: Tensor, a: Tensor, b: Tensor) -> Links:
 
 
 def mutual_nearest(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
-    """The ``argmax`` links of a batch by cosine: ``[L, 3]`` (pair, source word, target word).
+    """Link the words of each pair of a batch that are each other's nearest by cosine.
 
-    ``x [B, N, D]`` with ``x_mask [B, N]``, ``y [B, M, D]`` with ``y_mask [B, M]`` (True = real
-    word). Rows are in order.
+    Args:
+        x: Source word vectors ``[B, N, D]``.
+        x_mask: Source mask ``[B, N]``; True is a real word.
+        y: Target word vectors ``[B, M, D]``.
+        y_mask: Target mask ``[B, M]``; True is a real word.
+
+    Returns:
+        Links ``[L, 3]`` as (pair, source word, target word), in order.
+
+    References:
+        Jalili Sabet et al. (2020), method "Argmax". https://aclanthology.org/2020.findings-emnlp.147
     """
     real = x_mask.unsqueeze(2) & y_mask.unsqueeze(1)
     similarity = cosine(x, y).masked_fill(~real, -torch.inf)
@@ -102,7 +118,7 @@ def mutual_nearest(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tens
 
 
 def _forward(similarity: Tensor) -> Tensor:
-    """True at the first largest value of each row of ``[..., N, M]``."""
+    """Return True at the first largest value of each row of ``[..., N, M]``."""
     if similarity.numel() == 0:
         return torch.zeros_like(similarity, dtype=torch.bool)
     best = similarity.argmax(-1, keepdim=True)

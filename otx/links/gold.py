@@ -12,13 +12,20 @@ from otx.types import Links
 
 SENTENCES, GOLD = ".src-tgt", ".gold"
 MAX_OUTSIDE = 0.05
-"""Largest share of sentences with a link to a word that does not exist. Sets as their authors distribute them have up
-to 1 of 100; under a wrong index base, nearly every sentence has one."""
+"""Largest allowed share of sentences with a link to a word that does not exist. Published sets have up to 1 in 100;
+with a wrong index base, nearly every sentence has one."""
 _SIDES = " ||| "
 
 
 class GoldPair(NamedTuple):
-    """A sentence pair as words, its gold links, and how many links were left out: their words do not exist."""
+    """A sentence pair with its gold links.
+
+    Attributes:
+        source: Words of the source sentence.
+        target: Words of the target sentence.
+        links: Sure and possible links, words counted from 0.
+        outside: Number of links that were left out because their words do not exist.
+    """
 
     source: list[str]
     target: list[str]
@@ -27,14 +34,14 @@ class GoldPair(NamedTuple):
 
 
 def gold_files(path: Path) -> tuple[Path, Path]:
-    """Return the files of links and of sentences of a gold set.
+    """Return the two files of a gold set: links and sentences.
 
     Args:
-        path: Either file of the pair, or what their names have in common; the sentences of a file of links with
-            another ending are in the file of that name with ``.src-tgt``.
+        path: Either file, or the common part of their names. A file of links with another ending has its sentences in
+            the file of its full name plus ``.src-tgt``.
 
     Returns:
-        The file of links and the file of sentences, packed where only that file exists.
+        The file of links and the file of sentences; the ``.gz`` file if only that one exists.
 
     Example:
         >>> [file.name for file in gold_files(Path("es.src-tgt"))]
@@ -55,9 +62,9 @@ def read_gold(
 
     Args:
         gold: The file of links.
-        sentences: The file of sentences; without it, the one that ``gold_files`` names.
-        index_base: What the indices count from, 0 or 1. Without it they count from 0, and a file in which no index
-            is 0 is refused: scored from 0, a file that counts from 1 gives a wrong error rate and no other sign.
+        sentences: The file of sentences; by default, the one that ``gold_files`` names.
+        index_base: Number of the first word, 0 or 1. By default it is 0, and a file without any index 0 is refused:
+            read from 0, a file that counts from 1 would give a wrong error rate without any other sign.
 
     Returns:
         The pairs. Links to words that do not exist are left out and counted in ``outside``.
@@ -79,14 +86,14 @@ def read_gold(
         refuse_unknown_base(
             gold,
             [each.possible for each in links],
-            "say what they are counted from: --index-base 1, or --index-base 0",
+            "state the number of the first word: --index-base 1, or --index-base 0",
         )
     pairs: list[GoldPair] = []
     first = ""
-    for number, (text, own) in enumerate(zip(texts, links, strict=True), start=1):
+    for number, (text, pair_links) in enumerate(zip(texts, links, strict=True), start=1):
         source, target = _sides(text, f"{sentences}:{number}")
         sizes = len(source), len(target)
-        outside = _outside(own.possible, sizes)
+        outside = _outside(pair_links.possible, sizes)
         if outside and not first:
             i, j = min(outside)
             base = index_base or 0
@@ -94,14 +101,21 @@ def read_gold(
                 f"{gold}:{number}: link {i + base}-{j + base} is out of range, "
                 f"the sentences have {sizes[0]} and {sizes[1]} words"
             )
-        kept = GoldLinks(own.sure - outside, own.possible - outside)
+        kept = GoldLinks(pair_links.sure - outside, pair_links.possible - outside)
         pairs.append(GoldPair(source, target, kept, len(outside)))
     _limit_outside(pairs, first, index_base or 0)
     return pairs
 
 
 def outside_note(pairs: list[GoldPair]) -> str | None:
-    """Describe the links that were left out of a set; None if there are none."""
+    """Describe the links that were left out of a set.
+
+    Args:
+        pairs: The pairs of the set.
+
+    Returns:
+        One line, or None if no link was left out.
+    """
     links = sum(pair.outside for pair in pairs)
     sentences = sum(pair.outside > 0 for pair in pairs)
     if not links:
@@ -114,7 +128,7 @@ def _sides(text: str, place: str) -> tuple[list[str], list[str]]:
     if len(sides) != 2:
         raise DataError(
             f"{place}: {len(sides)} texts instead of 2",
-            f"write source and target with {_SIDES!r} between them",
+            f"write source and target separated by {_SIDES!r}",
         )
     return sides[0].split(), sides[1].split()
 
@@ -128,5 +142,5 @@ def _limit_outside(pairs: list[GoldPair], first: str, index_base: int) -> None:
     if bad > MAX_OUTSIDE * len(pairs):
         raise DataError(
             f"{first}; {bad:,} of {len(pairs):,} sentences have such links (at most {MAX_OUTSIDE:.0%} may)",
-            f"mend the file, or check the index base (now {index_base})",
+            f"correct the file, or check the index base (now {index_base})",
         )

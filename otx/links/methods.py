@@ -1,4 +1,4 @@
-"""The ways to get word links out of a batch of word vectors, by name, each link with how sure it is."""
+"""Methods of extracting word links from a batch of word vectors, by name, with a strength for each link."""
 
 from __future__ import annotations
 
@@ -19,15 +19,21 @@ from otx.ot.solvers.sinkhorn import sinkhorn
 from otx.types import Links
 
 Method = Literal["argmax", "itermax", "softmax", "entmax", "plan", "null"]
+"""Names of the methods."""
 SOFTMAX_THRESHOLD = 0.001
-"""awesome-align's."""
+"""Probability needed in both directions by ``softmax``: awesome-align's default."""
 NULL_EPSILON = 0.05
-"""OTTAWA's, of costs between 0 and 1."""
+"""Regularisation of ``null`` for costs between 0 and 1: OTTAWA's value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The links of one pair, and for each how sure the way was of it, from 0 to 1."""
+    """The links of one pair.
+
+    Attributes:
+        links: The linked (source, target) words.
+        strength: How sure the method is of each link, from 0 to 1.
+    """
 
     links: Links
     strength: dict[tuple[int, int], float]
@@ -35,11 +41,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class MethodSettings:
-    """How links are found.
+    """A method of extracting links, with its options.
 
-    ``threshold``: for ``softmax`` and ``entmax`` the probability needed in both directions (without it .001, and
-    anything above 0); for ``plan`` the share of its largest entry that an entry needs (without it, entries that are
-    their words' best). ``epsilon``: of ``plan``, in units of the cosine cost.
+    Attributes:
+        by: Name of the method.
+        threshold: For ``softmax`` and ``entmax``, the probability needed in both directions (by default .001, and
+            anything above 0); for ``plan``, the share of the plan's largest entry that an entry needs (by default,
+            entries that are best for both words). Other methods have none.
+        epsilon: Regularisation of ``plan``, in the unit of the cosine cost.
     """
 
     by: Method = "argmax"
@@ -50,30 +59,38 @@ class MethodSettings:
 def find_links(
     x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
 ) -> list[Found]:
-    """The links between ``x [B, N, D]`` and ``y [B, M, D]`` in each pair, under the words' own numbers.
+    """Extract the links of each pair of a batch.
 
-    Masks ``[B, N]`` and ``[B, M]`` (True = real word): a word that the encoder's limit cut off has no links, and no
-    other word's number changes.
+    Args:
+        x: Source word vectors ``[B, N, D]``.
+        x_mask: Source mask ``[B, N]``; True is a real word. A word that the encoder's limit cut off is False: it has no
+            links, and the numbers of the other words do not change.
+        y: Target word vectors ``[B, M, D]``.
+        y_mask: Target mask ``[B, M]``; True is a real word.
+        settings: The method and its options.
+
+    Returns:
+        The links of each pair, with positions along N and M as word numbers.
     """
-    found = [Found(frozenset(), {})] * len(x)
+    results = [Found(frozenset(), {})] * len(x)
     both = (x_mask.any(1) & y_mask.any(1)).nonzero()[:, 0]
     if len(both):
         parts = x[both], x_mask[both], y[both], y_mask[both]
-        chosen, strength = WAYS[settings.by](*parts, settings)
-        for pair, own, sure in zip(both.tolist(), chosen, strength, strict=True):
-            links = [(i, j) for i, j in own.nonzero().tolist()]
-            found[pair] = Found(frozenset(links), {(i, j): float(sure[i, j]) for i, j in links})
-    return found
+        chosen, strength = METHODS[settings.by](*parts, settings)
+        for pair, is_link, sure in zip(both.tolist(), chosen, strength, strict=True):
+            links = [(i, j) for i, j in is_link.nonzero().tolist()]
+            results[pair] = Found(frozenset(links), {(i, j): float(sure[i, j]) for i, j in links})
+    return results
 
 
 Matrices = tuple[Tensor, Tensor]
-"""Which of ``[B, N, M]`` are links, and how sure the way is of each entry."""
+"""Two tensors ``[B, N, M]``: True where there is a link, and the strength of each entry."""
 
 
 def _argmax(
     x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
 ) -> Matrices:
-    """Words that are each other's nearest by cosine (SimAlign); as sure as (1 + cosine) / 2."""
+    """Link mutual nearest words by cosine (SimAlign); the strength is (1 + cosine) / 2."""
     chosen = torch.zeros(*x.shape[:2], y.shape[1], dtype=torch.bool, device=x.device)
     pair, i, j = extract.mutual_nearest(x, x_mask, y, y_mask).unbind(1)
     chosen[pair, i, j] = True
@@ -83,11 +100,11 @@ def _argmax(
 def _itermax(
     x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
 ) -> Matrices:
-    """Mutual nearest words, then once more among the rest (SimAlign); as sure as (1 + cosine) / 2."""
+    """Link mutual nearest words, then once more among the rest (SimAlign); the strength is (1 + cosine) / 2."""
     similarity = extract.cosine(x, y)
     links = [
-        extract.itermax(own[rows][:, columns])
-        for own, rows, columns in zip(similarity, x_mask, y_mask, strict=True)
+        extract.itermax(pair[rows][:, columns])
+        for pair, rows, columns in zip(similarity, x_mask, y_mask, strict=True)
     ]
     return _placed(links, x_mask, y_mask), (1 + similarity) / 2
 
@@ -95,7 +112,12 @@ def _itermax(
 def _softmax(
     x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
 ) -> Matrices:
-    """Probable both ways by the softmax of dot products (awesome-align)."""
+    """Link words that are probable in both directions by the softmax of dot products.
+
+    References:
+        Dou and Neubig (2021), "Word Alignment by Fine-tuning Embeddings on Parallel Corpora" (awesome-align).
+        https://aclanthology.org/2021.eacl-main.181
+    """
     scores, real = _masked_products(x, x_mask, y, y_mask)
     forth = scores.masked_fill(~y_mask[:, None, :], -torch.inf).softmax(2)
     back = scores.masked_fill(~x_mask[:, :, None], -torch.inf).softmax(1)
@@ -106,9 +128,9 @@ def _softmax(
 def _entmax(
     x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
 ) -> Matrices:
-    """Probable both ways by 1.5-entmax of dot products (awesome-align's other extraction)."""
+    """Link words that are probable in both directions by 1.5-entmax of dot products (awesome-align's other method)."""
     scores, real = _masked_products(x, x_mask, y, y_mask)
-    # Finite, so that halves and squares are: the entry is far below every threshold all the same.
+    # Finite, so that halves and squares are finite too; the entry is still far below every threshold.
     low = torch.finfo(scores.dtype).min / 1e20
     forth = entmax15(scores.masked_fill(~y_mask[:, None, :], low), 2)
     back = entmax15(scores.masked_fill(~x_mask[:, :, None], low), 1)
@@ -119,16 +141,19 @@ def _entmax(
 def _plan(
     x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
 ) -> Matrices:
-    """By the balanced entropic plan, cosine cost and uniform masses; as sure as its share of both words' masses."""
+    """Link by the balanced entropic plan with cosine cost and uniform masses.
+
+    The strength is the entry's share of both words' masses.
+    """
     a, b = uniform(x_mask), uniform(y_mask)
     plan = sinkhorn(cosine(x, y), a, b, epsilon=settings.epsilon).plan
     strength = 2 * plan / (a[:, :, None] + b[:, None, :]).clamp(min=1e-12)
     if settings.threshold is None:
-        links = [extract.from_plan(*own) for own in zip(plan, a, b, strict=True)]
+        links = [extract.from_plan(*pair) for pair in zip(plan, a, b, strict=True)]
         chosen = torch.zeros_like(plan, dtype=torch.bool)
-        for own, pairs in zip(chosen, links, strict=True):
+        for is_link, pairs in zip(chosen, links, strict=True):
             for i, j in pairs:
-                own[i, j] = True
+                is_link[i, j] = True
     else:
         largest = plan.amax((1, 2), keepdim=True)
         chosen = (plan > settings.threshold * largest) & (plan > 0)
@@ -138,9 +163,13 @@ def _plan(
 def _null(
     x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
 ) -> Matrices:
-    """By a one-sided plan each way in which a word may go to the null word (OTTAWA): both must choose the link.
+    """Link words that choose each other by one-sided plans in which a word may go to the null word.
 
-    As sure as the smaller share that either word sends to the other.
+    The strength is the smaller of the two shares that the words send to each other.
+
+    References:
+        Huang et al. (2024), "OTTAWA: Optimal TransporT Adaptive Word Aligner for Hallucination and Omission
+        Translation Errors Detection". https://aclanthology.org/2024.findings-acl.377
     """
     forth = _with_null(x, x_mask, y, y_mask)
     back = _with_null(y, y_mask, x, x_mask).mT
@@ -154,7 +183,10 @@ def _null(
 
 
 def _with_null(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
-    """What share of its mass each word of ``x`` sends to each of ``y``, and to the null word last ``[B, N, M + 1]``."""
+    """Return the share of its mass that each word of ``x`` sends to each of ``y`` and, last, to the null word.
+
+    ``[B, N, M + 1]``.
+    """
     a, b = uniform(x_mask), uniform(y_mask)
     price = cosine(x, equidistant_direction(y, y_mask)[:, None].to(x))[:, :, 0]
     extended = add_null_word(cosine(x, y), x_mask, b, price=price)
@@ -163,7 +195,7 @@ def _with_null(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
     return plan / a[:, :, None].clamp(min=1e-12)
 
 
-WAYS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, MethodSettings], Matrices]] = {
+METHODS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, MethodSettings], Matrices]] = {
     "argmax": _argmax,
     "itermax": _itermax,
     "softmax": _softmax,
@@ -171,6 +203,7 @@ WAYS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, MethodSettings], Matri
     "plan": _plan,
     "null": _null,
 }
+"""The function of each method, for word vectors and masks as in ``find_links``."""
 
 
 def _masked_products(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Matrices:
@@ -182,10 +215,10 @@ def _harmonic(forth: Tensor, back: Tensor) -> Tensor:
 
 
 def _placed(links: Sequence[Links], x_mask: Tensor, y_mask: Tensor) -> Tensor:
-    """Links between the real words, under the words' own numbers ``[B, N, M]``."""
+    """Return True at the links ``[B, N, M]``, which are given in numbers of the real words alone."""
     chosen = torch.zeros(*x_mask.shape, y_mask.shape[1], dtype=torch.bool, device=x_mask.device)
-    for pair, own in enumerate(links):
+    for pair, pair_links in enumerate(links):
         rows, columns = x_mask[pair].nonzero()[:, 0], y_mask[pair].nonzero()[:, 0]
-        for i, j in own:
+        for i, j in pair_links:
             chosen[pair, rows[i], columns[j]] = True
     return chosen

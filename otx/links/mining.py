@@ -1,4 +1,4 @@
-"""Mining translations out of two texts that are not aligned: pairs by margin, and the margin from which to believe."""
+"""Mine translations from two unaligned texts: pairs by margin, and the margin above which to accept them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from otx.links.neighbours import crowding, neighbours
 
 
 class Mined(NamedTuple):
-    """Row ``source`` of one side, row ``pivot`` of the other, and how much nearer they are than their neighbours."""
+    """A mined pair.
+
+    Attributes:
+        source: Row of the source side.
+        pivot: Row of the pivot side.
+        margin: Cosine of the two rows relative to the cosines with their nearest neighbours.
+    """
 
     source: int
     pivot: int
@@ -20,11 +26,23 @@ class Mined(NamedTuple):
 
 
 def mine(x: Tensor, y: Tensor, count: int) -> list[Mined]:
-    """Pairs of rows of ``x [N, D]`` and ``y [M, D]`` by falling margin, each row in one pair at most.
+    """Return pairs of rows by decreasing margin, each row in at most one pair.
 
-    The margin of a pair is its cosine over the mean of the cosines that either has with its ``count`` nearest on the
-    other side (Artetxe & Schwenk 2019, ratio). Each row proposes the neighbour of largest margin, in both directions;
-    of the proposals, the largest margin first, those are kept whose rows are both free ("max" retrieval).
+    The margin of a pair is its cosine divided by the mean of the cosines that the two rows have with their ``count``
+    nearest rows on the other side ("ratio"). Each row proposes the neighbour of largest margin, in both directions.
+    Proposals are accepted from the largest margin on if both rows are still free ("max" retrieval).
+
+    Args:
+        x: Source sentence vectors ``[N, D]``.
+        y: Pivot sentence vectors ``[M, D]``.
+        count: Number of nearest neighbours in the margin.
+
+    Returns:
+        The pairs.
+
+    References:
+        Artetxe and Schwenk (2019), "Margin-based Parallel Corpus Mining with Multilingual Sentence Embeddings".
+        https://aclanthology.org/P19-1309
     """
     forward, backward = neighbours(x, y, count), neighbours(y, x, count)
     crowd_x, crowd_y = crowding(forward[0]), crowding(backward[0])
@@ -33,19 +51,19 @@ def mine(x: Tensor, y: Tensor, count: int) -> list[Mined]:
         **{(i, j): margin for (j, i), margin in _proposals(backward, crowd_y, crowd_x).items()},
     }
     taken: tuple[set[int], set[int]] = set(), set()
-    found = []
+    mined = []
     for (i, j), margin in sorted(proposals.items(), key=lambda item: (-item[1], item[0])):
         if i not in taken[0] and j not in taken[1]:
             taken[0].add(i)
             taken[1].add(j)
-            found.append(Mined(i, j, margin))
-    return found
+            mined.append(Mined(i, j, margin))
+    return mined
 
 
 def _proposals(
     near: tuple[Tensor, Tensor], crowd: Tensor, crowd_other: Tensor
 ) -> dict[tuple[int, int], float]:
-    """Each row's neighbour of largest margin; none for a row without number."""
+    """Return each row's neighbour of largest margin; none for a row that holds NaN."""
     cosine, places = near
     margins = 2 * cosine / (crowd[:, None] + crowd_other[places])
     margins = torch.where(margins.isfinite(), margins, -torch.inf)
@@ -56,10 +74,19 @@ def _proposals(
 
 
 def best_threshold(mined: Sequence[Mined], gold: set[tuple[int, int]]) -> tuple[float, float]:
-    """(margin from which pairs are believed, F1 there) at which F1 against the ``gold`` pairs is highest.
+    """Return the margin threshold with the highest F1 against gold pairs, and that F1.
 
-    Between two margins that follow one another it lies in the middle; of equally good ones the highest is taken. With
-    nothing right among the mined it is infinite: believe none.
+    Args:
+        mined: Mined pairs.
+        gold: Gold pairs (source row, pivot row).
+
+    Returns:
+        The threshold, midway between two consecutive margins, and the F1 of the pairs above it. Of equally good
+        thresholds the highest is taken. If no mined pair is right, the threshold is infinite: accept none.
+
+    Example:
+        >>> best_threshold([Mined(0, 0, 1.5), Mined(1, 1, 1.25), Mined(2, 0, 0.75)], {(0, 0), (1, 1)})
+        (1.0, 1.0)
     """
     ordered = sorted(mined, key=lambda pair: -pair.margin)
     best, right = (float("inf"), 0.0), 0

@@ -1,9 +1,8 @@
-"""Pharaoh files: one line a sentence pair, ``i-j`` for a sure link and ``ipj`` for a possible one.
+"""Pharaoh files: one line per sentence pair, ``i-j`` for a sure link and ``ipj`` for a possible one.
 
-``i`` is a word of the source and ``j`` one of the target, counted from ``index_base`` (0 or 1) over
-the white-space tokens of pre-tokenised text; inside otx words count from 0. Lines end at a line
-feed and nowhere else. Files whose name ends in ``.gz`` are gzip. Gold links with their sentences are
-read in ``otx.links.gold``.
+``i`` is a word of the source and ``j`` one of the target, counted from ``index_base`` (0 or 1) over the white-space
+tokens of pre-tokenised text; inside otx, words count from 0. A line ends only at a line feed. Files whose name ends in
+``.gz`` are gzip. ``otx.links.gold`` reads gold links with their sentences.
 """
 
 from __future__ import annotations
@@ -21,13 +20,21 @@ from otx.printable import quote
 from otx.types import Links
 
 DIGITS = 9
-"""Longest index: no sentence has a billion words, and Python refuses to read a number of 4,300 digits."""
+"""Maximum digits of an index: no sentence has a billion words, and Python refuses to read numbers of 4,300 digits."""
 _LINK = re.compile(r"([0-9]+)([-p])([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class GoldLinks:
-    """The sure links of one pair, and those that are at least possible, the sure among them."""
+    """The gold links of one pair.
+
+    Attributes:
+        sure: The sure links.
+        possible: The links that are at least possible, including the sure ones.
+
+    Raises:
+        ValueError: If a sure link is not possible.
+    """
 
     sure: Links
     possible: Links
@@ -38,10 +45,23 @@ class GoldLinks:
 
 
 def parse_pharaoh(line: str, *, index_base: int = 0) -> GoldLinks:
-    """The links of one line; an empty line has none.
+    """Read the links of one line.
 
-    Raises DataError for anything that is not ``i-j`` or ``ipj``, and for an index below
-    ``index_base``; UsageError for an index base that is neither 0 nor 1.
+    Args:
+        line: The line; an empty one has no links.
+        index_base: Number of the first word, 0 or 1.
+
+    Returns:
+        The links, words counted from 0.
+
+    Raises:
+        DataError: If an item is neither ``i-j`` nor ``ipj``, or an index is below ``index_base``.
+        UsageError: If the index base is neither 0 nor 1.
+
+    Example:
+        >>> links = parse_pharaoh("0-0 1p2")
+        >>> sorted(links.sure), sorted(links.possible)
+        ([(0, 0)], [(0, 0), (1, 2)])
     """
     links = parse_indices(line, index_base=index_base)
     below = [link for link in links.possible if min(link) < 0]
@@ -49,13 +69,20 @@ def parse_pharaoh(line: str, *, index_base: int = 0) -> GoldLinks:
         i, j = min(below)
         raise DataError(
             f"link {i + index_base}-{j + index_base} is below the index base {index_base}",
-            "does the file count from 0?",
+            "check whether the file counts from 0",
         )
     return links
 
 
 def parse_indices(line: str, *, index_base: int = 0) -> GoldLinks:
     """Read the links of one line without checking their range: an index below ``index_base`` becomes negative.
+
+    Args:
+        line: The line; an empty one has no links.
+        index_base: Number of the first word, 0 or 1.
+
+    Returns:
+        The links, words counted from 0.
 
     Raises:
         DataError: If an item is not a link, or an index has more than ``DIGITS`` digits.
@@ -79,7 +106,22 @@ def parse_indices(line: str, *, index_base: int = 0) -> GoldLinks:
 
 
 def format_pharaoh(links: GoldLinks, *, index_base: int = 0) -> str:
-    """One line (without its end) that ``parse_pharaoh`` reads back; links are in order."""
+    """Write links as one line, without its end, that ``parse_pharaoh`` reads back.
+
+    Args:
+        links: The links, words counted from 0.
+        index_base: Number of the first word in the line, 0 or 1.
+
+    Returns:
+        The line, with its links in order.
+
+    Raises:
+        UsageError: If the index base is neither 0 nor 1.
+
+    Example:
+        >>> format_pharaoh(GoldLinks(frozenset({(0, 0)}), frozenset({(0, 0), (1, 2)})))
+        '0-0 1p2'
+    """
     _check_base(index_base)
     return " ".join(
         f"{i + index_base}{'-' if (i, j) in links.sure else 'p'}{j + index_base}"
@@ -88,8 +130,17 @@ def format_pharaoh(links: GoldLinks, *, index_base: int = 0) -> str:
 
 
 def read_links(path: Path, *, index_base: int = 0) -> list[Links]:
-    """The links of every line of a Pharaoh file, sure and possible alike. Raises DataError naming
-    file and line.
+    """Read the links of every line of a Pharaoh file, sure and possible alike.
+
+    Args:
+        path: The file, plain or gz.
+        index_base: Number of the first word, 0 or 1.
+
+    Returns:
+        The links of each line, words counted from 0.
+
+    Raises:
+        DataError: If a line cannot be read, naming file and line.
     """
     rows = enumerate(read_lines(path), start=1)
     links = []
@@ -101,7 +152,15 @@ def read_links(path: Path, *, index_base: int = 0) -> list[Links]:
 
 @contextmanager
 def at_line(path: Path, number: int) -> Iterator[None]:
-    """Name file and line in a DataError that is raised within."""
+    """Add file and line to a DataError that is raised in the block.
+
+    Args:
+        path: The file.
+        number: The line, counted from 1.
+
+    Raises:
+        DataError: The error of the block, with its place.
+    """
     try:
         yield
     except DataError as error:
@@ -109,12 +168,12 @@ def at_line(path: Path, number: int) -> Iterator[None]:
 
 
 def refuse_unknown_base(path: Path, links: Iterable[Links], remedy: str) -> None:
-    """Refuse links none of whose indices is 0, however few: read from 0, each would link the words beside.
+    """Refuse links without any index 0, however few they are: read from 0, each would link the wrong words.
 
     Args:
-        path: Their file, for the message.
+        path: The file, for the message.
         links: The links of each line, read from 0.
-        remedy: How to state what the file counts from.
+        remedy: How to state the number of the first word.
 
     Raises:
         DataError: If there are links, and no index is 0.
@@ -124,7 +183,13 @@ def refuse_unknown_base(path: Path, links: Iterable[Links], remedy: str) -> None
 
 
 def write_links(path: Path, links: Iterable[Links], *, index_base: int = 0) -> None:
-    """Write one line a pair, every link as a sure one."""
+    """Write a Pharaoh file with one line per pair, every link as a sure one.
+
+    Args:
+        path: The file; it is compressed if its name ends in ``.gz``.
+        links: The links of each pair, words counted from 0.
+        index_base: Number of the first word in the file, 0 or 1.
+    """
     rows = [format_pharaoh(GoldLinks(each, each), index_base=index_base) + "\n" for each in links]
     content = "".join(rows).encode()
     path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)

@@ -1,8 +1,8 @@
-"""``FILE.json`` beside a Pharaoh file: what its indices mean, since the format has no header.
+"""The record ``FILE.json`` of a Pharaoh file: it states what the indices mean, since the format has no header.
 
     {"direction": "en-es", "index_base": 0, "corpus": "corpora/en-es", "corpus_digest": "...", "lines": 445}
 
-Only ``direction`` is needed, so that the record can be written by hand for links that another program made.
+Only ``direction`` is required, so that the record can be written by hand for links of another program.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from otx.files.reading import read_object
 from otx.printable import quote
 
 LIMIT = 2**20
-"""Largest record in bytes; otx writes some 200."""
+"""Maximum size of a record, in bytes; otx writes about 200."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinksRecord:
-    """The record beside a file of links.
+    """The record of a file of links.
 
     Attributes:
-        direction: Languages of the first and the second index, ``en-es``.
-        index_base: What words are counted from, 0 or 1; None if the record does not say.
+        direction: Languages of the first and the second index, such as ``en-es``.
+        index_base: Number of the first word, 0 or 1; None if the record does not state it.
         corpus: Name of the corpus.
-        corpus_digest: Fingerprint of the corpus; None if the record does not say.
-        lines: Lines of the file.
+        corpus_digest: Fingerprint of the corpus; None if the record does not state it.
+        lines: Number of lines of the file.
     """
 
     direction: str
@@ -40,7 +40,10 @@ class LinksRecord:
 
 
 def record_path(links: Path) -> Path:
-    """Return the path of the record of a file of links, packed (``.gz``) or plain.
+    """Return the path of the record of a file of links.
+
+    Args:
+        links: The file of links, plain or ``.gz``.
 
     Example:
         >>> record_path(Path("out/links.gz")).name
@@ -50,7 +53,12 @@ def record_path(links: Path) -> Path:
 
 
 def write_record(links: Path, record: LinksRecord) -> None:
-    """Write the record of a file of links beside it."""
+    """Write the record of a file of links into the same folder.
+
+    Args:
+        links: The file of links.
+        record: The record.
+    """
     text = json.dumps(asdict(record), ensure_ascii=False, indent=2) + "\n"
     atomic.write(record_path(links), text.encode())
 
@@ -58,11 +66,14 @@ def write_record(links: Path, record: LinksRecord) -> None:
 def read_record(links: Path) -> LinksRecord | None:
     """Read the record of a file of links.
 
+    Args:
+        links: The file of links.
+
     Returns:
         The record, or None if the file has none.
 
     Raises:
-        DataError: If the record cannot be read, or a value in it is not what it must be.
+        DataError: If the record cannot be read, or a value in it has the wrong type.
     """
     path = record_path(links)
     if not path.exists():

@@ -11,7 +11,7 @@ import torch
 from otx.alignment import link as engine
 from otx.cli import run as otx
 from otx.cli.console import screen
-from otx.links.extract import argmax, cosine
+from otx.links.extract import mutual_nearest
 from otx.links.gold import read_gold
 from otx.links.pharaoh import read_links
 from otx.links.sidecar import read_record
@@ -53,8 +53,9 @@ def alone(model: Path, bitext: str) -> list[set[tuple[int, int]]]:
                 words.append(vectors[0][mask[0]])
                 # A word without a sub-word of its own has a number all the same.
                 numbers.append(mask[0].nonzero()[:, 0].tolist())
-            links = argmax(cosine(*words))
-            found.append({(numbers[0][i], numbers[1][j]) for i, j in links})
+            x, y = (side[None] for side in words)
+            links = mutual_nearest(x, x[..., 0].isfinite(), y, y[..., 0].isfinite())
+            found.append({(numbers[0][i], numbers[1][j]) for _, i, j in links.tolist()})
     return found
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from otx.links.methods import WAYS, MethodSettings, find_links
+from otx.links.methods import METHODS, MethodSettings, find_links
 from tests import oracles
 
 
@@ -22,31 +22,44 @@ def links_of(x: torch.Tensor, y: torch.Tensor, **settings: object) -> set[tuple[
 
 
 @pytest.mark.parametrize(
-    ("way", "column"),
+    ("method", "column"),
     [
         ("argmax", "simalign_argmax"),
         ("itermax", "simalign_itermax"),
         ("softmax", "awesome_softmax_0.001"),
     ],
 )
-def test_what_the_reference_aligners_extract(shared_data: Path, way: str, column: str) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_the_reference_aligners_extract(
+    shared_data: Path, method: str, column: str, dtype: torch.dtype
+) -> None:
     packed = shared_data / "expected" / "links" / "links.json.gz"
-    for pair in json.loads(gzip.decompress(packed.read_bytes())):
+    pairs = json.loads(gzip.decompress(packed.read_bytes()))
+    assert len(pairs) == 60
+    for pair in pairs:
         if pair[column] is None:
             continue
-        x, y = (torch.tensor(pair[side]) for side in ("source", "target"))
-        assert links_of(x, y, by=way) == {(i, j) for i, j in pair[column]}
+        x, y = (torch.tensor(pair[side], dtype=dtype) for side in ("source", "target"))
+        assert links_of(x, y, by=method) == {(i, j) for i, j in pair[column]}
 
 
-@pytest.mark.parametrize("way", [*WAYS])
-def test_the_same_words_in_another_order(way: str) -> None:
+def test_softmax_by_hand() -> None:
+    # Rows and columns of [[0, 2], [2, 2]]: e^2 = 7.39, so .119 and .881 against .5 and .5.
+    x, y = torch.tensor([[0.0, 2.0], [2.0, 2.0]]), torch.eye(2)
+    assert links_of(x, y, by="softmax", threshold=0.2) == {(0, 1), (1, 0), (1, 1)}
+    assert links_of(x, y, by="softmax", threshold=0.6) == set()
+    assert links_of(x, y, by="softmax", threshold=0.1) == {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
+@pytest.mark.parametrize("method", [*METHODS])
+def test_the_same_words_in_another_order(method: str) -> None:
     x = torch.randn(7, 16, generator=torch.Generator().manual_seed(1)) * 3
     order = torch.tensor([3, 0, 6, 1, 5, 2, 4])
-    assert links_of(x, x[order], by=way) == {(int(i), j) for j, i in enumerate(order)}
+    assert links_of(x, x[order], by=method) == {(int(i), j) for j, i in enumerate(order)}
 
 
-@pytest.mark.parametrize("way", [*WAYS])
-def test_a_batch_with_lost_words_gives_what_each_pair_gives_alone(way: str) -> None:
+@pytest.mark.parametrize("method", [*METHODS])
+def test_a_batch_with_lost_words_gives_what_each_pair_gives_alone(method: str) -> None:
     """Words that were cut lie anywhere, hold anything, and change no other word's number."""
     random = torch.Generator().manual_seed(2)
     x, y = (3 * torch.randn(4, 6, 8, generator=random) for _ in range(2))
@@ -56,11 +69,11 @@ def test_a_batch_with_lost_words_gives_what_each_pair_gives_alone(way: str) -> N
     )
     x_mask[0], y_mask[1, :] = True, torch.tensor([1, 0, 0, 0, 0, 0]).bool()
     x_mask[3] = False
-    for pair, found in enumerate(find_links(x, x_mask, y, y_mask, MethodSettings(by=way))):  # type: ignore[arg-type]
+    for pair, found in enumerate(find_links(x, x_mask, y, y_mask, MethodSettings(by=method))):  # type: ignore[arg-type]
         rows, columns = x_mask[pair].nonzero()[:, 0], y_mask[pair].nonzero()[:, 0]
         expected: set[tuple[int, int]] = set()
         if len(rows) and len(columns):
-            alone = links_of(x[pair, rows], y[pair, columns], by=way)
+            alone = links_of(x[pair, rows], y[pair, columns], by=method)
             expected = {(int(rows[i]), int(columns[j])) for i, j in alone}
         assert found.links == expected
         assert found.strength.keys() == found.links
@@ -73,8 +86,8 @@ def test_the_plan_follows_the_optimal_assignment() -> None:
         x, y = torch.randn(2, 6, 8, generator=torch.Generator().manual_seed(seed))
         unit = torch.nn.functional.normalize
         rows, columns = linear_sum_assignment(1 - unit(x, dim=1) @ unit(y, dim=1).T)
-        wanted = {(int(i), int(j)) for i, j in zip(rows, columns, strict=True)}
-        assert links_of(x, y, by="plan", epsilon=0.002) == wanted
+        expected = {(int(i), int(j)) for i, j in zip(rows, columns, strict=True)}
+        assert links_of(x, y, by="plan", epsilon=0.002) == expected
 
 
 @pytest.mark.parametrize("threshold", [0.05, 0.5])
@@ -84,10 +97,10 @@ def test_a_threshold_cuts_pots_plan(threshold: float) -> None:
     mass = np.full(6, 1 / 6)
     plan = ot.bregman.sinkhorn_log(mass, mass, cost, 0.1, stopThr=1e-12)
     oracles.balanced(plan, mass, mass)
-    wanted = {
+    expected = {
         (int(i), int(j)) for i, j in zip(*np.nonzero(plan > threshold * plan.max()), strict=True)
     }
-    assert links_of(x, y, by="plan", threshold=threshold) == wanted
+    assert links_of(x, y, by="plan", threshold=threshold) == expected
 
 
 def test_a_word_like_nothing_is_left_to_the_null_word() -> None:
