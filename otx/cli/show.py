@@ -11,6 +11,7 @@ import typer
 from otx.cli.completion import runs
 from otx.cli.console import columns, screen
 from otx.cli.context import open_host
+from otx.cli.flags import example
 from otx.cli.format_metrics import diagnostic_lines, numbers_by
 from otx.config.settings import load_settings
 from otx.data.ledger import ledger_text
@@ -30,7 +31,11 @@ LONGEST_CELL = 2000
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("show")(show)
+    app.command(
+        "show",
+        short_help="Show what a run did, and its results.",
+        epilog=example("otx show first"),
+    )(show)
 
 
 def show(
