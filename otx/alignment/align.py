@@ -57,7 +57,7 @@ from otx.training.weighted_objective import WeightedSum
 
 @dataclass(frozen=True, slots=True)
 class PreparedAlignment:
-    """What an alignment begins with.
+    """The encoder, the objectives and the text of an alignment.
 
     Attributes:
         encoder: The encoder, on its device, in evaluation mode.
@@ -109,13 +109,13 @@ def align(
         encoder, data = prepared.encoder, prepared.data
         digest = encoder.digest()
         restriction = _restrict(prepared, settings.encoder.vocabulary, reporter)
-        beside = prepare_model(settings, host, encoder, prepared.objective)
-        job = TrainableAlignment(settings, encoder, prepared.objective, data, beside)
+        auxiliary = prepare_model(settings, host, encoder, prepared.objective)
+        job = TrainableAlignment(settings, encoder, prepared.objective, data, auxiliary)
         summary = _summarise(session, prepared)
         # Without align.teacher, the teacher is the initial encoder, whose digest is known.
-        teacher = None if beside.teacher is None else digest
-        if beside.teacher is not None and settings.align.teacher is not None:
-            teacher = beside.teacher.digest()
+        teacher = None if auxiliary.teacher is None else digest
+        if auxiliary.teacher is not None and settings.align.teacher is not None:
+            teacher = auxiliary.teacher.digest()
         inputs = _inputs(session, prepared, summary, {"model": digest, "teacher": teacher})
         plugins = plugin_versions(components(session), host)
         notes = list(getattr(encoder, "notes", []))
