@@ -59,7 +59,7 @@ from otx.training.weighted_objective import WeightedSum
 
 @dataclass(frozen=True, slots=True)
 class PreparedAlignment:
-    """What an alignment begins with.
+    """The encoder, the objectives and the text of an alignment.
 
     Attributes:
         encoder: The encoder, on its device, in evaluation mode.

@@ -72,7 +72,7 @@ class SplitCorpora:
 
 @dataclass(frozen=True, slots=True)
 class BatchOrder:
-    """What the order of batches depends on besides the text.
+    """Inputs of the order of batches, besides the text.
 
     Attributes:
         seed: ``align.seed``.

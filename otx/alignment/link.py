@@ -66,7 +66,7 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """What was written.
+    """Result of ``link``.
 
     Attributes:
         direction: Order of the languages in a link: ``en-es``.
@@ -81,7 +81,7 @@ class Linked:
 
 @dataclass(frozen=True, slots=True)
 class LinkReading:
-    """How word vectors are read from an encoder and linked.
+    """Options for reading word vectors from an encoder and linking them.
 
     Attributes:
         method: Method that finds the links, with its options.
@@ -229,7 +229,7 @@ def linked(
         corpus: The corpus.
         encoder: The encoder, on its device.
         pairs: Indices of the pairs.
-        how: How word vectors are read and linked.
+        how: Options for reading and linking word vectors.
 
     Returns:
         The pairs' lines in the corpus's files, the links of each pair, and how many pairs were cut.

@@ -27,7 +27,7 @@ LOWER_IS_BETTER = {"aer"}
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SelectionSettings:
-    """When and how the encoder is measured during an alignment.
+    """Options of the measurements during an alignment.
 
     Attributes:
         diagnostics: Interval of the measurements, and the metric that selects.
@@ -48,7 +48,7 @@ class ModelSelector:
     If ``diagnostics.keep_best`` is ``aer``, even gold pairs select and odd ones report; otherwise all of them report.
 
     Args:
-        settings: When and how to measure.
+        settings: Options of the measurements.
         encoder: The encoder.
         data: Held-out pairs, distractors and gold word links.
         folder: Folder of the best weights so far.

@@ -37,7 +37,7 @@ from otx.training.session import Session
 
 @dataclass(frozen=True, slots=True)
 class RunInputs:
-    """What must be the same when a run is resumed, besides its settings.
+    """Inputs that must be the same when a run is resumed, besides its settings.
 
     ``create_run`` records it, and ``check_resumable`` compares it with the record.
 

@@ -16,7 +16,7 @@ UNKNOWN_SHOWN = 0.01
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What an alignment is going to do, for ``--dry-run`` and the record.
+    """Counts of an alignment, for ``--dry-run`` and the record.
 
     Attributes:
         corpora: For each corpus its name, languages, ledger, sides cut by language, share of unknown sub-words by

@@ -29,7 +29,7 @@ EFLOMAL_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the word links of some corpora come from.
+    """A source of word links for some corpora.
 
     Attributes:
         name: Source language or name of the corpora; empty for any.

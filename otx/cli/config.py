@@ -31,14 +31,22 @@ COMMON = (
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-    commands.command(epilog=example("otx config show --origin"))(show)
-    commands.command(epilog=example("otx config init"))(init)
-    commands.command(epilog=example("otx config migrate --dry-run", "otx config migrate"))(migrate)
+    commands.command(
+        short_help="Show every setting in effect here.",
+        epilog=example("otx config show --origin"),
+    )(show)
+    commands.command(
+        short_help="Write an otx.toml with common settings.", epilog=example("otx config init")
+    )(init)
+    commands.command(
+        short_help="Rewrite a file that has old names.",
+        epilog=example("otx config migrate --dry-run", "otx config migrate"),
+    )(migrate)
     app.add_typer(
         commands,
         name="config",
         help="Show the settings, and write or rewrite an otx.toml.",
-        short_help="Show the settings; write an otx.toml",
+        short_help="Show the settings; write an otx.toml.",
         epilog=example("otx config show --origin"),
     )
 
@@ -72,7 +80,7 @@ def init() -> None:
 def migrate(
     file: Annotated[
         str | None,
-        typer.Argument(metavar="[FILE]", help="File to rewrite; the nearest otx.toml by default."),
+        typer.Argument(metavar="FILE", help="File to rewrite; the nearest otx.toml by default."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the changes, and write nothing.")

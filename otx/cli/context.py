@@ -8,7 +8,7 @@ from typing import Any
 
 from otx.api.opening import check_names
 from otx.cli.console import screen
-from otx.config.settings import Settings, load_settings
+from otx.config.settings import Settings, load_settings, overlaid
 from otx.plugin_host.host import PluginHost, host
 
 
@@ -31,7 +31,7 @@ def open_project(
     plugins = open_host(settings)
     if recipe is not None:
         path = plugins.registry.find("recipe", recipe).path
-        settings = load_settings(flags=flags, sets=sets, recipe=path)
+        settings = overlaid(settings, recipe=path)
         plugins.check_tables(settings.option_tables)
     check_names(settings.align.objective, settings.option_tables, plugins.registry)
     return settings, plugins

@@ -68,7 +68,7 @@ RunName = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run.", au
 
 RunNames = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[RUN]...", help="Names of runs.", autocompletion=runs),
+    typer.Argument(metavar="RUN", help="Names of runs.", autocompletion=runs),
 ]
 """Any number of existing runs, as arguments."""
 
@@ -78,7 +78,7 @@ Task = Annotated[str, typer.Argument(metavar="TASK", help="Name of a task.", aut
 Tasks = Annotated[
     list[str],
     typer.Argument(
-        metavar="TASK...",
+        metavar="TASK",
         help="Names of tasks, or of suites (xtreme, paper, probes).",
         autocompletion=tasks,
     ),

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
         "link",
-        short_help="Write word links of a bitext",
+        short_help="Write word links of a bitext.",
         epilog=example("otx link data/en-es --model mini --output en-es.links"),
     )(link)
 

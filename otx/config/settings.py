@@ -24,6 +24,8 @@ from otx.errors import UsageError
 
 MIGRATE = "otx config migrate"
 """Command that rewrites an otx.toml with old names of settings."""
+ARGUMENT = "argument"
+"""Origin of a value that a call from Python gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,13 @@ class Settings(Sections):
     def origin(self, dotted: str) -> str:
         """Return the origin of a dotted key; ``default`` for one that nothing sets."""
         return self.given.get(dotted, DEFAULT)
+
+    def value(self, dotted: str) -> Any:
+        """Return the value of a dotted key that was set."""
+        section, _, key = dotted.partition(".")
+        if section in SECTIONS:
+            return getattr(getattr(self, section), key)
+        return self.options[section][key]
 
     def origins(self) -> dict[str, str]:
         """Return the origin of every key of ``as_dict``."""
@@ -83,6 +92,7 @@ def load_settings(
     Args:
         flags: Values by dotted key; None and empty sequences are flags that were not given.
         sets: Texts of ``--set``: ``table.key=value``.
+        arguments: Values by dotted key that a call from Python gives; they take precedence over all others.
         recipe: TOML file whose settings take precedence over otx.toml, but not over flags.
         start: Folder where the search for otx.toml begins; the working folder by default.
 
@@ -97,25 +107,50 @@ def load_settings(
     if file is not None:
         gathered.layer(read_file(file), os.path.relpath(file))
     if recipe is not None:
-        origin = f"recipe {recipe.stem}"
-        named = (entry[:2] for entry in read_file(recipe) if not entry[0].startswith("recipe."))
-        gathered.layer([(dotted, value, origin) for dotted, value in named], origin)
-    gathered.layer(
-        [
-            (dotted, value, f"--{dotted.rpartition('.')[2].replace('_', '-')}")
-            for dotted, value in (flags or {}).items()
-            if value is not None and value != () and value != []
-        ]
-    )
+        gathered.layer(*_recipe_entries(recipe))
+    gathered.layer(_given_flags(flags or {}))
     for text in sets:
         dotted, equals, value = text.partition("=")
         if not equals:
             raise UsageError(f"--set '{text}' has no value", "write --set table.key=value")
         gathered.layer([(dotted.strip(), parse_value(value.strip()), "--set")])
-    gathered.layer([(dotted, value, "argument") for dotted, value in (arguments or {}).items()])
+    gathered.layer([(dotted, value, ARGUMENT) for dotted, value in (arguments or {}).items()])
     settings = gathered.settings(file)
     runs = _anchored(settings.runs, file, settings.origin("runs.folder"))
     return dataclasses.replace(settings, runs=runs)
+
+
+def overlaid(
+    settings: Settings, *, recipe: Path | None = None, flags: Mapping[str, Any] | None = None
+) -> Settings:
+    """Add a recipe or flags to loaded settings, without reading otx.toml again.
+
+    Flags that need the plugins, such as ``--data`` of the tasks that are named, are known only after loading.
+
+    Args:
+        settings: The loaded settings.
+        recipe: TOML file whose settings take precedence over otx.toml, but not over flags.
+        flags: Further values by dotted key; ``--set`` takes precedence over them.
+
+    Returns:
+        The settings as if everything had been given to ``load_settings``.
+
+    Raises:
+        UsageError: For an unknown key, a wrong type or a value out of range, naming its origin.
+    """
+    given = [(key, settings.value(key), origin) for key, origin in settings.given.items()]
+    gathered = _Gathered()
+    gathered.layer([entry for entry in given if not entry[2].startswith("--")])
+    if recipe is not None:
+        gathered.layer(*_recipe_entries(recipe))
+    known = [entry for entry in given if entry[2].startswith("--") and entry[2] != "--set"]
+    gathered.layer([*known, *_given_flags(flags or {})])
+    gathered.layer([entry for entry in given if entry[2] in ("--set", ARGUMENT)])
+    result = gathered.settings(settings.file)
+    if "runs.folder" not in result.given:
+        # The default is relative to the folder of otx.toml.
+        result = dataclasses.replace(result, runs=settings.runs)
+    return result
 
 
 def settings_from(record: Mapping[str, Mapping[str, Any]], origin: str) -> Settings:
@@ -132,9 +167,25 @@ def settings_from(record: Mapping[str, Mapping[str, Any]], origin: str) -> Setti
     return gathered.settings(None)
 
 
+def _given_flags(flags: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
+    """Return the flags that were given, with their origins."""
+    return [
+        (dotted, value, f"--{dotted.rpartition('.')[2].replace('_', '-')}")
+        for dotted, value in flags.items()
+        if value is not None and value != () and value != []
+    ]
+
+
+def _recipe_entries(recipe: Path) -> tuple[list[tuple[str, Any, str]], str]:
+    """Return the settings of a recipe with their origin, and the origin."""
+    origin = f"recipe {recipe.stem}"
+    named = (entry[:2] for entry in read_file(recipe) if not entry[0].startswith("recipe."))
+    return [(dotted, value, origin) for dotted, value in named], origin
+
+
 def _anchored(runs: RunSettings, file: Path | None, origin: str) -> RunSettings:
     """Return the table with a folder relative to that of otx.toml, unless a flag or a recipe sets it."""
-    if file is None or origin in ("--folder", "--set", "argument") or origin.startswith("recipe"):
+    if file is None or origin in ("--folder", "--set", ARGUMENT) or origin.startswith("recipe"):
         return runs
     return dataclasses.replace(runs, folder=os.path.relpath(file.parent / runs.folder))
 

@@ -29,7 +29,10 @@ def cosine(x: Tensor, y: Tensor) -> Tensor:
         Cosines ``[..., N, M]``; a zero vector has cosine 0 with everything.
     """
     with no_autocast(x):
-        return functional.normalize(at_least_float32(x), dim=-1) @ functional.normalize(at_least_float32(y), dim=-1).mT
+        return (
+            functional.normalize(at_least_float32(x), dim=-1)
+            @ functional.normalize(at_least_float32(y), dim=-1).mT
+        )
 
 
 def dot(x: Tensor, y: Tensor) -> Tensor:

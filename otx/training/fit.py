@@ -39,7 +39,7 @@ NORM_PART = 1 << 16
 
 
 class Trainable(Protocol):
-    """What ``fit`` trains: modules, the micro-batches of a step, and the loss of one of them.
+    """A training task: modules, the micro-batches of a step, and the loss of one of them.
 
     Attributes:
         modules: Modules whose parameters are trained and saved, by name.
@@ -74,7 +74,7 @@ class Trainable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """How to optimise: AdamW, linear warm-up, linear decay to 0, and clipping.
+    """Options of the optimisation: AdamW, linear warm-up, linear decay to 0, and clipping.
 
     Attributes:
         steps: Number of optimiser steps.
@@ -122,8 +122,8 @@ def fit(job: Trainable, settings: FitSettings, folder: Path, hooks: FitHooks) ->
     """Train to the last step, from the newest valid checkpoint if there is one.
 
     Args:
-        job: What is trained.
-        settings: How to optimise.
+        job: The training task.
+        settings: Options of the optimisation.
         folder: Folder of the checkpoints.
         hooks: Functions that the loop calls.
 
