@@ -8,7 +8,7 @@ from typing import Any
 
 from otx.cli.console import screen
 from otx.config.objective_term import parse_term
-from otx.config.settings import Settings, load_settings
+from otx.config.settings import Settings, load_settings, overlaid
 from otx.plugin_host.host import PluginHost, host
 from otx.plugin_host.registry import Registry
 
@@ -26,7 +26,7 @@ def open_project(
     plugins = open_host(settings)
     if recipe is not None:
         path = plugins.registry.find("recipe", recipe).path
-        settings = load_settings(flags=flags, sets=sets, recipe=path)
+        settings = overlaid(settings, recipe=path)
         plugins.check_tables(settings)
     _check_names(settings, plugins.registry)
     return settings, plugins

@@ -1,4 +1,4 @@
-"""`otx eval`: measure runs, and the untouched encoder behind them, on tasks."""
+"""`otx eval`: evaluate runs and their baseline models on tasks."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from otx.cli.console import columns, screen
 from otx.cli.context import open_project, warn_of_damaged
 from otx.cli.format_metrics import numbers_by
 from otx.cli.progress import reporter
-from otx.config.settings import load_settings
+from otx.config.settings import overlaid
 from otx.config.validation import field_types
-from otx.errors import DataError, MissingDataError, UsageError
+from otx.errors import UsageError
 
 if TYPE_CHECKING:
-    from otx.config.settings import Settings
     from otx.plugin_host.registry import Entry, Registry
     from otx.runs.folder import RunFolder
     from otx.runs.results import EvalUnit
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command to the app."""
     app.command("eval")(evaluate)
 
 
@@ -37,37 +36,31 @@ def evaluate(
     run: Annotated[
         list[str] | None,
         typer.Option(
-            help="Runs, with their untouched encoders; without it, the newest.", autocompletion=runs
+            help="Runs, with their baseline models; the newest by default.", autocompletion=runs
         ),
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="An encoder as it is, instead of a run.")
-    ] = None,
+    model: Annotated[str | None, typer.Option(help="An encoder that belongs to no run.")] = None,
     languages: Annotated[
-        str | None, typer.Option(help="de,es,...; without it, all there are.")
+        str | None, typer.Option(help="de,es,...; all that have data by default.")
     ] = None,
     data: Annotated[str | None, typer.Option(help="Folder with the tasks' files.")] = None,
     train: Annotated[str | None, typer.Option(help="Training file of a transfer task.")] = None,
     train_limit: Annotated[
-        int | None, typer.Option(help="Train on this many examples only.")
+        int | None, typer.Option(help="Maximum number of training examples.")
     ] = None,
-    source: Annotated[
-        str | None, typer.Option(help="Language that a transfer task is trained in (en).")
-    ] = None,
+    source: Annotated[str | None, typer.Option(help="Language of the training data (en).")] = None,
     also: Annotated[
         list[str] | None,
-        typer.Option(help="A training file of another language, beside the task's own."),
+        typer.Option(help="Further training file, such as a translation."),
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds of the task heads: 1,2,3.")] = None,
     index_base: Annotated[
-        int | None, typer.Option(help="What gold word links count from: 0 or 1.")
+        int | None, typer.Option(help="First word index in gold links: 0 or 1.")
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse a test set of which a part cannot be used.")
+        bool, typer.Option("--strict", help="Refuse a test set with unusable parts.")
     ] = False,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Small sizes, for a look: see otx list recipes.")
-    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, for a first look.")] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1.")] = None,
     dtype: Annotated[str | None, typer.Option(help="auto, fp32, bf16 (autocast).")] = None,
     sets: Annotated[
@@ -75,13 +68,13 @@ def evaluate(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print every result as JSON.")] = False,
 ) -> None:
-    """Evaluate runs on tasks; what was computed before is not computed again.
+    """Evaluate runs on tasks. Results that exist already are not computed again.
 
     Data that cannot be used ends its own task or test set only: the other results are printed, and the exit code is 3.
     """
     if run and model is not None:
         raise UsageError(
-            "--run and --model exclude one another", "a run brings its untouched encoder"
+            "--run and --model exclude one another", "a run is evaluated with its baseline model"
         )
     flags: dict[str, Any] = {
         "eval.languages": languages.split(",") if languages else None,
@@ -90,7 +83,7 @@ def evaluate(
         "runtime.device": device,
         "runtime.dtype": dtype,
     }
-    wanted = {
+    task_flags = {
         "data": data,
         "train": train,
         "train_limit": train_limit,
@@ -98,38 +91,33 @@ def evaluate(
         "also": also or None,
         "index_base": index_base,
     }
-    recipe = "quick" if quick else None
-    settings, host = open_project(flags, sets or [], recipe)
-    asked, task = task, _named(task, host.registry)
-    entries = [host.registry.find("task", name) for name in task]
-    settings = load_settings(
-        flags=flags | _options_of(entries, wanted),
-        sets=sets or [],
-        recipe=host.registry.find("recipe", recipe).path if recipe else None,
-    )
-    for entry in entries:
-        entry.read_options(settings)
-    if asked != task:
-        entries = _with_files(entries, settings, asked)
-        task = [entry.name for entry in entries]
+    settings, host = open_project(flags, sets or [], "quick" if quick else None)
     from pathlib import Path
 
+    from otx.evaluation.open_tasks import find_tasks, open_tasks
     from otx.runs.folder import RunFolder
+    from otx.training.session import Session
 
+    entries = find_tasks(task, host.registry)
+    settings = overlaid(settings, flags=_task_options(entries, task_flags))
+    for entry in entries:
+        entry.read_options(settings)
     root = Path(settings.runs.folder)
     for name in run or []:
         RunFolder.open(root, name)
     if not run and model is None:
         warn_of_damaged(root)
-    from otx.evaluation.evaluate import evaluate as run_tasks
+    from otx.evaluation.evaluate import evaluate as evaluate_tasks
     from otx.evaluation.targets import targets_of
 
     with reporter() as report:
-        targets = targets_of(settings, run or [], model)
-        evaluated = run_tasks(settings, host, report, task, targets)
+        session = Session(settings, host, report)
+        opened = open_tasks(session, task)
+        targets = targets_of(settings.runs, run or [], model)
+        evaluated = evaluate_tasks(session, opened, targets)
     faults = evaluated.faults
     if evaluated.units or not faults:
-        _show(evaluated.units, task, host.registry, json)
+        _show(evaluated.units, [one.entry.name for one in opened], host.registry, json)
     for fault in faults[:-1]:
         screen.warn(f"error: {fault}")
     if faults:
@@ -137,82 +125,40 @@ def evaluate(
 
 
 def _show(
-    found: list[tuple[RunFolder, EvalUnit]], task: Sequence[str], registry: Registry, json: bool
+    units: list[tuple[RunFolder, EvalUnit]], tasks: Sequence[str], registry: Registry, json: bool
 ) -> None:
     """Print results: as JSON, or as a table with notes and, for several tasks, means over languages."""
     if json:
-        return screen.json([{"run": at.name, **dataclasses.asdict(unit)} for at, unit in found])
-    screen.result(_table(found, registry))
+        return screen.json([{"run": run.name, **dataclasses.asdict(unit)} for run, unit in units])
+    screen.result(_table(units, registry))
     from otx.runs.footnotes import chance_notes
 
-    for line in chance_notes((at.name, unit) for at, unit in found):
+    for line in chance_notes((run.name, unit) for run, unit in units):
         screen.result(f"! {line}")
-    if len(task) > 1:
+    if len(tasks) > 1:
         from otx.runs.summary import summary
 
-        infos = [registry.find("task", name).info for name in task]
+        infos = [registry.find("task", name).info for name in tasks]
         metrics = {info.name: info.metrics[0] for info in infos if info is not None}
         screen.result("\nmeans over languages\n")
-        screen.result(columns(summary([(at.name, unit) for at, unit in found], metrics)))
+        screen.result(columns(summary([(run.name, unit) for run, unit in units], metrics)))
 
 
-def _named(names: Sequence[str], registry: Registry) -> list[str]:
-    """The tasks of these names, each suite in its own order; the registry refuses a name that is neither."""
-    found: list[str] = []
-    for name in names:
-        places = {
-            entry.name: entry.info.suites[name]
-            for entry in registry.entries("task")
-            if entry.info is not None and name in entry.info.suites
-        }
-        found += sorted(places, key=lambda own: places[own]) or [name]
-    return list(dict.fromkeys(found))
-
-
-def _with_files(entries: Sequence[Entry], settings: Settings, asked: Sequence[str]) -> list[Entry]:
-    """The tasks that can be run: of a suite, those that have their files; the others are skipped with a warning.
-
-    A task that was named by itself stays: without its files it is a fault. Raises DataError where nothing is left.
-    """
-    left = []
-    for entry in entries:
-        if entry.name in asked:
-            left.append(entry)
-            continue
-        task = entry.make(entry.read_options(settings))
-        try:
-            task.languages()
-            if task.info.kind == "transfer":
-                task.training(1)
-        except MissingDataError as error:
-            screen.warn(f"Skipped {entry.name}: {error.message}")
-            continue
-        except DataError:
-            # Damaged: it is evaluated as far as it can be, and its fault reported.
-            pass
-        left.append(entry)
-    if not left:
-        raise DataError(
-            f"{', '.join(asked)}: none of its tasks has its files", "give their folder with --data"
-        )
-    return left
-
-
-def _options_of(entries: Sequence[Entry], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Each flag that was given, as the option of every task that has it. Raises UsageError if none has."""
-    found: dict[str, Any] = {}
-    for key, value in wanted.items():
+def _task_options(entries: Sequence[Entry], flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return each flag that was given as the option of every task that has it; raise UsageError if none has."""
+    options: dict[str, Any] = {}
+    for key, value in flags.items():
         if value is None:
             continue
         having = [e for e in entries if e.options is not None and key in field_types(e.options)]
         if not having:
             names = " or ".join(entry.name for entry in entries)
             raise UsageError(
-                f"--{key.replace('_', '-')} means nothing to {names}",
+                f"--{key.replace('_', '-')} is not an option of {names}",
                 "leave it out; see otx list tasks --json",
             )
-        found |= {f"{entry.name}.{key}": value for entry in having}
-    return found
+        options |= {f"{entry.name}.{key}": value for entry in having}
+    return options
 
 
 def _numbers(text: str) -> list[int]:
@@ -222,14 +168,14 @@ def _numbers(text: str) -> list[int]:
         raise UsageError(f"--seeds {text}: not whole numbers", "write --seeds 1,2,3") from error
 
 
-def _table(found: list[tuple[RunFolder, EvalUnit]], registry: Registry) -> str:
-    """A row a result; floors stand in brackets."""
+def _table(units: list[tuple[RunFolder, EvalUnit]], registry: Registry) -> str:
+    """Return one row per result; baselines without an encoder are in brackets."""
     write = numbers_by(registry)
     rows = [("TASK", "LANGUAGE", "RUN", "SEED", "N", "METRICS")]
-    for run, unit in found:
+    for run, unit in units:
         hits, size = unit.contamination["hits"], unit.contamination["size"]
-        warned = f"  ! {hits} of {size} texts are in the bitext" if hits else ""
+        warning = f"  ! {hits} of {size} texts are in the bitext" if hits else ""
         name = f"({unit.floor})" if unit.floor else run.name
         seed = "-" if unit.head_seed is None else str(unit.head_seed)
-        rows.append((unit.task, unit.language, name, seed, str(unit.count), write(unit) + warned))
+        rows.append((unit.task, unit.language, name, seed, str(unit.count), write(unit) + warning))
     return columns(rows)

@@ -106,6 +106,53 @@ def load_settings(
     return _anchored(gathered.settings(file))
 
 
+def overlaid(
+    settings: Settings, *, recipe: Path | None = None, flags: Mapping[str, Any] | None = None
+) -> Settings:
+    """Add a recipe or flags to loaded settings, without reading otx.toml again.
+
+    Flags that need the plugins, such as ``--data`` of whichever tasks are named, are known only after loading.
+
+    Args:
+        settings: The loaded settings.
+        recipe: TOML file whose settings take precedence over otx.toml, but not over flags.
+        flags: Further values by dotted key; ``--set`` takes precedence over them.
+
+    Returns:
+        The settings as if all had been given to ``load_settings``.
+
+    Raises:
+        UsageError: For an unknown key, a wrong type or a value out of range, naming its origin.
+    """
+
+    def value_of(dotted: str) -> Any:
+        section, _, key = dotted.partition(".")
+        if section in SECTIONS:
+            return getattr(getattr(settings, section), key)
+        return settings.options[section][key]
+
+    given = [(dotted, value_of(dotted), origin) for dotted, origin in settings.given.items()]
+    gathered = _Gathered()
+    gathered.layer([entry for entry in given if not entry[2].startswith("--")])
+    if recipe is not None:
+        origin = f"recipe {recipe.stem}"
+        named = (entry[:2] for entry in read_file(recipe) if not entry[0].startswith("recipe."))
+        gathered.layer([(dotted, value, origin) for dotted, value in named])
+    added = [
+        (dotted, value, f"--{dotted.rpartition('.')[2].replace('_', '-')}")
+        for dotted, value in (flags or {}).items()
+        if value is not None and value != () and value != []
+    ]
+    known = [entry for entry in given if entry[2].startswith("--") and entry[2] != "--set"]
+    gathered.layer([*known, *added])
+    gathered.layer([entry for entry in given if entry[2] == "--set"])
+    result = gathered.settings(settings.file)
+    if "runs.folder" not in result.given:
+        # The default is beside otx.toml.
+        result = dataclasses.replace(result, runs=settings.runs)
+    return result
+
+
 def settings_from(record: Mapping[str, Mapping[str, Any]], origin: str) -> Settings:
     """Return the settings of a run's record, which may be of an older schema.
 
