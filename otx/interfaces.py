@@ -658,7 +658,7 @@ class BaseTransferTask(BaseTask):
         """Return no refused rows."""
         return []
 
-    def loss(self, logits: Tensor, labels: Tensor) -> Loss:
+    def loss(self, logits: Tensor, labels: Any) -> Loss:
         """Return the mean cross-entropy of classes.
 
         Args:

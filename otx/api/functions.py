@@ -6,6 +6,7 @@ transformers are imported when a call needs them.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +21,17 @@ from otx.api.opening import (
     several,
     task_infos,
 )
-from otx.api.results import Results
+from otx.api.results import Result, Results
 from otx.api.run import Run
 from otx.errors import UsageError
 
 if TYPE_CHECKING:
     from otx.api.opening import ObjectiveTerms, RunLike
+    from otx.config.settings import Settings
     from otx.evaluation.predict import Prediction
     from otx.interfaces import Encoder
     from otx.reporter import Reporter
+    from otx.runs.folder import RunFolder
     from otx.training.session import Session
 
 
@@ -99,6 +102,7 @@ def evaluate(
     run_or_model: RunLike | Sequence[RunLike] | None = None,
     tasks: str | Sequence[str] = (),
     *,
+    model: str | Path | None = None,
     languages: Sequence[str] | None = None,
     data: str | Path | None = None,
     seeds: Sequence[int] | None = None,
@@ -115,6 +119,7 @@ def evaluate(
         run_or_model: A run (``Run``, name or path), several, or a model reference; a text that names both means the
             run. By default the newest finished run.
         tasks: Tasks (``"xquad"``) or suites (``"xtreme"``) by name.
+        model: A model reference, instead of ``run_or_model``, if a run has the same name.
         languages: Languages to evaluate; by default all that have data.
         data: Folder with the tasks' files.
         seeds: Seeds of the task heads: one fine-tuning each.
@@ -128,20 +133,61 @@ def evaluate(
 
     Raises:
         UsageError: If a name, a language or a setting is unknown.
-        DataError: If no result could be computed.
+        DataError: If an encoder cannot be read, or no task of the suites has its files.
+        Interrupted: After SIGINT or SIGTERM; finished results are kept, and the same call resumes.
 
     Example:
         >>> import otx
         >>> otx.evaluate("first", tasks=["retrieval"], languages=["de"])  # doctest: +SKIP
     """
 
+    from otx.evaluation.evaluate import evaluate as evaluate_tasks
+    from otx.evaluation.open_tasks import find_tasks, open_tasks, option_values
+    from otx.evaluation.targets import targets_of
+
     names = [tasks] if isinstance(tasks, str) else list(tasks)
     if not names:
         raise UsageError("no task is given", 'name one: tasks=["retrieval"]; see otx list tasks')
+    if run_or_model is not None and model is not None:
+        raise UsageError("run_or_model and model exclude one another", "give one of them")
     if session is None:
         arguments = {"eval.languages": languages, "eval.seeds": seeds}
         session = open_session(arguments, settings, recipe=recipe, reporter=reporter)
-    raise NotImplementedError
+        if data is not None:
+            entries = find_tasks(names, session.registry)
+            values = option_values(entries, {"data": str(data)})
+            given = {**arguments, **values}
+            session = open_session(given, settings, recipe=recipe, reporter=reporter)
+    folders, reference = _folders_or_model(run_or_model, session.settings)
+    session = _beside(session, folders)
+    opened = open_tasks(session, names)
+    targets = targets_of(session.settings.runs, folders, reference if model is None else str(model))
+    evaluated = evaluate_tasks(session, opened, targets)
+    return Results(
+        [Result(run.name, unit) for run, unit in evaluated.units],
+        evaluated.faults,
+        session.registry,
+        tuple(task.entry.name for task in opened),
+    )
+
+
+def _folders_or_model(
+    value: RunLike | Sequence[RunLike] | None, settings: Settings
+) -> tuple[list[RunFolder], str | None]:
+    """Return the runs that a value names, or the model reference that it is."""
+    values = [] if value is None else several(value)
+    if len(values) == 1 and not is_run(values[0], settings):
+        return [], str(values[0])
+    return [run_folder(one, settings) for one in values], None
+
+
+def _beside(session: Session, folders: Sequence[RunFolder]) -> Session:
+    """Return the session with the folder of the runs as ``runs.folder``: results of baselines are saved there."""
+    roots = {folder.path.parent for folder in folders}
+    if len(roots) != 1:
+        return session
+    runs = dataclasses.replace(session.settings.runs, folder=str(roots.pop()))
+    return dataclasses.replace(session, settings=dataclasses.replace(session.settings, runs=runs))
 
 
 def compare(
@@ -242,7 +288,7 @@ def predict(
     if is_run(run_or_model, session.settings):
         source = run_folder(run_or_model, session.settings)
     encoded = (line.encode() if isinstance(line, str) else line for line in lines)
-    return predict_lines(session, task, source, seed, encoded)
+    return predict_lines(session, task, source, encoded, seed=seed)
 
 
 def load_run(run: str | Path, *, settings: Mapping[str, Any] | None = None) -> Run:
@@ -341,8 +387,6 @@ def list_objectives(*, session: Session | None = None) -> list[ObjectiveInfo]:
         >>> sinkhorn.options["epsilon"] > 0
         True
     """
-    import dataclasses
-
     session = session or open_session()
     return [
         ObjectiveInfo(

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from otx.api.html import html_table
 from otx.api.tables import text_table
 from otx.errors import DataError
-from otx.runs.layout import number
+from otx.plugin_host.registry import Registry
+from otx.runs.result_rows import result_rows
 from otx.runs.results import EvalUnit
 
 if TYPE_CHECKING:
     import pandas as pd
-
-HEADER = ("task", "language", "run", "seed", "n", "metrics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,8 @@ class Results:
     Attributes:
         results: The results in the order of the table.
         faults: What could not be evaluated because its data could not be used; the other results stand.
-        plain: Metrics that are no share, as (task, metric): they are shown as they are, others times 100.
+        registry: The registered tasks, which know the units of the metrics.
+        tasks: Names of the tasks that were evaluated, in the order of the table.
 
     Example:
         >>> import otx
@@ -49,7 +49,8 @@ class Results:
 
     results: Sequence[Result]
     faults: Sequence[DataError] = ()
-    plain: frozenset[tuple[str, str]] = field(default_factory=frozenset)
+    registry: Registry = field(default_factory=Registry)
+    tasks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of results."""
@@ -76,26 +77,10 @@ class Results:
 
     def table(self) -> str:
         """Return the results as a plain text table; shares are percentages."""
-        return text_table([[name.upper() for name in HEADER], *self._rows()])
+        return text_table(self._rows())
 
     def _rows(self) -> list[tuple[str, ...]]:
-        return [
-            (
-                result.unit.task,
-                result.unit.language,
-                f"({result.unit.floor})" if result.unit.floor else result.run,
-                "-" if result.unit.head_seed is None else str(result.unit.head_seed),
-                str(result.unit.count),
-                self._metrics(result.unit),
-            )
-            for result in self.results
-        ]
-
-    def _metrics(self, unit: EvalUnit) -> str:
-        return "  ".join(
-            f"{name} {number(value, (unit.task, name) not in self.plain)}"
-            for name, value in unit.metrics.items()
-        )
+        return result_rows([(result.run, result.unit) for result in self.results], self.registry)
 
     def _notes(self) -> list[str]:
         contaminated = [
@@ -111,4 +96,5 @@ class Results:
         return "\n".join([self.table(), *(f"! {note}" for note in self._notes())])
 
     def _repr_html_(self) -> str:
-        return html_table("Results", HEADER, self._rows(), [f"! {note}" for note in self._notes()])
+        heading, *rows = self._rows()
+        return html_table("Results", heading, rows, [f"! {note}" for note in self._notes()])

@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from otx.cli.console import columns
 from otx.runs.ceilings import candidates_text
-from otx.runs.layout import number
 from otx.runs.measures import MEASURES, measure_text
 
 if TYPE_CHECKING:
-    from otx.plugin_host.registry import Registry
-    from otx.runs.results import EvalUnit
-
-
-def numbers_by(registry: Registry) -> Callable[[EvalUnit], str]:
-    """Return a function that formats a unit's metrics: ``accuracy 71.2  hubness 4.03``.
-
-    Args:
-        registry: States which metrics of a task are shares; those of an unknown task are taken for shares.
-    """
-    plain = {
-        (entry.name, metric.name)
-        for entry in registry.entries("task")
-        if entry.info is not None
-        for metric in entry.info.metrics
-        if not metric.percent
-    }
-
-    def write(unit: EvalUnit) -> str:
-        return "  ".join(
-            f"{name} {number(value, (unit.task, name) not in plain)}"
-            for name, value in unit.metrics.items()
-        )
-
-    return write
+    pass
 
 
 def diagnostic_lines(record: Mapping[str, Any]) -> list[str]:

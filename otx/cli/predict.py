@@ -1,4 +1,4 @@
-"""`otx predict`: what a fine-tuned model says of lines of text."""
+"""`otx predict`: predict lines of text with a fine-tuned model."""
 
 from __future__ import annotations
 
@@ -32,21 +32,23 @@ def predict(
     task: Annotated[str, typer.Argument(help="The task.", autocompletion=tasks)],
     run: Annotated[
         str | None,
-        typer.Option(help="Run on which the task was fitted.", autocompletion=runs),
+        typer.Option(help="Run on which the task was fine-tuned.", autocompletion=runs),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="A model with a head of this kind.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the head; the lowest.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model with a head for the task.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the run's head; the lowest by default.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1.")] = None,
     sets: Annotated[
         list[str] | None, typer.Option("--set", help="Any key of otx.toml: table.key=value.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON object per line.")] = False,
 ) -> None:
     """Read lines from standard input and print a prediction for each: otx predict xnli --run NAME < pairs.tsv.
 
-    A line holds a text, or two with a tab between them (premise and hypothesis; question and context), or a sentence
-    whose words are tagged. A line that cannot be used gives an empty line, or {"error": ...} with --json; the exit code
-    is then 3. An input that is longer than the model reads is noted.
+    A line is a text, or two with a tab between them (premise and hypothesis; question and context), or a sentence
+    whose words are tagged. A line that cannot be used gives an empty line, or {"error": ...} with --json; the exit
+    code is then 3. A line that is longer than the model reads gets a note.
     """
     if (run is None) == (model is None):
         raise UsageError("give one of --run and --model", "--run NAME or --model FOLDER")
@@ -57,19 +59,22 @@ def predict(
     from otx.evaluation.predict import bounded_lines
     from otx.evaluation.predict import predict as predict_lines
     from otx.runs.folder import RunFolder
+    from otx.training.session import Session
 
     source = RunFolder.open(Path(settings.runs.folder), run) if run is not None else model
     assert source is not None
+    session = Session(settings, host, reporter())
     lines = bounded_lines(sys.stdin.buffer)
     total = refused = 0
-    for prediction in predict_lines(settings, host, reporter(), task, source, seed, lines):
+    for prediction in predict_lines(session, task, source, lines, seed=seed):
         total += 1
         refused += prediction.error is not None
         if prediction.error is not None:
             screen.warn(f"error: {prediction.error}")
         elif prediction.cut:
             screen.warn(
-                f"note: line {prediction.number} is too long: {prediction.cut:,} words or sub-words of it were not read"
+                f"note: line {prediction.number} is too long: its last {prediction.cut:,} words or sub-words "
+                "were not read"
             )
         screen.result(_as_json(prediction) if json else prediction.text)
     if refused:
@@ -79,7 +84,7 @@ def predict(
 
 
 def _as_json(prediction: Prediction) -> str:
-    """One object: a prediction, with what was cut if anything was, or an error."""
+    """Return a prediction, with the number of words beyond the limit if there are any, or an error."""
     if prediction.error is not None:
         return plain_json.dumps({"error": str(prediction.error)}, ensure_ascii=False)
     row: dict[str, Any] = {"prediction": prediction.value}

@@ -12,13 +12,13 @@ from otx.cli.console import columns, screen
 from otx.cli.context import open_host
 from otx.cli.flags import Json, RunName, Sets, example
 from otx.cli.format_metrics import diagnostic_lines
-from otx.cli.result_rows import result_rows
 from otx.config.settings import load_settings
 from otx.data.ledger import ledger_text
 from otx.printable import shorten
 from otx.runs.gradient_shares import share_lines
 from otx.runs.losses import loss_text
 from otx.runs.measures import measure_text
+from otx.runs.result_rows import result_rows
 
 Rows = list[tuple[str, str]]
 """Label and text of each row."""

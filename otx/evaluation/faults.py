@@ -10,20 +10,27 @@ from otx.reporter import Reporter
 
 
 class Faults:
-    """Errors of the data of tasks, each reported once, when it is found."""
+    """Errors in the data of tasks, each reported once, when it is found.
+
+    Args:
+        reporter: Receives a line for each fault.
+
+    Attributes:
+        errors: The faults, in the order in which they were found.
+    """
 
     def __init__(self, reporter: Reporter) -> None:
         self.errors: list[DataError] = []
         self._reporter = reporter
 
     def add(self, error: DataError) -> None:
-        """Keep an error and report it, unless an equal one is known: every target meets the same files."""
+        """Keep and report an error, unless an equal one is known: every target meets the same files."""
         if str(error) not in map(str, self.errors):
             self.errors.append(error)
             self._reporter.stage("Skipped unusable data; its error is shown at the end")
 
     def has_data(self, task: Task) -> bool:
-        """Return whether the task finds its files; if not, this is a fault."""
+        """Return True if a task finds its files; otherwise this is a fault."""
         try:
             task.languages()
         except DataError as error:
@@ -36,8 +43,8 @@ class Faults:
 
         Args:
             task: The task.
-            languages: The languages that are evaluated.
-            strict: Whether a test set is a fault if the task leaves out any part of it.
+            languages: The languages to evaluate.
+            strict: True makes a test set a fault if the task leaves out any part of it.
         """
         return [language for language in languages if self._is_readable(task, language, strict)]
 

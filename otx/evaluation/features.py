@@ -1,4 +1,4 @@
-"""A task's features: examples cut into sub-words once, kept under their content in a memory-mapped file."""
+"""Build a task's features once and keep them by content in a memory-mapped file."""
 
 from __future__ import annotations
 
@@ -21,16 +21,22 @@ from otx.interfaces import Encoder, TransferTask
 from otx.types import Example
 
 VERSION = 1
-"""Changes whenever the same features would be stored differently."""
+"""Raised whenever the same features would be stored differently."""
 AT_ONCE = 512
-"""Examples that are cut together, and so in memory as features."""
+"""Number of examples whose features are built together, and so in memory."""
 ROWS, LENGTHS, LEARNABLE, COLUMNS = "rows.arrow", "lengths.npy", "learnable.npy", "columns.json"
 
 
 class Features:
-    """Feature i as the task made it, read from disk when it is asked for.
+    """The features of a task's examples, each read from disk on request.
 
-    ``lengths [N]`` in sub-words; ``learnable [N]``, whether it has a label.
+    Args:
+        folder: Folder of the stored features.
+        kind: Class of the features.
+
+    Attributes:
+        lengths: Number of sub-words of each feature ``[N]``.
+        learnable: True for each feature ``[N]`` that has a label.
     """
 
     def __init__(self, folder: Path, kind: type[Any]) -> None:
@@ -41,15 +47,19 @@ class Features:
         self._rows = open_arrow(folder / ROWS) if self._columns else None
 
     def __len__(self) -> int:
-        """How many there are: of one example there may be several."""
+        """Return the number of features; an example may have several."""
         return len(self.lengths)
 
     def take(self, indices: Sequence[int] | np.ndarray) -> list[Any]:
-        """The features at ``indices``, in their order."""
+        """Return the features at some indices, in their order.
+
+        Args:
+            indices: Numbers of features, from 0.
+        """
         if self._rows is None or not len(indices):
             return []
-        found = self._rows[np.asarray(indices)]
-        columns = [self._read(name, found[name]) for name in self._columns]
+        rows = self._rows[np.asarray(indices)]
+        columns = [self._read(name, rows[name]) for name in self._columns]
         return [
             self._kind(**dict(zip(self._columns, row, strict=True)))
             for row in zip(*columns, strict=True)
@@ -63,11 +73,22 @@ class Features:
         return [_as(self._hints[name], json.loads(cell)) for cell in cells]
 
 
-def cut(task: TransferTask, encoder: Encoder, examples: Sequence[Example], cache: Path) -> Features:
-    """The features of the examples, made unless ``cache`` has them.
+def build_features(
+    task: TransferTask, encoder: Encoder, examples: Sequence[Example], cache: Path
+) -> Features:
+    """Return the features of examples, built unless the cache has them.
 
-    Kept under what they depend on: the examples, the tokenizer and its length limit, the task's version and those of
-    its options that are not about optimisation. Memory holds the features of a few examples only.
+    They are kept under everything they depend on: the examples, the tokenizer and its length limit, the task's version
+    and its options except paths and those about optimisation. Only a few examples' features are in memory at once.
+
+    Args:
+        task: The task.
+        encoder: The encoder.
+        examples: The examples.
+        cache: Folder of cached data.
+
+    Returns:
+        The features, in the order of the examples.
     """
     key = short_key(
         VERSION,
@@ -84,8 +105,8 @@ def cut(task: TransferTask, encoder: Encoder, examples: Sequence[Example], cache
 
 
 def _store(folder: Path, task: TransferTask, encoder: Encoder, examples: Sequence[Example]) -> None:
-    made = _made(task, encoder, examples)
-    first = next(made, None)
+    built_features = _built(task, encoder, examples)
+    first = next(built_features, None)
     lengths: list[int] = []
     learnable: list[bool] = []
     columns: dict[str, Any] = {}
@@ -100,7 +121,7 @@ def _store(folder: Path, task: TransferTask, encoder: Encoder, examples: Sequenc
                 lengths.append(feature.length)
                 learnable.append(feature.label is not None)
                 yield tuple(_written(getattr(feature, name)) for name in names)
-                feature = next(made, None)
+                feature = next(built_features, None)
 
         write_arrow(folder / ROWS, pa.schema(kinds), rows())
     np.save(folder / LENGTHS, np.array(lengths, np.int32))
@@ -108,13 +129,13 @@ def _store(folder: Path, task: TransferTask, encoder: Encoder, examples: Sequenc
     (folder / COLUMNS).write_text(json.dumps(columns))
 
 
-def _made(task: TransferTask, encoder: Encoder, examples: Sequence[Example]) -> Iterator[Any]:
+def _built(task: TransferTask, encoder: Encoder, examples: Sequence[Example]) -> Iterator[Any]:
     for start in range(0, len(examples), AT_ONCE):
         yield from task.features(encoder, examples[start : start + AT_ONCE])
 
 
 def _column(value: Any) -> dict[str, Any] | None:
-    """How a field is stored: an array as its bytes, anything else (None) as JSON."""
+    """Return how a field is stored: an array as its bytes, anything else (None) as JSON."""
     if not isinstance(value, np.ndarray):
         return None
     return {"dtype": value.dtype.str, "trailing": list(value.shape[1:])}
@@ -129,7 +150,7 @@ def _written(value: Any) -> Any:
 
 
 def _as(hint: Any, value: Any) -> Any:
-    """What JSON made of a value, as the field's type has it."""
+    """Convert a value read from JSON to the field's type."""
     for kind in (hint, *get_args(hint)):
         if isinstance(value, dict) and isinstance(kind, type) and dataclasses.is_dataclass(kind):
             return kind(**value)

@@ -1,4 +1,4 @@
-"""Fine-tuning a task's head in its source language, and predicting with it."""
+"""Fine-tune a task's head in its source language, and predict with it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from otx.config.schema import EvalSettings
 from otx.data.cache import cache_folder
 from otx.errors import DataError, Interrupted, PluginError
-from otx.evaluation.development import Development
-from otx.evaluation.features import Features, cut
+from otx.evaluation.development import CheckSchedule, Development
+from otx.evaluation.features import Features, build_features
 from otx.interfaces import Encoder, Task, TransferTask
 from otx.plugin_host.attribution import Owner, attributed, owner_of
 from otx.plugin_host.interface_checks import loss_faults
@@ -27,20 +27,34 @@ from otx.training.vocabulary import lift, restrict
 from otx.types import Example, Loss, Metric, Score
 
 CPU_TOKENS, DEVICE_TOKENS = 2_048, 32_768
-"""Sub-words of a batch that is predicted, padding included: what a core's cache holds, and what fills a GPU."""
+"""Maximum sub-words of a batch in prediction, padding included: what a CPU core's cache holds, and what fills a GPU."""
 PREDICT_AT_ONCE = 2048
-"""Examples whose features are in memory together; what is sorted by length."""
+"""Number of examples whose features are in memory together, and are sorted by length."""
 SORTED_BATCHES = 50
 COLLATED_AT_ONCE = 256
-"""Features whose sub-words are counted together."""
+"""Number of features whose sub-words are counted together."""
 FIT_VERSION = 2
-"""Raised whenever the same options would fit other weights."""
+"""Raised whenever the same options would lead to other weights."""
 
 Predictor = Callable[[Sequence[Example]], Iterator[tuple[Example, Any]]]
+"""From examples to each example with its prediction, in their order."""
 
 
 class TrainableHead:
-    """Fine-tuning as the loop sees it: encoder and head together, on shuffled features of the source language."""
+    """Fine-tuning for the training loop: encoder and head together, on shuffled features of the source language.
+
+    Args:
+        task: The task.
+        encoder: The encoder, which is trained.
+        head: The head, which is a part of the encoder's module.
+        features: Training features; only learnable ones are used.
+        batch: Number of features in an optimiser step.
+        seed: Seed of the order.
+
+    Attributes:
+        modules: The trained modules by name.
+        steps_per_epoch: Number of optimiser steps of one pass over the features.
+    """
 
     def __init__(
         self,
@@ -48,22 +62,23 @@ class TrainableHead:
         encoder: Encoder,
         head: nn.Module,
         features: Features,
+        *,
         batch: int,
         seed: int,
     ) -> None:
         self.task, self.encoder, self.head, self.features = task, encoder, head, features
         self.learnt = np.flatnonzero(features.learnable)
         self.batch, self.seed = batch, seed
-        # The head is a part of it.
+        # The head is a part of the encoder's module.
         self.modules: Mapping[str, nn.Module] = {"encoder": encoder.module}
         self.steps_per_epoch = -(-len(self.learnt) // batch)
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
 
     def begin(self, step: int, steps: int) -> None:
-        """Nothing here changes over the steps."""
+        """Do nothing: no part of a fine-tuning changes over the steps."""
 
     def micro_batches(self, step: int) -> Sequence[Sequence[Any]]:
-        """One batch a step; each epoch is a fresh shuffle, sorted by length within runs of 50 batches."""
+        """Return the one batch of a step; an epoch is shuffled anew, and sorted by length within 50 batches."""
         epoch, place = divmod(step, self.steps_per_epoch)
         if self._epoch[0] != epoch:
             self._epoch = (epoch, self._shuffled(epoch))
@@ -77,8 +92,8 @@ class TrainableHead:
         for start in range(0, len(order), span):
             near = order[start : start + span]
             near = near[np.argsort(self.features.lengths[near], kind="stable")]
-            cut = [near[i : i + self.batch] for i in range(0, len(near), self.batch)]
-            batches += [cut[i] for i in rng.permutation(len(cut))]
+            parts = [near[i : i + self.batch] for i in range(0, len(near), self.batch)]
+            batches += [parts[i] for i in rng.permutation(len(parts))]
         return batches
 
     def vocabulary(self) -> np.ndarray:
@@ -92,7 +107,7 @@ class TrainableHead:
         return ids
 
     def loss(self, batch: Sequence[Any]) -> Loss:
-        """The task's loss on one batch."""
+        """Return the task's loss on one batch."""
         tokens, labels = self.task.collate(self.encoder, batch)
         with attributed(owner_of(self.encoder)):
             logits = self.head(tokens)
@@ -102,68 +117,80 @@ class TrainableHead:
         return loss
 
     def gradients(self) -> dict[str, float]:
-        """A task's loss is one."""
+        """Return no gradient norms: a task's loss has one term."""
         return {}
 
     def describe(self, batch: Sequence[Any]) -> str:
-        """How many features of which task."""
+        """Describe a batch for error messages."""
         return f"a batch of {len(batch)} features of {self.task.info.name}"
 
     def size(self, batch: Sequence[Any]) -> tuple[int, int]:
-        """(features, real sub-words)."""
+        """Return the number of features and of real sub-words."""
         return len(batch), sum(feature.length for feature in batch)
 
 
 def train_head(
     task: TransferTask,
     encoder: Encoder,
+    *,
     seed: int,
     folder: Path,
     hooks: FitHooks,
-    autocast: torch.dtype | None,
-    wanted: EvalSettings,
     signals: StopSignals,
-    *,
+    settings: EvalSettings,
+    autocast: torch.dtype | None,
     whole_vocabulary: bool = False,
 ) -> tuple[Predictor, Development]:
-    """Fit a fresh head and the encoder, in place. Returns the predictor and what the development data said.
+    """Fine-tune a fresh head and the encoder, in place.
 
-    Of the input embeddings only the sub-words of the training text are trained, unless ``whole_vocabulary``.
+    The weights that are left are those of the best check on development data, by the task's first metric. The options
+    of the task say how to optimise: ``epochs``, ``lr``, ``batch``, ``warmup`` and ``weight_decay``.
 
-    The weights that are left are those of the best check on development data, by the task's first metric. How to
-    optimise is in the task's options: ``epochs, lr, batch, warmup, weight_decay``. Raises Interrupted, the step saved,
-    after a signal.
+    Args:
+        task: The task.
+        encoder: The encoder, which is changed.
+        seed: Seed of the head, of dropout and of the order of examples.
+        folder: Folder of checkpoints; a later call with the same folder resumes.
+        hooks: Receives progress.
+        signals: Signals that stop the training after a step.
+        settings: Table ``[eval]``: number of checks, and patience.
+        autocast: Autocast type, or None for float32.
+        whole_vocabulary: True trains every row of the input embeddings, False those of the training text.
+
+    Returns:
+        The predictor, and the scores on development data.
+
+    Raises:
+        DataError: If the training data cannot be used.
+        Interrupted: After a signal, once the step is saved.
     """
     with attributed(owner_of(task)):
-        training, held = task.training(seed)
+        training, held_out = task.training(seed)
     seed_step(seed, -1)
     head = encoder.fresh_head(task.head_kind, task.labels())
-    features = cut(task, encoder, training, cache_folder())
+    features = build_features(task, encoder, training, cache_folder())
     if not features.learnable.any():
         raise DataError(
-            f"{task.info.name}: nothing is left to train on", "look at its training file and limits"
+            f"{task.info.name}: no training example is left", "look at its training file and limits"
         )
     options = task.options
-    job = TrainableHead(task, encoder, head, features, options.batch, seed)
+    job = TrainableHead(task, encoder, head, features, batch=options.batch, seed=seed)
     steps = max(1, round(options.epochs * job.steps_per_epoch))
     restriction = None if whole_vocabulary else restrict(encoder, job.vocabulary(), keep_head=True)
     predict = predictor(task, encoder, head, autocast)
     metric = task.info.metrics[0]
 
     def score() -> float:
-        return metrics_of(task, [task.score(made, example) for example, made in predict(held)])[
-            metric.name
-        ]
+        scores = [task.score(prediction, example) for example, prediction in predict(held_out)]
+        return metrics_of(task, scores)[metric.name]
 
     checks = Development(
         folder,
         job.modules,
-        steps,
-        wanted.checks,
-        wanted.patience,
+        CheckSchedule(steps, settings.checks, settings.patience),
         score,
-        metric.higher_is_better,
-        len(held),
+        higher_is_better=metric.higher_is_better,
+        size=len(held_out),
     )
 
     def step_finished(row: dict[str, float]) -> None:
@@ -171,7 +198,7 @@ def train_head(
         hooks.step_finished(row if value is None else row | {metric.name: value})
 
     encoder.module.train()
-    settings = FitSettings(
+    fit_settings = FitSettings(
         steps=steps,
         lr=options.lr,
         seed=seed,
@@ -180,13 +207,13 @@ def train_head(
         autocast=autocast,
         keep_checkpoints=1,
     )
-    own = replace(
+    fit_hooks = replace(
         hooks,
         step_finished=step_finished,
-        stop_requested=lambda: hooks.stop_requested() or checks.enough(),
+        stop_requested=lambda: hooks.stop_requested() or checks.is_patience_exhausted(),
     )
     with signals.deferred():
-        reached = fit(job, settings, folder, own)
+        reached = fit(job, fit_settings, folder, fit_hooks)
         if signals.requested:
             raise Interrupted(
                 f"interrupted at step {reached} of {steps} of a {task.info.name} head; everything is saved",
@@ -200,9 +227,15 @@ def train_head(
 def predictor(
     task: TransferTask, encoder: Encoder, head: nn.Module, autocast: torch.dtype | None
 ) -> Predictor:
-    """A function from examples to predictions, in the examples' order.
+    """Return a function from examples to predictions, in the examples' order.
 
-    However many there are, no more than ``PREDICT_AT_ONCE`` are in memory as features; these are batched by length.
+    The features of at most ``PREDICT_AT_ONCE`` examples are in memory; they are batched by length.
+
+    Args:
+        task: The task.
+        encoder: The encoder.
+        head: The head.
+        autocast: Autocast type, or None for float32.
     """
 
     def predict(examples: Sequence[Example]) -> Iterator[tuple[Example, Any]]:
@@ -210,21 +243,21 @@ def predictor(
         head.eval()
         for start in range(0, len(examples), PREDICT_AT_ONCE):
             block = examples[start : start + PREDICT_AT_ONCE]
-            found = _predicted(task, encoder, head, autocast, block)
-            yield from pick(task, "decode", found, block)
+            predictions = _predict_block(task, encoder, head, autocast, block)
+            yield from pick(task, "decode", predictions, block)
 
     return predict
 
 
-def _predicted(
+def _predict_block(
     task: TransferTask,
     encoder: Encoder,
     head: nn.Module,
     autocast: torch.dtype | None,
     examples: Sequence[Example],
 ) -> dict[str, Any]:
-    kept = cut(task, encoder, examples, cache_folder())
-    features = kept.take(range(len(kept)))
+    stored = build_features(task, encoder, examples, cache_folder())
+    features = stored.take(range(len(stored)))
     logits: list[Tensor] = [torch.empty(0)] * len(features)
     device = next(encoder.module.parameters()).device.type
     batches = by_size(
@@ -241,7 +274,18 @@ def _predicted(
 
 
 def by_size(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
-    """Indices in batches of similar length, none larger than ``tokens`` when padded unless it is of one."""
+    """Yield batches of indices, grouped by length, of at most ``tokens`` padded tokens.
+
+    A batch of one example may exceed the limit.
+
+    Args:
+        lengths: Length of each example.
+        tokens: Maximum number of tokens of a batch, padding included.
+
+    Example:
+        >>> list(by_size([5, 1, 2], tokens=4))
+        [[1, 2], [0]]
+    """
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: lengths[i]):
         if batch and (len(batch) + 1) * lengths[index] > tokens:
@@ -253,7 +297,18 @@ def by_size(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
 
 
 def metrics_of(task: Task, scores: Sequence[Score]) -> dict[str, float]:
-    """Every metric of a task, from the scores of its examples. Raises PluginError for one that cannot be computed."""
+    """Compute every metric of a task from the scores of its examples.
+
+    Args:
+        task: The task.
+        scores: The score of every example.
+
+    Returns:
+        Metric by name.
+
+    Raises:
+        PluginError: For a metric that cannot be computed.
+    """
     with attributed(owner_of(task)):
         sums = summed(scores)
     return {metric.name: _value(task, metric, sums) for metric in task.info.metrics}
@@ -274,22 +329,32 @@ def _value(task: Task, metric: Metric, sums: Mapping[str, float]) -> float:
 
 
 def pick(
-    task: Task, method: str, found: Mapping[str, Any], examples: Sequence[Example]
+    task: Task, method: str, predictions: Mapping[str, Any], examples: Sequence[Example]
 ) -> Iterator[tuple[Example, Any]]:
-    """Yield each example with what a method of the task found for it. Raises PluginError where it leaves one out."""
-    if not isinstance(found, Mapping):
+    """Yield each example with the prediction that a method of the task returned for it.
+
+    Args:
+        task: The task.
+        method: Name of the method, for messages.
+        predictions: The returned predictions, by example id.
+        examples: The examples.
+
+    Raises:
+        PluginError: If an example has no prediction.
+    """
+    if not isinstance(predictions, Mapping):
         raise task_owner(task).fault(
-            f"{method} returns a {type(found).__name__}, expected a dictionary by example id"
+            f"{method} returns a {type(predictions).__name__}, expected a dictionary by example id"
         )
-    missing = [example.id for example in examples if example.id not in found]
+    missing = [example.id for example in examples if example.id not in predictions]
     if missing:
         raise task_owner(task).fault(
             f"{method} leaves out {len(missing):,} of {len(examples):,} examples, the first with id "
             f"{quote(str(missing[0]))}"
         )
-    yield from ((example, found[example.id]) for example in examples)
+    yield from ((example, predictions[example.id]) for example in examples)
 
 
 def task_owner(task: Task) -> Owner:
-    """Who answers for a task, registered or not."""
+    """Return the plugin behind a task; for one that is not registered, the task itself."""
     return owner_of(task) or Owner("task", task.info.name)

@@ -1,4 +1,4 @@
-"""Fine-tuned models that are kept with a run: plain Hugging Face folders, with what they were made of."""
+"""Fine-tuned models that are kept with a run: plain Hugging Face folders, each with a record of its training."""
 
 from __future__ import annotations
 
@@ -31,10 +31,18 @@ SHAPE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """What a kept model was made of. ``development``: the first metric by step; ``step``: the one that was kept.
+class FinetunedModel:
+    """The record of a kept model.
 
-    ``key``: a hash of all that the model depends on. ``size``: number of development examples, 0 in older records.
+    Attributes:
+        key: Hash of everything that the model depends on.
+        task: Name of the task.
+        version: Version of the task.
+        options: Options of the task, without paths.
+        head_seed: Seed of the head.
+        development: Value of the first metric on development data, by step.
+        step: Step whose weights were kept.
+        size: Number of development examples; 0 in older records.
     """
 
     key: str
@@ -47,43 +55,68 @@ class Fitted:
     size: int = 0
 
 
-def keep(run: RunFolder, fitted: Fitted, encoder: Encoder) -> Path:
-    """Write the encoder with its head into ``heads/TASK-SEED`` of the run, whole or not at all."""
-    folder = run.heads / f"{fitted.task}-{fitted.head_seed}"
+def keep(run: RunFolder, model: FinetunedModel, encoder: Encoder) -> Path:
+    """Write an encoder with its head to ``heads/TASK-SEED`` of the run, whole or not at all.
+
+    Args:
+        run: The run.
+        model: The record of the model.
+        encoder: The fine-tuned encoder, with its head.
+
+    Returns:
+        The folder.
+    """
+    folder = run.heads / f"{model.task}-{model.head_seed}"
     partial = folder.with_name(f".partial-{os.getpid()}-{folder.name}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     encoder.save(partial)
-    (partial / RECORD).write_text(json.dumps(asdict(fitted), indent=2) + "\n", encoding="utf-8")
+    (partial / RECORD).write_text(json.dumps(asdict(model), indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     return folder
 
 
 def known(run: RunFolder, task: str, seed: int, key: str) -> Path | None:
-    """The folder of the kept model that has this key, or None."""
+    """Return the folder of the kept model with a key, or None.
+
+    Args:
+        run: The run.
+        task: Name of the task.
+        seed: Seed of the head.
+        key: Hash of everything that the model depends on.
+    """
     try:
-        folder, found = find(run, task, seed)
+        folder, record = find(run, task, seed)
     except DataError:
         return None
-    return folder if found.key == key else None
+    return folder if record.key == key else None
 
 
-def find(run: RunFolder, task: str, seed: int | None) -> tuple[Path, Fitted]:
-    """The folder and the record of a kept model; without a seed, of the lowest there is.
+def find(run: RunFolder, task: str, seed: int | None) -> tuple[Path, FinetunedModel]:
+    """Find a kept model.
 
-    Raises DataError if it is not there, or not whole.
+    Args:
+        run: The run.
+        task: Name of the task.
+        seed: Seed of the head; None means the lowest.
+
+    Returns:
+        Its folder and its record.
+
+    Raises:
+        DataError: If there is no such model, or its record is damaged.
     """
-    kept = re.compile(rf"{re.escape(task)}-([0-9]{{1,18}})")
-    matches = (kept.fullmatch(path.name) for path in run.heads.glob(f"{task}-*"))
+    name = re.compile(rf"{re.escape(task)}-([0-9]{{1,18}})")
+    matches = (name.fullmatch(path.name) for path in run.heads.glob(f"{task}-*"))
     seeds = sorted(int(match[1]) for match in matches if match)
     if not seeds or (seed is not None and seed not in seeds):
-        there = f"there are seeds {', '.join(map(str, seeds))}; " if seeds else ""
+        available = f"available seeds: {', '.join(map(str, seeds))}; " if seeds else ""
         raise DataError(
             f"run {run.name} has no fine-tuned {task}"
             + ("" if seed is None else f" of seed {seed}"),
-            f"{there}fit it with: otx eval {task} --run {run.name} "
-            f"(where its results are known already, remove {run.results / task} first)",
+            f"{available}fine-tune it with: otx eval {task} --run {run.name} "
+            f"(if its results are known already, remove {run.results / task} first)",
         )
     folder = run.heads / f"{task}-{seeds[0] if seed is None else seed}"
     try:
@@ -94,4 +127,5 @@ def find(run: RunFolder, task: str, seed: int | None) -> tuple[Path, Fitted]:
             f"{folder} is not a fine-tuned model: {error.message}",
             f"remove it, and {run.results / task}, and evaluate again",
         ) from error
-    return folder, Fitted(**{f.name: record[f.name] for f in fields(Fitted) if f.name in record})
+    known_fields = {f.name: record[f.name] for f in fields(FinetunedModel) if f.name in record}
+    return folder, FinetunedModel(**known_fields)

@@ -1,4 +1,4 @@
-"""Tell a fit that learnt its task from one that never left chance."""
+"""Distinguish a fine-tuning that learnt its task from one that stayed at chance level."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from otx.types import Metric
 
 ERRORS = 3
-"""Standard errors by which a fit must beat the best floor: of four checks the best is taken, so two would not do."""
+"""Standard errors by which a fit must beat the best baseline: the best of four checks is taken, so two are too few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,9 @@ class FitQuality:
         best: Its value at the best check, a fraction.
         step: The optimiser step of that check, whose weights are kept.
         size: Number of development examples.
-        floor: Name of the best baseline that needs no encoder; None where none is known in the source language.
-        floor_value: What that baseline reaches on the source language's test examples, a fraction.
-        left_chance: Whether ``best`` is beyond the floor by more than three standard errors; True without a floor.
+        floor: Name of the best baseline without an encoder; None if the source language has none.
+        floor_value: Value of that baseline on the source language's test examples, a fraction.
+        left_chance: True if ``best`` beats the baseline by more than three standard errors, or if there is none.
     """
 
     metric: str
@@ -36,34 +36,34 @@ class FitQuality:
 
 
 def judge_fit(
-    metric: Metric, best: float, step: int, size: int, floors: Mapping[str, float]
+    metric: Metric, *, best: float, step: int, size: int, baselines: Mapping[str, float]
 ) -> FitQuality:
-    """Compare a fit's best development score with the floors of its task.
+    """Compare the best development score of a fine-tuning with the baselines of its task.
 
-    The standard error is that of a share of ``size`` examples, ``sqrt(p (1 - p) / size)`` with p the floor.
+    The standard error is that of a share of ``size`` examples, ``sqrt(p (1 - p) / size)`` with p the baseline.
 
     Args:
         metric: The task's first metric.
         best: Its value at the best check, a fraction.
         step: The step of that check.
         size: Number of development examples, at least 1.
-        floors: Values of baselines that need no encoder, by name; may be empty.
+        baselines: Values of the baselines without an encoder, by name; may be empty.
 
     Returns:
-        The judgement.
+        The verdict.
 
     Example:
-        >>> from otx.types import Metric
         >>> accuracy = Metric("accuracy", lambda sums: 0.0)
-        >>> judge_fit(accuracy, 0.35, 40, 500, {"majority": 1 / 3}).left_chance
+        >>> majority = {"majority": 1 / 3}
+        >>> judge_fit(accuracy, best=0.35, step=40, size=500, baselines=majority).left_chance
         False
-        >>> judge_fit(accuracy, 0.62, 40, 500, {"majority": 1 / 3}).left_chance
+        >>> judge_fit(accuracy, best=0.62, step=40, size=500, baselines=majority).left_chance
         True
     """
-    if not floors or math.isnan(best):
+    if not baselines or math.isnan(best):
         return FitQuality(metric.name, best, step, size, None, None, not math.isnan(best))
     pick = max if metric.higher_is_better else min
-    name, value = pick(floors.items(), key=lambda item: item[1])
+    name, value = pick(baselines.items(), key=lambda item: item[1])
     gain = best - value if metric.higher_is_better else value - best
     error = math.sqrt(max(value * (1 - value), 0.0) / max(size, 1))
     return FitQuality(metric.name, best, step, size, name, value, gain > ERRORS * error)

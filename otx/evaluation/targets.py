@@ -1,4 +1,4 @@
-"""Find what `otx eval` measures: runs, and the untouched encoder behind each."""
+"""Find the encoders that an evaluation measures: those of runs, and their baseline models."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from otx.config.settings import Settings
+from otx.config.schema import RunSettings
 from otx.errors import DataError, UsageError
-from otx.plugin_host.host import PluginHost
-from otx.plugin_host.registry import Entry
+from otx.plugin_host.registry import Entry, Registry
 from otx.runs.folder import RunFolder
 from otx.runs.names import untouched_name
 from otx.training.factories import resolve_encoder
@@ -18,61 +17,76 @@ from otx.training.run_encoder import resolve_run_encoder
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An encoder to evaluate: that of a run, or an untouched one.
+    """An encoder to evaluate: that of a run, or a baseline model (an encoder before any alignment).
 
-    The folder for the results of an untouched encoder is named after its digest, so it is known only when the encoder
-    was opened; a large one is then opened and hashed once.
+    The folder for the results of a baseline model is named after its digest, so it is known only after the encoder was
+    opened. A target is resolved without opening it: a large encoder is opened and hashed once.
 
     Attributes:
         model: Reference of the encoder, as a run's record has it.
-        run: The run; None for an untouched encoder.
-        begun: A run that began with the untouched encoder, which must still have the digest of then.
+        run: The run; None for a baseline model.
+        begun: A run that began with the baseline model, which must still have the same digest.
     """
 
     model: str
     run: RunFolder | None = None
     begun: RunFolder | None = None
 
-    def reference(self, host: PluginHost) -> tuple[Entry, str]:
-        """Return the encoder plugin and what it opens."""
-        return (
-            resolve_encoder(self.model, host.registry)
-            if self.run is None
-            else resolve_run_encoder(self.run, host.registry)
-        )
+    def reference(self, registry: Registry) -> tuple[Entry, str]:
+        """Return the encoder plugin and the reference that it opens.
+
+        Args:
+            registry: The registered names.
+        """
+        if self.run is None:
+            return resolve_encoder(self.model, registry)
+        return resolve_run_encoder(self.run, registry)
 
     def folder(self, root: Path, digest: str) -> RunFolder:
-        """Return the folder for the results of the encoder, which was opened and has this digest.
+        """Return the run folder for the results of the encoder.
 
-        Raises DataError where an untouched encoder is not the one that was meant; the weights of an alignment may have
-        been changed.
+        Args:
+            root: Folder of the run folders.
+            digest: Digest of the opened encoder.
+
+        Raises:
+            DataError: If a baseline model no longer has the weights it is recorded with. The weights of an alignment
+                may have been changed.
         """
         if self.run is None:
             if self.begun is not None and digest != self.begun.record["model_digest_before"]:
                 raise DataError(
                     f"{self.model} is no longer the encoder that run {self.begun.name} began with",
-                    f"put it back, or evaluate what was made of it alone: --model {self.begun.model}",
+                    f"restore it, or evaluate the aligned encoder alone: --model {self.begun.model}",
                 )
             return RunFolder.untouched(root, self.model, digest)
         if self.run.record["kind"] == "untouched" and digest != self.run.record["model_digest"]:
             raise DataError(
-                f"{self.model} is no longer the encoder whose results lie in {self.run.path}",
-                f"put it back, or evaluate what it is now: --model {self.model}",
+                f"{self.model} is no longer the encoder whose results are in {self.run.path}",
+                f"restore it, or evaluate it as it is now: --model {self.model}",
             )
         return self.run
 
 
-def targets_of(settings: Settings, names: Sequence[str], model: str | None) -> list[Target]:
-    """Return the untouched encoders of the runs, then the runs; with ``model``, that encoder alone.
+def targets_of(runs: RunSettings, folders: Sequence[RunFolder], model: str | None) -> list[Target]:
+    """Return the encoders to evaluate; no encoder is opened.
 
-    Without names, the newest finished run is taken. Raises UsageError for a run that is not there or not finished.
+    Args:
+        runs: Table ``[runs]``.
+        folders: Runs; none means the newest finished run.
+        model: An encoder to evaluate instead of runs, or None.
+
+    Returns:
+        The baseline models of the runs, then the runs, each once.
+
+    Raises:
+        UsageError: For a run that is not finished, or if there is none.
     """
     if model is not None:
         return [Target(model)]
-    root = Path(settings.runs.folder)
-    runs = [RunFolder.open(root, name) for name in names] or [RunFolder.newest(root)]
-    untouched: dict[str, Target] = {}
-    for run in runs:
+    folders = folders or [RunFolder.newest(Path(runs.folder))]
+    baselines: dict[str, Target] = {}
+    for run in folders:
         if run.record["kind"] == "align":
             if run.record["status"] != "finished":
                 raise UsageError(
@@ -81,8 +95,8 @@ def targets_of(settings: Settings, names: Sequence[str], model: str | None) -> l
                 )
             before = run.record["model"]
             name = untouched_name(before, run.record["model_digest_before"])
-            untouched.setdefault(name, Target(before, begun=run))
+            baselines.setdefault(name, Target(before, begun=run))
     unique = {
-        run.name: Target(run.record["model"], run) for run in runs if run.name not in untouched
+        run.name: Target(run.record["model"], run) for run in folders if run.name not in baselines
     }
-    return [*untouched.values(), *unique.values()]
+    return [*baselines.values(), *unique.values()]

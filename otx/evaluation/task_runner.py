@@ -1,419 +1,280 @@
-"""One task on one encoder: its pieces of work, each claimed, computed and written, or known already."""
+"""Run one task on one encoder: each unit is known already, or claimed, computed and written."""
 
 from __future__ import annotations
 
-import copy
-import shutil
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import torch
+from torch import nn
 
-from otx.alignment.resume import circumstances_of
-from otx.config.settings import Settings
+from otx.config.schema import EvalSettings
 from otx.data.overlap import count_hits
-from otx.evaluation import finetuned_models
 from otx.evaluation.faults import Faults
-from otx.evaluation.finetune import (
-    FIT_VERSION,
-    Predictor,
-    metrics_of,
-    pick,
-    predictor,
-    task_owner,
-    train_head,
-)
-from otx.evaluation.fit_quality import FitQuality, judge_fit
-from otx.files.digests import content_key
-from otx.interfaces import Encoder, ProbeTask, Task, TransferTask
-from otx.reporter import Reporter
-from otx.runs.folder import RunFolder
-from otx.runs.layout import number
-from otx.runs.results import (
-    EvalUnit,
-    Predictions,
-    find_unit,
-    read_unit,
-    write_unit,
-)
-from otx.training.fit import FitHooks
-from otx.training.runtime import StopSignals, choose_device, precision_name, versions
+from otx.evaluation.finetune import Predictor, metrics_of, pick, predictor, task_owner
+from otx.evaluation.head_fitting import HeadFitter
+from otx.evaluation.open_encoder import OpenEncoder
+from otx.evaluation.unit_keys import KeyMaker, TrainingProcedure
+from otx.evaluation.unit_store import UnitStore
+from otx.interfaces import ProbeTask, Task, TransferTask
+from otx.runs.results import EvalUnit, Predictions
+from otx.training.runtime import StopSignals, precision_name, versions
+from otx.training.session import Session
 from otx.types import Example, Score
 
-UNIT_SCHEMA = 1
-CARRIED = "carried"
-CLAIM_LETTERS = 16
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """What is computed at once: a language with one head, or with one baseline.
 
-@dataclass(slots=True)
-class TaskRunner:
-    """One task on one encoder: everything that a unit's content key is made of.
-
-    Several processes may work on one run: what is computed in one go (a probe in one language; a head with one seed, in
-    every language) is claimed first. ``others``: what was found claimed by another process, with its pid. ``reopen``:
-    opens an encoder of the same plugin that lies in a folder. ``plugins``: kind, name, distribution and version of the
-    plugins used. ``unit_finished``: is given each unit that was computed and written.
+    Attributes:
+        language: The tested language.
+        key: Content key.
+        head_seed: Seed of the head; None for a probe, a baseline and a head of the checkpoint.
+        baseline: Name of the baseline without an encoder; None for a unit of the encoder.
     """
 
-    task: Task
-    options: dict[str, Any]
-    run: RunFolder
-    encoder: Encoder
-    model_digest: str
-    encoder_options: dict[str, Any]
-    autocast: torch.dtype | None
-    settings: Settings
-    reporter: Reporter
-    signals: StopSignals
-    others: dict[str, str]
-    reopen: Callable[[Path], Encoder]
-    plugins: Sequence[Mapping[str, str]]
-    unit_finished: Callable[[EvalUnit], None]
-    faults: Faults
-    hashes: np.ndarray | None
-    _training: str | None = None
-    _fits: dict[int, FitQuality] = field(default_factory=dict)
+    language: str
+    key: str
+    head_seed: int | None = None
+    baseline: str | None = None
+
+
+class TaskRunner:
+    """Compute the units of one task on one encoder.
+
+    Args:
+        session: Tables ``[eval]``, ``[encoder]`` and ``[runtime]``, and the reporter.
+        task: The task.
+        model: The encoder.
+        store: Units of the run.
+        signals: Signals that stop a fine-tuning after a step.
+        faults: Collects test sets that cannot be read.
+        hashes: Hashes of the run's bitext, to count contamination; None for an encoder without alignment.
+        plugins: Kind, name, distribution and version of the plugins used.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        task: Task,
+        *,
+        model: OpenEncoder,
+        store: UnitStore,
+        signals: StopSignals,
+        faults: Faults,
+        hashes: np.ndarray | None,
+        plugins: Sequence[Mapping[str, str]],
+    ) -> None:
+        self.session, self.task, self.model, self.store = session, task, model, store
+        self.signals, self.faults, self.hashes, self.plugins = signals, faults, hashes, plugins
+        settings = session.settings
+        procedure = TrainingProcedure.of(settings.eval, settings.encoder.vocabulary)
+        self.keys = KeyMaker(task, model.identity, procedure)
+        self.heads: HeadFitter | None = None
+        if task.info.kind == "transfer":
+            self.heads = HeadFitter(
+                session,
+                cast(TransferTask, task),
+                model=model,
+                keys=self.keys,
+                store=store,
+                signals=signals,
+            )
 
     def units(self) -> Iterator[EvalUnit]:
-        """Yield every unit in the order of a table; those that others are computing are left out."""
-        languages = self._readable()
-        if self.task.info.kind == "probe":
+        """Yield every unit in the order of a table, except those that other processes are computing.
+
+        Raises:
+            DataError: If the training data cannot be used. Test sets that cannot be read are added to the faults.
+        """
+        settings = self.session.settings.eval
+        languages = self.faults.readable(
+            self.task, languages_of(self.task, settings), strict=settings.strict
+        )
+        if self.heads is None:
             yield from self._probe(languages)
             return
-        fitted_units = self._transfer(languages)
-        # Training files that cannot be used end the task before a floor stands alone in its table.
-        first = list(islice(fitted_units, 1))
-        if self.run.record["kind"] == "untouched":
-            # A floor knows no encoder, and stands beside what knows no alignment.
-            yield from self._floors(languages)
+        transfer = self._transfer(self.heads, languages)
+        # Unusable training data ends the task before its table would have nothing but baselines.
+        first = list(islice(transfer, 1))
+        if self.store.run.record["kind"] == "untouched":
+            # A baseline without an encoder is shown with the encoder before any alignment.
+            yield from self._baselines(languages)
         yield from first
-        yield from fitted_units
-
-    def training(self, head_seed: int | None) -> str | None:
-        """What a head was trained on: None for a probe, "carried" for a head that the checkpoint brought."""
-        if self.task.info.kind == "probe":
-            return None
-        if head_seed is None:
-            return CARRIED
-        if self._training is None:
-            wanted = self.settings.eval
-            self._training = content_key(
-                data=cast(TransferTask, self.task).training_fingerprint(),
-                fit=FIT_VERSION,
-                vocabulary=self.settings.encoder.vocabulary,
-                checks=wanted.checks,
-                patience=wanted.patience,
-            )
-        return self._training
-
-    def key(self, language: str, head_seed: int | None, floor: str | None = None) -> str:
-        """The content key of one unit: equal keys mean equal numbers."""
-        return content_key(
-            schema=UNIT_SCHEMA,
-            task=self.task.info.name,
-            version=self.task.info.version,
-            language=language,
-            data=self.task.fingerprint(language),
-            training=None if floor else self.training(head_seed),
-            model=None if floor else self.model_digest,
-            encoder=None if floor else self.encoder_options,
-            autocast=None if floor else str(self.autocast),
-            options=self.options,
-            head_seed=head_seed,
-            floor=floor,
-        )
+        yield from transfer
 
     def _probe(self, languages: Sequence[str]) -> Iterator[EvalUnit]:
         task = cast(ProbeTask, self.task)
         for language in languages:
-            key = self.key(language, None)
+            unit = Unit(language=language, key=self.keys.unit(language, None))
 
-            def compute(language: str = language, key: str = key) -> list[EvalUnit]:
-                self.reporter.stage(f"{task.info.name} {language} on {self.run.name}")
+            def compute(unit: Unit = unit) -> list[EvalUnit]:
+                self._stage(f"{task.info.name} {unit.language} on {self.store.run.name}")
                 began = time.perf_counter()
-                found = task.probe(self.encoder, language)
-                made = pick(task, f"probe({language!r})", found, task.examples(language))
-                return [self._predicted(key, language, None, made, began)]
+                found = task.probe(self.model.encoder, unit.language)
+                method = f"probe({unit.language!r})"
+                predictions = pick(task, method, found, task.examples(unit.language))
+                return [self._score(unit, predictions, began)]
 
-            yield from self._claimed([key], compute)
+            yield from self.store.obtain([unit.key], compute)
 
-    def _transfer(self, languages: Sequence[str]) -> Iterator[EvalUnit]:
-        task = cast(TransferTask, self.task)
-        brought = self.encoder.carried_head(task.head_kind)
-        carried = None if brought is None else task.carried(brought)
-        seeds: Iterable[int | None] = [None] if carried is not None else self.settings.eval.seeds
+    def _transfer(self, heads: HeadFitter, languages: Sequence[str]) -> Iterator[EvalUnit]:
+        task = heads.task
+        checkpoint_head = self.model.encoder.carried_head(task.head_kind)
+        carried = None if checkpoint_head is None else task.carried(checkpoint_head)
+        seeds: Iterable[int | None] = (
+            self.session.settings.eval.seeds if carried is None else [None]
+        )
+        unused = checkpoint_head
         for seed in seeds:
-            keys = {language: self.key(language, seed) for language in languages}
+            units = [
+                Unit(language=language, key=self.keys.unit(language, seed), head_seed=seed)
+                for language in languages
+            ]
 
-            def compute(seed: int | None = seed, keys: dict[str, str] = keys) -> list[EvalUnit]:
+            def compute(seed: int | None = seed, units: list[Unit] = units) -> list[EvalUnit]:
+                nonlocal unused
                 if seed is None:
                     assert carried is not None
-                    predict = predictor(task, self.encoder, carried, self.autocast)
-                else:
-                    predict = self._fit(task, seed)
-                found = [self._language(predict, *item, seed) for item in keys.items()]
-                scratch = self._head_folder(seed)
-                for folder in scratch.parent.glob(f"{scratch.name.rpartition('-')[0]}-*"):
-                    shutil.rmtree(folder, ignore_errors=True)
-                return found
+                    predict = predictor(task, self.model.encoder, carried, self.model.autocast)
+                    return [self._predict(predict, unit) for unit in units]
+                self._explain_unused(task, unused)
+                unused = None
+                predict = heads.fit(seed)
+                computed = [self._predict(predict, unit) for unit in units]
+                heads.remove_scratch(seed)
+                return computed
 
-            yield from self._claimed(list(keys.values()), compute)
+            yield from self.store.obtain([unit.key for unit in units], compute)
 
-    def _floors(self, languages: Sequence[str]) -> Iterator[EvalUnit]:
+    def _baselines(self, languages: Sequence[str]) -> Iterator[EvalUnit]:
         task = cast(TransferTask, self.task)
         for language in languages:
-            keys = {name: self.key(language, None, name) for name in task.floor_names}
+            units = [
+                Unit(
+                    language=language,
+                    key=self.keys.unit(language, None, baseline),
+                    baseline=baseline,
+                )
+                for baseline in task.baseline_names
+            ]
 
-            def compute(language: str = language, keys: dict[str, str] = keys) -> list[EvalUnit]:
+            def compute(language: str = language, units: list[Unit] = units) -> list[EvalUnit]:
                 began = time.perf_counter()
-                scores = _floor_scores(task, language)
+                scores = _baseline_scores(task, language)
                 return [
-                    self._write(key, language, None, scores[name], None, began, floor=name)
-                    for name, key in keys.items()
+                    self._write(unit, scores[unit.baseline or ""], None, began) for unit in units
                 ]
 
-            yield from self._claimed(list(keys.values()), compute)
+            yield from self.store.obtain([unit.key for unit in units], compute)
 
-    def _readable(self) -> list[str]:
-        """Return the languages to evaluate whose test sets can be read; the others are faults."""
-        languages = languages_of(self.task, self.settings)
-        return self.faults.readable(self.task, languages, strict=self.settings.eval.strict)
+    def _explain_unused(self, task: TransferTask, head: nn.Module | None) -> None:
+        """Tell the user, where the task can, why the checkpoint's own head is not used."""
+        explain = getattr(task, "unused_head_reason", None)
+        reason = None if head is None or explain is None else explain(head)
+        if reason is not None:
+            self.session.reporter.notice(f"{task.info.name}: {reason}")
 
-    def _claimed(
-        self, keys: Sequence[str], compute: Callable[[], list[EvalUnit]]
-    ) -> list[EvalUnit]:
-        """The units with these keys: known, or computed unless another process is at it."""
-        known = self._known(keys)
-        if known is not None or not keys:
-            return known or []
-        work = content_key(keys=list(keys))[:CLAIM_LETTERS]
-        with self.run.claim(work) as holder:
-            if holder is not None:
-                self.others[work] = holder
-                return []
-            # It may have been done between the look and the claim.
-            return self._known(keys) or compute()
-
-    def _known(self, keys: Sequence[str]) -> list[EvalUnit] | None:
-        units = [find_unit(self.run, key) for key in keys]
-        found = [unit for unit in units if unit is not None]
-        return found if len(found) == len(keys) else None
-
-    def _language(self, predict: Predictor, language: str, key: str, seed: int | None) -> EvalUnit:
-        known = find_unit(self.run, key)
+    def _predict(self, predict: Predictor, unit: Unit) -> EvalUnit:
+        known = self.store.find(unit.key)
         if known is not None:
             return known
-        self.reporter.stage(
-            f"{self.task.info.name} {language} on {self.run.name}, head seed {seed}"
-        )
+        name = f"{self.task.info.name} {unit.language} on {self.store.run.name}"
+        self._stage(f"{name}, head seed {unit.head_seed}")
         began = time.perf_counter()
-        return self._predicted(key, language, seed, predict(self.task.examples(language)), began)
+        return self._score(unit, predict(self.task.examples(unit.language)), began)
 
-    def _predicted(
-        self,
-        key: str,
-        language: str,
-        seed: int | None,
-        made: Iterable[tuple[Example, Any]],
-        began: float,
+    def _score(
+        self, unit: Unit, predictions: Iterable[tuple[Example, Any]], began: float
     ) -> EvalUnit:
-        """Score predictions as they come, and write them on their way."""
-        with Predictions(self.run, self.task.info.name) as predictions:
+        """Score and write predictions one by one, so that they are never all in memory."""
+        with self.store.predictions(self.task.info.name) as file:
             scores = []
-            for example, prediction in made:
-                predictions.add(example.id, prediction)
+            for example, prediction in predictions:
+                file.add(example.id, prediction)
                 score = self.task.score(prediction, example)
                 if not isinstance(score, Score):
                     raise task_owner(self.task).fault(
                         f"score returns a {type(score).__name__}, expected an otx.types.Score"
                     )
                 scores.append(score)
-            return self._write(key, language, seed, scores, predictions, began)
-
-    def _head_key(self, seed: int | None) -> str:
-        """The content key of a fine-tuned model."""
-        return content_key(
-            model=self.model_digest,
-            encoder=self.encoder_options,
-            autocast=str(self.autocast),
-            training=self.training(seed),
-            options=self.options,
-            head_seed=seed,
-        )
-
-    def _head_folder(self, seed: int | None) -> Path:
-        # Under other versions, threads or device a killed fit starts again: going on would not be exact.
-        circumstances = content_key(**circumstances_of(choose_device(self.settings.runtime.device)))
-        name = f".head-{self._head_key(seed)[:12]}-{circumstances[:8]}"
-        return self.run.results / self.task.info.name / name
-
-    def _kept(self, task: TransferTask, seed: int) -> Predictor | None:
-        """The model that was fitted for other languages before, if it was kept."""
-        folder = finetuned_models.known(self.run, task.info.name, seed, self._head_key(seed))
-        if folder is None:
-            return None
-        _, record = finetuned_models.find(self.run, task.info.name, seed)
-        self._judge(task, seed, record.development, record.step, record.size)
-        encoder = self.reopen(folder)
-        brought = encoder.carried_head(task.head_kind)
-        head = None if brought is None else task.carried(brought)
-        return None if head is None else predictor(task, encoder, head, self.autocast)
-
-    def _fit(self, task: TransferTask, seed: int) -> Predictor:
-        """A head fitted on the source language, from a fresh copy of the run's encoder; a killed fit goes on."""
-        kept = self._kept(task, seed)
-        if kept is not None:
-            return kept
-        label = f"{task.info.name} head, seed {seed}, on {self.run.name}"
-        self.reporter.stage(f"fitting the {label}")
-        encoder = copy.deepcopy(self.encoder)
-        total = 0
-
-        def started(start: int, last: int) -> None:
-            nonlocal total
-            total = last
-
-        def step_finished(row: dict[str, float]) -> None:
-            self.reporter.progress(label, int(row["step"]), total, row)
-
-        hooks = FitHooks(
-            started=started,
-            step_finished=step_finished,
-            checkpoint_saved=lambda path: None,
-            notice=self.reporter.notice,
-            stop_requested=lambda: self.signals.requested,
-        )
-        predict, checks = train_head(
-            task,
-            encoder,
-            seed,
-            self._head_folder(seed),
-            hooks,
-            self.autocast,
-            self.settings.eval,
-            self.signals,
-            whole_vocabulary=self.settings.encoder.vocabulary == "whole",
-        )
-        kinds = Counter(problem.kind for problem in task.problems())
-        for kind, count in kinds.items():
-            self.reporter.notice(f"{task.info.name}: {count:,} refused in its files ({kind})")
-        history = {str(step): value for step, value in sorted(checks.history.items())}
-        metric = task.info.metrics[0]
-        said = ", ".join(
-            f"{number(value, metric.percent)} at step {step}" for step, value in history.items()
-        )
-        self.reporter.stage(
-            f"{label}: development {metric.name} {said}; the weights of step {checks.best} are kept"
-        )
-        self._judge(task, seed, history, checks.best, checks.size)
-        if self.settings.eval.keep_models:
-            made_of = finetuned_models.Fitted(
-                self._head_key(seed),
-                task.info.name,
-                task.info.version,
-                self.options,
-                seed,
-                history,
-                checks.best,
-                checks.size,
-            )
-            finetuned_models.keep(self.run, made_of, encoder)
-        return predict
-
-    def _judge(
-        self,
-        task: TransferTask,
-        seed: int,
-        development: Mapping[str, float],
-        step: int,
-        size: int,
-    ) -> None:
-        """Compare a fit with the floors on the source language's test examples, and say if it learnt nothing."""
-        metric = task.info.metrics[0]
-        source = getattr(task.options, "source", None) or task.info.source_language
-        floors = task.floors(source) if size and source in task.languages() else {}
-        values = {name: metrics_of(task, scores)[metric.name] for name, scores in floors.items()}
-        fit = judge_fit(metric, development[str(step)], step, size, values)
-        self._fits[seed] = fit
-        if not fit.left_chance:
-            beside = (
-                ""
-                if fit.floor_value is None
-                else f", {fit.floor} {number(fit.floor_value, metric.percent)}"
-            )
-            self.reporter.notice(
-                f"{task.info.name} head, seed {seed}, on {self.run.name} never left chance: best development "
-                f"{fit.metric} {number(fit.best, metric.percent)}{beside}; raise {task.info.name}.warmup or .epochs"
-            )
+            return self._write(unit, scores, file, began)
 
     def _write(
-        self,
-        key: str,
-        language: str,
-        seed: int | None,
-        scores: Sequence[Score],
-        predictions: Predictions | None,
-        began: float,
-        floor: str | None = None,
+        self, unit: Unit, scores: Sequence[Score], predictions: Predictions | None, began: float
     ) -> EvalUnit:
-        task = self.task
-        for line in [] if floor else task.notes(language, scores):
-            self.reporter.notice(f"{task.info.name} {language}: {line}")
-        unit = EvalUnit(
+        task, identity, of_encoder = self.task, self.model.identity, unit.baseline is None
+        for line in task.notes(unit.language, scores) if of_encoder else []:
+            self.session.reporter.notice(f"{task.info.name} {unit.language}: {line}")
+        result = EvalUnit(
             task=task.info.name,
             task_version=task.info.version,
-            language=language,
+            language=unit.language,
             metrics=metrics_of(task, scores),
-            alignment_seed=self.run.record.get("alignment_seed"),
-            head_seed=seed,
-            key=key,
-            data_digest=task.fingerprint(language),
-            model_digest=self.model_digest,
-            training_digest=None if floor else self.training(seed),
+            alignment_seed=self.store.run.record.get("alignment_seed"),
+            head_seed=unit.head_seed,
+            key=unit.key,
+            data_digest=task.fingerprint(unit.language),
+            model_digest=identity.digest,
+            training_digest=self.keys.training(unit.head_seed) if of_encoder else None,
             count=len(scores),
-            floor=floor,
-            options=self.options,
-            contamination=self._contamination(language),
+            floor=unit.baseline,
+            options=self.keys.options,
+            contamination=self._contamination(unit.language),
             seconds=time.perf_counter() - began,
             versions=versions(),
             data=self._data_name(),
-            precision=None if floor else precision_name(self.autocast),
-            encoder_options={} if floor else self.encoder_options,
-            fit=asdict(self._fits[seed]) if seed in self._fits and not floor else None,
-            plugins=[one for one in self.plugins if not floor or one["kind"] != "encoder"],
+            precision=precision_name(self.model.autocast) if of_encoder else None,
+            encoder_options=identity.options if of_encoder else {},
+            fit=self._fit_quality(unit),
+            plugins=[one for one in self.plugins if of_encoder or one["kind"] != "encoder"],
         )
-        written = read_unit(write_unit(self.run, unit, scores, predictions))
-        self.unit_finished(written)
-        return written
+        return self.store.write(result, scores, predictions)
+
+    def _fit_quality(self, unit: Unit) -> dict[str, Any] | None:
+        if self.heads is None or unit.head_seed is None:
+            return None
+        quality = self.heads.qualities.get(unit.head_seed)
+        return None if quality is None else asdict(quality)
 
     def _data_name(self) -> str | None:
-        """The folder that the task's data came from, by its last name; None without one."""
+        """Return the name of the folder that the task's data came from; None without one."""
         folder = getattr(self.task.options, "data", None)
         return None if folder is None else Path(folder).resolve().name
 
     def _contamination(self, language: str) -> dict[str, int]:
-        """How many of the tested sentences occur, normalised, in the run's bitext."""
+        """Count the tested sentences that occur, normalised, in the run's bitext."""
         texts = self.task.sentences(language)
         hits = 0 if self.hashes is None else count_hits(texts, self.hashes)
         return {"hits": hits, "size": len(texts)}
 
+    def _stage(self, text: str) -> None:
+        self.session.reporter.stage(f"Evaluating {text}")
 
-def _floor_scores(task: TransferTask, language: str) -> dict[str, list[Score]]:
-    """The scores of every floor that the task names. Raises PluginError for one that it leaves out."""
-    scores = task.floors(language)
-    missing = [name for name in task.floor_names if name not in scores]
+
+def _baseline_scores(task: TransferTask, language: str) -> dict[str, list[Score]]:
+    """Return the scores of every baseline that the task names; raise PluginError for a missing one."""
+    scores = task.baselines(language)
+    missing = [name for name in task.baseline_names if name not in scores]
     if missing:
-        raise task_owner(task).fault(f"floors leaves out {', '.join(missing)}")
+        raise task_owner(task).fault(f"baselines leaves out {', '.join(missing)}")
     return scores
 
 
-def languages_of(task: Task, settings: Settings) -> list[str]:
-    """Of the languages asked for those that the task has, in the order asked; all that it has if none is named."""
-    there = task.languages()
-    return [language for language in settings.eval.languages or there if language in there]
+def languages_of(task: Task, settings: EvalSettings) -> list[str]:
+    """Return the languages to evaluate a task in.
+
+    Args:
+        task: The task.
+        settings: Table ``[eval]``.
+
+    Returns:
+        The requested languages that the task has, in the order requested; all of the task's if none is requested.
+    """
+    available = task.languages()
+    return [language for language in settings.languages or available if language in available]

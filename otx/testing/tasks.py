@@ -228,9 +228,9 @@ def _check_transfer(
         found: dict[str, Any] = {}
         for start in range(0, len(examples), EXAMPLES):
             found |= _predicted(task, twin, head, examples[start : start + EXAMPLES])
-        floors = task.floors(language)
-        missing = sorted(set(task.floor_names) - set(floors))
-        _require(not missing, f"{language}: floors leaves out {', '.join(missing)}")
+        baselines = task.baselines(language)
+        missing = sorted(set(task.baseline_names) - set(baselines))
+        _require(not missing, f"{language}: baselines leaves out {', '.join(missing)}")
         return found
 
     return predict

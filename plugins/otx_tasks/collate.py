@@ -1,4 +1,4 @@
-"""A padded batch out of sub-words that a task put together itself."""
+"""Pad sub-words that a task arranged itself into a batch."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ from otx.interfaces import Encoder
 from otx.types import TokenBatch, TokenRow
 
 Sequences = Sequence[tuple[NDArray[np.int32], NDArray[np.int8], NDArray[np.bool_]]]
-"""Of each sequence ids, type ids and where special tokens are, all ``[T]``."""
+"""For each sequence: ids, type ids and a mask of the special tokens, all ``[T]``."""
 
 
 def padded(encoder: Encoder, sequences: Sequences) -> TokenBatch:
-    """Pad to the longest, on the encoder's device; every sub-word counts as a word of its own.
+    """Pad sequences to the longest of them.
 
-    Type ids are there if the encoder's tokenizer lists them among its model's inputs.
+    Every sub-word counts as a word of its own.
+
+    Args:
+        encoder: Encoder that the batch is for, on whose device it is created.
+        sequences: Ids, type ids and special tokens of each sequence, ``[T]``.
+
+    Returns:
+        The batch; it has type ids if the encoder's tokenizer lists them among its model's inputs.
     """
     rows = []
     for ids, _, special in sequences:

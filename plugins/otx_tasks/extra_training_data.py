@@ -1,4 +1,4 @@
-"""Training examples of other languages: translations of the training set, or a few of the tested kind."""
+"""Further training examples: translations of the training set, or a few examples of the tested kind."""
 
 from __future__ import annotations
 
@@ -12,26 +12,36 @@ from otx_tasks.files import plain_name
 from otx_tasks.options import TransferOptions
 
 
-def further(
+def read_extra_training(
     options: TransferOptions,
     read: Callable[[Path], Sequence[Example]],
     tested: Iterable[Example],
     content: Callable[[Example], Hashable],
 ) -> list[Example]:
-    """The examples of the files in ``options.also``, called after their file; none of them is for development.
+    """Read the examples of the files in ``options.also``; none of them is for development.
 
-    Raises DataError if one of them is ``tested`` in any language, by its ``content``.
+    Args:
+        options: ``also`` and ``also_limit`` count.
+        read: Reads a training file.
+        tested: Test examples of every language; not iterated over if there are no files.
+        content: Returns what identifies an example by its content.
+
+    Returns:
+        The examples, with the file's name in front of each id.
+
+    Raises:
+        DataError: If one of them is tested in any language.
     """
-    found: list[Example] = []
+    extra: list[Example] = []
     for name in options.also:
         path = Path(name).expanduser()
         examples = read(path)[: options.also_limit]
-        found += [replace(own, id=f"{plain_name(path)}:{own.id}") for own in examples]
-    known = {content(example) for example in tested} if found else set()
-    leaked = [example.id for example in found if content(example) in known]
+        extra += [replace(one, id=f"{plain_name(path)}:{one.id}") for one in examples]
+    known = {content(example) for example in tested} if extra else set()
+    leaked = [example.id for example in extra if content(example) in known]
     if leaked:
         raise DataError(
             f"{len(leaked)} examples of {', '.join(options.also)} are tested on, the first is {leaked[0]}",
-            "train on others: what is tested on must not be learnt from",
+            "train on other examples: what is tested must not be learnt",
         )
-    return found
+    return extra

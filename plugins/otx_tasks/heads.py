@@ -1,4 +1,4 @@
-"""A checkpoint's own head, its classes in a task's order."""
+"""A checkpoint's own head with its classes in a task's order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from otx.types import TokenBatch
 
 
 class ReorderedHead(nn.Module):
-    """Column i of the logits becomes class ``order[i]`` of the head that is within."""
+    """A head whose logits are permuted.
+
+    Args:
+        head: The head; it shares the encoder's weights.
+        order: Class of ``head`` that becomes class i, for each i.
+    """
 
     def __init__(self, head: nn.Module, order: Sequence[int]) -> None:
         super().__init__()
@@ -18,6 +23,6 @@ class ReorderedHead(nn.Module):
         self.order = list(order)
 
     def forward(self, batch: TokenBatch) -> Tensor:
-        """``[B, C]`` or ``[B, T, C]`` from the padded texts: a carried head holds its encoder."""
+        """Return logits ``[B, C]`` or ``[B, T, C]`` of padded texts."""
         logits: Tensor = self.head(batch)
         return logits[..., self.order]

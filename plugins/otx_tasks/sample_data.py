@@ -1,4 +1,4 @@
-"""Where the embedded sample's held-out part lies, found without importing the plugin that owns it."""
+"""Find the held-out part of the embedded sample without importing the plugin that contains it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from pathlib import Path
 from otx.errors import DataError
 
 HELD_OUT = "heldout.??.txt"
-"""The held-out sentences, as they are (``heldout.tok.XX.txt`` are the same, pre-tokenised)."""
+"""The held-out sentences, as written (``heldout.tok.XX.txt`` are the same, pre-tokenised)."""
 TRAINING = "train.??.txt"
 """The training sentences."""
 
 
 def sample_folder() -> Path:
-    """The folder with HELD_OUT files and ``heldout.en-XX.{src-tgt,gold}``; DataError if it is not installed."""
+    """Return the folder with HELD_OUT files and ``heldout.en-XX.{src-tgt,gold}``.
+
+    Raises:
+        DataError: If the sample is not installed.
+    """
     spec = find_spec("otx_corpora")
     places = list(spec.submodule_search_locations or []) if spec is not None else []
     for place in places:

@@ -1,9 +1,9 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
-from otx.cli.format_metrics import numbers_by
 from otx.config.settings import load_settings
 from otx.plugin_host.host import host
+from otx.runs.result_rows import numbers_by
 
 
 def test_shares_are_percentages_and_other_numbers_stay_as_they_are() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from otx.cli import run as otx
-from otx.cli.result_rows import result_rows
 from otx.config.settings import load_settings
 from otx.plugin_host.host import host
 from otx.runs.folder import RunFolder
+from otx.runs.result_rows import result_rows
 from otx.runs.results import EvalUnit, read_units, write_unit
 from otx.types import Score
 

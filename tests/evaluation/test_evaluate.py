@@ -82,7 +82,7 @@ def test_a_changed_encoder_is_not_taken_for_the_one_that_a_run_began_with(
     assert otx([*one, "--run", "r"]) == 3
     assert "ckpt is no longer the encoder that run r began with" in capfd.readouterr().err
     assert otx([*one, "--run", untouched.name]) == 3
-    assert "no longer the encoder whose results lie in" in capfd.readouterr().err
+    assert "no longer the encoder whose results are in" in capfd.readouterr().err
     assert [*Path("runs").glob("untouched-*")] == [untouched]
 
 
@@ -191,7 +191,7 @@ def test_a_signal_while_predicting_keeps_what_is_done(
 
     monkeypatch.setattr(XnliTask, "decode", stopping)
     assert evaluate_nli(nli, str(tiny_model)) == 5
-    assert "the same command goes on" in capfd.readouterr().err
+    assert "run the same command again" in capfd.readouterr().err
     assert len(list(tmp_path.glob("runs/**/*.predictions.jsonl.gz"))) == 1
     assert evaluate_nli(nli, str(tiny_model)) == 0
     assert len([u for u in units(capfd) if u["floor"] is None]) == 2
@@ -308,5 +308,5 @@ def test_processes_side_by_side_share_the_work_and_do_nothing_twice(
     assert [process.returncode for process in both] == [0, 0], said
     tables = [json.loads(out) for out, _ in said]
     assert tables[0] == tables[1] and len(tables[0]) == 8
-    fits = [line for _, told in said for line in told.splitlines() if "fitting the" in line]
+    fits = [line for _, told in said for line in told.splitlines() if "Fine-tuning the" in line]
     assert len(fits) == 3

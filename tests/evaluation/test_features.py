@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from otx.config.roles import OPTIMISATION, PATH
 from otx.config.settings import load_settings
 from otx.evaluation import features as module
-from otx.evaluation.features import cut
+from otx.evaluation.features import build_features
 from otx.plugin_host.host import host
 from otx.training.factories import open_encoder
 from otx.types import Example, TokenRow
@@ -97,7 +97,7 @@ def test_what_comes_back_is_what_was_made(
     cache, task, own = tmp_path_factory.mktemp("cache"), Counting(), examples(*texts)
     before, module.AT_ONCE = module.AT_ONCE, at_once
     try:
-        found = cut(cast(Any, task), encoder(), own, cache)
+        found = build_features(cast(Any, task), encoder(), own, cache)
     finally:
         module.AT_ONCE = before
     wanted = task.features(None, own)
@@ -111,13 +111,13 @@ def test_what_comes_back_is_what_was_made(
     # No more examples at once than said, and none a second time.
     assert max(task.asked[:-1], default=0) <= at_once
     asked = len(task.asked)
-    assert len(cut(cast(Any, task), encoder(), own, cache)) == len(wanted)
+    assert len(build_features(cast(Any, task), encoder(), own, cache)) == len(wanted)
     assert len(task.asked) == asked
 
 
 def test_only_what_they_depend_on_tells_features_apart(tmp_path: Path) -> None:
     def is_new(task: Counting, which: Any, own: list[Example]) -> bool:
-        cut(cast(Any, task), which, own, tmp_path)
+        build_features(cast(Any, task), which, own, tmp_path)
         return bool(task.asked)
 
     own = examples("ab", "c")
@@ -155,7 +155,7 @@ def test_the_features_of_our_tasks_come_back_whole(name: str, tmp_path: Path) ->
     mini = open_encoder("mini", plugins.registry, settings)
     own = [Example("e", "c", CASES[name])]
     wanted = task.features(mini, own)
-    kept = cut(task, mini, own, tmp_path / "cache")
+    kept = build_features(task, mini, own, tmp_path / "cache")
     found = kept.take(range(len(kept)))
     assert len(found) == len(wanted) > 0
     for one, other in zip(found, wanted, strict=True):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from otx.cli import run as otx
-from otx.cli.eval import _named
 from otx.config.settings import load_settings
+from otx.evaluation.open_tasks import expand_suites
 from otx.plugin_host.host import host
 
 
@@ -24,7 +24,7 @@ from otx.plugin_host.host import host
     ],
 )
 def test_a_suite_is_its_tasks_in_order(names: list[str], expected: str) -> None:
-    assert _named(names, host(load_settings()).registry) == expected.split()
+    assert expand_suites(names, host(load_settings()).registry) == expected.split()
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_quick_sizes_stand_under_what_is_asked_for(tmp_path: Path) -> None:
     registry = host(load_settings()).registry
     recipe = registry.find("recipe", "quick").path
     settings = load_settings(recipe=recipe, sets=["xnli.lr=1e-5"], start=tmp_path)
-    tasks = [registry.find("task", name) for name in _named(["xtreme"], registry)]
+    tasks = [registry.find("task", name) for name in expand_suites(["xtreme"], registry)]
     tuned = [entry for entry in tasks if entry.info.kind == "transfer"]
     assert set(settings.options) == {entry.name for entry in tuned}
     for entry in tuned:

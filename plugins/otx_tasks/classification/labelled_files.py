@@ -1,4 +1,4 @@
-"""Tables of texts with a class each: one text or two, with a header or without."""
+"""Read tables of one or two texts and a class, with or without a header."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ LABEL = ("label", "gold_label")
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """One row; ``line`` counts from 1 in the file."""
+    """One row.
+
+    Attributes:
+        line: Line in the file, from 1.
+        texts: One text or two.
+        label: The class.
+    """
 
     line: int
     texts: tuple[str, ...]
@@ -23,10 +29,19 @@ class Labelled:
 
 
 def read_labelled(path: Path) -> list[Labelled]:
-    """Tab-separated rows, plain or gz: by their header (``sentence1``, ``sentence2``, ``label``; ``text``, ``label``),
-    or without one a text or two and then the class.
+    """Read a table with tabs between its columns, plain or gz.
 
-    Raises DataError, naming file and line, for a row of another width, an empty text or class, and a file without rows.
+    A header names the columns ``sentence1``, ``sentence2`` and ``label``, or ``text`` and ``label``. Without a header
+    the columns are one or two texts and then the class.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The rows, in order.
+
+    Raises:
+        DataError: For a row of another width, an empty text or class, and a file without rows, naming file and line.
     """
     lines = read_lines(path)
     header = lines[0].split("\t") if lines else []
@@ -35,7 +50,7 @@ def read_labelled(path: Path) -> list[Labelled]:
     if not headed and width not in (2, 3):
         raise DataError(
             f"{path}:1: {width} columns",
-            "wanted: a text or two and a class, or a header with sentence1 and label",
+            "write one or two texts and a class, or a header with sentence1 and label",
         )
     places = _places(header) if headed else [*range(width)]
     rows = []
@@ -53,8 +68,8 @@ def read_labelled(path: Path) -> list[Labelled]:
 
 
 def _places(header: list[str]) -> list[int]:
-    """Where the texts and then the class are."""
-    found = []
+    """Return the columns of the texts and then of the class."""
+    places = []
     for names in (FIRST, SECOND, LABEL):
-        found += [header.index(name) for name in names if name in header][:1]
-    return found
+        places += [header.index(name) for name in names if name in header][:1]
+    return places

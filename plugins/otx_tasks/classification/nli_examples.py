@@ -1,4 +1,4 @@
-"""Examples out of rows of sentence pairs, and the checks before they are used."""
+"""Build and check examples from rows of sentence pairs."""
 
 from __future__ import annotations
 
@@ -20,11 +20,22 @@ def parallel_examples(
     names: Sequence[tuple[str, str]] | None,
     where: str,
 ) -> list[Example]:
-    """Test examples with fields ``premise``, ``hypothesis`` and ``label``; ids and clusters agree between languages.
+    """Build the test examples of a language; ids and clusters agree between languages.
 
-    An id is the pairID and a cluster the promptID (the premise) where ``names`` or the rows tell them. Otherwise a
-    row's number is its id, and its cluster the first row with the same premise among ``pivot``, the same rows in
-    English. Raises DataError if the rows are not parallel, for duplicate ids and for implausible labels.
+    An id is the pairID and a cluster the promptID (the premise), if ``names`` or the rows have them. Otherwise a row's
+    number is its id, and its cluster is the first row with the same premise in English.
+
+    Args:
+        rows: The rows of the language.
+        pivot: The same rows in English.
+        names: pairID and promptID of each row, if they are in a separate file.
+        where: Name of the set, for messages.
+
+    Returns:
+        Examples with fields ``premise``, ``hypothesis`` and ``label``.
+
+    Raises:
+        DataError: If the rows are not parallel to English's, an id occurs twice, or the labels are implausible.
     """
     if [row.label for row in rows] != [row.label for row in pivot]:
         raise DataError(
@@ -47,23 +58,37 @@ def parallel_examples(
 
 
 def check_labels(labels: Sequence[str], where: str) -> None:
-    """Raise DataError if a label has less than 20 % or more than 47 % of 30 rows or more; XNLI has a third of each."""
+    """Check the shares of the labels; XNLI has a third of each.
+
+    Args:
+        labels: The label of each row; fewer than 30 rows are not checked.
+        where: Name of the set, for messages.
+
+    Raises:
+        DataError: If a label has less than 20 % or more than 47 % of the rows.
+    """
     counts = Counter(labels)
     shares = [counts[label] / max(1, len(labels)) for label in LABELS]
     if len(labels) >= SHARES_FROM and (min(shares) < LOWEST_SHARE or max(shares) > HIGHEST_SHARE):
-        told = ", ".join(
+        listed = ", ".join(
             f"{label} {share:.0%}" for label, share in zip(LABELS, shares, strict=True)
         )
         raise DataError(
-            f"{where}: implausible labels: {told}",
+            f"{where}: implausible labels: {listed}",
             "XTREME's download has placeholders for test labels: use the labelled files",
         )
 
 
 def training_examples(rows: Iterable[NliRow], name: str, language: str | None) -> list[Example]:
-    """The rows in ``language`` (or that name none; all without it), called after the file's name and line.
+    """Build training examples, with ids from the file's name and line; a cluster is a premise.
 
-    Clusters are premises.
+    Args:
+        rows: Rows of a file.
+        name: Name of the file.
+        language: Language of the rows to use, besides rows that name no language; None uses all rows.
+
+    Returns:
+        Examples with fields ``premise``, ``hypothesis`` and ``label``.
     """
     return [
         Example(f"{name}:{row.line}", row.premise, _fields(row))

@@ -1,4 +1,4 @@
-"""Sentence pairs with inference labels, in the layouts that XTREME, XNLI 1.0, MultiNLI and GLUE ship."""
+"""Read sentence pairs with inference labels, in the layouts of XTREME, XNLI 1.0, MultiNLI and GLUE."""
 
 from __future__ import annotations
 
@@ -26,7 +26,17 @@ _COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class NliRow:
-    """One labelled pair; ``line`` counts from 1 in the file. What the layout does not have is ""."""
+    """One labelled pair.
+
+    Attributes:
+        line: Line in the file, from 1.
+        premise: First sentence.
+        hypothesis: Second sentence.
+        label: One of ``LABELS``.
+        language: Language; empty if the layout has none.
+        prompt: promptID, which names the premise; empty if the layout has none.
+        pair: pairID; empty if the layout has none.
+    """
 
     line: int
     premise: str
@@ -39,17 +49,30 @@ class NliRow:
 
 @dataclass(frozen=True, slots=True)
 class NliFile:
-    """The rows of a file, and those refused: another width, no consensus (label "-"), or an empty sentence."""
+    """The content of a file.
+
+    Attributes:
+        rows: The usable rows.
+        problems: Refused rows: another width, no consensus (label "-"), or an empty sentence.
+    """
 
     rows: list[NliRow]
     problems: list[Problem]
 
 
 def read_nli(path: Path) -> NliFile:
-    """Read a file: JSON lines, a table with a header, or XTREME's ``sentence1 sentence2 label`` without one.
+    """Read JSON lines, a table with a header, or XTREME's ``sentence1 sentence2 label`` without one.
 
-    "contradictory" (XNLI's machine-translated MultiNLI) means contradiction. Raises DataError, naming file and line,
-    for a missing column and an unknown label.
+    The label "contradictory" (XNLI's machine-translated MultiNLI) means contradiction.
+
+    Args:
+        path: The file, plain or gz.
+
+    Returns:
+        The usable and the refused rows.
+
+    Raises:
+        DataError: For a missing column and an unknown label, naming file and line.
     """
     rows: list[NliRow] = []
     problems: list[Problem] = []
@@ -95,7 +118,7 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _table_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
-    """(line, cells by name) of each row, or what is wrong with its width."""
+    """Yield line and cells by name of each row, or the reason why its width is wrong."""
     lines = read_lines(path)
     header = lines[0].split("\t") if lines else []
     headed = {"sentence1", "premise"} & {*header} != set()
@@ -104,7 +127,7 @@ def _table_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
     except KeyError as error:
         raise DataError(
             f"{path}:1: no column {error.args[0]}",
-            "wanted: sentence1, sentence2, label; XTREME's download comes without test labels",
+            "expected: sentence1, sentence2, label; XTREME's download comes without test labels",
         ) from error
     for number, line in enumerate(lines[headed:], start=1 + headed):
         cells = line.split("\t")
@@ -115,12 +138,12 @@ def _table_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
 
 
 def _places(header: Sequence[str]) -> dict[str, int]:
-    """Where in the header each field is; KeyError, with the column's usual name, if one of the first three is not."""
-    found = {}
+    """Return the column of each field; raise KeyError with its usual name if one of the first three is missing."""
+    places = {}
     for name, keys in _COLUMNS.items():
-        here = [header.index(key) for key in keys if key in header]
-        if here:
-            found[name] = here[0]
+        columns = [header.index(key) for key in keys if key in header]
+        if columns:
+            places[name] = columns[0]
         elif name in ("premise", "hypothesis", "label"):
             raise KeyError(keys[0])
-    return found
+    return places

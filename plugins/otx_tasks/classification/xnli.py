@@ -2,111 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from otx.config.roles import keyed_options
 from otx.errors import DataError
-from otx.files.example_digest import digest
-from otx.types import Example, Problem
-from otx_tasks import infos
+from otx.types import Example
 from otx_tasks.classification.classifier import Classifier
 from otx_tasks.classification.nli_examples import parallel_examples, training_examples
 from otx_tasks.classification.nli_files import LABELS, read_nli
+from otx_tasks.classification.options import XNLI, XnliOptions
 from otx_tasks.classification.xnli_folder import XnliFolder, train_files
 from otx_tasks.classification.xnli_hub import XnliHub, train_rows
-from otx_tasks.dev_split import carve
-from otx_tasks.extra_training_data import further
 from otx_tasks.files import plain_name, refuse_duplicates
-from otx_tasks.options import XnliOptions
 
 
 class XnliTask(Classifier):
-    """Conneau et al. 2018; fine-tuning as XTREME does it (Hu et al. 2020). Labels in the order of LABELS."""
+    """XNLI, fine-tuned as in XTREME. Its classes are ``LABELS``, in this order.
 
-    info = infos.XNLI
+    Args:
+        options: Options of the task.
+
+    References:
+        Conneau et al. (2018), "XNLI". https://arxiv.org/abs/1809.05053
+        Hu et al. (2020), "XTREME". https://arxiv.org/abs/2003.11080
+    """
+
+    info = XNLI
+    options: XnliOptions
     classes = LABELS
-
-    def __init__(self, options: XnliOptions) -> None:
-        super().__init__(options)
-        self._examples: dict[str, list[Example]] = {}
-        self._refused: list[Problem] = []
+    leak_remedy = "train on other pairs"
+    text_fields = ("premise", "hypothesis")
 
     def texts(self, example: Example) -> tuple[str, ...]:
-        """Premise and hypothesis."""
-        return _pair(example)
+        """Return premise and hypothesis."""
+        return example.fields["premise"], example.fields["hypothesis"]
 
     def fields_of(self, texts: Sequence[str]) -> dict[str, str]:
-        """Premise and hypothesis, in this order."""
+        """Return premise and hypothesis, in this order."""
         return {"premise": texts[0], "hypothesis": texts[1]}
 
-    def languages(self) -> list[str]:
-        """The languages of the folder's files (or XNLI's 15 on the Hub), the trained one first."""
-        source = self.options.source
-        return sorted(self._source.languages(), key=lambda language: (language != source, language))
+    def test_languages(self) -> Collection[str]:
+        """Return the languages of the folder's files, or XNLI's 15 on the Hub."""
+        return self._source.languages()
 
-    def examples(self, language: str) -> list[Example]:
-        """The pairs of a language, with fields ``premise``, ``hypothesis``, ``label``, checked against English's."""
-        if language not in self._examples:
-            source = self._source
-            pivot = self.info.source_language
-            rows = source.rows(language)
-            original = source.rows(pivot) if pivot in source.languages() else rows
-            where = f"xnli {self.options.split} {language}"
-            examples = parallel_examples(rows, original, source.names(), where)
-            self._examples[language] = examples[: self.options.test_limit]
-        return self._examples[language]
+    def find_test_files(self, folder: Path, split: str) -> Mapping[str, Path]:
+        """Return the file of each language, which may be the same for all."""
+        return XnliFolder(str(folder), split).files
 
-    def fingerprint(self, language: str) -> str:
-        """A hash of pairs, labels and clusters."""
-        return digest(self.examples(language))
+    @property
+    def split_name(self) -> str:
+        """Name of the split that is tested on."""
+        return self.options.split
 
-    def training(self, seed: int) -> tuple[list[Example], list[Example]]:
-        """English pairs; the pairs on 5 % of the premises are for development, the same for every seed.
+    def read_test(self, language: str) -> list[Example]:
+        """Read the pairs of a language, with fields ``premise``, ``hypothesis`` and ``label``.
 
-        With several files a limit takes a mix of them. Raises DataError if a pair of the English test set is among
-        them, or if a label does not occur.
+        They are checked against English's.
         """
-        return self._training
+        source = self._source
+        pivot = self.info.source_language
+        rows = source.rows(language)
+        original = source.rows(pivot) if pivot in source.languages() else rows
+        where = f"xnli {self.options.split} {language}"
+        return parallel_examples(rows, original, source.names(), where)
 
-    def training_fingerprint(self) -> str:
-        """A hash of the training and development pairs and of every option but the paths."""
-        return digest([*self._training[0], *self._training[1]], keyed_options(self.options))
-
-    def problems(self) -> list[Problem]:
-        """Every training row that was refused, once training examples were asked for."""
-        return list(self._refused)
-
-    def sentences(self, language: str) -> list[str]:
-        """Every different premise and hypothesis."""
-        sides = ("premise", "hypothesis")
-        return sorted({e.fields[side] for e in self.examples(language) for side in sides})
-
-    @cached_property
-    def _source(self) -> XnliFolder | XnliHub:
-        data, split = self.options.data, self.options.split
-        return XnliHub(split) if data is None else XnliFolder(data, split)
-
-    @cached_property
-    def _training(self) -> tuple[list[Example], list[Example]]:
-        examples = self._training_examples()
-        refuse_duplicates(examples, "xnli training")
-        missing = {*LABELS} - {example.fields["label"] for example in examples}
-        if missing:
-            raise DataError(
-                f"xnli: no training pair has the label {', '.join(sorted(missing))}",
-                f"labels are {', '.join(LABELS)}; look at the training file and --train-limit",
-            )
-        self._refuse_leak(examples)
-        training, development = carve(
-            examples, lambda example: example.cluster, self.options.train_limit
-        )
-        tested = (e for language in self.languages() for e in self.examples(language))
-        more = further(self.options, lambda path: self._file(path, None), tested, _pair)
-        return [*training, *more], development
-
-    def _training_examples(self) -> list[Example]:
+    def read_training(self) -> list[Example]:
+        """Read the training pairs of the source language; of several files, a limit takes a mix."""
         options = self.options
         if options.train is None and options.data is None:
             return training_examples(train_rows(options.source), "train", options.source)
@@ -115,26 +77,29 @@ class XnliTask(Classifier):
             if options.train
             else train_files(options.data or "", options.source)
         )
-        return [example for path in paths for example in self._file(path, options.source)]
+        return [example for path in paths for example in self._read_file(path, options.source)]
 
-    def _file(self, path: Path, language: str | None) -> list[Example]:
-        """The usable rows of a file, in one language if it is given."""
-        file = read_nli(path)
-        self._refused += file.problems
-        return training_examples(file.rows, plain_name(path), language)
+    def read_extra(self, path: Path) -> list[Example]:
+        """Read a file of the option ``also``, in any language."""
+        return self._read_file(path, None)
 
-    def _refuse_leak(self, examples: Sequence[Example]) -> None:
-        source = self.options.source
-        if source not in self.languages():
-            return
-        tested = {_pair(example) for example in self.examples(source)}
-        leaked = [example.id for example in examples if _pair(example) in tested]
-        if leaked:
+    def check_training(self, examples: Sequence[Example]) -> None:
+        """Raise DataError if an id occurs twice, or a label never."""
+        refuse_duplicates(examples, "xnli training")
+        missing = {*LABELS} - {example.fields["label"] for example in examples}
+        if missing:
             raise DataError(
-                f"{len(leaked)} training pairs are in XNLI's {self.options.split} set, the first is {leaked[0]}",
-                "train on other pairs",
+                f"xnli: no training pair has the label {', '.join(sorted(missing))}",
+                f"labels are {', '.join(LABELS)}; look at the training file and --train-limit",
             )
 
+    @cached_property
+    def _source(self) -> XnliFolder | XnliHub:
+        data, split = self.options.data, self.options.split
+        return XnliHub(split) if data is None else XnliFolder(data, split)
 
-def _pair(example: Example) -> tuple[str, str]:
-    return example.fields["premise"], example.fields["hypothesis"]
+    def _read_file(self, path: Path, language: str | None) -> list[Example]:
+        """Return the usable rows of a file, in one language if it is given."""
+        file = read_nli(path)
+        self._problems += file.problems
+        return training_examples(file.rows, plain_name(path), language)

@@ -1,4 +1,4 @@
-"""XNLI's files in a folder: XTREME's layout (a file a language) or XNLI 1.0's (one file for all languages)."""
+"""Find XNLI's files in a folder: XTREME's layout (a file per language) or XNLI 1.0's (one file for all)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 
 from otx.errors import DataError, MissingDataError
-from otx.files.reading import read_lines
+from otx.files.reading import find_plain_or_gz, read_lines
 from otx_tasks.classification.nli_files import NliFile, NliRow, read_nli
-from otx_tasks.files import by_language, existing, folder_of
+from otx_tasks.files import by_language, folder_of
 
 ENGLISH = "en"
 TEST_FOLDERS = ("", "xnli", "nli/xnli")
@@ -18,8 +18,8 @@ ENGLISH_NAMES = ("multinli_1.0_train.jsonl", "multinli_1.0_train.txt")
 ENGLISH_FOLDERS = ("english-train", "nli/english-train")
 
 
-def wanted_train(language: str) -> str:
-    """The remedy that names the training files."""
+def train_remedy(language: str) -> str:
+    """Return the remedy that names the training files of a language."""
     folder = f" or {ENGLISH_FOLDERS[0]}/" if language == ENGLISH else ""
     name = TRAIN_NAMES[0].format(language)
     return (
@@ -27,13 +27,21 @@ def wanted_train(language: str) -> str:
     )
 
 
-def wanted_test(split: str) -> str:
-    """The remedy that names the test files."""
+def test_remedy(split: str) -> str:
+    """Return the remedy that names the test files of a split."""
     return f"give the folder of {split}-XX.tsv, xnli.{split}.tsv or xnli.{split}.jsonl with --data, plain or gz"
 
 
 class XnliFolder:
-    """One split of XNLI: the folder itself, or ``xnli/`` in it, holds the files."""
+    """One split of XNLI, whose files are in the folder itself or in its ``xnli/``.
+
+    Args:
+        data: The folder.
+        split: Name of the split, ``test`` or ``dev``.
+
+    Raises:
+        DataError: If there is no such folder.
+    """
 
     def __init__(self, data: str, split: str) -> None:
         self.folder = folder_of(data)
@@ -41,16 +49,27 @@ class XnliFolder:
         self._read: dict[Path, NliFile] = {}
 
     def languages(self) -> tuple[str, ...]:
-        """The languages there are files for; DataError if there are none."""
-        return tuple(sorted(self._paths))
+        """Return the languages that have files.
+
+        Raises:
+            MissingDataError: If there are none.
+        """
+        return tuple(sorted(self.files))
 
     def rows(self, language: str) -> list[NliRow]:
-        """All rows of a language, in order; DataError if one of them cannot be used: a test set is used whole."""
-        if language not in self._paths:
+        """Return all rows of a language, in order.
+
+        Args:
+            language: The language.
+
+        Raises:
+            DataError: If the language has no rows, or a row cannot be used: a test set is used whole.
+        """
+        if language not in self.files:
             raise DataError(
-                f"{self.folder}: no XNLI {self.split} rows in {language}", wanted_test(self.split)
+                f"{self.folder}: no XNLI {self.split} rows in {language}", test_remedy(self.split)
             )
-        file = self._file(self._paths[language])
+        file = self._file(self.files[language])
         if file.problems:
             first = file.problems[0]
             raise DataError(
@@ -60,9 +79,9 @@ class XnliFolder:
         return [row for row in file.rows if row.language in ("", language)]
 
     def names(self) -> list[tuple[str, str]] | None:
-        """(pairID, promptID) of each row, if ``test-rows.tsv`` lies beside the files."""
-        beside = next(iter(self._paths.values())).parent
-        path = existing(beside / f"{self.split}-rows.tsv")
+        """Return pairID and promptID of each row from ``test-rows.tsv`` in the files' folder; None without it."""
+        folder = next(iter(self.files.values())).parent
+        path = find_plain_or_gz(folder / f"{self.split}-rows.tsv")
         if path is None:
             return None
         header, *rows = (line.split("\t") for line in read_lines(path))
@@ -70,19 +89,20 @@ class XnliFolder:
             pair, prompt = header.index("pairID"), header.index("promptID")
             return [(row[pair], row[prompt]) for row in rows]
         except (IndexError, ValueError) as error:
-            raise DataError(f"{path}: wanted are columns promptID and pairID") from error
+            raise DataError(f"{path}: no columns promptID and pairID") from error
 
     @cached_property
-    def _paths(self) -> dict[str, Path]:
+    def files(self) -> dict[str, Path]:
+        """File of each language, which may be the same for all; raises MissingDataError if there are none."""
         pattern = re.compile(rf"{self.split}-([a-z]{{2}})\.tsv")
         for place in (self.folder / name for name in TEST_FOLDERS):
-            if found := by_language([place], pattern):
-                return found
+            if files := by_language([place], pattern):
+                return files
             for name in (f"xnli.{self.split}.tsv", f"xnli.{self.split}.jsonl"):
-                if path := existing(place / name):
+                if path := find_plain_or_gz(place / name):
                     return dict.fromkeys((row.language for row in self._file(path).rows), path)
         raise MissingDataError(
-            f"{self.folder}: no XNLI {self.split} files", wanted_test(self.split)
+            f"{self.folder}: no XNLI {self.split} files", test_remedy(self.split)
         )
 
     def _file(self, path: Path) -> NliFile:
@@ -94,10 +114,17 @@ class XnliFolder:
 def train_files(data: str, language: str) -> list[Path]:
     """Find the training files of a language in a folder.
 
-    They are in the folder itself, in ``english-train/``, or beside the test files, where XTREME puts them.
+    They are in the folder itself, in ``english-train/``, or in the test files' folder, as in XTREME.
+
+    Args:
+        data: The folder.
+        language: The language.
+
+    Returns:
+        One file or more.
 
     Raises:
-        DataError: If there are none, naming those looked for.
+        MissingDataError: If there are none, naming the files that were searched for.
     """
     folder, is_english = folder_of(data), language == ENGLISH
     names = [name.format(language) for name in TRAIN_NAMES]
@@ -106,9 +133,9 @@ def train_files(data: str, language: str) -> list[Path]:
     patterns = [f"{name}/*.tsv{ending}" for name in parts for ending in ("", ".gz")]
     for place in TEST_FOLDERS:
         for name in names:
-            if path := existing(folder / place / name):
+            if path := find_plain_or_gz(folder / place / name):
                 return [path]
-        found = sorted(path for pattern in patterns for path in (folder / place).glob(pattern))
-        if found:
-            return found
-    raise MissingDataError(f"{folder}: no training file in {language}", wanted_train(language))
+        files = sorted(path for pattern in patterns for path in (folder / place).glob(pattern))
+        if files:
+            return files
+    raise MissingDataError(f"{folder}: no training file in {language}", train_remedy(language))

@@ -1,4 +1,4 @@
-"""Sets of gold word alignments in a folder: ``name.src-tgt``, ``name.gold`` and what ``sets.tsv`` says of them."""
+"""Find sets of gold word alignments in a folder: ``name.src-tgt``, ``name.gold``, and index bases in ``sets.tsv``."""
 
 from __future__ import annotations
 
@@ -7,38 +7,47 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otx.errors import DataError, MissingDataError
-from otx.files.reading import read_lines
+from otx.files.reading import find_plain_or_gz, read_lines
 from otx.links.gold import GOLD, SENTENCES, GoldPair, read_gold
 from otx.printable import quote
-from otx_tasks.files import existing, plain_name
+from otx_tasks.files import plain_name
 from otx_tasks.sample_data import sample_folder
 
 FOLDER = "align"
-"""Where the files may lie in a folder of many sets."""
+"""Sub-folder that is searched for the files."""
 NAMES = f"name{SENTENCES} (source ||| target) and name{GOLD} (i-j sure, ipj possible), plain or gz"
 TABLE = "sets.tsv"
 
 
 @dataclass(frozen=True, slots=True)
 class GoldSet:
-    """One set: its files, what its indices count from (None: from 0 if a 0 occurs), and what states it."""
+    """One set of gold word alignments.
+
+    Attributes:
+        name: Name of the set.
+        sentences: File of the sentence pairs.
+        gold: File of the links.
+        index_base: First word index, 0 or 1; None means 0, if a 0 occurs.
+        base_origin: Origin of the index base, for notes.
+    """
 
     name: str
     sentences: Path
     gold: Path
     index_base: int | None
-    told_by: str
+    base_origin: str
 
 
 def find_gold_sets(data: Path, index_base: int | None) -> dict[str, GoldSet]:
     """Find the sets in a folder by name, or the one set that ``data`` names.
 
     Args:
-        data: A folder, either file of a set, or what their names have in common.
-        index_base: What every set counts from; without it, each set's ``index_base`` in ``sets.tsv``, if it has one.
+        data: A folder, either file of a set, or their path without extension.
+        index_base: First word index of every set; None takes each set's ``index_base`` from ``sets.tsv``, if it has
+            one.
 
     Returns:
-        The sets. One of them may lack a file: reading it fails, and it does not end the others.
+        The sets by name. One of them may lack a file: reading that one fails, and the others can be used.
 
     Raises:
         DataError: If there is no set, or ``sets.tsv`` cannot be read.
@@ -49,9 +58,9 @@ def find_gold_sets(data: Path, index_base: int | None) -> dict[str, GoldSet]:
     else:
         folder, halves = data.parent, [data]
     bases = _bases(folder / TABLE) if index_base is None else {}
-    found: dict[str, GoldSet] = {}
+    sets: dict[str, GoldSet] = {}
     for name in sorted({_set_name(path) for path in halves}):
-        files = [existing(folder / (name + ending)) for ending in (SENTENCES, GOLD)]
+        files = [find_plain_or_gz(folder / (name + ending)) for ending in (SENTENCES, GOLD)]
         if not any(files):
             raise _missing(folder / (name + GOLD))
         sentences, gold = (
@@ -59,26 +68,43 @@ def find_gold_sets(data: Path, index_base: int | None) -> dict[str, GoldSet]:
             for file, ending in zip(files, (SENTENCES, GOLD), strict=True)
         )
         if index_base is not None:
-            found[name] = GoldSet(name, sentences, gold, index_base, "index_base")
+            sets[name] = GoldSet(name, sentences, gold, index_base, "index_base")
         elif name in bases:
-            found[name] = GoldSet(name, sentences, gold, bases[name], TABLE)
+            sets[name] = GoldSet(name, sentences, gold, bases[name], TABLE)
         else:
-            found[name] = GoldSet(name, sentences, gold, None, "default")
-    if not found:
+            sets[name] = GoldSet(name, sentences, gold, None, "default")
+    if not sets:
         raise MissingDataError(f"{data}: no gold word alignments", f"a set is {NAMES}")
-    return found
+    return sets
 
 
 def sets_of(data: str | None, index_base: int | None) -> dict[str, GoldSet]:
-    """The sets that ``--data`` names, in the folder itself or in ``align/``; without it the embedded sample's."""
+    """Find the sets that ``--data`` names, in the folder itself or in ``align/``.
+
+    Args:
+        data: The folder or file; None means the embedded sample.
+        index_base: First word index of every set, or None.
+
+    Raises:
+        DataError: If there is no set.
+    """
     place = sample_folder() if data is None else Path(data).expanduser()
     return find_gold_sets(place / FOLDER if (place / FOLDER).is_dir() else place, index_base)
 
 
 def read_set(sets: Mapping[str, GoldSet], name: str, task: str) -> list[GoldPair]:
-    """The sentence pairs of a set; DataError if it is not there, and what ``otx.links.pharaoh.read_gold`` raises."""
+    """Read the sentence pairs of a set.
+
+    Args:
+        sets: The sets that exist, by name.
+        name: Name of the set.
+        task: Name of the task, for messages.
+
+    Raises:
+        DataError: If there is no such set, a file is missing, or a line cannot be used.
+    """
     if name not in sets:
-        raise DataError(f"{task}: no set {name}", f"there are {', '.join(sorted(sets))}")
+        raise DataError(f"{task}: no set {name}", f"available sets: {', '.join(sorted(sets))}")
     gold = sets[name]
     for path in (gold.gold, gold.sentences):
         if not path.is_file():
@@ -95,7 +121,7 @@ def _missing(path: Path) -> DataError:
 
 
 def _bases(table: Path) -> dict[str, int]:
-    """What the sets count from, by name; blank lines are skipped."""
+    """Read the index base of each set; blank lines are skipped."""
     if not table.is_file():
         return {}
     rows = [(number, row.split("\t")) for number, row in enumerate(read_lines(table), start=1)]

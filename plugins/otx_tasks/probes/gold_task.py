@@ -1,71 +1,78 @@
-"""What probes of words with gold links share."""
+"""Base class of probes of words with gold links."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
-from otx.files.example_digest import digest
+from otx.interfaces import BaseProbeTask
 from otx.links.gold import GoldPair, outside_note
-from otx.types import Example, TaskInfo
-from otx_tasks.options import GoldOptions
+from otx.types import Example
 from otx_tasks.probes.gold_sets import GoldSet, read_set, sets_of
+from otx_tasks.probes.options import GoldOptions
 
 
-class GoldTask:
-    """A set's name stands where a language does. Sentences are split at white space, as the gold links count."""
+class GoldTask(BaseProbeTask):
+    """A probe of the words of gold-aligned sentences; the name of a gold set takes the place of a language.
 
-    info: ClassVar[TaskInfo]
+    Sentences are split at white space, as the gold links count. A subclass has ``info`` and implements ``fields_of``,
+    ``probe`` and ``score``.
+
+    Args:
+        options: Options of the task.
+    """
+
+    options: GoldOptions
 
     def __init__(self, options: GoldOptions) -> None:
-        self.options = options
-        self._examples: dict[str, list[Example]] = {}
-        self._left_out: dict[str, str | None] = {}
+        super().__init__(options)
+        self._pairs: dict[str, list[GoldPair]] = {}
 
+    @abstractmethod
     def fields_of(self, pair: GoldPair) -> Mapping[str, Any]:
-        """What of a pair is an example's: fields ``source`` and ``target`` (words), and more."""
-        raise NotImplementedError
+        """Return the fields of a pair's example: ``source`` and ``target`` (words), and more."""
 
     def languages(self) -> list[str]:
-        """The names of the sets."""
+        """Return the names of the sets."""
         return sorted(self._sets)
 
     def pairs(self, language: str) -> list[GoldPair]:
-        """The sentence pairs of a set that are examples; raises what ``read_set`` raises."""
-        pairs = read_set(self._sets, language, self.info.name)
-        self._left_out[language] = outside_note(pairs)
-        return pairs
+        """Return the sentence pairs of a set that are examples.
 
-    def examples(self, language: str) -> list[Example]:
-        """Sentence pairs of a set, by their number in it."""
-        if language not in self._examples:
-            self._examples[language] = [
-                Example(f"{language}:{number}", f"{language}:{number}", self.fields_of(pair))
-                for number, pair in enumerate(self.pairs(language), start=1)
-            ]
-        return self._examples[language]
+        Raises:
+            DataError: If the set does not exist or cannot be read.
+        """
+        return self._all_pairs(language)
+
+    def load_examples(self, language: str) -> list[Example]:
+        """Return the sentence pairs of a set; an id is the pair's number in it."""
+        return [
+            Example(f"{language}:{number}", f"{language}:{number}", self.fields_of(pair))
+            for number, pair in enumerate(self.pairs(language), start=1)
+        ]
 
     def left_out(self, language: str) -> str | None:
-        """Describe the links of a set that are left out, or return None: what ``otx eval --strict`` refuses."""
-        self.examples(language)
-        return self._left_out[language]
+        """Describe the links of a set that are out of range; None if there are none."""
+        return outside_note(self._all_pairs(language))
 
     def set_notes(self, language: str) -> list[str]:
-        """Return what the words of a set are counted from, and which of its links were left out."""
+        """Return the index base of a set, and which of its links are left out."""
         gold = self._sets[language]
         left_out = self.left_out(language)
-        base = f"indices count from {gold.index_base or 0} ({gold.told_by})"
+        base = f"indices count from {gold.index_base or 0} ({gold.base_origin})"
         return [base] if left_out is None else [base, left_out]
 
-    def fingerprint(self, language: str) -> str:
-        """A hash of words and links."""
-        return digest(self.examples(language))
-
     def sentences(self, language: str) -> list[str]:
-        """Both sides of every pair, their words joined."""
+        """Return both sides of every pair, their words joined."""
         sides = ("source", "target")
         return [" ".join(e.fields[side]) for e in self.examples(language) for side in sides]
+
+    def _all_pairs(self, language: str) -> list[GoldPair]:
+        if language not in self._pairs:
+            self._pairs[language] = read_set(self._sets, language, self.info.name)
+        return self._pairs[language]
 
     @cached_property
     def _sets(self) -> dict[str, GoldSet]:

@@ -1,4 +1,4 @@
-"""Finding line-aligned sentence files in a folder by the names that data sets give them."""
+"""Find line-aligned sentence files in a folder by the names that data sets give them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 
 from otx.data.languages import two_letters
 from otx.errors import DataError, MissingDataError
-from otx.files.reading import read_lines
+from otx.files.reading import find_plain_or_gz, read_lines
 from otx.types import Example
-from otx_tasks.files import existing, folder_of, plain_name
+from otx_tasks.files import folder_of, plain_name
 from otx_tasks.sample_data import HELD_OUT, sample_folder
 
 PIVOT = "en"
 FOLDERS = ("tatoeba", "retrieval/tatoeba")
-"""Where the files may lie in a folder of many sets."""
+"""Sub-folders that are searched for the files."""
 NAMES = (
     "name.XXX-eng.{XXX,eng}, name.en-XX.{en,XX}, newstest2019-{src.eng,ref.XXX}.txt or name.{en,XX}.txt, "
     "with codes such as de, deu, zh-CN, zh_CN or deu_Latn"
 )
 _CODE = "[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]+)*"
-# A code may hold the hyphen that parts two of them; the side that ends the name says where: en-zh-CN.en.
+# A code may contain a hyphen, as two codes are separated by; the side at the end of the name decides: en-zh-CN.en.
 _TWO_WAY = re.compile(rf"^(?P<head>(?:.*\.)?(?P<a>{_CODE})-(?P<b>{_CODE})\.)(?:(?P=a)|(?P=b))$")
 _NTREX = re.compile(rf"^(?P<head>.+)-ref\.(?P<code>{_CODE})\.txt$")
 _MANY_WAY = re.compile(rf"^(?P<head>.+)\.(?P<code>{_CODE})\.txt$")
@@ -29,7 +29,14 @@ _MANY_WAY = re.compile(rf"^(?P<head>.+)\.(?P<code>{_CODE})\.txt$")
 
 @dataclass(frozen=True, slots=True)
 class ParallelFiles:
-    """Two line-aligned files; ``many_way`` if the same pivot lines are translated into other languages too."""
+    """Two line-aligned files.
+
+    Attributes:
+        language: Language of the source side.
+        source: File of the language.
+        pivot: File of the English translations.
+        many_way: True if the same pivot lines are translated into other languages, too.
+    """
 
     language: str
     source: Path
@@ -38,7 +45,17 @@ class ParallelFiles:
 
 
 def files_of(data: str | None) -> dict[str, ParallelFiles]:
-    """The pairs of files that ``--data`` names, by language; without it the embedded sample's held-out part."""
+    """Find the pairs of files that ``--data`` names.
+
+    Args:
+        data: The folder; None means the held-out part of the embedded sample.
+
+    Returns:
+        The pairs by language.
+
+    Raises:
+        DataError: If there are none, or they are not usable.
+    """
     if data is None:
         return find_parallel(sample_folder(), HELD_OUT)
     folder = folder_of(data)
@@ -47,27 +64,34 @@ def files_of(data: str | None) -> dict[str, ParallelFiles]:
 
 
 def find_parallel(folder: Path, pattern: str = "*") -> dict[str, ParallelFiles]:
-    """The pairs of files of every language in the folder, by two-letter code where there is one.
+    """Find the pairs of files of every language in a folder.
 
-    Of the files, those whose names match the glob ``pattern``. Raises DataError if there are none, two for one
-    language, or one side of a pair without the other.
+    Args:
+        folder: The folder.
+        pattern: Glob that the files' names must match.
+
+    Returns:
+        The pairs by two-letter code, or by the files' code if there is no two-letter code.
+
+    Raises:
+        DataError: If there are none, two for one language, or one side of a pair without the other.
     """
-    found: dict[str, ParallelFiles] = {}
+    pairs: dict[str, ParallelFiles] = {}
     for path in sorted(folder.glob(pattern)):
         pair = _pair(path)
         if pair is None:
             continue
-        other = found.setdefault(pair.language, pair)
+        other = pairs.setdefault(pair.language, pair)
         if plain_name(other.source) != plain_name(pair.source):
             raise DataError(
                 f"{folder}: two sets for {pair.language}: {other.source.name} and {pair.source.name}",
                 "put each set into a folder of its own",
             )
-    if not found:
+    if not pairs:
         raise MissingDataError(
             f"{folder}: no line-aligned files", f"name them {NAMES}, plain or gz"
         )
-    return found
+    return pairs
 
 
 def _pair(path: Path) -> ParallelFiles | None:
@@ -84,9 +108,9 @@ def _pair(path: Path) -> ParallelFiles | None:
         pivot = _other_side(path, f"{match['head']}-src.eng.txt")
         return ParallelFiles(two_letters(match["code"]), path, pivot, many_way=True)
     if match := _MANY_WAY.match(name):
-        beside = existing(path.with_name(f"{match['head']}.en.txt"))
-        if beside is not None and not _is_pivot(match["code"]):
-            return ParallelFiles(two_letters(match["code"]), path, beside, many_way=True)
+        pivot_file = find_plain_or_gz(path.with_name(f"{match['head']}.en.txt"))
+        if pivot_file is not None and not _is_pivot(match["code"]):
+            return ParallelFiles(two_letters(match["code"]), path, pivot_file, many_way=True)
     return None
 
 
@@ -95,16 +119,23 @@ def _is_pivot(code: str) -> bool:
 
 
 def _other_side(path: Path, name: str) -> Path:
-    there = existing(path.with_name(name))
-    if there is None:
-        raise DataError(f"{path}: its other side is missing", f"add {name} (or .gz) beside it")
-    return there
+    other = find_plain_or_gz(path.with_name(name))
+    if other is None:
+        raise DataError(f"{path}: its other side is missing", f"add {name} (or .gz) to its folder")
+    return other
 
 
 def read_parallel(files: ParallelFiles) -> list[Example]:
-    """One example a line, with fields ``source`` and ``pivot``; many-way lines share ids and clusters.
+    """Read one example per line; many-way lines share ids and clusters between languages.
 
-    Raises DataError for unequal line counts and for empty lines.
+    Args:
+        files: The two files.
+
+    Returns:
+        Examples with fields ``source`` and ``pivot``.
+
+    Raises:
+        DataError: For unequal line counts, empty lines and files without lines.
     """
     source, pivot = read_lines(files.source), read_lines(files.pivot)
     if len(source) != len(pivot):

@@ -1,4 +1,4 @@
-"""Sentence retrieval: is a sentence's nearest neighbour in the other language its own translation?"""
+"""Sentence retrieval: is the nearest neighbour of a sentence in the other language its translation?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from otx.interfaces import Encoder
 from otx.links.neighbours import cosine_similarity, csls, nearest
 from otx.runs.ceilings import ceiling
 from otx.types import Example, Score
-from otx_tasks import infos
+from otx_tasks.probes.options import RETRIEVAL
 from otx_tasks.probes.parallel_files import find_parallel, read_parallel
 from otx_tasks.probes.parallel_task import ParallelTask
 from otx_tasks.sample_data import TRAINING, sample_folder
@@ -24,30 +24,37 @@ WAYS = ("to_pivot", "from_pivot", "csls_to_pivot", "csls_from_pivot")
 
 
 class RetrievalTask(ParallelTask):
-    """Both ways between each language and English, by cosine and by CSLS of mean-pooled sub-words.
+    """Retrieval in both directions between each language and English, by cosine and by CSLS of mean-pooled sub-words.
 
-    The accuracy shown first is the mean of both ways (LASER, Artetxe & Schwenk 2019; XTREME's is foreign to English:
-    ``accuracy_to_pivot``). Of several nearest at the same similarity the first in the file counts. Without ``data``,
-    the embedded sample's training sentences are distractors: candidates, but no queries.
+    The first metric is the mean accuracy of both directions, as in LASER; XTREME's is ``accuracy_to_pivot``. Of
+    several neighbours at the same similarity, the first in the file counts. Without ``data``, the embedded sample's
+    training sentences are distractors: candidates, but not queries.
+
+    Args:
+        options: Options of the task.
+
+    References:
+        Artetxe & Schwenk (2019), "Massively Multilingual Sentence Embeddings". https://arxiv.org/abs/1812.10464
+        Conneau et al. (2018), "Word Translation Without Parallel Data" (CSLS). https://arxiv.org/abs/1710.04087
     """
 
-    info = infos.RETRIEVAL
+    info = RETRIEVAL
 
     def fingerprint(self, language: str) -> str:
-        """Hash the sentences and the distractors."""
+        """Return a hash of the sentences and the distractors."""
         return digest([*self.examples(language), *self.distractors(language)])
 
     def distractors(self, language: str) -> list[Example]:
-        """Return the training pairs of the embedded sample, or none where ``data`` is given."""
+        """Return the training pairs of the embedded sample; none if ``data`` is given."""
         if self.options.data is not None:
             return []
         pairs = read_parallel(find_parallel(sample_folder(), TRAINING)[language])
         return [replace(pair, id=f"train:{pair.id}") for pair in pairs]
 
     def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
-        """Of every pair, which other side's sentence each of its sides is nearest to, by id (None: no number).
+        """Return the sentence nearest to each side of every pair, by id; None if a vector has an undefined number.
 
-        And ``cut``: words of both sides that were lost to the encoder's length limit.
+        ``cut`` counts the words of both sides beyond the encoder's length limit.
         """
         examples = self.examples(language)
         candidates = [*examples, *self.distractors(language)]
@@ -56,15 +63,18 @@ class RetrievalTask(ParallelTask):
             pivot, pivot_cut = self._side(encoder, candidates, "pivot")
         cosine = cosine_similarity(source, pivot)
         scaled = csls(cosine, self.options.neighbours)
-        found = {
+        neighbours = {
             "to_pivot": nearest(cosine),
             "from_pivot": nearest(cosine.mT),
             "csls_to_pivot": nearest(scaled),
             "csls_from_pivot": nearest(scaled.mT),
         }
-        ids = [*(candidate.id for candidate in candidates), None]  # -1, no number, is the last
+        ids = [
+            *(candidate.id for candidate in candidates),
+            None,
+        ]  # -1, an undefined number, is the last
         table: dict[str, list[Any]] = {
-            way: [ids[place] for place in places.tolist()] for way, places in found.items()
+            way: [ids[place] for place in places.tolist()] for way, places in neighbours.items()
         }
         table["cut"] = (source_cut + pivot_cut).tolist()
         return {
@@ -73,14 +83,14 @@ class RetrievalTask(ParallelTask):
         }
 
     def score(self, prediction: Any, example: Example) -> Score:
-        """Hits of the pair in both directions, and ``cut``."""
+        """Return the hits of the pair in both directions, and ``cut``."""
         hit = {way: float(prediction[way] == example.id) for way in WAYS}
         return Score(
             example.id, example.cluster, {**hit, "cut": float(prediction["cut"]), "n": 1.0}
         )
 
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
-        """Tell how many sentences were cut, and whether accuracy is at its ceiling."""
+        """Return how many sentences are cut, and whether the accuracy is at its ceiling."""
         notes = []
         cut = sum(score.statistics["cut"] > 0 for score in scores)
         if cut:
@@ -95,7 +105,7 @@ class RetrievalTask(ParallelTask):
     def _side(
         self, encoder: Encoder, examples: Sequence[Example], side: str
     ) -> tuple[Tensor, Tensor]:
-        """Sentence vectors ``[N, D]`` of one side, and the words cut from each sentence ``[N]``."""
+        """Return sentence vectors ``[N, D]`` of one side, and the number of words cut from each sentence ``[N]``."""
         rows = encoder.tokenise([example.fields[side] for example in examples])
         vectors = sentence_vectors(encoder, rows, self.options.layer, self.options.batch)
         return vectors, torch.tensor([row.cut for row in rows])

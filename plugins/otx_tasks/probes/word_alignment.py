@@ -1,4 +1,4 @@
-"""Word alignment: links extracted from word vectors, against gold links."""
+"""Word alignment: links extracted from word vectors, compared with gold links."""
 
 from __future__ import annotations
 
@@ -12,24 +12,29 @@ from otx.links.gold import GoldPair
 from otx.links.methods import MethodSettings, find_links
 from otx.links.pharaoh import GoldLinks, format_pharaoh, parse_pharaoh
 from otx.types import Example, Links, Score
-from otx_tasks import infos
-from otx_tasks.options import WordAlignmentOptions
 from otx_tasks.probes.gold_task import GoldTask
+from otx_tasks.probes.options import WORD_ALIGNMENT, WordAlignmentOptions
 
 
 class WordAlignmentTask(GoldTask):
-    """AER, precision, recall and F1 (Och & Ney 2003) over each set; a set's name stands where a language does.
+    """AER, precision, recall and F1 over each gold set, whose name takes the place of a language.
 
-    Sentences are split at white space, as the gold links count. A word that the encoder's length limit cuts off has
-    no links; no other word's number changes.
+    Sentences are split at white space, as the gold links count. A word beyond the encoder's length limit has no links;
+    the numbers of the other words do not change.
+
+    Args:
+        options: Options of the task.
+
+    References:
+        Och & Ney (2003), "A Systematic Comparison of Various Statistical Alignment Models".
+        https://aclanthology.org/J03-1002
     """
 
-    info = infos.WORD_ALIGNMENT
-
+    info = WORD_ALIGNMENT
     options: WordAlignmentOptions
 
     def fields_of(self, pair: GoldPair) -> Mapping[str, Any]:
-        """Besides the words ``sure`` and ``possible`` links."""
+        """Return the words and the ``sure`` and ``possible`` links."""
         return {
             "source": list(pair.source),
             "target": list(pair.target),
@@ -38,9 +43,9 @@ class WordAlignmentTask(GoldTask):
         }
 
     def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
-        """The ``links`` of every pair, as Pharaoh writes them (from 0); ``cut``: words lost to the length limit."""
+        """Return the ``links`` of every pair in Pharaoh notation (from 0), and ``cut``, the words beyond the limit."""
         examples = self.examples(language)
-        found: list[Links] = [frozenset()] * len(examples)
+        links: list[Links] = [frozenset()] * len(examples)
         cut = [0] * len(examples)
         sources = encoder.tokenise(
             [" ".join(e.fields["source"]) for e in examples], pretokenised=True
@@ -49,7 +54,7 @@ class WordAlignmentTask(GoldTask):
             [" ".join(e.fields["target"]) for e in examples], pretokenised=True
         )
         options = self.options
-        way = MethodSettings(options.extraction, options.threshold, options.epsilon)
+        method = MethodSettings(options.extraction, options.threshold, options.epsilon)
         with reading(encoder):
             for indices in by_length(sources, options.batch):
                 sides = []
@@ -59,22 +64,22 @@ class WordAlignmentTask(GoldTask):
                     vectors, mask = encoded.words(options.layer, options.vector)
                     sides.append((vectors.float().cpu(), mask.cpu()))
                 (x, x_mask), (y, y_mask) = sides
-                batch_links = find_links(x, x_mask, y, y_mask, way)
-                for index, own in zip(indices, batch_links, strict=True):
-                    found[index] = own.links
+                batch_links = find_links(x, x_mask, y, y_mask, method)
+                for index, extracted in zip(indices, batch_links, strict=True):
+                    links[index] = extracted.links
                     cut[index] = sources[index].cut + targets[index].cut
         return {
-            example.id: {"links": format_pharaoh(GoldLinks(links, links)), "cut": lost}
-            for example, links, lost in zip(examples, found, cut, strict=True)
+            example.id: {"links": format_pharaoh(GoldLinks(pair_links, pair_links)), "cut": lost}
+            for example, pair_links, lost in zip(examples, links, cut, strict=True)
         }
 
     def score(self, prediction: Any, example: Example) -> Score:
-        """The counts that AER sums, and ``cut``."""
+        """Return the counts that AER sums, and ``cut``."""
         counts = aer_statistics(parse_pharaoh(prediction["links"]).sure, _gold(example))
         return Score(example.id, example.cluster, {**counts, "cut": float(prediction["cut"])})
 
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
-        """What a reader of the scores should know: the index base, links left out, pairs that were cut."""
+        """Return the index base, links left out, and the number of pairs that are cut."""
         lines = self.set_notes(language)
         cut = sum(score.statistics["cut"] > 0 for score in scores)
         return [*lines, f"{cut} pairs were cut at the encoder's length limit"] if cut else lines

@@ -1,4 +1,4 @@
-"""Contextual word retrieval: of all words of the other language's sentences, is the linked one a word's nearest?"""
+"""Contextual word retrieval: is the linked word the nearest among all words of the other language's sentences?"""
 
 from __future__ import annotations
 
@@ -14,30 +14,35 @@ from otx.interfaces import Encoder
 from otx.links.gold import GoldPair
 from otx.links.neighbours import csls_nearest
 from otx.types import Example, Score, TokenRow
-from otx_tasks import infos
-from otx_tasks.options import WordRetrievalOptions
 from otx_tasks.probes.gold_task import GoldTask
+from otx_tasks.probes.options import WORD_RETRIEVAL, WordRetrievalOptions
 
 WAYS = ("to_target", "from_target")
 
 
 class WordRetrievalTask(GoldTask):
-    """Cao et al. 2020, section 4: by CSLS among every word of the set's sentences, both ways.
+    """Retrieval by CSLS among every word of the set's sentences, in both directions.
 
-    The words asked for are those with one sure link to a word that has no other; a set's name stands where a language
-    does. A word that the encoder's length limit cuts off is found by nobody and finds none.
+    The queries are the words with one sure link to a word that has no other link. The name of a gold set takes the
+    place of a language. A word beyond the encoder's length limit is neither found nor finds another.
+
+    Args:
+        options: Options of the task.
+
+    References:
+        Cao et al. (2020), "Multilingual Alignment of Contextual Word Representations", section 4.
+        https://arxiv.org/abs/2002.03518
     """
 
-    info = infos.WORD_RETRIEVAL
-
+    info = WORD_RETRIEVAL
     options: WordRetrievalOptions
 
     def pairs(self, language: str) -> list[GoldPair]:
-        """The first of the set's."""
+        """Return the first pairs of a set."""
         return super().pairs(language)[: self.options.sentences]
 
     def fields_of(self, pair: GoldPair) -> Mapping[str, Any]:
-        """Besides the words ``links``, the sure ones between words that have no other, possible ones counted."""
+        """Return the words and ``links``, the sure links between words without another sure or possible link."""
         sources, targets = (Counter(link[end] for link in pair.links.possible) for end in (0, 1))
         single = [
             list(link)
@@ -47,36 +52,37 @@ class WordRetrievalTask(GoldTask):
         return {"source": list(pair.source), "target": list(pair.target), "links": single}
 
     def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
-        """For each of a pair's links, the word that either end is nearest to: ``[sentence, word]``, or None."""
+        """Return the word nearest to either end of each link of a pair: ``[sentence, word]``, or None."""
         examples = self.examples(language)
         with reading(encoder):
             source = self._words(encoder, [example.fields["source"] for example in examples])
             target = self._words(encoder, [example.fields["target"] for example in examples])
-        found: dict[str, dict[str, list[Any]]] = {
+        predictions: dict[str, dict[str, list[Any]]] = {
             example.id: {way: [] for way in WAYS} for example in examples
         }
-        for way, end, (words, own), (others, other) in (
+        links = [
+            (number, link)
+            for number, example in enumerate(examples)
+            for link in example.fields["links"]
+        ]
+        for way, end, (words, vectors), (other_words, other_vectors) in (
             ("to_target", 0, source, target),
             ("from_target", 1, target, source),
         ):
             rows = {place: row for row, place in enumerate(words)}
-            asked = [
-                (number, link)
-                for number, example in enumerate(examples)
-                for link in example.fields["links"]
+            queries = [
+                rows[number, link[end]] for number, link in links if (number, link[end]) in rows
             ]
-            there = [
-                rows[number, link[end]] for number, link in asked if (number, link[end]) in rows
-            ]
-            nearest = iter(csls_nearest(own, other, self.options.neighbours)[there].tolist())
-            for number, link in asked:
-                place = next(nearest) if (number, link[end]) in rows else -1
-                answer = None if place < 0 else list(others[place])
-                found[examples[number].id][way].append(answer)
-        return found
+            nearest = csls_nearest(vectors, other_vectors, self.options.neighbours)
+            answers = iter(nearest[queries].tolist())
+            for number, link in links:
+                row = next(answers) if (number, link[end]) in rows else -1
+                answer = None if row < 0 else list(other_words[row])
+                predictions[examples[number].id][way].append(answer)
+        return predictions
 
     def score(self, prediction: Any, example: Example) -> Score:
-        """Links whose other end was found, both ways, and ``n`` links."""
+        """Return the number of links whose other end is found, in both directions, and ``n`` links."""
         number = int(example.id.rpartition(":")[2]) - 1
         links = example.fields["links"]
         hits = {
@@ -91,16 +97,16 @@ class WordRetrievalTask(GoldTask):
         return Score(example.id, example.cluster, {**hits, "n": float(len(links))})
 
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
-        """How many words are looked for, of how many sentences; the index base, and links left out."""
+        """Return the numbers of queries and sentences, the index base, and links left out."""
         links = int(sum(score.statistics["n"] for score in scores))
         return [f"{links:,} words of {len(scores):,} sentences", *self.set_notes(language)]
 
     def _words(
         self, encoder: Encoder, sentences: Sequence[Sequence[str]]
     ) -> tuple[list[tuple[int, int]], Tensor]:
-        """(sentence, word) and vector ``[N, D]`` of every word that the encoder read, in order."""
+        """Return (sentence, word) and vector ``[N, D]`` of every word within the length limit, in order."""
         rows: list[TokenRow] = encoder.tokenise(
-            [" ".join(own) for own in sentences], pretokenised=True
+            [" ".join(words) for words in sentences], pretokenised=True
         )
         vectors: list[Tensor] = [torch.empty(0)] * len(rows)
         kept: list[list[int]] = [[]] * len(rows)
@@ -108,7 +114,7 @@ class WordRetrievalTask(GoldTask):
         for indices in by_length(rows, options.batch):
             encoded = encoder.encode(encoder.collate([rows[i] for i in indices]), (options.layer,))
             states, mask = encoded.words(options.layer, options.vector)
-            for index, own, real in zip(indices, states.float().cpu(), mask.cpu(), strict=True):
-                vectors[index], kept[index] = own[real], real.nonzero().squeeze(1).tolist()
+            for index, state, real in zip(indices, states.float().cpu(), mask.cpu(), strict=True):
+                vectors[index], kept[index] = state[real], real.nonzero().squeeze(1).tolist()
         places = [(number, word) for number, words in enumerate(kept) for word in words]
         return places, torch.cat(vectors)

@@ -1,4 +1,4 @@
-"""A question-answering floor without an encoder: the clause that looks most like the question."""
+"""A question-answering baseline without an encoder: the clause most similar to the question."""
 
 from __future__ import annotations
 
@@ -10,13 +10,25 @@ GRAM = 3
 
 
 def most_similar_clause(question: str, context: str) -> str:
-    """The stretch of the context between two punctuation marks that shares most character trigrams with the question.
+    """Return the clause of the context that shares most character trigrams with the question.
 
-    Trigrams are of the lower-cased text with white space collapsed, counted with repetition; of equals the first.
+    A clause is the text between two punctuation marks. Trigrams are of the lower-cased text with white space
+    collapsed, counted with repetition.
+
+    Args:
+        question: The question.
+        context: The text that contains the answer.
+
+    Returns:
+        The clause, the first of equals; empty if the context has none.
+
+    Example:
+        >>> most_similar_clause("Where does the cat sleep?", "The dog barks, the cat sleeps here.")
+        'the cat sleeps here'
     """
-    wanted = _grams(question)
+    question_grams = _grams(question)
     clauses = [match.group().strip() for match in _CLAUSE.finditer(context)]
-    return max(clauses, key=lambda clause: (_grams(clause) & wanted).total(), default="")
+    return max(clauses, key=lambda clause: (_grams(clause) & question_grams).total(), default="")
 
 
 def _grams(text: str) -> Counter[str]:

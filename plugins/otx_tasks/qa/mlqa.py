@@ -6,12 +6,11 @@ import re
 from pathlib import Path
 
 from otx.types import Example
-from otx_tasks import infos
 from otx_tasks.files import plain_name
 from otx_tasks.hub import HUB_SPLITS, XTREME, parquet_rows
-from otx_tasks.options import MlqaOptions
 from otx_tasks.qa.answer_scoring import Normalise
 from otx_tasks.qa.mlqa_scoring import normaliser
+from otx_tasks.qa.options import MLQA, MlqaOptions
 from otx_tasks.qa.span_task import SpanTask
 from otx_tasks.qa.squad import Questions, locate_answers
 
@@ -22,62 +21,64 @@ TEST_FOLDERS = (
 
 
 class MlqaTask(SpanTask):
-    """Lewis et al. 2020, scored by MLQA's own rules, which know each language's articles.
+    """MLQA, scored by its own rules, which know the articles of each language.
 
-    The sets are parallel in part: a question has the same id in every language that has it, and belongs to the
-    paragraph that English, which has them all, puts it in; without the English file it is a cluster of its own.
+    The sets are parallel in part: a question has the same id in every language that has it. English has them all, so
+    a question's cluster is its paragraph in English; without the English file, every question is its own cluster.
+
+    Args:
+        options: Options of the task.
+
+    References:
+        Lewis et al. (2020), "MLQA". https://arxiv.org/abs/1910.07475
     """
 
-    info = infos.MLQA
+    info = MLQA
     options: MlqaOptions
     splits = ("test", "dev")
-    wanted = "give the folder of test-context-XX-question-XX.json (or .json.gz) with --data"
+    data_remedy = "give the folder of test-context-XX-question-XX.json (or .json.gz) with --data"
 
-    def __init__(self, options: MlqaOptions) -> None:
-        super().__init__(options)
-        self._clustered: dict[str, list[Example]] = {}
-
-    def examples(self, language: str) -> list[Example]:
-        """The questions of a language, with its ``language`` among the fields, in the clusters of their paragraphs."""
-        found = super().examples(language)
-        if language not in self._clustered:
-            paragraphs = {own.id: own.cluster for own in self._english()}
-            self._clustered[language] = [
-                Example(
-                    own.id, paragraphs.get(own.id, own.id), {**own.fields, "language": language}
-                )
-                for own in found
-            ]
-        return self._clustered[language]
+    def read_test(self, language: str) -> list[Example]:
+        """Read the questions of a language, with its ``language`` among the fields."""
+        questions = super().read_test(language)
+        clusters = self._paragraphs(language, questions)
+        return [
+            Example(one.id, clusters.get(one.id, one.id), {**one.fields, "language": language})
+            for one in questions
+        ]
 
     def hub_languages(self) -> tuple[str, ...]:
-        """MLQA's seven."""
+        """Return MLQA's seven languages."""
         return HUB_LANGUAGES
 
-    def hub_test(self, language: str) -> Questions:
-        """The questions of a language out of XTREME's copy."""
-        split = HUB_SPLITS[self.options.split or self.splits[0]]
+    def read_hub_test(self, language: str) -> Questions:
+        """Read the questions of a language from XTREME's copy."""
         config = f"MLQA.{language}.{language}"
-        return locate_answers(parquet_rows(XTREME, config, split, self.wanted), config)
+        rows = parquet_rows(XTREME, config, HUB_SPLITS[self.split_name], self.data_remedy)
+        return locate_answers(rows, config)
 
     def file_name(self, language: str, split: str) -> str:
-        """``test-context-XX-question-XX.json``."""
+        """Return ``test-context-XX-question-XX.json``."""
         return f"{split}-context-{language}-question-{language}.json"
 
-    def test_files(self, folder: Path, split: str) -> dict[str, Path]:
-        """Files in which question and context are in one language."""
+    def find_test_files(self, folder: Path, split: str) -> dict[str, Path]:
+        """Find the files in which question and context are in one language."""
         name = re.compile(rf"{split}-context-(\w+)-question-(\w+)\.json")
-        found: dict[str, Path] = {}
+        files: dict[str, Path] = {}
         for place in TEST_FOLDERS:
             for path in sorted((folder / place.format(split=split)).glob("*.json*")):
                 match = name.fullmatch(plain_name(path))
                 if match and match[1] == match[2]:
-                    found.setdefault(match[1], path)
-        return found
+                    files.setdefault(match[1], path)
+        return files
 
     def normaliser(self, language: str) -> Normalise:
-        """MLQA v1's rules for the language."""
+        """Return MLQA v1's rules for a language."""
         return normaliser(language)
 
-    def _english(self) -> list[Example]:
-        return super().examples("en") if "en" in self.languages() else []
+    def _paragraphs(self, language: str, questions: list[Example]) -> dict[str, str]:
+        """Return the paragraph of each question that English has, by id."""
+        if language == "en":
+            return {one.id: one.cluster for one in questions}
+        english = self.examples("en") if "en" in self.test_languages() else []
+        return {one.id: one.cluster for one in english}

@@ -1,6 +1,6 @@
-"""The MLQA v1 rules: each language's own articles, all Unicode punctuation, Chinese by character.
+"""Answer normalisation of MLQA v1: the articles of each language, all Unicode punctuation, Chinese by character.
 
-Scores under these rules and under SQuAD's are not comparable, on the same data and in English too.
+Scores under these rules and under SQuAD's are not comparable, even on the same English data.
 """
 
 from __future__ import annotations
@@ -24,7 +24,24 @@ _IDEOGRAPH = re.compile(r"([\u4e00-\u9fa5])")
 
 
 def normaliser(language: str) -> Normalise:
-    """How answers in ``language`` are normalised; UsageError for a language outside MLQA's seven."""
+    """Return MLQA's normalisation of answers in a language.
+
+    Args:
+        language: One of MLQA's seven languages.
+
+    Returns:
+        A function from text to normalised text.
+
+    Raises:
+        UsageError: For another language.
+
+    Example:
+        >>> normaliser("de")("Der Hund!")
+        'hund'
+
+    References:
+        Lewis et al. (2020), "MLQA". https://arxiv.org/abs/1910.07475
+    """
     if language not in LANGUAGES:
         raise UsageError(
             f"MLQA has no rules for {language}", f"it has {', '.join(sorted(LANGUAGES))}"

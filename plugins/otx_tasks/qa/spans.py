@@ -1,4 +1,4 @@
-"""From start and end logits to an answer's text."""
+"""Decode start and end logits into the text of an answer."""
 
 from __future__ import annotations
 
@@ -16,13 +16,21 @@ CANDIDATES = 20
 def best_answers(
     windows: Sequence[Window], logits: Sequence[Tensor], answer_length: int
 ) -> dict[str, str]:
-    """The answer of each question: the best span of all its windows, as characters of the context.
+    """Return the best span over all windows of each question.
 
-    ``logits [T, 2]`` (start, end) of each window, unpadded. In a window the 20 best starts and ends among the
-    context's sub-words are combined (XTREME's n_best_size); a span is valid if it ends at or after its start and has
-    at most ``answer_length`` sub-words. Of equal sums the first window's, then the better start's wins. A question
-    without any valid span is answered with "". BERT's rule that a start counts only where it has most context is left
-    out, as in today's Hugging Face examples: it can forbid the one window that holds an answer whole.
+    In each window the 20 best starts and ends among the context's sub-words are combined (XTREME's n_best_size). A
+    span is valid if it ends at or after its start and has at most ``answer_length`` sub-words. Of equal sums, the
+    first window's wins, then the one with the better start. BERT's rule that a start counts only in the window where
+    it has most context is left out, as in today's Hugging Face examples: it can forbid the one window that contains
+    the whole answer.
+
+    Args:
+        windows: The windows of all questions.
+        logits: Start and end logits ``[T, 2]`` of each window, without padding.
+        answer_length: Maximum number of sub-words of an answer.
+
+    Returns:
+        Question id to answer, a part of the context; empty if a question has no valid span.
     """
     scores: dict[str, float] = {}
     answers: dict[str, str] = {}
@@ -51,6 +59,6 @@ def _best_span(window: Window, logits: Tensor, answer_length: int) -> tuple[floa
 
 
 def _highest(values: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Positions of the 20 highest values, highest first, earlier positions first among equals."""
+    """Return the positions of the 20 highest values, highest first; of equals the earlier position."""
     order: NDArray[np.int64] = np.argsort(-values, kind="stable")[:CANDIDATES]
     return order

@@ -1,4 +1,4 @@
-"""Questions in the SQuAD v1.1 layout: JSON files, or rows of the Hub's parquet copies."""
+"""Read questions in the SQuAD v1.1 layout: JSON files, or rows of the Hub's parquet copies."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ _KINDS: dict[type[Any], str] = {list: "a list", str: "text", int: "a whole numbe
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Examples and every answer that was refused.
+    """Questions with their contexts, and every answer that was refused.
 
-    Fields of an example: ``question``, ``context``, ``article``, ``answers`` (texts) and ``starts`` (characters in
-    the context, UNLOCATED where the answer is not there). The cluster is the paragraph's running number, which is
-    the same in every language of a parallel set. The line of a problem is the question's running number.
+    Attributes:
+        examples: Each has the fields ``question``, ``context``, ``article``, ``answers`` (texts) and ``starts``
+            (characters in the context; UNLOCATED for an answer that is not at its offset). The cluster is the
+            paragraph's running number, the same in every language of a parallel set.
+        problems: Refused answers; the line is the question's running number.
     """
 
     examples: list[Example]
@@ -33,18 +35,35 @@ class Questions:
 
 
 def read_squad(path: Path, ids: str = "") -> Questions:
-    """Read ``data[].paragraphs[].{context, qas[]}``; offsets count Unicode characters.
+    """Read a file of the layout ``data[].paragraphs[].{context, qas[]}``.
 
-    Of a file that holds several sets, the questions whose id begins with ``ids``.
+    Args:
+        path: JSON file, plain or gz. Its offsets count Unicode characters.
+        ids: Beginning of the ids to read, for a file that holds several sets.
 
-    Raises DataError for what is not such a file, and for duplicate ids.
+    Returns:
+        The questions.
+
+    Raises:
+        DataError: If the file has another layout, or an id twice.
     """
     rows = [row for row in _rows(read_json(path), str(path)) if row["id"].startswith(ids)]
     return locate_answers(rows, str(path))
 
 
 def locate_answers(rows: Iterable[dict[str, Any]], where: str) -> Questions:
-    """Check each answer against its context; rows have the fields of the Hub's SQuAD and XQuAD."""
+    """Check each answer against its context.
+
+    Args:
+        rows: Rows with the fields of the Hub's SQuAD and XQuAD.
+        where: Name of the file or data set, for messages.
+
+    Returns:
+        The questions.
+
+    Raises:
+        DataError: If an id occurs twice.
+    """
     examples: list[Example] = []
     problems: list[Problem] = []
     paragraph, context = -1, None
@@ -53,9 +72,11 @@ def locate_answers(rows: Iterable[dict[str, Any]], where: str) -> Questions:
             paragraph, context = paragraph + 1, row["context"]
         answers, starts = row["answers"]["text"], []
         for text, start in zip(answers, row["answers"]["answer_start"], strict=True):
-            there = bool(text) and start >= 0 and row["context"][start : start + len(text)] == text
-            starts.append(start if there else UNLOCATED)
-            if not there:
+            located = (
+                bool(text) and start >= 0 and row["context"][start : start + len(text)] == text
+            )
+            starts.append(start if located else UNLOCATED)
+            if not located:
                 reason = f"question {row['id']}: {quote(text)} is not at character {start} of its context"
                 problems.append(Problem(where, number, "answer-offset", reason))
         fields = {
@@ -96,12 +117,12 @@ def _rows(content: Any, where: str) -> Iterator[dict[str, Any]]:
 
 
 def _field(value: Any, name: str, kind: type[T], place: str) -> T:
-    """Return a field of a JSON object. Raises DataError if there is none, or if it has another type."""
+    """Return a field of a JSON object; raise DataError if it is missing or has another type."""
     field = value.get(name) if isinstance(value, dict) else None
-    # JSON's true is no number, although Python's is.
+    # JSON's true is not a number, but Python's is.
     if not isinstance(field, kind) or isinstance(field, bool):
         raise DataError(
             f"{place} is not in the SQuAD v1.1 layout: no {name} that is {_KINDS[kind]}",
-            "wanted: data[].paragraphs[].{context,qas[].{id,question,answers[].{text,answer_start}}}",
+            "expected: data[].paragraphs[].{context,qas[].{id,question,answers[].{text,answer_start}}}",
         )
     return field

@@ -1,4 +1,4 @@
-"""The SQuAD v1.1 rules, which XTREME applies to XQuAD in every language."""
+"""Answer normalisation of SQuAD v1.1, which XTREME applies to XQuAD in every language."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
 def normalise(text: str) -> str:
-    """Lower case, without ASCII punctuation and English articles, white space collapsed."""
+    """Return the text in lower case, without ASCII punctuation and English articles, white space collapsed.
+
+    Args:
+        text: An answer.
+
+    Example:
+        >>> normalise("The dog, a  DOG!")
+        'dog dog'
+
+    References:
+        Rajpurkar et al. (2016), "SQuAD". https://arxiv.org/abs/1606.05250
+    """
     bare = text.lower().translate(_ASCII_PUNCTUATION)
     return " ".join(_ARTICLES.sub(" ", bare).split())

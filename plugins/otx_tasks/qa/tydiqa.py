@@ -1,15 +1,14 @@
-"""TyDi QA's gold passages: span extraction learnt and answered in languages asked about by those who speak them."""
+"""TyDi QA's gold passages: span extraction in typologically diverse languages, asked by their speakers."""
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 
 from otx.errors import MissingDataError
-from otx_tasks import infos
-from otx_tasks.files import existing, folder_of, plain_name
+from otx.files.reading import find_plain_or_gz
+from otx_tasks.files import folder_of, plain_name
 from otx_tasks.hub import XTREME, parquet_rows
-from otx_tasks.options import TydiqaOptions
+from otx_tasks.qa.options import TYDIQA, TydiqaOptions
 from otx_tasks.qa.span_task import SpanTask
 from otx_tasks.qa.squad import Questions, locate_answers, read_squad
 
@@ -17,7 +16,7 @@ HUB_NAMES = {
     "en": "english", "ar": "arabic", "bn": "bengali", "fi": "finnish", "id": "indonesian",
     "ko": "korean", "ru": "russian", "sw": "swahili", "te": "telugu",
 }  # fmt: skip
-"""The languages as TyDi QA calls them."""
+"""TyDi QA's names of the languages."""
 FOLDERS = (
     "",
     "tydiqa",
@@ -30,80 +29,88 @@ FOLDERS = (
     ),
 )
 ORIGINAL = "tydiqa-goldp-v1.1-{0}.json"
-"""The file as it is distributed, with all languages."""
+"""Name of the distributed file, which has all languages."""
 
 
 class TydiqaTask(SpanTask):
-    """Clark et al. 2020, the secondary task, as XTREME has it: learnt on the English training questions.
+    """TyDi QA's secondary task, as in XTREME: learnt on the English training questions.
 
-    Scored by SQuAD v1.1 rules. Sets are not parallel: each paragraph is a cluster of its language alone.
+    Answers are scored by the rules of SQuAD v1.1. The sets are not parallel: a cluster is a paragraph of one language.
+
+    Args:
+        options: Options of the task.
+
+    References:
+        Clark et al. (2020), "TyDi QA". https://arxiv.org/abs/2003.05002
     """
 
-    info = infos.TYDIQA
+    info = TYDIQA
     options: TydiqaOptions
     splits = ("dev", "train")
-    wanted = "give the folder of tydiqa.goldp.XX.dev.json (or .json.gz) with --data"
+    data_remedy = "give the folder of tydiqa.goldp.XX.dev.json (or .json.gz) with --data"
 
     def hub_languages(self) -> tuple[str, ...]:
-        """TyDi QA's nine; with ``split = "train"`` without the one that is trained on."""
+        """Return TyDi QA's nine languages; with ``split = "train"``, without the source language."""
         source = self.options.source if self.options.split == "train" else None
         return tuple(language for language in HUB_NAMES if language != source)
 
-    def hub_test(self, language: str) -> Questions:
-        """The questions of a language out of XTREME's copy, which has them all in one."""
-        return self._of(language, "train" if self.options.split == "train" else "validation")
+    def read_hub_test(self, language: str) -> Questions:
+        """Read the questions of a language from XTREME's copy, which has all languages in one set."""
+        return self._read_hub(language, "train" if self.options.split == "train" else "validation")
 
-    def _of(self, language: str, split: str) -> Questions:
-        rows = parquet_rows(XTREME, "tydiqa", split, self.wanted)
-        own = (row for row in rows if row["id"].startswith(_ids(language)))
-        return locate_answers(own, f"tydiqa {split}")
+    def read_questions(self, language: str) -> Questions:
+        """Read the test questions of a language from its own file, the distributed file or the Hub."""
+        path = self.test_split.files.get(language)
+        if path is not None and plain_name(path) == ORIGINAL.format(self.split_name):
+            return read_squad(path, _id_prefix(language))
+        return super().read_questions(language)
 
-    def _read_test(self, language: str) -> Questions:
-        path = self._split[1].get(language)
-        if path is not None and plain_name(path) == ORIGINAL.format(self._split[0]):
-            return read_squad(path, _ids(language))
-        return super()._read_test(language)
+    def read_training_questions(self) -> Questions:
+        """Read the training questions of the source language."""
+        if self.options.train is not None:
+            return read_squad(Path(self.options.train).expanduser())
+        if self.options.data is None:
+            return self._read_hub(self.options.source, "train")
+        folder = folder_of(self.options.data)
+        separate, whole = self.file_name(self.options.source, "train"), ORIGINAL.format("train")
+        for name in FOLDERS:
+            if path := find_plain_or_gz(folder / name / separate):
+                return read_squad(path)
+            if path := find_plain_or_gz(folder / name / whole):
+                return read_squad(path, _id_prefix(self.options.source))
+        raise MissingDataError(
+            f"{folder}: no {separate} and no {whole}",
+            "give it with --train, or its folder with --data",
+        )
 
     def file_name(self, language: str, split: str) -> str:
-        """``tydiqa.goldp.XX.dev.json``."""
+        """Return ``tydiqa.goldp.XX.dev.json``."""
         return f"tydiqa.goldp.{language}.{split}.json"
 
-    def test_files(self, folder: Path, split: str) -> dict[str, Path]:
-        """``tydiqa.goldp.XX.dev.json``, XTREME's, or the distributed file, which is every language's.
+    def find_test_files(self, folder: Path, split: str) -> dict[str, Path]:
+        """Find XTREME's ``tydiqa.goldp.XX.dev.json``, or the distributed file with every language.
 
-        With ``split = "train"`` the training files of all languages but the one that is trained on.
+        With ``split = "train"`` the source language is left out.
         """
         paths = [
             path
             for name in FOLDERS
             for path in sorted((folder / name).glob(f"tydiqa.goldp.*.{split}.json*"))
         ]
-        found = {plain_name(path).split(".")[2]: path for path in reversed(paths)}
-        whole = (existing(folder / name / ORIGINAL.format(split)) for name in FOLDERS)
-        if not found and (path := next(filter(None, whole), None)):
-            found = dict.fromkeys(HUB_NAMES, path)
+        files = {plain_name(path).split(".")[2]: path for path in reversed(paths)}
+        whole = (find_plain_or_gz(folder / name / ORIGINAL.format(split)) for name in FOLDERS)
+        if not files and (path := next(filter(None, whole), None)):
+            files = dict.fromkeys(HUB_NAMES, path)
         if split == "train":
-            found.pop(self.options.source, None)
-        return found
+            files.pop(self.options.source, None)
+        return files
 
-    @cached_property
-    def _train(self) -> Questions:
-        if self.options.train is not None:
-            return read_squad(Path(self.options.train).expanduser())
-        if self.options.data is None:
-            return self._of(self.options.source, "train")
-        folder = folder_of(self.options.data)
-        own, whole = self.file_name(self.options.source, "train"), ORIGINAL.format("train")
-        for name in FOLDERS:
-            if path := existing(folder / name / own):
-                return read_squad(path)
-            if path := existing(folder / name / whole):
-                return read_squad(path, _ids(self.options.source))
-        raise MissingDataError(
-            f"{folder}: no {own} and no {whole}", "give it with --train, or its folder with --data"
-        )
+    def _read_hub(self, language: str, split: str) -> Questions:
+        rows = parquet_rows(XTREME, "tydiqa", split, self.data_remedy)
+        chosen = (row for row in rows if row["id"].startswith(_id_prefix(language)))
+        return locate_answers(chosen, f"tydiqa {split}")
 
 
-def _ids(language: str) -> str:
-    """How the ids of a language's questions begin where all languages are in one set."""
+def _id_prefix(language: str) -> str:
+    """Return the beginning of a language's ids in a set of all languages."""
     return f"{HUB_NAMES[language]}-"

@@ -1,4 +1,4 @@
-"""A question and its context as sub-words, in overlapping windows where the context is long."""
+"""Split a question and its context into overlapping windows of sub-words."""
 
 from __future__ import annotations
 
@@ -21,10 +21,18 @@ CLS = 0
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One window: ``ids [T]``, ``types [T]``, ``special [T]``, of which ``C`` from ``first`` are the context's.
+    """A question and a part of its context.
 
-    ``spans [C, 2]`` are their characters in ``context``. ``label`` is the answer's first and last position in the
-    window, (0, 0) where it does not lie in the window whole, None where no answer is located.
+    Attributes:
+        example: Id of the question.
+        context: The whole context.
+        ids: Sub-words ``[T]``.
+        types: Type ids ``[T]``.
+        special: Mask ``[T]`` of the special tokens.
+        first: Position of the first of the ``C`` sub-words of the context.
+        spans: First and last character ``[C, 2]`` of these sub-words in ``context``.
+        label: First and last position of the answer in the window; (0, 0) if the window does not contain the whole
+            answer, None if no answer is located.
     """
 
     example: str
@@ -44,7 +52,13 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Limits in sub-words: the window, the step between windows, the question."""
+    """Limits in sub-words.
+
+    Attributes:
+        window: Maximum length of a window, special tokens included.
+        stride: Maximum distance between the beginnings of two windows.
+        question: Maximum length of the question; the rest is cut.
+    """
 
     window: int
     stride: int
@@ -52,10 +66,18 @@ class Lengths:
 
 
 def windows(encoder: Encoder, examples: Sequence[Example], lengths: Lengths) -> list[Window]:
-    """The windows of every question, in order; together they hold every sub-word of its context.
+    """Return the windows of every question, in order; together they contain every sub-word of its context.
 
-    Each window has the question, cut at ``lengths.question``, then as much context as fits. Raises UsageError if
-    less than half a window is left for the context.
+    Args:
+        encoder: Encoder whose tokenizer is used.
+        examples: Questions with the fields ``question`` and ``context``.
+        lengths: Limits in sub-words.
+
+    Returns:
+        The windows; each has the question and as much context as fits.
+
+    Raises:
+        UsageError: If less than half a window is left for the context.
     """
     template = pair_template(encoder.tokenizer)
     if lengths.question + template.size > lengths.window // 2:
@@ -65,29 +87,30 @@ def windows(encoder: Encoder, examples: Sequence[Example], lengths: Lengths) -> 
         )
     contexts = _tokenised(encoder.tokenizer, [e.fields["context"] for e in examples])
     questions = _tokenised(encoder.tokenizer, [e.fields["question"] for e in examples])
-    found: list[Window] = []
+    all_windows: list[Window] = []
     for example in examples:
         question = questions[example.fields["question"]][0][: lengths.question]
-        found += _cut(example, question, contexts[example.fields["context"]], template, lengths)
-    return found
+        context = contexts[example.fields["context"]]
+        all_windows += _example_windows(example, question, context, template, lengths)
+    return all_windows
 
 
 Tokenised = tuple[NDArray[np.int32], NDArray[np.int32]]
 
 
 def _tokenised(tokenizer: Any, texts: Sequence[str]) -> dict[str, Tokenised]:
-    """Sub-word ids ``[N]`` and character spans ``[N, 2]`` of each distinct text, without special tokens."""
+    """Return sub-word ids ``[N]`` and character spans ``[N, 2]`` of each distinct text, without special tokens."""
     distinct = list(dict.fromkeys(texts))
-    found: dict[str, Tokenised] = {}
+    tokenised: dict[str, Tokenised] = {}
     for start in range(0, len(distinct), TEXTS_AT_ONCE):
-        some = distinct[start : start + TEXTS_AT_ONCE]
-        rows = tokenizer(some, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        for text, ids, spans in zip(some, rows["input_ids"], rows["offset_mapping"], strict=True):
-            found[text] = np.array(ids, np.int32), np.array(spans, np.int32).reshape(-1, 2)
-    return found
+        part = distinct[start : start + TEXTS_AT_ONCE]
+        rows = tokenizer(part, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        for text, ids, spans in zip(part, rows["input_ids"], rows["offset_mapping"], strict=True):
+            tokenised[text] = np.array(ids, np.int32), np.array(spans, np.int32).reshape(-1, 2)
+    return tokenised
 
 
-def _cut(
+def _example_windows(
     example: Example,
     question: NDArray[np.int32],
     context: Tokenised,
@@ -98,14 +121,14 @@ def _cut(
     bounds = window_bounds(len(ids), lengths.window - len(question) - template.size, lengths.stride)
     answer = _answer(example, spans)
     head = [*template.before, *question.tolist(), *template.between]
-    found = []
+    parts = []
     for low, high in bounds:
         special = np.ones(len(head) + high - low + len(template.after), np.bool_)
         special[len(template.before) : len(template.before) + len(question)] = False
         special[len(head) : len(head) + high - low] = False
         types = np.full(len(special), template.types[1], np.int8)
         types[: len(head)] = template.types[0]
-        found.append(
+        parts.append(
             Window(
                 example=example.id,
                 context=example.fields["context"],
@@ -117,20 +140,30 @@ def _cut(
                 label=_label(answer, low, high, len(head)),
             )
         )
-    return found
+    return parts
 
 
-def window_bounds(count: int, room: int, stride: int) -> list[tuple[int, int]]:
-    """Where windows of ``room`` sub-words begin and end in a context of ``count``, ``stride`` apart at most."""
-    bounds = [(0, min(room, count))]
+def window_bounds(count: int, size: int, stride: int) -> list[tuple[int, int]]:
+    """Return the first and one past the last sub-word of each window of a context.
+
+    Args:
+        count: Number of sub-words of the context.
+        size: Maximum number of sub-words of a window.
+        stride: Maximum distance between the beginnings of two windows.
+
+    Example:
+        >>> window_bounds(10, size=6, stride=3)
+        [(0, 6), (3, 9), (6, 10)]
+    """
+    bounds = [(0, min(size, count))]
     while bounds[-1][1] < count:
-        low = bounds[-1][0] + min(stride, room)
-        bounds.append((low, min(low + room, count)))
+        low = bounds[-1][0] + min(stride, size)
+        bounds.append((low, min(low + size, count)))
     return bounds
 
 
 def _answer(example: Example, spans: NDArray[np.int32]) -> tuple[int, int] | None:
-    """First and last context sub-word of the first located answer; None if there is none."""
+    """Return the first and last context sub-word of the first located answer; None if there is none."""
     for text, start in zip(example.fields["answers"], example.fields["starts"], strict=True):
         if start == UNLOCATED:
             continue

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from otx_tasks import infos
 from otx_tasks.files import plain_name
 from otx_tasks.hub import parquet_rows
+from otx_tasks.qa.options import XQUAD
 from otx_tasks.qa.span_task import SpanTask
 from otx_tasks.qa.squad import Questions, locate_answers
 
@@ -17,25 +17,33 @@ TEST_FOLDERS = ("", "xquad", "qa/xquad")
 
 
 class XquadTask(SpanTask):
-    """Artetxe et al. 2020, scored by SQuAD v1.1 rules."""
+    """XQuAD, scored by the rules of SQuAD v1.1.
 
-    info = infos.XQUAD
-    wanted = "give the folder of xquad.XX.json (or .json.gz) with --data"
+    Args:
+        options: Options of the task.
+
+    References:
+        Artetxe et al. (2020), "On the Cross-lingual Transferability of Monolingual Representations".
+        https://arxiv.org/abs/1910.11856
+    """
+
+    info = XQUAD
+    data_remedy = "give the folder of xquad.XX.json (or .json.gz) with --data"
 
     def hub_languages(self) -> Sequence[str]:
-        """XQuAD's twelve."""
+        """Return XQuAD's twelve languages."""
         return HUB_LANGUAGES
 
-    def hub_test(self, language: str) -> Questions:
-        """The test questions of a language from the Hub."""
-        rows = parquet_rows(HUB_TEST, f"xquad.{language}", "validation", self.wanted)
+    def read_hub_test(self, language: str) -> Questions:
+        """Read the test questions of a language from the Hub."""
+        rows = parquet_rows(HUB_TEST, f"xquad.{language}", "validation", self.data_remedy)
         return locate_answers(rows, f"{HUB_TEST} xquad.{language}")
 
     def file_name(self, language: str, split: str) -> str:
-        """``xquad.XX.json``."""
+        """Return ``xquad.XX.json``."""
         return f"xquad.{language}.json"
 
-    def test_files(self, folder: Path, split: str) -> dict[str, Path]:
-        """``xquad.XX.json`` in the folder, ``xquad/`` or ``qa/xquad/``."""
+    def find_test_files(self, folder: Path, split: str) -> dict[str, Path]:
+        """Find ``xquad.XX.json`` in the folder, in ``xquad/`` or in ``qa/xquad/``."""
         paths = [p for name in TEST_FOLDERS for p in sorted((folder / name).glob("xquad.*.json*"))]
         return {plain_name(path).split(".")[1]: path for path in reversed(paths)}

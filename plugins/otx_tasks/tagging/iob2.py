@@ -1,4 +1,4 @@
-"""Entities out of IOB2 tags, as conlleval finds them."""
+"""Find the entities in IOB2 tags as conlleval does."""
 
 from __future__ import annotations
 
@@ -11,18 +11,28 @@ Entity = tuple[str, int, int]
 
 
 def entities(tags: Sequence[str]) -> set[Entity]:
-    """The entities of a sentence.
+    """Return the entities of a sentence.
 
-    An ``I-X`` goes on with an entity of type X before it; behind anything else it begins one, as conlleval and seqeval
-    read what a tagger made.
+    An ``I-X`` continues an entity of type X before it; after anything else it begins one, as conlleval and seqeval
+    read the output of a tagger.
+
+    Args:
+        tags: IOB2 tags of the words.
+
+    Returns:
+        Type, first word and last word of each entity.
+
+    Example:
+        >>> sorted(entities(["B-PER", "I-PER", "O", "I-LOC"]))
+        [('LOC', 3, 3), ('PER', 0, 1)]
     """
-    found: set[Entity] = set()
+    spans: set[Entity] = set()
     kind, start = "", 0
     for place, tag in enumerate([*tags, OUTSIDE]):
-        prefix, _, own = tag.partition("-")
-        if kind and (prefix != "I" or own != kind):
-            found.add((kind, start, place - 1))
+        prefix, _, tag_kind = tag.partition("-")
+        if kind and (prefix != "I" or tag_kind != kind):
+            spans.add((kind, start, place - 1))
             kind = ""
         if prefix in ("B", "I") and not kind:
-            kind, start = own, place
-    return found
+            kind, start = tag_kind, place
+    return spans

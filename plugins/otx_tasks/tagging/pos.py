@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from otx.types import Example, Score
-from otx_tasks import infos
+from otx_tasks.tagging.options import POS
 from otx_tasks.tagging.tagger import TaggingTask
 
 OPEN = ("ADJ", "ADV", "INTJ", "NOUN", "PROPN", "VERB")
@@ -20,34 +20,41 @@ TREEBANKS = {
     "te": "Telugu", "th": "Thai", "tl": "Tagalog", "tr": "Turkish", "ur": "Urdu",
     "vi": "Vietnamese", "yo": "Yoruba", "zh": "Chinese",
 }  # fmt: skip
-"""XTREME's languages by the names that it has for them."""
+"""XTREME's names of its languages."""
 HUB_NAMES = {code: f"udpos.{name}" for code, name in TREEBANKS.items()}
 
 
 class PosTask(TaggingTask):
-    """UPOS accuracy over the words of Universal Dependencies' test sets, as XTREME's udpos."""
+    """Part-of-speech tagging, XTREME's udpos: UPOS accuracy over the words of Universal Dependencies' test sets.
 
-    info = infos.POS
+    Args:
+        options: Options of the task.
+
+    References:
+        Nivre et al. (2020), "Universal Dependencies v2". https://arxiv.org/abs/2004.10643
+    """
+
+    info = POS
     tags = (*OPEN, *CLOSED)
     fallback = "X"
     folders = ("ud-pud", "pos/ud-pud", "udpos", "pos")
     train_folders = ("udpos-en", "pos/udpos-en", "udpos", "pos")
     hub_names = HUB_NAMES
     hub_column = "pos_tags"
-    floor_names = ("majority",)
+    baseline_names = ("majority",)
 
     def score(self, prediction: Any, example: Example) -> Score:
-        """``correct`` words of ``n``, and ``cut``."""
+        """Return the number of ``correct`` words of ``n``, and ``cut``."""
         pairs = zip(prediction["tags"], example.fields["tags"], strict=True)
         counts = {
-            "correct": float(sum(found == gold for found, gold in pairs)),
+            "correct": float(sum(predicted == gold for predicted, gold in pairs)),
             "n": float(len(example.fields["tags"])),
             "cut": float(prediction["cut"]),
         }
         return Score(example.id, example.cluster, counts)
 
-    def floors(self, language: str) -> dict[str, list[Score]]:
-        """``majority``: the tag that is most frequent in this test set, for every word."""
+    def baselines(self, language: str) -> dict[str, list[Score]]:
+        """Score ``majority``: the most frequent tag of this test set, for every word."""
         examples = self.examples(language)
         counts = Counter(tag for example in examples for tag in example.fields["tags"])
         guess = max(self.tags, key=lambda tag: counts[tag])

@@ -1,4 +1,4 @@
-"""Sentences with a tag for each word: ``token<TAB>tag`` lines (XTREME, WikiANN) and CoNLL-U (treebanks)."""
+"""Read sentences with tagged words: ``token<TAB>tag`` lines (XTREME, WikiANN) and CoNLL-U (treebanks)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ SPACE_INSIDE = re.compile(r"\s+")
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """A sentence: ``name`` is its own where the file gives it one, else ``line-N`` of its first word."""
+    """A sentence.
+
+    Attributes:
+        name: Its name in the file, else ``line-N`` of its first word.
+        words: The words.
+        tags: The tag of each word.
+    """
 
     name: str
     words: tuple[str, ...]
@@ -25,13 +31,23 @@ class Tagged:
 
 
 def read_tagged(path: Path, known: Callable[[str], bool]) -> list[Tagged]:
-    """The sentences of a file, ``.conllu`` or ``token<TAB>tag``, plain or gz; blank lines end sentences.
+    """Read the sentences of a file; blank lines end sentences.
 
-    Of CoNLL-U the UPOS column counts; ranges (3-4) and empty nodes (3.1) are no words. White space inside a word
-    becomes ``_``. Raises DataError, naming file and line, for a line without a tag and for a tag that is not ``known``.
+    In CoNLL-U the tag is the UPOS column; ranges (3-4) and empty nodes (3.1) are not words. White space inside a word
+    becomes ``_``.
+
+    Args:
+        path: The file, ``.conllu`` or ``token<TAB>tag``, plain or gz.
+        known: Returns True for a tag of the task.
+
+    Returns:
+        The sentences, at least one.
+
+    Raises:
+        DataError: For a line without a tag and for an unknown tag, naming file and line.
     """
     rows = _conllu(path) if plain_name(path).endswith(".conllu") else _two_columns(path)
-    found: list[Tagged] = []
+    sentences: list[Tagged] = []
     name = ""
     words: list[str] = []
     tags: list[str] = []
@@ -40,7 +56,7 @@ def read_tagged(path: Path, known: Callable[[str], bool]) -> list[Tagged]:
             name = row
         elif row is None:
             if words:
-                found.append(Tagged(name, tuple(words), tuple(tags)))
+                sentences.append(Tagged(name, tuple(words), tuple(tags)))
             name, words, tags = "", [], []
         else:
             word, tag = row
@@ -52,9 +68,9 @@ def read_tagged(path: Path, known: Callable[[str], bool]) -> list[Tagged]:
             name = name or f"line-{line}"
             words.append(SPACE_INSIDE.sub("_", word))
             tags.append(tag)
-    if not found:
+    if not sentences:
         raise DataError(f"{path}: no sentence", "is it token<TAB>tag or CoNLL-U?")
-    return found
+    return sentences
 
 
 Row = tuple[str, str] | str | None

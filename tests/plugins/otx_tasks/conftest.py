@@ -55,17 +55,20 @@ class TinyEncoder:
         self.tokenizer = tokenizer
         self.dimension, self.layers, self.max_length = 32, 2, max_length
 
-    def tokenise(self, texts: Sequence[str], *, pretokenised: bool = False) -> list[TokenRow]:
+    def tokenise(
+        self, texts: Sequence[str], *, pretokenised: bool = False, max_length: int | None = None
+    ) -> list[TokenRow]:
+        limit = self.max_length if max_length is None else min(max_length, self.max_length)
         found = []
         for text in texts:
             encoding = self.tokenizer(text.split(), is_split_into_words=True, verbose=False)
             words = [-1 if w is None else w for w in encoding.word_ids()]
-            room = self.max_length - 1
+            room = limit - 1
             while room > 0 and room < len(words) - 1 and words[room] == words[room - 1]:
                 room -= 1
             ids = list(encoding["input_ids"])
-            kept = [*words[:room], -1] if len(words) > self.max_length else words
-            ids = [*ids[:room], ids[-1]] if len(words) > self.max_length else ids
+            kept = [*words[:room], -1] if len(words) > limit else words
+            ids = [*ids[:room], ids[-1]] if len(words) > limit else ids
             count = len({w for w in kept if w >= 0})
             found.append(TokenRow(ids, kept, count, len({w for w in words if w >= 0}) - count))
         return found

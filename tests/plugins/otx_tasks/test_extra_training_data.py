@@ -9,16 +9,12 @@ import pytest
 from otx.errors import DataError
 from otx.types import Example
 from otx_tasks.classification.labelled_text import ClassificationTask
+from otx_tasks.classification.options import ClassificationOptions, XnliOptions
 from otx_tasks.classification.xnli import XnliTask
-from otx_tasks.options import (
-    ClassificationOptions,
-    TaggingOptions,
-    TydiqaOptions,
-    XnliOptions,
-    XquadOptions,
-)
+from otx_tasks.qa.options import TydiqaOptions, XquadOptions
 from otx_tasks.qa.tydiqa import TydiqaTask
 from otx_tasks.qa.xquad import XquadTask
+from otx_tasks.tagging.options import TaggingOptions
 from otx_tasks.tagging.pos import PosTask
 
 Write = Callable[[str, str], Path]

@@ -10,20 +10,15 @@ import pytest
 
 from otx.errors import DataError
 from otx_tasks.classification.labelled_text import PawsxTask
+from otx_tasks.classification.options import ClassificationOptions, XnliOptions
 from otx_tasks.classification.xnli import XnliTask
 from otx_tasks.hub import parquet_rows
-from otx_tasks.options import (
-    ClassificationOptions,
-    MlqaOptions,
-    TaggingOptions,
-    TydiqaOptions,
-    XnliOptions,
-    XquadOptions,
-)
 from otx_tasks.qa.mlqa import MlqaTask
+from otx_tasks.qa.options import MlqaOptions, TydiqaOptions, XquadOptions
 from otx_tasks.qa.tydiqa import TydiqaTask
 from otx_tasks.qa.xquad import XquadTask
 from otx_tasks.tagging.ner import NerTask
+from otx_tasks.tagging.options import TaggingOptions
 from otx_tasks.tagging.pos import PosTask
 
 

@@ -3,7 +3,9 @@ import sys
 
 import otx_tasks
 from otx.plugin_host.registry import Registry
-from otx_tasks import infos
+from otx_tasks.classification.options import XNLI
+from otx_tasks.probes.options import RETRIEVAL, WORD_ALIGNMENT
+from otx_tasks.qa.options import XQUAD
 
 
 def test_tasks_are_registered_and_can_be_loaded() -> None:
@@ -40,10 +42,10 @@ def test_metrics_are_ratios_of_sums_and_take_arrays() -> None:
         "from_pivot": np.array([1.0, 2.0]),
         "n": np.array([4.0, 4.0]),
     }
-    accuracy, to_pivot = infos.RETRIEVAL.metrics[:2]
+    accuracy, to_pivot = RETRIEVAL.metrics[:2]
     assert accuracy.compute(sums).tolist() == [0.5, 0.75]
     assert to_pivot.compute(sums).tolist() == [0.75, 1.0]
-    assert [task.metrics[0].name for task in (infos.WORD_ALIGNMENT, infos.XQUAD, infos.XNLI)] == [
+    assert [task.metrics[0].name for task in (WORD_ALIGNMENT, XQUAD, XNLI)] == [
         "aer",
         "f1_squad",
         "accuracy",

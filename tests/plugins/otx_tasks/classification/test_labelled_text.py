@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from otx.errors import DataError
 from otx_tasks.classification.labelled_text import ClassificationTask, PawsxTask
-from otx_tasks.options import ClassificationOptions
+from otx_tasks.classification.options import ClassificationOptions
 
 Write = Callable[[str, str], Path]
 
@@ -72,7 +72,7 @@ def test_decoding_scoring_and_the_floor(folder: Path, tiny: Any) -> None:
     scores = [own.score(found[e.id], e) for e in examples]
     sums = {name: sum(s.statistics[name] for s in scores) for name in ("correct", "n")}
     assert own.info.metrics[0].compute(sums) == 1.0
-    floor = own.floors("ru")["majority"]
+    floor = own.baselines("ru")["majority"]
     assert [score.statistics["correct"] for score in floor] == [1.0, 1.0]
     assert own.notes("de", scores) == []
 
@@ -85,7 +85,8 @@ def test_traps(folder: Path, write: Write) -> None:
         task(folder).examples("xx")
     leak = write("leak.tsv", "No bridge\tbad\nA new bridge\tgood\nA third\tso-so\n")
     with pytest.raises(
-        DataError, match="1 training rows are in the en test set, the first is row-1"
+        DataError,
+        match="1 training examples are in the en test set of classification, the first is row-1",
     ):
         task(folder, train=str(leak)).training(1)
     alone = write("alone.tsv", "a\tgood\nb\tgood\n")
@@ -106,7 +107,7 @@ def test_real_paws_x_files_are_read_and_their_leak_is_found(shared_data: Path) -
     assert sum(map(len, tested.training(1))) == 2000
     itself = PawsxTask(ClassificationOptions(data=data, train=train, split="dev"))
     assert len(itself.languages()) == 7
-    with pytest.raises(DataError, match="training rows are in the en dev set"):
+    with pytest.raises(DataError, match="training examples are in the en dev set"):
         itself.training(1)
 
 
@@ -125,8 +126,12 @@ def test_lines_hold_a_text_or_two_and_paraphrases_two(folder: Path, tiny: Any) -
 def test_without_files_the_classes_are_the_heads() -> None:
     head = torch.nn.Linear(1, 2)
     head.labels = ("good", "bad")
-    own = ClassificationTask(ClassificationOptions())
+    without_files = ClassificationTask(ClassificationOptions())
+    own = without_files.for_prediction(head)
     ours = own.carried(head)
+    other = torch.nn.Linear(1, 2)
+    other.labels = ("yes", "no")
+    assert without_files.for_prediction(other).classes == ["no", "yes"], "no trace of the first"
     assert ours is not None and own.classes == ["bad", "good"]
     logits = ours.forward(torch.tensor([[3.0]]))
     assert torch.equal(logits, head(torch.tensor([[3.0]]))[..., [1, 0]])

@@ -9,8 +9,8 @@ import torch
 
 from otx.errors import DataError
 from otx_tasks.classification.nli_files import LABELS
+from otx_tasks.classification.options import XnliOptions
 from otx_tasks.classification.xnli import XnliTask
-from otx_tasks.options import XnliOptions
 
 Write = Callable[[str, str], Path]
 FIFTEEN = "ar bg de el en es fr hi ru sw th tr ur vi zh"
@@ -62,7 +62,8 @@ def test_training_traps(folder: Path, write: Write) -> None:
         "leak.tsv", "en test text 0.\thyp 0\tentailment\nA\tB\tneutral\nC\tD\tcontradiction\n"
     )
     with pytest.raises(
-        DataError, match=r"1 training pairs are in XNLI's test set, the first is leak\.tsv:1"
+        DataError,
+        match=r"1 training examples are in the en test set of xnli, the first is leak\.tsv:1",
     ):
         task(folder, train=str(leak)).training(1)
     partial = write("partial.tsv", "A\tB\tneutral\nC\tD\tentailment\n")
@@ -130,7 +131,7 @@ def test_loss_decode_score_and_metric(folder: Path, tiny: Callable[..., Any]) ->
 
 def test_floor_and_chance_note(folder: Path) -> None:
     xnli = task(folder)
-    floor = xnli.floors("de")["majority"]
+    floor = xnli.baselines("de")["majority"]
     assert sum(s.statistics["correct"] for s in floor) == 4
     assert xnli.notes("de", floor) == ["33.3% is no better than the majority class (33.3%)"]
     perfect = [xnli.score(e.fields["label"], e) for e in xnli.examples("de")]
@@ -197,7 +198,9 @@ def test_a_carried_head_is_used_if_its_classes_have_names(folder: Path) -> None:
     assert task(folder).carried(head) is None
 
 
-def test_a_carried_head_that_is_not_used_is_told_once(folder: Path) -> None:
+def test_a_carried_head_that_is_not_used_is_explained_and_asking_changes_nothing(
+    folder: Path,
+) -> None:
     class Carried(torch.nn.Module):
         def __init__(self, *labels: str) -> None:
             super().__init__()
@@ -206,15 +209,11 @@ def test_a_carried_head_that_is_not_used_is_told_once(folder: Path) -> None:
     xnli = task(folder)
     perfect = [xnli.score(e.fields["label"], e) for e in xnli.examples("de")]
     unnamed, fitting = Carried("LABEL_0", "LABEL_1", "LABEL_2"), Carried(*LABELS)
-    xnli.carried(unnamed)
-    assert xnli.notes("de", perfect) == [
-        "the checkpoint's own head was not used: its labels are LABEL_0, LABEL_1, LABEL_2, "
-        "and entailment, neutral, contradiction are wanted (id2label in config.json)"
-    ]
-    assert xnli.notes("en", perfect) == []
-    xnli.carried(unnamed)
-    xnli.carried(fitting)
-    assert xnli.notes("de", perfect) == [], "the next encoder's own head is used"
-    xnli.carried(unnamed)
-    del unnamed
-    assert xnli.notes("de", perfect) == [], "the next encoder brought no head at all"
+    for _ in range(2):
+        assert xnli.carried(unnamed) is None and xnli.carried(fitting) is not None
+        assert xnli.unused_head_reason(unnamed) == (
+            "the checkpoint's own head is not used: its labels are LABEL_0, LABEL_1, LABEL_2, "
+            "not entailment, neutral, contradiction (id2label in config.json)"
+        )
+        assert xnli.unused_head_reason(fitting) is None
+        assert xnli.notes("de", perfect) == []

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from otx.errors import DataError
-from otx_tasks.options import BuccOptions
 from otx_tasks.probes.bucc import BuccTask
+from otx_tasks.probes.options import BuccOptions
 
 Write = Callable[[str, str], Path]
 TEXT = "the bridge over river was opened by mayor of Lindau in 1931 Die Fluss wurde vom"
@@ -51,7 +51,7 @@ def test_translations_are_mined_out_of_two_texts(folder: Path, tiny: Any) -> Non
     numbers = {metric.name: metric.compute(sums) for metric in bucc.info.metrics}
     assert numbers["recall"] == 1.0
     assert numbers["f1"] == pytest.approx(2 * 4 / (sums["found"] + 4))
-    assert bucc.notes("de", scores) == ["4 pairs to be found among 12 sentences"]
+    assert bucc.notes("de", scores) == ["4 pairs to find among 12 sentences"]
     assert len(bucc.sentences("de")) == 24
 
 
@@ -72,7 +72,7 @@ def test_what_does_not_fit_is_named(folder: Path, write: Write, tmp_path: Path) 
     with pytest.raises(DataError, match=r"test\.gold:1: no sentences have these ids"):
         task(folder).examples("de")
     write("bucc/de-en/de-en.test.en", "en-000\ta\nen-000\tb\n")
-    with pytest.raises(DataError, match=r"test\.en:2: not an id of its own"):
+    with pytest.raises(DataError, match=r"test\.en:2: not a unique id"):
         task(folder).examples("de")
     (folder / "bucc/de-en/de-en.test.gold").unlink()
     with pytest.raises(DataError, match=r"de-en\.test\.gold: no such file"):

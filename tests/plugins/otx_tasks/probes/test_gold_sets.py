@@ -20,7 +20,7 @@ def test_who_says_what_indices_count_from(write: Write, tmp_path: Path) -> None:
     put(write, "enfr", "heldout.en-de")
     write("sets.tsv", "set\tsentences\tindex_base\nenfr\t1\t1\nother\t1\t0\n")
     found = find_gold_sets(tmp_path, None)
-    assert {n: (s.index_base, s.told_by) for n, s in found.items()} == {
+    assert {n: (s.index_base, s.base_origin) for n, s in found.items()} == {
         "enfr": (1, "sets.tsv"),
         "heldout.en-de": (None, "default"),
     }

@@ -10,8 +10,8 @@ import torch
 from otx.data.normalise import normal_form
 from otx.errors import DataError
 from otx.types import Score
-from otx_tasks.options import RetrievalOptions
 from otx_tasks.probes import parallel_files, retrieval
+from otx_tasks.probes.options import RetrievalOptions
 from otx_tasks.probes.retrieval import RetrievalTask
 
 Write = Callable[[str, str], Path]

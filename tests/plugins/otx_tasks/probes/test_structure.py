@@ -7,8 +7,8 @@ import torch
 from scipy.stats import skew
 
 from otx.types import Score
-from otx_tasks.options import StructureOptions
-from otx_tasks.probes.structure import StructureTask, counts_of, kernels, told_apart
+from otx_tasks.probes.options import StructureOptions
+from otx_tasks.probes.structure import StructureTask, counts_of, kernels, language_probe
 
 
 def metrics(columns: dict[str, torch.Tensor]) -> dict[str, float]:
@@ -58,21 +58,21 @@ def test_hubness_is_the_skewness_of_how_often_one_is_near() -> None:
     assert metrics({"near": flat, "near2": flat**2, "near3": flat**3})["hubness"] == 0.0
 
 
-def test_languages_are_told_apart_where_they_are_apart_and_only_there() -> None:
+def test_a_probe_tells_languages_apart_only_if_they_differ() -> None:
     x, y = drawn(5, 400), drawn(6, 400)
-    assert float(told_apart(x, y).mean()) == pytest.approx(0.5, abs=0.06)
+    assert float(language_probe(x, y).mean()) == pytest.approx(0.5, abs=0.06)
     y[:, 2] += 6
-    assert float(told_apart(x, y).mean()) > 0.98
-    assert float(told_apart(x, x.clone()).mean()) == pytest.approx(0.5)
+    assert float(language_probe(x, y).mean()) > 0.98
+    assert float(language_probe(x, x.clone()).mean()) == pytest.approx(0.5)
     # Collapsed or alone, nothing is told and nothing breaks.
-    assert (told_apart(x * 0, x * 0) == 0.5).all()
-    assert told_apart(x[:1], y[:1]).tolist() == [0.5]
+    assert (language_probe(x * 0, x * 0) == 0.5).all()
+    assert language_probe(x[:1], y[:1]).tolist() == [0.5]
 
 
 def test_a_direction_learnt_on_the_very_pairs_would_see_too_much() -> None:
     """With more dimensions than pairs, a probe that was not asked on others would be right on noise."""
     x, y = drawn(7, 60, 100), drawn(8, 60, 100)
-    assert float(told_apart(x, y).mean()) == pytest.approx(0.5, abs=0.15)
+    assert float(language_probe(x, y).mean()) == pytest.approx(0.5, abs=0.15)
 
 
 def test_of_the_embedded_sample(tiny: Any) -> None:

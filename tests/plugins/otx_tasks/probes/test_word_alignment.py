@@ -9,8 +9,8 @@ import torch
 
 from otx.errors import DataError
 from otx.types import Score
-from otx_tasks.options import WordAlignmentOptions
 from otx_tasks.probes import gold_sets
+from otx_tasks.probes.options import WordAlignmentOptions
 from otx_tasks.probes.word_alignment import WordAlignmentTask
 
 Write = Callable[[str, str], Path]

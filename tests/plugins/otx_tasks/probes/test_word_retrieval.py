@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from otx.errors import DataError
-from otx_tasks.options import WordRetrievalOptions
+from otx_tasks.probes.options import WordRetrievalOptions
 from otx_tasks.probes.word_retrieval import WordRetrievalTask
 
 Write = Callable[[str, str], Path]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from otx.errors import DataError
-from otx_tasks.options import MlqaOptions
 from otx_tasks.qa.mlqa import MlqaTask
+from otx_tasks.qa.options import MlqaOptions
 
 Json = Callable[..., str]
 Write = Callable[[str, str], Path]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from otx.errors import DataError
-from otx_tasks.options import TydiqaOptions
+from otx_tasks.qa.options import TydiqaOptions
 from otx_tasks.qa.tydiqa import TydiqaTask
 
 Json = Callable[..., str]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from otx.errors import DataError, UsageError
-from otx_tasks.options import XquadOptions
+from otx_tasks.qa.options import XquadOptions
 from otx_tasks.qa.xquad import XquadTask
 
 Json = Callable[..., str]
@@ -97,7 +97,7 @@ def test_training_on_xquads_paragraphs_is_refused(
         "B": {"c": [("3", "?", [("c", 0)])]},
     }
     train = write("dev-v1.1.json", squad_json(leak))
-    with pytest.raises(DataError, match="1 training questions are on paragraphs of xquad"):
+    with pytest.raises(DataError, match="1 training examples are in the en test set of xquad"):
         task(folder, train=str(train)).training(1)
 
 
@@ -173,7 +173,7 @@ def test_metrics_and_floor(folder: Path) -> None:
         "f1_squad": 0.375,
         "em_squad": 0.25,
     }
-    (score,) = xquad.floors("en")["n-gram"]
+    (score,) = xquad.baselines("en")["n-gram"]
     # "The bridge was opened by Ada in 1931" holds the answer: 1 of its 7 tokens without the article.
     assert score.statistics["f1"] == pytest.approx(2 * (1 / 7) / (1 / 7 + 1))
 
@@ -191,7 +191,7 @@ def test_real_training_file(shared_data: Path) -> None:
 def test_squads_own_development_set_is_refused(shared_data: Path) -> None:
     squad = shared_data / "qa" / "squad-v1.1" / "dev-v1.1.json.gz"
     xquad = XquadTask(XquadOptions(data=str(shared_data / "qa"), train=str(squad)))
-    with pytest.raises(DataError, match="training questions are on paragraphs of xquad"):
+    with pytest.raises(DataError, match="training examples are in the en test set of xquad"):
         xquad.training(1)
 
 

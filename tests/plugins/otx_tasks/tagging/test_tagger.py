@@ -10,8 +10,8 @@ from sklearn.metrics import accuracy_score
 from torch.nn import functional
 
 from otx.errors import DataError
-from otx_tasks.options import TaggingOptions
 from otx_tasks.tagging.ner import NerTask
+from otx_tasks.tagging.options import TaggingOptions
 from otx_tasks.tagging.pos import PosTask
 from otx_tasks.tagging.tagger import IGNORED
 
@@ -91,9 +91,7 @@ def test_words_beyond_the_limit_count_as_wrong_and_are_said(folder: Path, tiny: 
     found = pos.decode(features, logits)
     scores = [pos.score(found[example.id], example) for example in examples]
     cut = sum(score.statistics["cut"] for score in scores)
-    assert (
-        cut > 0 and f"{int(cut)} words were beyond the length limit" in pos.notes("de", scores)[0]
-    )
+    assert cut > 0 and f"{int(cut)} words are beyond the length limit" in pos.notes("de", scores)[0]
     assert all(len(found[e.id]["tags"]) == len(e.fields["tags"]) for e in examples)
 
 
@@ -113,20 +111,21 @@ def test_accuracy_is_sklearns_over_all_words(folder: Path) -> None:
 
 
 def test_the_floor_is_the_commonest_tag(folder: Path) -> None:
-    scores = task(folder).floors("de")["majority"]
+    scores = task(folder).baselines("de")["majority"]
     # DET and NOUN have two each; DET comes after NOUN in the list of tags.
     assert sum(score.statistics["correct"] for score in scores) == 2
 
 
 def test_traps(folder: Path, write: Write, tmp_path: Path) -> None:
     same = write("same.tsv", lines(ENGLISH, ENGLISH[:2], *[[(f"w{i}", "X")] for i in range(30)]))
-    with pytest.raises(DataError, match="2 of the 2 en test sentences are trained on"):
+    with pytest.raises(DataError, match="2 of the 2 en test sentences of pos are trained on"):
         task(folder, train=str(same)).training(1)
     one = write("one.tsv", lines(ENGLISH, *[[(f"w{i}", "X")] for i in range(30)]))
     pos = task(folder, train=str(one))
     pos.training(1)
     scores = [pos.score({"tags": e.fields["tags"], "cut": 0}, e) for e in pos.examples("en")]
-    assert pos.notes("en", scores) == ["1 of 2 sentences are in the training file too"]
+    assert pos.notes("en", scores) == []
+    assert pos.training_notes() == ["1 of 2 en test sentences are in the training file too"]
     with pytest.raises(DataError, match="pos: no test file in fr"):
         task(folder).examples("fr")
     with pytest.raises(DataError, match="no pos dev files"):

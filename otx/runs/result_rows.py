@@ -1,11 +1,11 @@
-"""Evaluation results as rows of text: the same in `otx eval` and in `otx show`."""
+"""Evaluation results as rows of text: the same in `otx eval`, `otx show` and the Python API."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from otx.cli.format_metrics import numbers_by
+from otx.runs.layout import number
 
 if TYPE_CHECKING:
     from otx.plugin_host.registry import Registry
@@ -27,7 +27,7 @@ def result_rows(
             else in the column SEED.
 
     Returns:
-        Rows for ``otx.cli.console.columns``.
+        Rows of equally many texts.
     """
     write = numbers_by(registry)
     heading = ("TASK", "LANGUAGE", "RUN", "SEED", "N", "METRICS")
@@ -40,3 +40,26 @@ def result_rows(
         middle = (floor or run, seed) if show_runs else (floor or seed,)
         rows.append((unit.task, unit.language, *middle, str(unit.count), f"{write(unit)}{warning}"))
     return rows
+
+
+def numbers_by(registry: Registry) -> Callable[[EvalUnit], str]:
+    """Return a function that formats a unit's metrics: ``accuracy 71.2  hubness 4.03``.
+
+    Args:
+        registry: States which metrics of a task are shares; those of an unknown task are taken for shares.
+    """
+    plain = {
+        (entry.name, metric.name)
+        for entry in registry.entries("task")
+        if entry.info is not None
+        for metric in entry.info.metrics
+        if not metric.percent
+    }
+
+    def write(unit: EvalUnit) -> str:
+        return "  ".join(
+            f"{name} {number(value, (unit.task, name) not in plain)}"
+            for name, value in unit.metrics.items()
+        )
+
+    return write

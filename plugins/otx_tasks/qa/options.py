@@ -1,0 +1,124 @@
+"""The question-answering tasks: their descriptions and options, and how they are registered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from annotated_types import Ge, Gt, Interval
+
+from otx.config.roles import OPTIMISATION
+from otx.types import Metric, TaskInfo
+from otx_tasks.metrics import mean_of
+from otx_tasks.options import TransferOptions
+
+if TYPE_CHECKING:
+    from otx.plugin_host.registry import Registry
+
+XQUAD = TaskInfo(
+    name="xquad",
+    version="2",
+    kind="transfer",
+    metrics=(Metric("f1_squad", mean_of("f1")), Metric("em_squad", mean_of("exact"))),
+    licence="CC BY-SA 4.0 (SQuAD, XQuAD)",
+    suites={"xtreme": 5, "paper": 2},
+)
+
+MLQA = TaskInfo(
+    name="mlqa",
+    version="2",
+    kind="transfer",
+    metrics=(Metric("f1_mlqa", mean_of("f1")), Metric("em_mlqa", mean_of("exact"))),
+    licence="CC BY-SA 3.0 (MLQA); CC BY-SA 4.0 (SQuAD)",
+    suites={"xtreme": 6},
+)
+
+TYDIQA = TaskInfo(
+    name="tydiqa-goldp",
+    version="2",
+    kind="transfer",
+    metrics=(Metric("f1_squad", mean_of("f1")), Metric("em_squad", mean_of("exact"))),
+    licence="Apache 2.0 (TyDi QA)",
+    suites={"xtreme": 7},
+)
+
+
+@dataclass(frozen=True)
+class SpanOptions(TransferOptions):
+    """Options of tasks that answer with a span; the defaults are XTREME's (scripts/train_qa.sh).
+
+    Attributes:
+        train: Training file in the SQuAD v1.1 layout; replaces the one in ``data``.
+        warmup: Share of the steps over which the learning rate rises (XTREME: 500 of about 8,250 steps).
+        max_length: Maximum number of sub-words of question and context together, special tokens included.
+        stride: Number of sub-words from the beginning of one window of a long context to that of the next.
+        question_length: Maximum number of sub-words of a question; the rest is cut.
+        answer_length: Maximum number of sub-words of an answer.
+    """
+
+    epochs: Annotated[float, Gt(0)] = field(default=3.0, metadata=OPTIMISATION)
+    lr: Annotated[float, Gt(0)] = field(default=3e-5, metadata=OPTIMISATION)
+    warmup: Annotated[float, Interval(ge=0, lt=1)] = field(default=0.06, metadata=OPTIMISATION)
+    weight_decay: Annotated[float, Ge(0)] = field(default=1e-4, metadata=OPTIMISATION)
+    max_length: Annotated[int, Gt(0)] = 384
+    stride: Annotated[int, Gt(0)] = 128
+    question_length: Annotated[int, Gt(0)] = 64
+    answer_length: Annotated[int, Gt(0)] = 30
+
+
+@dataclass(frozen=True)
+class XquadOptions(SpanOptions):
+    """Options of ``xquad``.
+
+    Attributes:
+        data: Folder with ``xquad.XX.json`` (or ``xquad/``) and ``train-v1.1.json`` (or ``squad-v1.1/``); plain or gz.
+        train: SQuAD v1.1 training file; replaces the one in ``data``.
+    """
+
+
+@dataclass(frozen=True)
+class MlqaOptions(SpanOptions):
+    """Options of ``mlqa``.
+
+    Attributes:
+        split: Part of MLQA that is tested on; none means ``test``, or ``dev`` (with a note) if only that has files.
+    """
+
+    split: Literal["test", "dev"] | None = None
+
+
+@dataclass(frozen=True)
+class TydiqaOptions(SpanOptions):
+    """Options of ``tydiqa-goldp``.
+
+    Attributes:
+        split: Part that is tested on; none means ``dev``, as in XTREME, or (with a note) if only that has files, the
+            ``train`` files of the languages that are not trained on.
+    """
+
+    split: Literal["dev", "train"] | None = None
+
+
+def register(registry: Registry) -> None:
+    """Register the tasks of this family."""
+    registry.task(
+        name="xquad",
+        target="otx_tasks.qa.xquad:XquadTask",
+        summary="learn span extraction on SQuAD v1.1, answer XQuAD in each language",
+        options=XquadOptions,
+        info=XQUAD,
+    )
+    registry.task(
+        name="mlqa",
+        target="otx_tasks.qa.mlqa:MlqaTask",
+        summary="learn span extraction on SQuAD v1.1, answer MLQA in each language",
+        options=MlqaOptions,
+        info=MLQA,
+    )
+    registry.task(
+        name="tydiqa-goldp",
+        target="otx_tasks.qa.tydiqa:TydiqaTask",
+        summary="learn span extraction on TyDi QA's English gold passages, answer the other languages",
+        options=TydiqaOptions,
+        info=TYDIQA,
+    )
