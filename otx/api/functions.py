@@ -249,10 +249,11 @@ def compare(
 
 
 def predict(
-    run_or_model: RunLike,
+    run_or_model: RunLike | None,
     task: str,
     lines: Iterable[str | bytes],
     *,
+    model: str | Path | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
     session: Session | None = None,
@@ -264,6 +265,7 @@ def predict(
         task: The transfer task by name, for example ``"xnli"``.
         lines: One input per line: a text, or two with a tab between them (premise and hypothesis; question and
             context), or a sentence whose words are tagged.
+        model: A model reference, instead of ``run_or_model``, if a run has the same name.
         seed: Seed of the head; by default the lowest that was kept.
         settings: Further settings by dotted key, for example ``{"runtime.device": "cpu"}``.
         session: An open session, instead of ``settings``.
@@ -284,9 +286,10 @@ def predict(
     from otx.evaluation.predict import predict as predict_lines
 
     session = session or open_session({}, settings)
-    source: Any = str(run_or_model)
-    if is_run(run_or_model, session.settings):
-        source = run_folder(run_or_model, session.settings)
+    source: Any = str(model)
+    if run_or_model is not None:
+        is_model = not is_run(run_or_model, session.settings)
+        source = str(run_or_model) if is_model else run_folder(run_or_model, session.settings)
     encoded = (line.encode() if isinstance(line, str) else line for line in lines)
     return predict_lines(session, task, source, encoded, seed=seed)
 

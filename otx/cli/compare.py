@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,13 +11,9 @@ from otx.cli.completion import runs, tasks
 from otx.cli.console import screen
 from otx.cli.context import open_project, warn_of_damaged
 from otx.cli.flags import RunNames, Sets, example
-from otx.plugin_host.attribution import attributed_metrics
-from otx.types import TaskInfo
 
 if TYPE_CHECKING:
-    from otx.plugin_host.registry import Registry
-    from otx.runs.folder import RunFolder
-    from otx.runs.table import Comparison
+    pass
 
 Format = Literal["table", "markdown", "csv", "json", "latex"]
 """Output formats."""
@@ -66,51 +61,21 @@ def compare(
     Without names, every run with results is compared. The baseline of a run is the untouched encoder that it began as.
     """
     settings, host = open_project({"compare.baseline": baseline}, sets or [])
-    if task is not None:
-        task = host.registry.find("task", task).name
-    from otx.runs import comparison
+    import otx
     from otx.runs.folder import RunFolder
+    from otx.training.session import Session
 
-    root, section = Path(settings.runs.folder), settings.compare
-    base = None if section.baseline is None else RunFolder.open(root, section.baseline)
+    root = Path(settings.runs.folder)
     if not run:
         warn_of_damaged(root)
-    chosen = comparison.runs_to_compare(root, run or [])
-    compared = comparison.compare(
-        chosen,
-        base,
-        tasks=_infos(host.registry, chosen),
+    compared = otx.compare(
+        [otx.Run(RunFolder.open(root, name)) for name in run or []],
         task=task,
         metrics=metric or [],
-        samples=section.samples,
-        seed=section.seed,
+        session=Session(settings, host),
     )
-    _show(compared, form)
-
-
-def _infos(registry: Registry, chosen: Sequence[RunFolder]) -> dict[str, TaskInfo]:
-    """Return every task by its name; a name that two plugins bring is settled only if there are results of it."""
-    from otx.runs.results import evaluated_tasks
-
-    entries = {entry.name: entry for entry in registry.entries("task")}
-    for name in {name for run in chosen for name in evaluated_tasks(run)} & set(entries):
-        entries[name] = registry.find("task", name)
-    return {
-        name: attributed_metrics(entry.owner, entry.info)
-        for name, entry in entries.items()
-        if entry.info is not None
-    }
-
-
-def _show(compared: Comparison, form: Format) -> None:
-    from otx.runs import render
-
     if form == "table":
-        return screen.draw(lambda width: render.rich_table(compared, width))
-    texts = {
-        "markdown": render.markdown,
-        "csv": render.csv_text,
-        "json": render.json_text,
-        "latex": render.latex,
-    }
-    screen.result(texts[form](compared).rstrip("\n"))
+        from otx.runs.render import rich_table
+
+        return screen.draw(lambda width: rich_table(compared.data, width))
+    screen.result(compared.table(form).rstrip("\n"))

@@ -56,17 +56,19 @@ def predict(
     settings, host = open_project(flags, sets or [])
     from pathlib import Path
 
+    import otx
     from otx.evaluation.predict import bounded_lines
-    from otx.evaluation.predict import predict as predict_lines
     from otx.runs.folder import RunFolder
     from otx.training.session import Session
 
-    source = RunFolder.open(Path(settings.runs.folder), run) if run is not None else model
-    assert source is not None
+    opened = None
+    if run is not None:
+        opened = otx.Run(RunFolder.open(Path(settings.runs.folder), run))
     session = Session(settings, host, reporter())
     lines = bounded_lines(sys.stdin.buffer)
     total = refused = 0
-    for prediction in predict_lines(session, task, source, lines, seed=seed):
+    predictions = otx.predict(opened, task, lines, model=model, seed=seed, session=session)
+    for prediction in predictions:
         total += 1
         refused += prediction.error is not None
         if prediction.error is not None:
