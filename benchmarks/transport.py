@@ -36,7 +36,7 @@ from benchmarks.peers.plain import PLAIN
 from benchmarks.peers.problems import LONGEST, SIZE, Pair, Problems, equal, ragged, read_pairs
 from benchmarks.peers.setting import setting
 from benchmarks.peers.table import BACKWARD, FORWARD, Measurement, compared, table
-from benchmarks.peers.tuning import answer, tune
+from benchmarks.peers.match_accuracy import answer, tune
 
 ROOT = Path(__file__).parents[1]
 TARGET = 1e-4
