@@ -1,4 +1,4 @@
-"""Every peer brought to the same error: the loosest position of its knob that reaches it."""
+"""Bring every peer to the same error: find the loosest position of its knob that reaches it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from benchmarks.peers.measure import synchronise
 from benchmarks.peers.problems import Problems
 
 PROBED = 4
-"""Sentences that a loop is tried on first, to tell how long it would take for all."""
+"""Number of sentences that predict how long a loop takes for all."""
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """A position of the knob, if any was tried, and the error of the worst problem there.
+    """The result of a search for a knob position.
 
-    ``reached``: it is within the target; otherwise this is the tightest position that was tried. ``seconds`` is
-    that of a run: given where it made an end of the search, or kept a peer from being tried at all.
+    Attributes:
+        knob: Position of the knob, if any was tried: the loosest that reaches the target, or the tightest tried.
+        error: Error of the worst problem at that position.
+        reached: True if the error is within the target.
+        seconds: Seconds of one run, if that ended the search or kept the peer from being tried.
     """
 
     knob: float | None = None
@@ -30,38 +33,60 @@ class Tuned:
 
 
 def answer(peer: Peer, problems: Problems, epsilon: float, knob: float) -> Answer:
-    """Solve without gradients."""
+    """Solve without gradients.
+
+    Args:
+        peer: The solver.
+        problems: The problems.
+        epsilon: Regularisation strength.
+        knob: Position of the peer's knob.
+
+    Returns:
+        The answer.
+    """
     with torch.no_grad():
         return peer.solve(problems, problems.x, problems.y, epsilon, knob)
 
 
-def tune(peer: Peer, problems: Problems, epsilon: float, target: float, patience: float) -> Tuned:
-    """By strides that double until the error is reached, then by bisection of the last stride.
+def tune(
+    peer: Peer, problems: Problems, epsilon: float, *, target: float, patience: float
+) -> Tuned:
+    """Find the loosest knob position that reaches an error.
 
-    From the loose end, since tight positions take long. Loops that would take longer than
-    ``patience`` seconds a run are left out, and no knob is turned on after a run that did.
+    The search starts from the loose end, since tight positions take long. Its strides double until the error is
+    reached; then it bisects the last stride.
+
+    Args:
+        peer: The solver.
+        problems: The problems.
+        epsilon: Regularisation strength.
+        target: Largest L1 error of the worst problem's marginals.
+        patience: Seconds of one run beyond which the search stops. Loops that would take longer are not tried.
+
+    Returns:
+        The position, or the reason why there is none.
     """
     if peer.loop and len(problems) > PROBED**2:
-        seconds = _foretold(peer, problems, epsilon)
+        seconds = _predict_seconds(peer, problems, epsilon)
         if seconds > patience:
             return Tuned(seconds=seconds)
 
-    def tried(place: int) -> tuple[Tuned, float]:
+    def try_at(place: int) -> tuple[Tuned, float]:
         began, knob = time.perf_counter(), peer.positions[place]
         plan = answer(peer, problems, epsilon, knob).plan()
         error = float(marginal_error(plan, problems.a, problems.b).max())
         return Tuned(knob, error, error <= target), time.perf_counter() - began
 
     missed, place, last = -1, 0, len(peer.positions) - 1
-    best, seconds = tried(place)
+    best, seconds = try_at(place)
     while not best.reached and place < last and seconds < patience:
         missed, place = place, min(last, 2 * place + 1)
-        best, seconds = tried(place)
+        best, seconds = try_at(place)
     while best.reached and place - missed > 1:
         middle = (missed + place) // 2
-        found, _ = tried(middle)
-        if found.reached:
-            best, place = found, middle
+        tuned, _ = try_at(middle)
+        if tuned.reached:
+            best, place = tuned, middle
         else:
             missed = middle
     if best.reached or seconds < patience:
@@ -69,8 +94,8 @@ def tune(peer: Peer, problems: Problems, epsilon: float, target: float, patience
     return replace(best, seconds=seconds)
 
 
-def _foretold(peer: Peer, problems: Problems, epsilon: float) -> float:
-    """Seconds that a run would take, from a few problems at half the knob's way."""
+def _predict_seconds(peer: Peer, problems: Problems, epsilon: float) -> float:
+    """Predict the seconds of one run from a few problems at the middle position of the knob."""
     few, device = problems.head(PROBED), str(problems.x.device)
     synchronise(device)
     began = time.perf_counter()
