@@ -1,13 +1,13 @@
-"""Our entropic transport beside POT, GeomLoss and a plain loop, on words of real sentence pairs.
+"""Compare our entropic transport with POT, GeomLoss and a plain loop on words of real sentence pairs.
 
     python benchmarks/transport.py [--quick] [--device cuda] [--json FILE]
 
-From vectors to values, cosine costs included, to one L1 error of the returned plans' marginals:
-each peer gets the loosest threshold that reaches it, found before anything is timed. Times are
-medians; the runs of all peers alternate, so that a busy spell meets them all. "x ours" is a peer's
-time over ours. "of the bound" is our time, forward and with backward, over the least that it could
-take here: products for the costs, the costs read once, two products of each iteration, in float32,
-at rates measured at the start. Newton steps count there as one iteration, though they do more.
+Timed from vectors to values, cosine costs included. All peers reach one L1 error of the returned plans' marginals:
+each gets the loosest threshold that reaches it, searched before anything is timed. Times are medians; the runs of all
+peers alternate, so that other load on the machine affects them all. "x ours" is a peer's time over ours. "of the bound"
+is our time, forward and with backward, over the least that it could take here: products for the costs, one read of the
+costs, two products per iteration, in float32, at rates measured at the start. A Newton step counts as one iteration
+there, though it does more.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from benchmarks.peers.libraries import (
     POT_KERNEL,
     POT_LOOP,
 )
+from benchmarks.peers.match_accuracy import answer, tune
 from benchmarks.peers.measure import Clock, Rates
 from benchmarks.peers.ours import OTX
 from benchmarks.peers.plain import PLAIN
 from benchmarks.peers.problems import LONGEST, SIZE, Pair, Problems, equal, ragged, read_pairs
 from benchmarks.peers.setting import setting
 from benchmarks.peers.table import BACKWARD, FORWARD, Measurement, compared, table
-from benchmarks.peers.tuning import answer, tune
 
 ROOT = Path(__file__).parents[1]
 TARGET = 1e-4
@@ -45,7 +45,11 @@ KEYS = {peer.name.lower().replace(" ", "-"): peer for peer in PEERS}
 
 
 def arguments() -> argparse.Namespace:
-    """What was asked for; ``--quick`` changes what is left unsaid."""
+    """Parse the command line; ``--quick`` changes the defaults.
+
+    Returns:
+        The arguments.
+    """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--epsilon", type=float, nargs="+", help="default .02 .05 .1")
@@ -84,7 +88,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the tables."""
     given = arguments()
     torch.set_num_threads(given.threads)
     where = setting(given.device)
@@ -110,7 +114,7 @@ def main() -> None:
             measured = []
             for problems in cases:
                 with console.status(f"{title}, epsilon {epsilon:g}, {len(problems)} problems"):
-                    measured.append(measure(problems, epsilon, peers, given, rates))
+                    measured.append(measure(problems, epsilon, peers, given=given, rates=rates))
                 done += measured[-1]
             console.print(table(f"{title}, epsilon {epsilon:g}", measured))
             if given.json:
@@ -119,7 +123,15 @@ def main() -> None:
 
 
 def sets(pairs: list[Pair], given: argparse.Namespace) -> Iterator[tuple[str, Iterator[Problems]]]:
-    """Titles, and the problems that stand under each."""
+    """Yield the tables of the benchmark.
+
+    Args:
+        pairs: Word vectors of sentence pairs.
+        given: Arguments of the command line.
+
+    Yields:
+        The title of every table, and its cases.
+    """
     device = given.device
     if given.batch:
         many = (Problems.of("ragged", ragged(pairs, n), device) for n in given.batch)
@@ -132,9 +144,25 @@ def sets(pairs: list[Pair], given: argparse.Namespace) -> Iterator[tuple[str, It
 
 
 def measure(
-    problems: Problems, epsilon: float, peers: list[Peer], given: argparse.Namespace, rates: Rates
+    problems: Problems,
+    epsilon: float,
+    peers: list[Peer],
+    *,
+    given: argparse.Namespace,
+    rates: Rates,
 ) -> list[Measurement]:
-    """All peers in one case."""
+    """Measure all peers in one case.
+
+    Args:
+        problems: The problems of the case.
+        epsilon: Regularisation strength.
+        peers: The peers to measure.
+        given: Arguments of the command line.
+        rates: The machine's rates.
+
+    Returns:
+        One row per peer.
+    """
     rows, clocks = [], []
     for peer in peers:
         row = Measurement(problems.name, epsilon, len(problems.x), peer.name)
@@ -164,20 +192,20 @@ def measure(
 def _tuned(
     row: Measurement, peer: Peer, problems: Problems, epsilon: float, patience: float
 ) -> float | None:
-    """The knob to time at, if any; what was found is noted in the row."""
-    found = tune(peer, problems, epsilon, TARGET, patience)
-    row.error, row.knob = found.error, found.knob
-    if found.knob is None:
-        row.note = f"left out: {found.seconds:.0f} s a run"
+    """Return the knob position to time at, if any, and note the search's result in the row."""
+    tuned = tune(peer, problems, epsilon, target=TARGET, patience=patience)
+    row.error, row.knob = tuned.error, tuned.knob
+    if tuned.knob is None:
+        row.note = f"left out: {tuned.seconds:.0f} s a run"
         return None
     if len(peer.positions) > 1:
-        row.at = f"{peer.knob} {found.knob:.4g}"
-    if found.seconds is not None:
-        row.note = f"too slow: {found.seconds:.0f} s at {row.at}"
+        row.at = f"{peer.knob} {tuned.knob:.4g}"
+    if tuned.seconds is not None:
+        row.note = f"too slow: {tuned.seconds:.0f} s at {row.at}"
         return None
-    if not found.reached:
+    if not tuned.reached:
         row.note = f"not reached at {row.at}"
-    return found.knob
+    return tuned.knob
 
 
 def _actions(

@@ -1,4 +1,4 @@
-"""What a peer of the benchmark is, what it answers, and how wrong an answer's plan is."""
+"""Peers of the benchmark, their answers, and the error of an answer's plan."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from benchmarks.peers.problems import Problems
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """``value``, the sum over problems, differentiable, and how to get the plans ``[P, N, M]``.
+    """A peer's solution of a batch of problems.
 
-    The plans are made only when asked for: stacking them is no part of what is timed.
-    ``iterations [P]`` are known of ours.
+    Attributes:
+        value: Sum of the values of all problems, differentiable.
+        plan: Function that returns the plans ``[P, N, M]``. Stacking them is not timed.
+        iterations: Iterations ``[P]``; known for otx only.
     """
 
     value: Tensor
@@ -25,15 +27,21 @@ class Answer:
 
 
 Solve = Callable[[Problems, Tensor, Tensor, float, float], Answer]
-"""From problems, vectors x and y like theirs, epsilon and a knob to an answer."""
+"""A function of problems, vectors x and y shaped like theirs, epsilon and a knob position that returns an answer."""
 
 
 @dataclass(frozen=True, eq=False)
 class Peer:
-    """A solver with one knob, whose positions go from the loosest to the tightest.
+    """A solver with one knob that trades accuracy for time.
 
-    ``loop``: it solves one problem at a time, so that its time can be told from a few of them.
-    ``cpu``: it runs on nothing else.
+    Attributes:
+        name: Name in tables.
+        about: One line on what is called and how.
+        knob: Name of the knob.
+        positions: Positions of the knob, from the loosest to the tightest.
+        solve: The solver.
+        loop: True if it solves one problem at a time, so that a few of them predict its time.
+        cpu: True if it runs on the CPU only.
     """
 
     name: str
@@ -46,10 +54,17 @@ class Peer:
 
 
 def marginal_error(plan: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """How far, ``[P]``, the marginals of ``plan [P, N, M]`` are from uniform ones, in L1, both sides added.
+    """Compute the L1 distance of a plan's marginals from uniform ones, both sides added.
 
-    ``a [P, N]`` and ``b [P, M]`` say by being positive which words are real; their own rounding
-    does not count. Mass at padding counts as error, and what is not a number is infinitely wrong.
+    Mass at padding counts as error. An error that is not a number becomes infinite.
+
+    Args:
+        plan: Plans ``[P, N, M]``.
+        a: Source masses ``[P, N]``, positive at real words; their rounding does not count.
+        b: Target masses ``[P, M]``, positive at real words.
+
+    Returns:
+        The errors ``[P]`` in float64.
     """
     total = torch.zeros(len(plan), dtype=torch.float64, device=plan.device)
     for mass, sums in ((a, plan.double().sum(2)), (b, plan.double().sum(1))):
@@ -59,5 +74,14 @@ def marginal_error(plan: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 
 def falling(start: float, factor: float, count: int) -> tuple[float, ...]:
-    """Thresholds from ``start`` down."""
+    """Return falling thresholds.
+
+    Args:
+        start: The first threshold.
+        factor: Ratio between one threshold and the next.
+        count: Number of thresholds.
+
+    Returns:
+        The thresholds.
+    """
     return tuple(start / factor**step for step in range(count))

@@ -1,4 +1,4 @@
-"""The published libraries: POT's solvers and GeomLoss, each called to its own advantage."""
+"""The published libraries, POT and GeomLoss, each called in its best way."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OneProblem = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def _looped(problems: Problems, x: Tensor, y: Tensor, one: OneProblem) -> Answer:
-    """One problem after the other, without its padding.
+    """Solve one problem after the other, without its padding.
 
     The value is <P, C> with the plan held fixed, whose gradient is that of the regularised value.
     """

@@ -1,4 +1,4 @@
-"""Times, what the machine can do at its best, and the bound on our solver that follows from that."""
+"""Times, the machine's best rates, and the bound on our solver that follows from them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,23 @@ import torch
 from benchmarks.peers.problems import Problems
 
 FILLED = 0.01
-"""Seconds that one sample fills at least, with as many calls as that takes."""
+"""Shortest duration of one sample, in seconds; it has as many calls as that takes."""
 
 
 @dataclass
 class Clock:
-    """Repeated measurements of one action, in seconds a call.
+    """Repeated measurements of one action, in seconds per call.
 
-    The first call warms up and says how many make a sample; it counts only where the action turns
-    out so slow that it is not called again, after ``patience`` seconds in all.
+    The first call warms up and decides how many calls make a sample. It counts only if the action is so slow that it is
+    not called again.
+
+    Attributes:
+        action: The action to time.
+        device: Torch device to synchronise with.
+        patience: Seconds to spend in all.
+        samples: Seconds per call of every sample.
+        spent: Seconds spent so far.
+        first: Seconds of the first call.
     """
 
     action: Callable[[], object]
@@ -31,7 +39,7 @@ class Clock:
     first: float | None = None
 
     def tick(self) -> None:
-        """Take one more sample, unless that would try the patience."""
+        """Take one more sample, unless that would exceed the patience."""
         if self.first is None:
             self.first = self._calls(1)
             self.spent += self.first
@@ -41,11 +49,11 @@ class Clock:
             self.spent += calls * self.samples[-1]
 
     def median(self) -> float:
-        """The median of the samples."""
+        """Return the median of the samples."""
         return statistics.median(self._known())
 
     def best(self) -> float:
-        """The shortest of the samples."""
+        """Return the shortest of the samples."""
         return min(self._known())
 
     def _known(self) -> list[float]:
@@ -61,17 +69,23 @@ class Clock:
 
 
 def synchronise(device: str) -> None:
-    """Wait for what a GPU still has to do."""
+    """Wait until the GPU has finished its work.
+
+    Args:
+        device: Torch device; nothing happens unless it is a CUDA device.
+    """
     if device.startswith("cuda"):
         torch.cuda.synchronize()
 
 
 @dataclass(frozen=True)
 class Rates:
-    """The best that this machine was seen to do in float32, each a second.
+    """The best rates measured on this machine in float32, per second.
 
-    ``bandwidth``: bytes read from memory. ``vector``: multiply-adds of a matrix and a vector, in
-    cache, many small or one large. ``matrix``: multiply-adds of batched products, as costs are made.
+    Attributes:
+        bandwidth: Bytes read from memory.
+        vector: Multiply-adds of matrices and vectors in cache, many small or one large.
+        matrix: Multiply-adds of batched products, as costs are computed.
     """
 
     bandwidth: float
@@ -80,7 +94,14 @@ class Rates:
 
     @classmethod
     def measured(cls, device: str) -> Rates:
-        """Each the best of several tries."""
+        """Measure each rate several times and keep the best.
+
+        Args:
+            device: Torch device.
+
+        Returns:
+            The rates.
+        """
         big = torch.ones(64 << 20, device=device)  # 256 MiB: more than caches hold
         batch = 64 if device == "cpu" else 8192  # in a core's cache; enough to fill a GPU
         kernel = torch.rand(batch, 32, 32, device=device)
@@ -105,10 +126,18 @@ class Rates:
         )
 
     def bound(self, problems: Problems, iterations: torch.Tensor, *, backward: bool) -> float:
-        """Seconds that ``iterations [P]`` of ours cannot take less than, real words alone.
+        """Return a lower bound in seconds on the time of our iterations, counting real words only.
 
-        The costs' product, and backward the two that lead to the vectors; the costs read once; and
-        for each iteration two products of an N x M matrix with a vector.
+        It adds the product for the costs (backward: two more, to the vectors), one read of the costs, and two products
+        of an N x M matrix with a vector for each iteration.
+
+        Args:
+            problems: The problems.
+            iterations: Iterations ``[P]`` of every problem.
+            backward: Include the backward pass.
+
+        Returns:
+            The bound, in seconds.
         """
         n, m = problems.lengths()
         entries = n * m

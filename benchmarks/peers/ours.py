@@ -1,4 +1,4 @@
-"""otx's own solver as the benchmark calls it."""
+"""The solver of otx as the benchmark calls it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from torch import Tensor
 
 from benchmarks.peers.answers import Answer, Peer, falling
 from benchmarks.peers.problems import Problems
-from otx.ot.costs.ground import cosine
-from otx.ot.solvers.pairwise import pairwise_sinkhorn
-from otx.ot.solvers.sinkhorn import sinkhorn
+from otx.ot import cosine, pairwise_sinkhorn, sinkhorn
 
 
 def _solve(problems: Problems, x: Tensor, y: Tensor, epsilon: float, tolerance: float) -> Answer:
@@ -27,7 +25,7 @@ def _solve(problems: Problems, x: Tensor, y: Tensor, epsilon: float, tolerance: 
 
 OTX = Peer(
     "otx",
-    "otx.ot.solvers.sinkhorn, the padded batch as it is, or otx.ot.solvers.pairwise; tolerance set",
+    "otx.ot.sinkhorn, the padded batch as it is, or otx.ot.pairwise_sinkhorn; tolerance set",
     "tolerance",
     falling(1e-4, 1.01, 30),  # it stops by the very error that is measured, but for rounding
     _solve,

@@ -1,4 +1,4 @@
-"""The plain twin: what one would write in half an hour, batched, masked, in the log domain."""
+"""A plain Sinkhorn as one would write it in half an hour: batched, masked, in the log domain."""
 
 from __future__ import annotations
 
@@ -14,10 +14,18 @@ CHECK_EVERY = 10
 def plain_sinkhorn(
     cost: Tensor, a: Tensor, b: Tensor, *, epsilon: float, tolerance: float, most: int = 20_000
 ) -> Tensor:
-    """Plans ``[B, N, M]`` of ``cost [B, N, M]`` between ``a [B, N]`` and ``b [B, M]``, 0 at padding.
+    """Solve balanced entropic transport by plain log-domain iterations, in the dtype of the cost.
 
-    In the dtype of the cost, until the worst problem's row sums are within ``tolerance`` (L1), which
-    is looked at every ten iterations; the column sums are exact.
+    Args:
+        cost: Cost matrices ``[B, N, M]``; finite, also at padding.
+        a: Source masses ``[B, N]``; 0 marks padding.
+        b: Target masses ``[B, M]``; 0 marks padding.
+        epsilon: Regularisation strength, in the unit of ``cost``.
+        tolerance: L1 error of the worst problem's row sums at which the batch stops; checked every ten iterations.
+        most: Largest number of iterations.
+
+    Returns:
+        The plans ``[B, N, M]``, whose column sums are exact.
     """
     exponent = -cost / epsilon
     log_a, log_b = a.log()[:, :, None], b.log()[:, None, :]

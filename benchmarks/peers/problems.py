@@ -1,4 +1,4 @@
-"""Transport problems between the words of real sentence pairs, as the encoder ``mini`` sees them."""
+"""Transport problems between the words of real sentence pairs, encoded by ``mini``."""
 
 from __future__ import annotations
 
@@ -20,21 +20,31 @@ from otx_encoders.mini import MiniEncoder
 CORPORA = ("wmt-news", "tatoeba")
 SAMPLE = Path(__file__).parents[2] / "plugins" / "otx_corpora" / "sample"
 LONGEST = 64
-"""Words of the longest side that is kept, unless asked for more. One sentence of 200 words, of which
-there are two in a thousand, would make a padded batch of all who pad some ten times as large."""
+"""Default limit of words per side. One sentence of 200 words, of which there are two in a thousand, would make the
+batch of every peer that pads some ten times as large."""
 SIZE = 16
-"""Words of either side in the problems of equal size; longer sentences are cut there."""
+"""Words per side of the problems of equal size; longer sentences are cut."""
 
 Pair = tuple[Tensor, Tensor]
-"""Word vectors ``[n, D]`` and ``[m, D]`` of a sentence and its translation."""
+"""Word vectors ``[n, D]`` of a sentence and ``[m, D]`` of its translation."""
 
 
 @dataclass(frozen=True, eq=False)
 class Problems:
-    """Sentences ``x [S, N, D]`` and ``y [S, M, D]`` in float32, and which words are real.
+    """A batch of transport problems between sentences and translations.
 
-    They state S problems, each sentence with its translation; or, as a ``grid``, S * S, each
-    sentence with every translation, the first sentence's first.
+    There are P = S problems, each sentence with its translation; or, as a ``grid``, P = S * S, each sentence with every
+    translation, those of the first sentence first.
+
+    Attributes:
+        name: Kind of the problems, for tables.
+        x: Word vectors of the sentences ``[S, N, D]``, float32, 0 at padding.
+        y: Word vectors of the translations ``[S, M, D]``, float32, 0 at padding.
+        x_mask: Real words of the sentences ``[S, N]``.
+        y_mask: Real words of the translations ``[S, M]``.
+        grid: True for every sentence with every translation.
+        a: Source masses ``[P, N]``; 0 marks padding.
+        b: Target masses ``[P, M]``; 0 marks padding.
     """
 
     name: str
@@ -48,7 +58,17 @@ class Problems:
 
     @classmethod
     def of(cls, name: str, pairs: list[Pair], device: str, *, grid: bool = False) -> Problems:
-        """The problems of some pairs, padded with zeros to the longest among them."""
+        """Pad sentence pairs with zeros to the longest among them.
+
+        Args:
+            name: Kind of the problems, for tables.
+            pairs: Word vectors of sentences and translations.
+            device: Torch device of the result.
+            grid: Take every sentence with every translation.
+
+        Returns:
+            The problems.
+        """
         sides = zip(*pairs, strict=True)
         x, y = (pad_sequence(list(side), batch_first=True).to(device) for side in sides)
         masks = []
@@ -61,11 +81,19 @@ class Problems:
         return cls(name, x, y, *masks, grid, a, b)
 
     def __len__(self) -> int:
-        """How many problems there are."""
+        """Return the number of problems."""
         return len(self.a)
 
     def cost(self, x: Tensor, y: Tensor) -> Tensor:
-        """Cosine costs ``[P, N, M]`` between vectors shaped like ``self.x`` and ``self.y``."""
+        """Compute the cosine costs of all problems.
+
+        Args:
+            x: Vectors shaped like ``self.x``.
+            y: Vectors shaped like ``self.y``.
+
+        Returns:
+            Costs ``[P, N, M]``.
+        """
         if not self.grid:
             return cosine(x, y)
         # One product of all words with all words: the vectors are shared, not copied S times.
@@ -75,11 +103,18 @@ class Problems:
         )
 
     def lengths(self) -> tuple[Tensor, Tensor]:
-        """Real words of either side of every problem, ``[P]`` each."""
+        """Return the number of real words of both sides of every problem, ``[P]`` each."""
         return (self.a > 0).sum(1), (self.b > 0).sum(1)
 
     def head(self, sentences: int) -> Problems:
-        """The same of the first sentences alone."""
+        """Return the problems of the first sentences.
+
+        Args:
+            sentences: Number of sentences.
+
+        Returns:
+            The smaller batch.
+        """
         lengths = zip(self.x_mask.sum(1).tolist(), self.y_mask.sum(1).tolist(), strict=True)
         vectors = zip(self.x, self.y, lengths, strict=True)
         pairs = [(x[:n], y[:m]) for x, y, (n, m) in islice(vectors, sentences)]
@@ -87,10 +122,15 @@ class Problems:
 
 
 def read_pairs(data: Path, count: int, longest: int = LONGEST) -> tuple[str, list[Pair]]:
-    """A name for where they are from, and vectors of English-German pairs, shuffled, as many of each corpus.
+    """Read and encode English-German sentence pairs, shuffled, equally many of each corpus.
 
-    Of ``count`` pairs those with more than ``longest`` words on a side are left out. The first is
-    one of middling size. Where there is no ``data/bitext``, they are those of the embedded sample.
+    Args:
+        data: Folder with ``bitext/wmt-news`` and ``bitext/tatoeba``; without them the embedded sample is used.
+        count: Number of pairs to read.
+        longest: Pairs with more words than this on a side are dropped.
+
+    Returns:
+        The source of the pairs, and their word vectors. The first pair is one of median size.
     """
     folders = [data / "bitext" / corpus for corpus in CORPORA]
     if all(folder.is_dir() for folder in folders):
@@ -99,27 +139,43 @@ def read_pairs(data: Path, count: int, longest: int = LONGEST) -> tuple[str, lis
     else:
         sources, name = [_lines(SAMPLE / "train.en.txt", SAMPLE / "train.de.txt")], "sample"
     mixed = [pair for pair in chain.from_iterable(zip_longest(*sources)) if pair]
-    found = [pair for pair in _vectors(mixed[:count]) if max(map(len, pair)) <= longest]
+    pairs = [pair for pair in _vectors(mixed[:count]) if max(map(len, pair)) <= longest]
     by_size = sorted(
-        range(len(found)), key=lambda index: len(found[index][0]) * len(found[index][1])
+        range(len(pairs)), key=lambda index: len(pairs[index][0]) * len(pairs[index][1])
     )
-    found.insert(0, found.pop(by_size[len(found) // 2]))
-    return f"{name} en-de", found
+    pairs.insert(0, pairs.pop(by_size[len(pairs) // 2]))
+    return f"{name} en-de", pairs
 
 
 def ragged(pairs: list[Pair], sentences: int) -> list[Pair]:
-    """The first pairs as they are."""
+    """Return the first pairs as they are.
+
+    Args:
+        pairs: Word vectors of sentence pairs.
+        sentences: Number of pairs.
+
+    Returns:
+        The pairs.
+    """
     return pairs[:sentences]
 
 
 def equal(pairs: list[Pair], sentences: int) -> list[Pair]:
-    """Pairs whose two sides are long enough, cut to ``SIZE`` words a side."""
+    """Return pairs whose two sides are long enough, cut to ``SIZE`` words per side.
+
+    Args:
+        pairs: Word vectors of sentence pairs.
+        sentences: Largest number of pairs.
+
+    Returns:
+        The cut pairs.
+    """
     long = (pair for pair in pairs if min(len(pair[0]), len(pair[1])) >= SIZE)
     return [(x[:SIZE], y[:SIZE]) for x, y in islice(long, sentences)]
 
 
 def _lines(first: Path, second: Path) -> list[tuple[str, str]]:
-    """Line-aligned pairs without empty sides, shuffled: neighbours in a corpus are of one kind."""
+    """Read line-aligned pairs without empty sides, shuffled because neighbours in a corpus are alike."""
     sides = []
     for path in (first, second):
         with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as lines:
@@ -137,9 +193,9 @@ def _vectors(pairs: list[tuple[str, str]]) -> list[Pair]:
 
 @torch.no_grad()
 def _encoded(encoder: MiniEncoder, texts: list[str]) -> list[Tensor]:
-    """Word vectors ``[n, D]`` of each text: the last layer's, of each word's last sub-word."""
+    """Encode each text to word vectors ``[n, D]``: the last layer, each word's last sub-word."""
     rows = encoder.tokenise(texts, pretokenised=False)
-    found: dict[int, Tensor] = {}
+    encoded: dict[int, Tensor] = {}
     # By length, so that no short sentence is encoded at a long one's width.
     order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
     for start in range(0, len(order), 64):
@@ -147,5 +203,5 @@ def _encoded(encoder: MiniEncoder, texts: list[str]) -> list[Tensor]:
         batch = encoder.collate([rows[index] for index in chosen])
         vectors, mask = encoder.encode(batch, (-1,)).words(-1, "last")
         for index, words, real in zip(chosen, vectors, mask, strict=True):
-            found[index] = words[real].clone()
-    return [found[index] for index in range(len(texts))]
+            encoded[index] = words[real].clone()
+    return [encoded[index] for index in range(len(texts))]

@@ -1,4 +1,4 @@
-"""Where and with what a benchmark was run."""
+"""Machine and versions of a benchmark run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def setting(device: str) -> dict[str, str]:
-    """Date, machine, threads, dtype, versions and the commit."""
+    """Describe a benchmark run.
+
+    Args:
+        device: Torch device.
+
+    Returns:
+        Date, machine, device, threads, dtype, versions and commit.
+    """
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": f"{_processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
@@ -28,7 +35,7 @@ def setting(device: str) -> dict[str, str]:
 
 
 def _processor() -> str:
-    """What Linux calls it; elsewhere what Python does."""
+    """Return the processor's name as Linux gives it, elsewhere as Python does."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text().splitlines() if file.is_file() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -37,5 +44,5 @@ def _processor() -> str:
 
 def _commit() -> str:
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=, with changes"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "of no known commit"
+    described = subprocess.run(command, capture_output=True, text=True, check=False)
+    return described.stdout.strip() or "of no known commit"

@@ -1,4 +1,4 @@
-"""What was measured of one peer in one case, and tables of it."""
+"""Measurements of one peer in one case, and tables of them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,24 @@ FORWARD, BACKWARD = "forward", "backward"
 
 @dataclass
 class Measurement:
-    """One peer in one case; times in milliseconds, ``backward`` meaning forward and backward.
+    """The measurements of one peer in one case.
 
-    ``over_bound`` is known of ours alone: our time over the least that our iterations could take.
-    ``note`` says why something is missing.
+    Attributes:
+        problems: Kind of the problems.
+        epsilon: Regularisation strength.
+        batch: Number of sentences.
+        peer: Name of the peer.
+        forward: Milliseconds of the forward pass.
+        backward: Milliseconds of the forward and the backward pass.
+        ratio_forward: ``forward`` over that of otx.
+        ratio_backward: ``backward`` over that of otx.
+        error: L1 error of the marginals, worst problem.
+        knob: Position of the peer's knob.
+        at: The position as shown in the table.
+        over_bound_forward: Time over the least that the iterations could take; known for otx only.
+        over_bound_backward: The same, forward and backward.
+        iterations: Mean iterations; known for otx only.
+        note: Reason why something is missing.
     """
 
     problems: str
@@ -35,19 +49,32 @@ class Measurement:
 
 
 def compared(rows: list[Measurement], ours: str) -> None:
-    """Fill in the ratios of one case's rows: a peer's time over ours."""
+    """Fill in the ratios of one case's rows, a peer's time over ours.
+
+    Args:
+        rows: The measurements of all peers in one case, modified in place.
+        ours: Name of the peer to compare with; without it nothing changes.
+    """
     known = {row.peer: row for row in rows}
     if ours not in known:
         return
     for row in rows:
         for way in (FORWARD, BACKWARD):
-            theirs, own = getattr(row, way), getattr(known[ours], way)
-            if theirs and own:
-                setattr(row, f"ratio_{way}", theirs / own)
+            theirs, baseline = getattr(row, way), getattr(known[ours], way)
+            if theirs and baseline:
+                setattr(row, f"ratio_{way}", theirs / baseline)
 
 
 def table(title: str, cases: list[list[Measurement]]) -> Table:
-    """One section a case."""
+    """Build a table with one section per case.
+
+    Args:
+        title: Title of the table.
+        cases: The measurements of every case.
+
+    Returns:
+        A rich table.
+    """
     shown = Table(title=title, title_justify="left", title_style="bold")
     columns = ("B", "peer", "ms", "x ours", "ms back", "x ours", "error", "at", "of the bound")
     for name in columns:
@@ -88,5 +115,5 @@ def _times(value: float | None) -> str:
 
 
 def _digits(value: float) -> str:
-    """Three digits, as far as they go."""
+    """Format a number with three significant digits, or none after the point from 100."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

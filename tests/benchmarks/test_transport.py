@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from benchmarks.peers.answers import Answer, Peer, marginal_error
+from benchmarks.peers.match_accuracy import tune
 from benchmarks.peers.measure import Rates
 from benchmarks.peers.plain import plain_sinkhorn
 from benchmarks.peers.problems import Problems
-from benchmarks.peers.tuning import tune
 from tests import oracles
 
 

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from otx.ot.transport import attach_slopes, defer_plan
+from otx.ot.problems.problem import Problem
+from otx.ot.transport import Transport, attach_slopes, defer_plan
 
 
 def test_an_envelope_has_the_value_and_the_slopes_it_was_given():
@@ -48,3 +49,44 @@ def test_a_cost_that_was_modified_in_the_meantime_gives_no_plan():
     cost.add_(1)
     with pytest.raises(RuntimeError, match="modified in place"):
         plan()
+
+
+def _problem():
+    return Problem(
+        torch.zeros(2, 2, 1), torch.tensor([[1.0, 0.0], [0.5, 0.5]]), torch.ones(2, 1), epsilon=1.0
+    )
+
+
+def test_a_result_has_no_potential_where_there_is_no_mass_and_the_dtype_of_its_value():
+    plan = torch.tensor([[[1.0], [0.0]], [[0.5], [0.5]]], dtype=torch.float64)
+    result = Transport.from_potentials(
+        _problem(),
+        torch.full((2, 2), 3.0, dtype=torch.float64),
+        torch.full((2, 1), 4.0, dtype=torch.float64),
+        value=torch.zeros(2),
+        plan=plan,
+        iterations=torch.tensor([1, 2]),
+        error=torch.tensor([0.0, 1.0], dtype=torch.float64),
+        converged=torch.tensor([True, False]),
+    )
+    assert result.f.tolist() == [[3.0, 0.0], [3.0, 3.0]]
+    assert result.mass.tolist() == [1.0, 1.0]
+    others = (result.f, result.g, result.plan, result.marginal_error, result.mass)
+    assert {tensor.dtype for tensor in others} == {torch.float32}
+    assert result.plan is result.plan
+
+
+def test_a_result_takes_the_shape_of_its_value_and_a_plan_that_is_computed_later():
+    options = {
+        "value": torch.zeros(2, 1),
+        "plan": lambda: torch.ones(2, 1, 2, 1),
+        "iterations": torch.tensor([1, 2]),
+        "error": torch.zeros(2),
+        "converged": torch.ones(2, dtype=torch.bool),
+    }
+    f, g = torch.ones(2, 2), torch.ones(2, 1)
+    result = Transport.from_potentials(_problem(), f, g, mass=torch.ones(2), **options)
+    assert result.f.shape == result.plan.shape[:3] == (2, 1, 2)
+    assert result.iterations.shape == result.converged.shape == result.mass.shape == (2, 1)
+    with pytest.raises(TypeError, match="needs its mass"):
+        Transport.from_potentials(_problem(), f, g, **options)

@@ -81,6 +81,13 @@ def solve_points(problem: PointCloudProblem, stopping: Stopping = DEFAULT) -> Tr
 
     Raises:
         ProblemError: If a problem has no solution, naming its index: see ``otx.ot.problems.entropic.validate``.
+
+    Example:
+        >>> import torch
+        >>> from otx.ot import euclidean
+        >>> x, y, one = torch.zeros(1, 1, 2), torch.tensor([[[3.0, 4.0]]]), torch.ones(1, 1)
+        >>> solve_points(PointCloudProblem(x, y, one, one, cost=euclidean, epsilon=0.1)).value
+        tensor([5.])
     """
     if problem.x.shape[1] * problem.y.shape[1] > LARGEST_COST:
         return solve_tiled(problem, stopping)

@@ -184,7 +184,11 @@ class _Cloud:
         return (torch.exp(log_b + v + inflow) - torch.exp(target)).abs().sum()
 
     def _range(self) -> Tensor:
-        """Return the cost's range over epsilon, or raise ProblemError if it is not finite."""
+        """Return the cost's range over epsilon.
+
+        Raises:
+            ProblemError: If the range is not finite, naming the problem.
+        """
         extremes = [self._exponent(tile).aminmax() for tile in self._tiles()]
         lowest, highest = (torch.stack(side) for side in zip(*extremes, strict=True))
         width = highest.max() - lowest.min()
