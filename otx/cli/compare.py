@@ -61,7 +61,9 @@ def compare(
     form: Annotated[Format, typer.Option("--format", help="Output format.")] = "table",
     sets: Sets = None,
 ) -> None:
-    """Compare runs: the difference to the baseline in every language, with interval and p-value.
+    """Compare runs with their baseline, with intervals and p-values.
+
+    Every language has a difference to the baseline. Holm's adjustment counts all differences of a table.
 
     Without names, every run with results is compared. The baseline of a run is the untouched encoder that it began as.
     """
@@ -89,7 +91,7 @@ def compare(
 
 
 def _infos(registry: Registry, chosen: Sequence[RunFolder]) -> dict[str, TaskInfo]:
-    """Return every task by its name; a name that two plugins bring is settled only if there are results of it."""
+    """Return every task by its name; one of two with the same name is chosen only if there are results of it."""
     from otx.runs.results import evaluated_tasks
 
     entries = {entry.name: entry for entry in registry.entries("task")}

@@ -165,7 +165,10 @@ class RunFolder:
 
     @property
     def model(self) -> Path:
-        """The aligned encoder, a plain Hugging Face folder; it exists once the run is finished."""
+        """The aligned encoder, a plain Hugging Face folder.
+
+        It exists once the run is finished.
+        """
         return self.path / "model"
 
     @property
@@ -298,7 +301,9 @@ class RunFolder:
 
 
 def all_runs(root: Path) -> list[RunFolder]:
-    """Return every run in ``root`` whose record can be read, by name; ``damaged_runs`` has the others.
+    """Return every run in ``root`` whose record can be read, by name.
+
+    ``damaged_runs`` returns the errors of the others.
 
     Args:
         root: Folder of the runs.
@@ -316,7 +321,9 @@ def damaged_runs(root: Path) -> list[DataError]:
 
 
 def untouched_runs(root: Path) -> list[RunFolder]:
-    """Return the readable folders in ``root`` that ``RunFolder.untouched`` created; no other is read.
+    """Return the readable folders in ``root`` of untouched encoders.
+
+    These are the folders that ``RunFolder.untouched`` created; no other is read.
 
     Args:
         root: Folder of the runs.
