@@ -104,7 +104,9 @@ class RunFolder:
             DataError: If the folder has no record, a damaged one, or that of a run that never began.
         """
         if not is_run_name(name) or not (root / name).is_dir():
-            raise UsageError(f"no run {quote(name)} in {root}", remedy(name, run_names(root)))
+            names = run_names(root)
+            advice = remedy(name, names) if names else "create one with: otx align"
+            raise UsageError(f"no run {quote(name)} in {root}", advice)
         return cls(root / name, read_begun_record(root / name))
 
     @classmethod
@@ -126,7 +128,7 @@ class RunFolder:
         ]
         if not candidates:
             raise UsageError(
-                f"no {status} {kind} run in {root}", "make one with `otx align`, or name a run"
+                f"no {status} {kind} run in {root}", "create one with: otx align, or name a run"
             )
         return max(candidates, key=lambda run: (run.record["created"], run.name))
 
