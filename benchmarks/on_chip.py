@@ -3,12 +3,13 @@
     python benchmarks/on_chip.py [--batches 1 16 128 512] [--epsilons 0.02 0.05 0.1] [--longest 64]
 
 Problems: random unit vectors, those of the shorter side copied with noise among those of the longer side, ragged (8
-words to --longest), with the cosine cost, each solved to an L1 marginal error of 1e-4. Each line: the median time in ms
-after a warm-up; its ratio to the kernel with a given cost; the largest L1 error of both marginals of a problem's plan, in
-float64; and the largest number of iterations. POT stops by its own L2 error, for the whole batch at once. The error of
-bfloat16 is mostly that of rounding the vectors, since all errors are those of the problem with the float32 cost.
-GeomLoss has no such criterion and runs 100 iterations. `sinkhorn` is our whole solver, which starts with the kernel if
-there is one. Without a GPU, TRITON_INTERPRET=1 and --batches 2 --longest 12 only show that it works.
+words to --longest), with the cosine cost, each solved to an L1 marginal error of 1e-4. Each line: the median time in
+ms after a warm-up; its ratio to the kernel with a given cost; the largest L1 error of both marginals of a problem's
+plan, in float64; and the largest number of iterations. POT stops by its own L2 error, for the whole batch at once.
+The error of bfloat16 is mostly that of rounding the vectors, since all errors are those of the problem with the
+float32 cost. GeomLoss has no such criterion and runs 100 iterations. `sinkhorn` is our whole solver, which starts
+with the kernel if there is one. Without a GPU, TRITON_INTERPRET=1 and --batches 2 --longest 12 only show that it
+works.
 """
 
 from __future__ import annotations
