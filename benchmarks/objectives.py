@@ -1,14 +1,15 @@
-"""Every objective and two controls on `mini` with the same real pairs: what each costs and what it does.
+"""Compare every objective and two controls on `mini` with the same real pairs: their cost and their effect.
 
     python -m benchmarks.objectives align ../shared/data runs/objectives [NAME ...]   # hours; resumable
     python -m benchmarks.objectives time ../shared/data runs/objectives [NAME ...]    # on a quiet machine
     python -m benchmarks.objectives table ../shared/data runs/objectives > table.md
 
-A name may have a weight, `10*sinkhorn`, for how it does against the 0.1*keep-close beside it.
+A name may have a weight, `10*sinkhorn`, relative to the 0.1*keep-close that is added.
 
-Each objective is aligned at three learning rates, everything else as otx sets it; the rate is chosen by retrieval on
-one half of the held-out pairs, all that is reported is of the other half and of gold word links. The controls: `mlm`,
-the same text without its pairing, and `wrong pairs`, sinkhorn with every sentence beside another's translation.
+Each objective is aligned at three learning rates, with otx's defaults otherwise. The rate is chosen by retrieval on
+one half of the held-out pairs; the reported numbers are from the other half and from gold word links. The controls are
+`mlm`, the same text without its pairing, and `wrong pairs`, sinkhorn with each sentence paired with another's
+translation.
 """
 
 from __future__ import annotations
@@ -29,22 +30,30 @@ from otx.config.settings import load_settings
 from otx.plugin_host.host import host
 
 PAIRS = 5000
+"""Pairs of each language."""
 RATES = (1e-3, 3e-3, 1e-2)
+"""Learning rates to try."""
 WRONG = "wrong pairs"
+"""The control in which no pair is a translation."""
 OTX = [sys.executable, "-c", "import sys; from otx.cli import main; sys.exit(main())"]
 
 
 def systems() -> list[str]:
-    """Every objective there is, and the control that is none."""
+    """Return every registered objective and the control ``WRONG``."""
     return [entry.name for entry in host(load_settings()).registry.entries("objective")] + [WRONG]
 
 
-def wanted(name: str, folder: Path) -> dict[str, Any]:
-    """Settings of one system, apart from the learning rate."""
+def settings_of(name: str, folder: Path) -> dict[str, Any]:
+    """Return the settings of one system without the learning rate.
+
+    Args:
+        name: An objective, with an optional weight, or ``WRONG``.
+        folder: Working folder with the bitext.
+    """
     kind = "wrong-" if name == WRONG else ""
     return {
         "align.objective": ["sinkhorn" if name == WRONG else name],
-        "data.corpus": [str(text.prefix(folder / "bitext", kind, own)) for own in text.LANGUAGES],
+        "data.corpus": [str(text.prefix(folder / "bitext", kind, code)) for code in text.LANGUAGES],
         "runtime.dtype": "bf16",
         "data.heldout": 0,
         "data.sampling": "equal",
@@ -52,12 +61,21 @@ def wanted(name: str, folder: Path) -> dict[str, Any]:
 
 
 def align(name: str, rate: float, folder: Path, data: Path) -> None:
-    """Align one system at one rate and keep what was measured, unless that is there."""
+    """Align one system at one rate and keep its measurements.
+
+    Existing measurements are not repeated.
+
+    Args:
+        name: An objective, with an optional weight, or ``WRONG``.
+        rate: Learning rate.
+        folder: Working folder.
+        data: Folder of real data.
+    """
     run = f"{slug(name)}-{rate:g}"
     kept = folder / "measured" / f"{run}.json"
     if kept.exists():
         return
-    settings = wanted(name, folder) | {"optimizer.lr": rate}
+    settings = settings_of(name, folder) | {"optimizer.lr": rate}
     sets = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
     sets += [f"runs.folder={folder / 'runs'}", "checkpoint.keep=1"]
     flags = [part for item in sets for part in ("--set", item)]
@@ -76,10 +94,16 @@ def align(name: str, rate: float, folder: Path, data: Path) -> None:
 
 
 def take_time(name: str, folder: Path, steps: int) -> None:
-    """Time one system's steps in a process of its own and keep the numbers."""
+    """Time the steps of one system in a separate process and keep the numbers.
+
+    Args:
+        name: An objective, with an optional weight, or ``WRONG``.
+        folder: Working folder.
+        steps: Number of steps to time.
+    """
     command = [sys.executable, "-m", "benchmarks.alignment.step", str(steps)]
     done = subprocess.run(
-        [*command, json.dumps(wanted(name, folder))], stdout=subprocess.PIPE, check=False
+        [*command, json.dumps(settings_of(name, folder))], stdout=subprocess.PIPE, check=False
     )
     if done.returncode:
         print(f"{name} could not be timed", file=sys.stderr)
@@ -93,7 +117,7 @@ def take_time(name: str, folder: Path, steps: int) -> None:
 
 
 def main() -> None:
-    """Parse the command line and do the part that is asked for."""
+    """Parse the command line and run the requested part."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=("align", "time", "table"))
     parser.add_argument("data", type=Path)

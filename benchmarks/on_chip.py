@@ -1,15 +1,15 @@
-"""How fast batches of sentence-sized transport problems are solved on chip, beside POT and GeomLoss.
+"""Time the on-chip solution of batches of sentence-sized transport problems, compared with POT and GeomLoss.
 
     python benchmarks/on_chip.py [--batches 1 16 128 512] [--epsilons 0.02 0.05 0.1] [--longest 64]
 
-Problems: unit vectors at random, the shorter side's copied with noise among the longer side's, ragged
-(8 words to --longest), under the cosine cost, each to an L1 marginal error of 1e-4. Each line: the
-median time in ms, after a warm-up; its ratio to the kernel that is given the cost; the largest L1 error of
-both marginals of a problem's plan, in float64; and the most iterations. POT stops by an L2 error of its own, the
-whole batch at once; bfloat16's error is mostly that of rounding the vectors, all errors being those of the
-float32 cost's problem; GeomLoss, which has no such criterion, takes 100 iterations. `sinkhorn` is our whole solver,
-of which the kernel is the start where there is one. Without a GPU: TRITON_INTERPRET=1 and --batches 2 --longest 12
-show that it works, and no more.
+Problems: random unit vectors, those of the shorter side copied with noise among those of the longer side, ragged (8
+words to --longest), with the cosine cost, each solved to an L1 marginal error of 1e-4. Each line: the median time in
+ms after a warm-up; its ratio to the kernel with a given cost; the largest L1 error of both marginals of a problem's
+plan, in float64; and the largest number of iterations. POT stops by its own L2 error, for the whole batch at once.
+The error of bfloat16 is mostly that of rounding the vectors, since all errors are those of the problem with the
+float32 cost. GeomLoss has no such criterion and runs 100 iterations. `sinkhorn` is our whole solver, which starts
+with the kernel if there is one. Without a GPU, TRITON_INTERPRET=1 and --batches 2 --longest 12 only show that it
+works.
 """
 
 from __future__ import annotations
@@ -36,15 +36,29 @@ from otx.ot.solvers.sinkhorn import sinkhorn
 from otx.ot.stopping import Stopping
 
 TOLERANCE = 1e-4
+"""L1 marginal error to reach."""
 LIMIT = 2000
+"""Maximum number of iterations."""
 STOPPING = Stopping(TOLERANCE, LIMIT)
 UNCHECKED = 100
+"""Number of iterations of a solver without a stopping criterion."""
 GRID_LARGEST = 128
+"""Largest batch of which all pairs are solved."""
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A batch: vectors ``[B, N, D]`` and ``[B, M, D]``, masses, their cost, and the problem of epsilon."""
+    """A batch of problems.
+
+    Attributes:
+        x: Source vectors ``[B, N, D]``.
+        y: Target vectors ``[B, M, D]``.
+        a: Source masses ``[B, N]``.
+        b: Target masses ``[B, M]``.
+        cost: Cosine cost ``[B, N, M]``.
+        problem: The entropic problem.
+        epsilon: Its regularisation.
+    """
 
     x: Tensor
     y: Tensor
@@ -56,14 +70,21 @@ class Task:
 
 
 def task(batch: int, longest: int, epsilon: float, device: str) -> Task:
-    """Ragged problems with a planted matching, the same on every machine."""
+    """Return ragged problems with a planted matching, the same on every machine.
+
+    Args:
+        batch: Number of problems.
+        longest: Words of the longest sentence.
+        epsilon: Regularisation.
+        device: Device of the tensors.
+    """
     generator = torch.Generator().manual_seed(batch)
     x, y = torch.randn(2, batch, longest, 256, generator=generator)
     order = torch.rand(batch, longest, generator=generator).argsort(1)
     y = x.gather(1, order[:, :, None].expand_as(x)) + y
     lengths = torch.randint(8, longest + 1, (2, batch, 1), generator=generator)
     inside = torch.arange(longest) < lengths
-    # The words that a sentence keeps are any of its x, so that some have lost their partner.
+    # A sentence keeps any of its words, so that some have no partner.
     a, b = (inside / lengths).to(device)
     x, y = (torch.nn.functional.normalize(vectors, dim=2).to(device) for vectors in (x, y))
     cost = cosine(x, y)
@@ -72,7 +93,13 @@ def task(batch: int, longest: int, epsilon: float, device: str) -> Task:
 
 
 def contenders(on: Task) -> dict[str, Callable[[], tuple[Tensor, Any]]]:
-    """Each by its name: a call that solves the batch and returns its plan (lazily) and iterations."""
+    """Return a call for each solver that solves the batch.
+
+    It returns the plan (lazily) and the iterations.
+
+    Args:
+        on: The batch.
+    """
     problem, epsilon = on.problem, on.epsilon
     single = EntropicProblem(
         *(getattr(problem, name).float() for name in problem.__dataclass_fields__)
@@ -83,7 +110,7 @@ def contenders(on: Task) -> dict[str, Callable[[], tuple[Tensor, Any]]]:
         points = PointCloudProblem(x, y, on.a, on.b, cost=cosine, epsilon=epsilon)
         return solve_cosine(points, STOPPING)
 
-    found: dict[str, Callable[[], Any]] = {
+    calls: dict[str, Callable[[], Any]] = {
         "kernel, cost given": lambda: solve_on_chip(single, STOPPING),
         "kernel, fused, float32": lambda: fused(on.x, on.y),
         "kernel, fused, bfloat16": lambda: fused(*half),
@@ -91,26 +118,35 @@ def contenders(on: Task) -> dict[str, Callable[[], tuple[Tensor, Any]]]:
     }
     if find_spec("ot"):
         batched = import_module("ot.batch").solve_batch
-        found["POT solve_batch"] = lambda: batched(
+        calls["POT solve_batch"] = lambda: batched(
             on.cost, epsilon, on.a, on.b, max_iter=LIMIT, tol=TOLERANCE, grad="detach"
         )
     if find_spec("geomloss"):
         solve_batch = import_module("geomloss.ot").solve_batch
-        found["GeomLoss solve_batch"] = lambda: solve_batch(
+        calls["GeomLoss solve_batch"] = lambda: solve_batch(
             on.cost, reg=epsilon, a=on.a, b=on.b, max_iter=UNCHECKED
         )
-    return found
+    return calls
 
 
 def error(on: Task, result: Any) -> float:
-    """The largest L1 distance of a plan's two marginals from the masses."""
+    """Return the largest L1 distance of a plan's two marginals from the masses.
+
+    Args:
+        on: The batch.
+        result: Result of a solver.
+    """
     plan = result.plan if hasattr(result, "plan") else on.problem.plan(result.u, result.v)
     rows = (plan.double().sum(2) - on.problem.a).abs().sum(1)
     return float((rows + (plan.double().sum(1) - on.problem.b).abs().sum(1)).max())
 
 
 def iterations(result: Any) -> str:
-    """The most iterations of a problem, where the solver tells."""
+    """Return the largest number of iterations, or "-" if it is not reported.
+
+    Args:
+        result: Result of a solver.
+    """
     for name in ("steps", "iterations"):
         if hasattr(result, name):
             return str(int(getattr(result, name).max()))
@@ -119,7 +155,13 @@ def iterations(result: Any) -> str:
 
 
 def milliseconds(call: Callable[[], Any], device: str, budget: float) -> float:
-    """Median time of one call, over as many as the budget (s) allows, 3 at least."""
+    """Return the median time of a call.
+
+    Args:
+        call: The call.
+        device: Device that it computes on.
+        budget: Seconds to spend; at least 3 calls are made.
+    """
     spent: list[float] = []
     began = time.perf_counter()
     while len(spent) < 3 or (time.perf_counter() - began < budget and len(spent) < 100):
@@ -139,7 +181,13 @@ def milliseconds(call: Callable[[], Any], device: str, budget: float) -> float:
 
 
 def compare(on: Task, device: str, budget: float) -> None:
-    """One table: a batch at an epsilon."""
+    """Print the table of one batch.
+
+    Args:
+        on: The batch.
+        device: Device to compute on.
+        budget: Seconds for each measurement.
+    """
     first = 0.0
     for name, call in contenders(on).items():
         try:
@@ -157,7 +205,13 @@ def compare(on: Task, device: str, budget: float) -> None:
 
 
 def grid(on: Task, device: str, budget: float) -> None:
-    """All pairs of a batch at once, which a contrast needs."""
+    """Time the solution of all pairs of a batch, as a contrastive loss needs it.
+
+    Args:
+        on: The batch.
+        device: Device to compute on.
+        budget: Seconds for the measurement.
+    """
     count = min(len(on.x), GRID_LARGEST)
     inputs = [tensor[:count] for tensor in (on.x, on.y, on.a, on.b)]
 
@@ -172,7 +226,11 @@ def grid(on: Task, device: str, budget: float) -> None:
 
 
 def describe(device: str) -> None:
-    """The machine and the versions."""
+    """Print the machine and the versions.
+
+    Args:
+        device: Device to compute on.
+    """
     versions = []
     for name in ("torch", "triton", "POT", "geomloss"):
         try:

@@ -1,4 +1,4 @@
-"""Predicting as the documentation of transformers writes it: the peers of ``benchmarks.tasks``."""
+"""Predict as the documentation of transformers does: the peers of ``benchmarks.tasks``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,18 @@ N_BEST, LONGEST = 20, 30
 
 
 def span_loop(folder: Path, batch: int, options: Any) -> Any:
-    """The course's question answering: windows padded to ``max_length``, then the best of 20 starts and ends each."""
+    """Return the question answering of the Hugging Face course.
+
+    Windows are padded to ``max_length``; the answer is the best of 20 starts and 20 ends.
+
+    Args:
+        folder: Folder of the fine-tuned model.
+        batch: Number of windows per batch.
+        options: Options of the task.
+
+    Returns:
+        A function from examples to answers.
+    """
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForQuestionAnswering.from_pretrained(folder).eval()
 
@@ -66,21 +77,41 @@ def span_loop(folder: Path, batch: int, options: Any) -> Any:
 
 
 def class_pipeline(folder: Path, batch: int, options: Any) -> Any:
-    """The text-classification pipeline on pairs."""
+    """Return the text-classification pipeline on pairs.
+
+    Args:
+        folder: Folder of the fine-tuned model.
+        batch: Number of examples per batch.
+        options: Options of the task.
+
+    Returns:
+        A function from examples to labels.
+    """
     run = pipeline("text-classification", model=str(folder), device="cpu", batch_size=batch)
 
     def answer(examples: Sequence[Example]) -> list[str]:
         rows = [
             {"text": e.fields["premise"], "text_pair": e.fields["hypothesis"]} for e in examples
         ]
-        found = run(rows, truncation="longest_first", max_length=options.max_length)
-        return [row["label"] for row in found]
+        results = run(rows, truncation="longest_first", max_length=options.max_length)
+        return [row["label"] for row in results]
 
     return answer
 
 
 def tag_pipeline(folder: Path, batch: int, options: Any) -> Any:
-    """The token-classification pipeline, the first sub-word of a word speaking for it."""
+    """Return the token-classification pipeline.
+
+    A word has the label of its first sub-word.
+
+    Args:
+        folder: Folder of the fine-tuned model.
+        batch: Number of examples per batch.
+        options: Options of the task.
+
+    Returns:
+        A function from examples to labels.
+    """
     run = pipeline(
         "token-classification",
         model=str(folder),
@@ -96,7 +127,18 @@ def tag_pipeline(folder: Path, batch: int, options: Any) -> Any:
 
 
 def mean_pooling(folder: Path, batch: int, options: Any) -> Any:
-    """Sentence vectors as model cards write it: batches in the order of the text, the mean under the mask."""
+    """Return sentence vectors as model cards compute them.
+
+    Batches are in the order of the texts; a vector is the mean of the real sub-words.
+
+    Args:
+        folder: Folder of the encoder.
+        batch: Number of texts per batch.
+        options: Not used.
+
+    Returns:
+        A function from texts to vectors.
+    """
     tokenizer = AutoTokenizer.from_pretrained(folder)
     level = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
@@ -104,14 +146,14 @@ def mean_pooling(folder: Path, batch: int, options: Any) -> Any:
     transformers.logging.set_verbosity(level)
 
     def answer(texts: Sequence[str]) -> torch.Tensor:
-        found = []
+        vectors = []
         with torch.no_grad():
             for start in range(0, len(texts), batch):
                 block = list(texts[start : start + batch])
                 encoded = tokenizer(block, padding=True, truncation=True, return_tensors="pt")
                 states = model(**encoded).last_hidden_state
                 mask = encoded["attention_mask"].unsqueeze(-1)
-                found.append((states * mask).sum(1) / mask.sum(1))
-        return torch.cat(found)
+                vectors.append((states * mask).sum(1) / mask.sum(1))
+        return torch.cat(vectors)
 
     return answer

@@ -1,9 +1,9 @@
-"""How long the command line takes to start, beside the libraries that it cannot do without.
+"""Time the start of the command line, compared with the libraries that it needs.
 
     python benchmarks/startup.py [--runs 20]
 
 Each line: the shortest and the median of the runs, in seconds, and the ratio of the medians to the peer's,
-`python -c "import typer, rich, pluggy"`. The runs of all commands alternate, so that a busy spell meets them all.
+`python -c "import typer, rich, pluggy"`. The commands run in turns, so that a busy phase affects all of them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,18 @@ COMMANDS = {
     "otx --help": [*OTX, "--help"],
     "otx list objectives": [*OTX, "list", "objectives"],
 }
-# As installed: compiled once, not at every start.
+# As when installed: modules are compiled once, not at every start.
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 AIMS = {"otx --help": 0.25, "otx list objectives": 0.35}
 
 
 def seconds(command: list[str], folder: str) -> float:
-    """Wall time of one process."""
+    """Return the wall time of one process.
+
+    Args:
+        command: The command.
+        folder: Working folder.
+    """
     began = time.perf_counter()
     subprocess.run(command, cwd=folder, env=ENVIRONMENT, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - began

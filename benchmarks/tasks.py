@@ -1,12 +1,13 @@
-"""How many examples a second each fine-tuned task predicts, beside plain transformers with the same model.
+"""Measure the examples per second that each fine-tuned task predicts, compared with plain transformers.
 
     otx eval xnli xquad pos ner --run NAME --data DATA ...
     python -m benchmarks.tasks runs/NAME DATA [--limit 300] [--repeats 3] [--languages de zh]
 
-From texts to predictions, tokenising included, in one process, turn by turn; medians. The plain side is float32, as the
-documentation writes it, at the best of batches of 1, 8 and 32, which are tried first; otx is in float32 and, as with
-`--dtype bf16`, in bfloat16. "equal" is the share of predictions that are the plain side's, then the share of bfloat16's
-that are float32's. Sentence vectors are those of `retrieval`, by the run's own encoder.
+Both sides use the same model, from texts to predictions, tokenising included, in one process, in turns; times are
+medians. The plain side is float32, as in the documentation, with the best of batches of 1, 8 and 32, which are tried
+first; otx is in float32 and, as with `--dtype bf16`, in bfloat16. "equal" is the share of otx's predictions that equal
+the plain side's, then the share of the bfloat16 predictions that equal the float32 ones. Sentence vectors are those of
+`retrieval`, by the run's encoder.
 """
 
 from __future__ import annotations
@@ -41,26 +42,39 @@ PEERS: dict[str, Callable[..., Any]] = {
     "mlqa": span_loop,
     "tydiqa-goldp": span_loop,
 }
+"""The plain side of each task."""
 BATCHES = (1, 8, 32)
+"""Batch sizes of the plain side to try."""
 VECTORS = "retrieval"
+"""Name of the row of sentence vectors."""
 TRIED = 48
 """Examples on which the batch of the plain side is chosen."""
 
 
 def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
-    """How long it took, and what came of it."""
+    """Return the wall time and the result of a call.
+
+    Args:
+        work: The call.
+    """
     began = time.perf_counter()
-    made = work()
-    return time.perf_counter() - began, made
+    result = work()
+    return time.perf_counter() - began, result
 
 
 @dataclass(slots=True)
 class Compared:
-    """Median seconds of ours in float32 and in bfloat16, of the plain side, its batch, and what each made."""
+    """The comparison of one task.
+
+    Attributes:
+        times: Median seconds of otx in float32, of otx in bfloat16, and of the plain side.
+        batch: Batch size of the plain side.
+        results: Predictions of the three.
+    """
 
     times: tuple[float, float, float]
     batch: int
-    made: tuple[Any, Any, Any]
+    results: tuple[Any, Any, Any]
 
 
 def compared(
@@ -69,7 +83,14 @@ def compared(
     examples: Sequence[Any],
     repeats: int,
 ) -> Compared:
-    """Time ``ours`` (float32, bfloat16) and the plain side at its best batch, in turns."""
+    """Time otx and the plain side with its best batch size, in turns.
+
+    Args:
+        ours: otx in float32 and in bfloat16.
+        plain: The plain side for a batch size.
+        examples: Inputs.
+        repeats: Number of turns.
+    """
     few = examples[:TRIED]
     sizes = {batch: plain(batch) for batch in BATCHES}
     for work in (*ours, *sizes.values()):
@@ -78,11 +99,17 @@ def compared(
     sides = (*ours, sizes[batch])
     taken = [[seconds(partial(work, examples)) for work in sides] for _ in range(repeats)]
     one, two, three = (statistics.median(turn[i][0] for turn in taken) for i in range(3))
-    return Compared((one, two, three), batch, tuple(made for _, made in taken[-1]))
+    return Compared((one, two, three), batch, tuple(result for _, result in taken[-1]))
 
 
 def of_task(name: str, folder: Path, args: argparse.Namespace) -> str:
-    """A row of the table."""
+    """Return the row of one fine-tuned task.
+
+    Args:
+        name: Name of the task.
+        folder: Folder of its fine-tuned model.
+        args: The command line.
+    """
     settings = load_settings(sets=[f'{name}.data="{args.data}"'])
     plugins = host(settings)
     entry = plugins.registry.find("task", name)
@@ -94,35 +121,40 @@ def of_task(name: str, folder: Path, args: argparse.Namespace) -> str:
         run = predictor(task, encoder, head, precision)
         return lambda some: [task.write_line(answer) for _, answer in run(some)]
 
-    there = task.languages()
-    languages = [language for language in args.languages if language in there] or there
+    available = task.languages()
+    languages = [language for language in args.languages if language in available] or available
     examples: list[Example] = []
     for language in languages:
         examples += [
-            Example(f"{language}:{own.id}", own.cluster, own.fields)
-            for own in task.examples(language)[: args.limit]
+            Example(f"{language}:{example.id}", example.cluster, example.fields)
+            for example in task.examples(language)[: args.limit]
         ]
-    found = compared(
+    comparison = compared(
         [ours(None), ours(torch.bfloat16)],
         lambda size: PEERS[name](folder, size, task.options),
         examples,
         args.repeats,
     )
-    own, low, plain = found.made
+    full, half, plain = comparison.results
     is_text = isinstance(plain[0], str)
-    same = _equal(own, [" ".join(answer.split()) for answer in plain]) if is_text else "-"
-    return _row(name, languages, len(examples), found, same, _equal(own, low))
+    same = _equal(full, [" ".join(answer.split()) for answer in plain]) if is_text else "-"
+    return _row(name, languages, len(examples), comparison, same=same, low=_equal(full, half))
 
 
 def of_vectors(folder: Path, args: argparse.Namespace) -> str:
-    """The row of sentence vectors."""
+    """Return the row of sentence vectors.
+
+    Args:
+        folder: Folder of the run's encoder.
+        args: The command line.
+    """
     settings = load_settings(sets=[f'retrieval.data="{args.data}"'])
     plugins = host(settings)
     entry = plugins.registry.find("task", "retrieval")
     task = entry.load()(entry.read_options(settings))
     encoder = open_encoder(f"huggingface:{folder}", plugins.registry, settings)
     languages = [language for language in args.languages if language in task.languages()]
-    texts = [example.fields["source"] for own in languages for example in task.examples(own)]
+    texts = [example.fields["source"] for code in languages for example in task.examples(code)]
 
     def ours(precision: torch.dtype | None) -> Callable[[Any], torch.Tensor]:
         def vectors(some: Sequence[str]) -> torch.Tensor:
@@ -131,13 +163,13 @@ def of_vectors(folder: Path, args: argparse.Namespace) -> str:
 
         return vectors
 
-    found = compared(
+    comparison = compared(
         [ours(None), ours(torch.bfloat16)],
         lambda size: mean_pooling(folder, size, None),
         texts,
         args.repeats,
     )
-    return _row("retrieval", languages, len(texts), found, "-", "-")
+    return _row("retrieval", languages, len(texts), comparison, same="-", low="-")
 
 
 def _equal(one: Sequence[str], other: Sequence[str]) -> str:
@@ -145,12 +177,12 @@ def _equal(one: Sequence[str], other: Sequence[str]) -> str:
 
 
 def _row(
-    name: str, languages: Sequence[str], count: int, found: Compared, same: str, low: str
+    name: str, languages: Sequence[str], count: int, comparison: Compared, *, same: str, low: str
 ) -> str:
-    own, bf16, plain = found.times
+    full, bf16, plain = comparison.times
     cells = [
-        name, " ".join(languages), f"{count:,}", f"{count / plain:.0f}", str(found.batch),
-        f"{count / own:.0f}", f"{plain / own:.1f}", same,
+        name, " ".join(languages), f"{count:,}", f"{count / plain:.0f}", str(comparison.batch),
+        f"{count / full:.0f}", f"{plain / full:.1f}", same,
         f"{count / bf16:.0f}", f"{plain / bf16:.1f}", low,
     ]  # fmt: skip
     return "| " + " | ".join(cells) + " |"
@@ -182,7 +214,7 @@ def main() -> None:
         elif folder.is_dir():
             print(of_task(name, folder, args), flush=True)
         else:
-            print(f"{name}: nothing fitted in {folder}", file=sys.stderr)
+            print(f"{name}: no fine-tuned model in {folder}", file=sys.stderr)
 
 
 if __name__ == "__main__":

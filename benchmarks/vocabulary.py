@@ -1,4 +1,4 @@
-"""Measure what training only the vocabulary that occurs saves.
+"""Measure the savings of training only the vocabulary that occurs.
 
     python -m benchmarks.vocabulary --model e5-small --corpus DATA/bitext/tatoeba/en-de --steps 6
 
@@ -32,7 +32,11 @@ MEASURES = {
 
 
 def measure_child(arguments: list[str]) -> None:
-    """Align in this process and print what it took, as JSON on the last line."""
+    """Align in this process and print the measurements as JSON on the last line.
+
+    Args:
+        arguments: Arguments of ``otx align``.
+    """
     from otx.cli import run
     from otx.training import checkpoint
 
@@ -63,7 +67,16 @@ def measure_child(arguments: list[str]) -> None:
 
 
 def measured(vocabulary: str, arguments: list[str], steps: int) -> dict[str, float]:
-    """Return what one alignment took, in a separate process."""
+    """Align in a separate process and return its measurements.
+
+    Args:
+        vocabulary: The setting ``encoder.vocabulary``.
+        arguments: Further arguments of ``otx align``.
+        steps: Number of steps.
+
+    Returns:
+        Value by measure.
+    """
     command = [*arguments, "--steps", str(steps), "--set", f"encoder.vocabulary={vocabulary}"]
     command += ["--set", "data.heldout=0"]  # Diagnostics are the same for both.
     with tempfile.TemporaryDirectory() as folder:

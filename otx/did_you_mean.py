@@ -1,4 +1,4 @@
-"""Did you mean: the known name nearest to a misspelt one."""
+"""Suggest the known name nearest to a misspelt one."""
 
 from __future__ import annotations
 
@@ -6,16 +6,36 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that looks most like ``name``, or None if none is near."""
+    """Return the known name most similar to a name, or None if none is similar.
+
+    Args:
+        name: The misspelt name.
+        known: The known names; case does not matter.
+
+    Example:
+        >>> nearest("sinkhron", ["l2", "sinkhorn"])
+        'sinkhorn'
+    """
     from difflib import get_close_matches
 
     folded = {candidate.casefold(): candidate for candidate in known}
-    found = get_close_matches(name.casefold(), folded, n=1)
-    return folded[found[0]] if found else None
+    similar = get_close_matches(name.casefold(), folded, n=1)
+    return folded[similar[0]] if similar else None
 
 
 def remedy(name: str, known: Iterable[str]) -> str:
-    """A remedy for an unknown name: the nearest known one, or else all of them."""
+    """Return a remedy for an unknown name: the nearest known one, or else all of them.
+
+    Args:
+        name: The unknown name.
+        known: The known names.
+
+    Example:
+        >>> remedy("sinkhron", ["l2", "sinkhorn"])
+        "did you mean 'sinkhorn'?"
+        >>> remedy("x", [])
+        'there are none'
+    """
     names = sorted(known)
     near = nearest(name, names)
     if near is not None:

@@ -1,20 +1,24 @@
-"""Foreign text on the screen: from files, models, plugins and paths."""
+"""Show foreign text, from files, models, plugins and paths, safely on a terminal."""
 
 from __future__ import annotations
 
 import re
 
 QUOTED = 80
-"""Longest quotation of a foreign text in a message, in characters."""
+"""Maximum length of a quotation of foreign text in a message, in characters."""
 
 # C0 but tab and line feed, DEL, C1, bidirectional embeddings, overrides and isolates, and lone surrogates.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
-    r"""Escape what a terminal would obey instead of showing: control characters and changes of direction.
+    r"""Escape control characters and changes of text direction.
 
-    Line feeds and tabs stay. Everything that otx prints goes through this function.
+    A terminal would obey these instead of showing them. Line feeds and tabs stay. Everything that otx prints goes
+    through this function.
+
+    Args:
+        text: The text.
 
     Example:
         >>> printable("a\x1b[31mb")
@@ -24,11 +28,11 @@ def printable(text: str) -> str:
 
 
 def shorten(text: str, limit: int = QUOTED) -> str:
-    r"""Put foreign text into a message: one line, at most ``limit`` characters of it, controls escaped.
+    r"""Shorten foreign text for a message: one line, with control characters escaped.
 
     Args:
         text: The text.
-        limit: Longest part that is shown; a longer text ends in an ellipsis and its length.
+        limit: Maximum number of characters shown; a longer text ends in an ellipsis and its length.
 
     Example:
         >>> shorten("one\ntwo")
@@ -41,7 +45,11 @@ def shorten(text: str, limit: int = QUOTED) -> str:
 
 
 def quote(text: str, limit: int = QUOTED) -> str:
-    """Quote foreign text in a message: ``shorten`` in single quotes.
+    """Quote foreign text for a message: ``shorten`` in single quotes.
+
+    Args:
+        text: The text.
+        limit: Maximum number of characters shown.
 
     Example:
         >>> quote("x")
@@ -52,7 +60,10 @@ def quote(text: str, limit: int = QUOTED) -> str:
 
 
 def error_text(error: BaseException) -> str:
-    """Write an exception on one line: its class, and its message if it has one.
+    """Format an exception on one line: its class, and its message if it has one.
+
+    Args:
+        error: The exception.
 
     Example:
         >>> error_text(ValueError("no\\nsuch"))
@@ -67,5 +78,5 @@ def _one_line(text: str) -> str:
 
 
 def _escaped(match: re.Match[str]) -> str:
-    # Four digits: a JSON string stays one, of the same text.
+    # Four digits, so that a JSON string stays a JSON string of the same text.
     return f"\\u{ord(match.group()):04x}"

@@ -2,8 +2,8 @@
 
     python scripts/draw_lines.py all.tsv 30000 out/en-de en de [--skip 30000] [--max-words 15] [--wrong]
 
-`--wrong` pairs each first side with another line's second side: the control in which nothing is a translation.
-Pairs that share their first side are drawn once. `--max-words` leaves out pairs whose first side has more.
+`--wrong` pairs each first side with another line's second side: a control in which nothing is a translation.
+Of pairs with the same first side, one is drawn. `--max-words` leaves out pairs whose first side has more words.
 """
 
 from __future__ import annotations
@@ -16,9 +16,22 @@ from pathlib import Path
 def draw(
     lines: list[str], skip: int, count: int, max_words: int | None = None
 ) -> list[tuple[str, str]]:
-    """``count`` pairs after the first ``skip``, each first side once, in the order of the first side's hash.
+    """Draw pairs in the order of the hash of their first side, each first side once.
 
-    So what is skipped and what is drawn never share a first side, whatever else the table holds.
+    Skipped and drawn pairs therefore never share a first side, whatever else the table contains.
+
+    Args:
+        lines: Lines with two texts, separated by a tab.
+        skip: Number of pairs to skip first.
+        count: Number of pairs to draw.
+        max_words: Maximum number of words of a first side; None for no limit.
+
+    Returns:
+        The pairs.
+
+    Example:
+        >>> draw(["a\\tA", "b\\tB", "b\\tC"], skip=0, count=5)
+        [('b', 'B'), ('a', 'A')]
     """
     pairs: dict[str, str] = {}
     for line in lines:
@@ -30,7 +43,7 @@ def draw(
 
 
 def main() -> None:
-    """Parse the command line, draw and write."""
+    """Parse the command line, draw the pairs and write them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("table", type=Path)
     parser.add_argument("count", type=int)

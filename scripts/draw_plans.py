@@ -1,4 +1,4 @@
-"""Draw the plans of every transport problem on one sentence pair of the embedded corpus: docs/figures/plans.png.
+"""Draw the plan of every transport problem on one sentence pair of the embedded corpus: docs/figures/plans.png.
 
     python scripts/draw_plans.py [--line 10] [--to docs/figures/plans.png]
 
@@ -31,10 +31,18 @@ from otx_encoders import EncoderOptions
 from otx_encoders.mini import MiniEncoder
 
 SAMPLE = Path(__file__).parents[1] / "plugins" / "otx_corpora" / "sample"
+"""Folder of the embedded corpus."""
 
 
 def words_of(line: int) -> tuple[list[str], list[str], Tensor, Tensor]:
-    """English and German words of a held-out pair and their vectors ``[1, N, D]`` and ``[1, M, D]``."""
+    """Return the words of a held-out pair and their vectors.
+
+    Args:
+        line: Line of the held-out part, counted from 1.
+
+    Returns:
+        English words, German words, English vectors ``[1, N, D]`` and German vectors ``[1, M, D]``.
+    """
     encoder = MiniEncoder("mini", EncoderOptions())
     encoder.module.eval()
     texts = [
@@ -50,7 +58,15 @@ def words_of(line: int) -> tuple[list[str], list[str], Tensor, Tensor]:
 
 
 def plans(x: Tensor, y: Tensor) -> dict[str, Tensor]:
-    """A title and a plan ``[N, M]`` (with a null word, ``[N, M + 1]``) for every kind of problem."""
+    """Solve every kind of transport problem.
+
+    Args:
+        x: English word vectors ``[1, N, D]``.
+        y: German word vectors ``[1, M, D]``.
+
+    Returns:
+        The plan ``[N, M]`` of each problem by its title; with a null word, ``[N, M + 1]``.
+    """
     cost = cosine(x, y)
     first, second = (torch.ones(side.shape[:2], dtype=torch.bool) for side in (x, y))
     a, b = uniform(first), uniform(second)
@@ -75,11 +91,16 @@ def plans(x: Tensor, y: Tensor) -> dict[str, Tensor]:
 
 
 def draw(line: int, target: Path) -> None:
-    """Eight heat maps, each on a scale of its own."""
+    """Draw eight heat maps, each with its own scale.
+
+    Args:
+        line: Line of the held-out part, counted from 1.
+        target: File of the picture.
+    """
     english, german, x, y = words_of(line)
-    found = plans(x, y)
+    solutions = plans(x, y)
     figure, axes = plt.subplots(2, 4, figsize=(18, 10), layout="constrained")
-    for axis, (title, plan) in zip(axes.flat, found.items(), strict=True):
+    for axis, (title, plan) in zip(axes.flat, solutions.items(), strict=True):
         names = german + ["(nothing)"] * (plan.shape[1] - len(german))
         axis.imshow(plan, cmap="Blues", vmin=0)
         axis.set_title(f"{title}; mass {plan.sum():.2f}", fontsize=12)
@@ -92,7 +113,7 @@ def draw(line: int, target: Path) -> None:
 def main() -> None:
     """Parse the command line and draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--line", type=int, default=10, help="of the held-out part, from 1")
+    parser.add_argument("--line", type=int, default=10, help="line of the held-out part, from 1")
     parser.add_argument("--to", type=Path, default=Path("docs/figures/plans.png"))
     given = parser.parse_args()
     draw(given.line, given.to)

@@ -1,12 +1,12 @@
 #!/bin/sh
 # The first real run: `mini` aligned on 30,000 pairs each of German, Spanish, Russian and Chinese with four objectives
-# and two controls, two seeds each, evaluated beside the untouched encoder. Resumable: run it again and it goes on.
+# and two controls, two seeds each, evaluated together with the untouched encoder. Run it again to resume.
 #
 #     scripts/first_run.sh ../shared/data runs/first [RUN ...]
 #
-# `otx` and its `python` are to be on PATH. The first argument is a folder of real data (bitext/, retrieval/, align/,
-# nli/, qa/), the second where runs go; no spaces in either. With names of runs (sinkhorn-1 shuffled-2) only those are
-# made: on a machine that holds them, several calls side by side, each with a folder of its own.
+# `otx` and its `python` must be on PATH. The first argument is a folder of real data (bitext/, retrieval/, align/,
+# nli/, qa/), the second the folder of the runs; neither may contain spaces. With names of runs (sinkhorn-1 shuffled-2),
+# only those are computed: several calls can run in parallel, each with its own folder.
 set -eu
 data=$1
 runs=$2
@@ -18,11 +18,11 @@ corpora=""
 
 mkdir -p "$bitext"
 for language in de es ru zh; do
-    # Short sentences keep the whole within hours on two cores; Russian has 30,000 pairs only up to 26 words.
+    # Short sentences keep the total within hours on two cores; Russian has 30,000 pairs only up to 26 words.
     words=15
     if [ "$language" = ru ]; then words=26; fi
     if [ ! -f "$bitext/shuffled-en-$language.en" ]; then
-        # Every source of a language, mixed by a fixed shuffle, the first 30,000 pairs kept.
+        # Mix every source of a language by a fixed shuffle and keep the first 30,000 pairs.
         for side in en "$language"; do
             for source in tatoeba bible l10n tico19 wmt-news; do
                 file=$data/bitext/$source/en-$language.$side.gz

@@ -1,4 +1,4 @@
-"""The laboratory: fill a GPU or a CPU with the cells of a study, and compare what is finished (docs/laboratory.md).
+"""The laboratory: fill a GPU or a CPU with the cells of a study, and compare the finished ones (docs/laboratory.md).
 
 python scripts/lab.py run studies/e5-small.toml --pack e5-small.tar --minutes 8 --workers 12 --device cuda
 python scripts/lab.py table studies/e5-small.toml
@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 if __name__ == "__main__":
-    # This checkout, installed or not.
+    # Import from this checkout, whether otx is installed or not.
     sys.path[:0] = [str(ROOT), str(ROOT / "plugins")]
     from scripts.laboratory.site import enter
 

@@ -1,12 +1,12 @@
 """Pre-train the embedded encoder `mini` by masked language modelling; resumable.
 
     python scripts/pretrain_mini.py text   --data ../shared/data --work runs/mini   # text, vocabulary, packed ids
-    python scripts/pretrain_mini.py train  --work runs/mini --steps 6000            # again = go on from the last save
+    python scripts/pretrain_mini.py train  --work runs/mini --steps 6000            # again: resume from the last save
     python scripts/pretrain_mini.py export --work runs/mini --to plugins/otx_encoders/mini
 
 Text: only sources that are public domain, CC0, CC BY, CC BY-SA or MIT (docs/mini.md lists them with their
-licences); no evaluation set and no SQuAD dev. A sequence is one language's text from one source, so that no
-sequence ever holds a sentence and its translation.
+licences); no evaluation set and no SQuAD development set. A sequence has text of one language from one source, so that
+no sequence contains a sentence and its translation.
 """
 
 from __future__ import annotations
@@ -28,26 +28,41 @@ from torch.nn import functional
 
 LANGUAGES = ("en", "de", "es", "fr", "ru", "zh", "ar", "tr")
 FREE_L10N = {"python-docs", "gnome-help", "godot-editor"}
+"""Projects of the source ``l10n`` with a free licence."""
 VOCABULARY = 16_000
 LENGTH = 384
+"""Sub-words of a sequence."""
 CURRICULUM = ((0.03, 16), (0.08, 32), (0.2, 64), (0.5, 128), (1.0, LENGTH))
-"""Length of the sequences until each share of the steps. On long ones attention is an average over many unrelated words
-and stays at the unigram loss for millions of tokens; on 16 it finds its neighbours at once."""
+"""Length of the sequences until each share of the steps. On long sequences, attention averages many unrelated words and
+stays at the unigram loss for millions of tokens; on 16 it learns to use its neighbours at once."""
 SAVE_SECONDS = 60
+"""Time between two saves."""
 MASKED = 0.3
+"""Share of the sub-words to predict."""
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
 HELD_OUT_SHARE = 0.01
+"""Share of each source that is never trained on."""
 LANGUAGE_EXPONENT = 0.6
+"""Languages are drawn in proportion to their size to this power."""
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a gzip text file, normalised to NFC."""
+    """Return the lines of a gzip text file, normalised to NFC.
+
+    Args:
+        path: The file.
+    """
     with gzip.open(path, "rt", encoding="utf-8") as file:
         return [unicodedata.normalize("NFC", line.strip()) for line in file]
 
 
 def documents(data: Path, language: str) -> Iterator[list[str]]:
-    """Every free source of one language as a list of lines in their order."""
+    """Yield every free source of one language as a list of lines in order.
+
+    Args:
+        data: Folder of real data.
+        language: Code of the language.
+    """
     bitext = data / "bitext"
     others = [x for x in LANGUAGES if x != "en"] if language == "en" else [language]
     for source in ("tatoeba", "bible", "tico19", "l10n"):
@@ -79,7 +94,15 @@ def documents(data: Path, language: str) -> Iterator[list[str]]:
 
 
 def make_tokenizer(texts: dict[str, list[str]], folder: Path) -> None:
-    """Train a Unigram vocabulary on evenly sampled languages; save it as a fast tokenizer with offsets."""
+    """Train a Unigram vocabulary on evenly sampled languages.
+
+    Args:
+        texts: Lines by language.
+        folder: Folder to save the fast tokenizer in.
+
+    Raises:
+        SystemExit: If the vocabulary does not have ``VOCABULARY`` entries.
+    """
     import sentencepiece
     from tokenizers import (
         Regex,
@@ -150,7 +173,14 @@ def make_tokenizer(texts: dict[str, list[str]], folder: Path) -> None:
 
 
 def pack(work: Path, data: Path) -> None:
-    """Write text statistics, the tokenizer and packed sequences `[S, 384]` per language, train and held out."""
+    """Write text statistics, the tokenizer and packed sequences.
+
+    Sequences are ``[S, 384]`` for each language, for training and held out.
+
+    Args:
+        work: Folder to write into.
+        data: Folder of real data.
+    """
     texts = {x: [line for doc in documents(data, x) for line in doc] for x in LANGUAGES}
     folder = work / "tokenizer"
     if not (folder / "tokenizer.json").exists():
@@ -186,7 +216,10 @@ def pack(work: Path, data: Path) -> None:
 
 
 def make_model() -> torch.nn.Module:
-    """XLM-R's shape: 4 layers of 256, 4 heads, feed-forward 1024, tied masked-LM head; 7.4 M parameters."""
+    """Return an untrained model of XLM-R's shape with 7.4 million parameters.
+
+    It has 4 layers of 256 dimensions, 4 heads, feed-forward 1024 and a tied masked-LM head.
+    """
     from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 
     config = XLMRobertaConfig(
@@ -200,7 +233,7 @@ def make_model() -> torch.nn.Module:
         bos_token_id=0,
         pad_token_id=1,
         eos_token_id=2,
-        # 0.02 is made for 768 dimensions; at 256 attention would start all but flat and stay so for long.
+        # 0.02 suits 768 dimensions; with 256, attention would start almost uniform and stay so for long.
         initializer_range=0.04,
         hidden_dropout_prob=0.1,
         attention_probs_dropout_prob=0.1,
@@ -212,8 +245,20 @@ def make_model() -> torch.nn.Module:
 
 
 def sinusoids(count: int, width: int) -> torch.Tensor:
-    """Vaswani et al.'s positions `[count, width]`, as a start: attending to a neighbour is then a linear map, and
-    what is learnt of early positions holds for late ones."""
+    """Return sinusoidal positions, the initial values of the position embeddings.
+
+    With them, attending to a neighbour is a linear map, and what early positions learn holds for late ones.
+
+    Args:
+        count: Number of positions.
+        width: Number of dimensions.
+
+    Returns:
+        Positions ``[count, width]``.
+
+    References:
+        Vaswani et al. (2017), "Attention Is All You Need". https://arxiv.org/abs/1706.03762
+    """
     place = torch.arange(count).unsqueeze(1)
     rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
     table = torch.zeros(count, width)
@@ -223,30 +268,64 @@ def sinusoids(count: int, width: int) -> torch.Tensor:
 
 
 def mask_tokens(ids: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """30 % of the real tokens, of these 80 % <mask>, 10 % random, 10 % kept. Returns ids and the picks.
+    """Pick 30 % of the real tokens: mask 80 %, replace 10 % at random, keep 10 %.
 
-    Twice BERT's share: on so little text the more targets a token of context gives, the better (Wettig et al. 2023).
+    The share is twice BERT's: with so little text, more targets per token of context are better.
+
+    Args:
+        ids: Token ids ``[B, N]``.
+        generator: Source of randomness on the same device.
+
+    Returns:
+        Changed ids and picks (True = predict), both ``[B, N]``.
+
+    References:
+        Wettig et al. (2023), "Should You Mask 15% in Masked Language Modeling?". https://arxiv.org/abs/2202.08005
     """
-    where = {"generator": generator, "device": ids.device}
-    picked = (torch.rand(ids.shape, **where) < MASKED) & (ids > 3)
-    how = torch.rand(ids.shape, **where)
-    noise = torch.randint(4, VOCABULARY - 1, ids.shape, **where)
-    masked = torch.where(picked & (how < 0.8), VOCABULARY - 1, ids)
-    return torch.where(picked & (how >= 0.9), noise, masked), picked
+    source = {"generator": generator, "device": ids.device}
+    picked = (torch.rand(ids.shape, **source) < MASKED) & (ids > 3)
+    fate = torch.rand(ids.shape, **source)
+    noise = torch.randint(4, VOCABULARY - 1, ids.shape, **source)
+    masked = torch.where(picked & (fate < 0.8), VOCABULARY - 1, ids)
+    return torch.where(picked & (fate >= 0.9), noise, masked), picked
 
 
 def masked_loss(
     model: torch.nn.Module, ids: torch.Tensor, picked: torch.Tensor, labels: torch.Tensor
 ) -> torch.Tensor:
-    """Cross-entropy at the picked positions only: the vocabulary is projected for no other."""
+    """Return the cross-entropy at the picked positions.
+
+    No other position is projected to the vocabulary.
+
+    Args:
+        model: The masked language model.
+        ids: Changed token ids ``[B, N]``.
+        picked: Positions to predict ``[B, N]``.
+        labels: Original token ids ``[B, N]``.
+    """
     hidden = model.roberta(input_ids=ids).last_hidden_state
     return functional.cross_entropy(model.lm_head(hidden[picked]).float(), labels[picked])
 
 
 class Sequences:
-    """The packed text of every language on one device, drawn as a pure function of the step."""
+    """The packed text of every language on one device.
+
+    A batch depends only on the step.
+
+    Attributes:
+        sizes: Number of sequences of each language.
+        starts: First row of each language.
+        weights: Probability of each language.
+        rows: All sequences ``[S, 384]``.
+    """
 
     def __init__(self, work: Path, device: str) -> None:
+        """Load the sequences.
+
+        Args:
+            work: Folder that ``pack`` wrote.
+            device: Device to hold them.
+        """
         pools = [np.load(work / f"{language}.train.npy").astype(np.int16) for language in LANGUAGES]
         self.sizes = np.array([len(pool) for pool in pools])
         self.starts = np.cumsum(self.sizes) - self.sizes
@@ -254,7 +333,16 @@ class Sequences:
         self.rows = torch.from_numpy(np.concatenate(pools)).to(device)
 
     def draw(self, step: int, batch: int, length: int) -> tuple[torch.Tensor, ...]:
-        """(masked ids, picks, ids), each ``[batch * 384 / length, length]``: of one step, the same on every run."""
+        """Draw the batch of one step, the same on every run.
+
+        Args:
+            step: The step.
+            batch: Number of sequences of 384.
+            length: Length that they are cut to, a divisor of 384.
+
+        Returns:
+            Masked ids, picks and ids, each ``[batch * 384 / length, length]``.
+        """
         rng = np.random.default_rng([0, step])
         languages = rng.choice(len(LANGUAGES), size=batch, p=self.weights)
         rows = torch.from_numpy(self.starts[languages] + rng.integers(self.sizes[languages]))
@@ -265,15 +353,28 @@ class Sequences:
 
 
 def make_optimizer(model: torch.nn.Module, rate: float) -> torch.optim.AdamW:
-    """AdamW that decays matrices only."""
+    """Return AdamW with weight decay for matrices only.
+
+    Args:
+        model: The model.
+        rate: Peak learning rate.
+    """
     decayed = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), eps=1e-6, fused=True)
 
 
-def train(work: Path, steps: int, batch: int, rate: float, device: str) -> None:
-    """Train until `steps`; saves every minute and goes on from the last save."""
+def train(work: Path, *, steps: int, batch: int, rate: float, device: str) -> None:
+    """Train, saving every minute; the same call again resumes from the last save.
+
+    Args:
+        work: Folder that ``pack`` wrote.
+        steps: Number of steps in all.
+        batch: Number of sequences of 384 per step.
+        rate: Peak learning rate.
+        device: Device to train on.
+    """
     sequences = Sequences(work, device)
     torch.manual_seed(0)
     model = make_model().to(device)
@@ -322,7 +423,15 @@ def train(work: Path, steps: int, batch: int, rate: float, device: str) -> None:
 
 
 def held_out_perplexity(work: Path, length: int, device: str) -> dict[str, float]:
-    """exp of the masked-LM loss on each language's held-out text (at most 100 sequences of 384, cut to `length`)."""
+    """Return the perplexity of each language's held-out text.
+
+    It is exp of the masked-LM loss.
+
+    Args:
+        work: Folder of the text and the last save.
+        length: Length that sequences are cut to, at most 100 of 384 per language.
+        device: Device to compute on.
+    """
     model = make_model().to(device).eval()
     state = torch.load(work / "last.pt", map_location=device, weights_only=True)
     model.load_state_dict(state["model"])
@@ -342,7 +451,12 @@ def held_out_perplexity(work: Path, length: int, device: str) -> dict[str, float
 
 
 def export(work: Path, target: Path) -> None:
-    """Write float16 weights, configuration and tokenizer as a plain Hugging Face folder, and print perplexities."""
+    """Write the encoder as a plain Hugging Face folder, and print perplexities.
+
+    Args:
+        work: Folder of the text and the last save.
+        target: Folder to write: float16 weights, configuration and tokenizer.
+    """
     from transformers import AutoTokenizer
 
     model = make_model()
@@ -351,9 +465,9 @@ def export(work: Path, target: Path) -> None:
     print("step", state["step"], "parameters", sum(p.numel() for p in model.parameters()))
     model.half().save_pretrained(target, safe_serialization=True)
     AutoTokenizer.from_pretrained(work / "tokenizer").save_pretrained(target)
-    found = {str(length): held_out_perplexity(work, length, "cpu") for length in (128, LENGTH)}
-    (work / "perplexity.json").write_text(json.dumps(found, indent=1))
-    print(json.dumps(found, indent=1))
+    perplexity = {str(n): held_out_perplexity(work, n, "cpu") for n in (128, LENGTH)}
+    (work / "perplexity.json").write_text(json.dumps(perplexity, indent=1))
+    print(json.dumps(perplexity, indent=1))
 
 
 def main() -> None:
@@ -374,7 +488,7 @@ def main() -> None:
     if args.stage == "text":
         pack(args.work, args.data)
     elif args.stage == "train":
-        train(args.work, args.steps, args.batch, args.lr, args.device)
+        train(args.work, steps=args.steps, batch=args.batch, rate=args.lr, device=args.device)
     else:
         export(args.work, args.to)
 

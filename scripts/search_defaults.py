@@ -1,11 +1,11 @@
-"""The search behind the defaults of `--objective sinkhorn`; its table is docs/results/defaults.md.
+"""Search the defaults of `--objective sinkhorn`; the table is docs/results/defaults.md.
 
     python scripts/search_defaults.py --data ../shared/data --runs runs/search [--pairs 4000] > docs/results/defaults.md
 
-Every row is one alignment of `mini` on real bitext (de es fr ru zh), sentences of every length.
-Retrieval is measured on held-out pairs of that bitext, alignment error on gold links that no results page reports
-(English-French, `enfr`). A default must improve both, and more than shuffled pairs do, in which nothing is a
-translation of anything: what they gain is the regulariser's. Rows that are there already are not computed again.
+Every row is one alignment of `mini` on real bitext (de es fr ru zh) with sentences of every length. Retrieval is
+measured on held-out pairs of that bitext, alignment error on gold links that no results page reports (English-French,
+`enfr`). A default must improve both, and by more than shuffled pairs do: these contain no translations, so that their
+gain is due to the regulariser alone. Existing rows are not computed again.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 LANGUAGES = ("de", "es", "fr", "ru", "zh")
 SKIPPED = 30_000
+"""Number of pairs per language that are left for the first run (scripts/first_run.sh)."""
 FACTORS = {
     "pairs": ("true", "shuffled"),
     "lr": ("2e-4", "5e-4", "1e-3"),
@@ -28,11 +29,18 @@ FACTORS = {
     "scope": ("sentence", "batch"),
     "cost": ("cosine", "euclidean"),
 }
-"""The first of each is where the search starts; every other is tried alone, the rest as at the start."""
+"""Values of each factor. The search starts with the first ones; every other value is tried alone."""
 
 
 def settings_to_try(changes: list[str]) -> list[dict[str, str]]:
-    """The start, and everything that differs from it in one factor; or only what ``changes`` name, "lr=1e-3,..."."""
+    """Return the start, and all settings that differ from it in one factor.
+
+    Args:
+        changes: Only these settings, each as "factor=value,factor=value"; other factors keep their start.
+
+    Returns:
+        Value by factor.
+    """
     start = {name: values[0] for name, values in FACTORS.items()}
     if changes:
         return [start | dict(item.split("=") for item in change.split(",")) for change in changes]
@@ -41,7 +49,15 @@ def settings_to_try(changes: list[str]) -> list[dict[str, str]]:
 
 
 def bitext(data: Path, work: Path, pairs: int) -> None:
-    """Development pairs of every language, drawn after those that the first run may use, and the same shuffled."""
+    """Write development pairs of every language, and the same pairs shuffled.
+
+    They are drawn after the pairs that the first run may use.
+
+    Args:
+        data: Folder of real data.
+        work: Folder to write into.
+        pairs: Number of pairs per language.
+    """
     for language in LANGUAGES:
         prefix = work / f"en-{language}"
         if prefix.with_name(f"shuffled-en-{language}.en").exists():
@@ -66,9 +82,20 @@ def bitext(data: Path, work: Path, pairs: int) -> None:
 
 
 def align(
-    name: str, data: Path, runs: Path, settings: dict[str, str], flags: list[str]
+    name: str, data: Path, *, runs: Path, settings: dict[str, str], flags: list[str]
 ) -> dict[str, float]:
-    """One alignment; returns its guards before and after as ``before.x`` and ``after.x``."""
+    """Align once, or resume, and return the diagnostics.
+
+    Args:
+        name: Name of the run.
+        data: Folder of real data.
+        runs: Folder of the runs and of the bitext.
+        settings: Value by factor.
+        flags: Further flags of ``otx align``.
+
+    Returns:
+        Measures before and after as ``before.x`` and ``after.x``.
+    """
     record = runs / name / "run.json"
     status = json.loads(record.read_text())["status"] if record.exists() else "absent"
     folder = ["--set", f"runs.folder={runs}"]
@@ -100,7 +127,7 @@ def align(
 
 
 def main() -> None:
-    """Try every setting and print the table."""
+    """Parse the command line, try every setting and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runs", type=Path, required=True)
@@ -116,9 +143,10 @@ def main() -> None:
     for settings in settings_to_try(args.changes):
         values = [args.seed, *settings.values()]
         flags = ["--seed", args.seed, "--dtype", args.dtype]
-        found = align("-".join(values), args.data, args.runs, settings, flags)
+        name = "-".join(values)
+        measured = align(name, args.data, runs=args.runs, settings=settings, flags=flags)
         shown = [
-            found.get(f"{when}.{key}", float("nan"))
+            measured.get(f"{when}.{key}", float("nan"))
             for key in ("retrieval", "aer")
             for when in ("before", "after")
         ]

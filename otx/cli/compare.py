@@ -56,7 +56,9 @@ def compare(
     form: Annotated[Format, typer.Option("--format", help="Output format.")] = "table",
     sets: Sets = None,
 ) -> None:
-    """Compare runs: the difference to the baseline in every language, with interval and p-value.
+    """Compare runs with their baseline, with intervals and p-values.
+
+    Every language has a difference to the baseline. Holm's adjustment counts all differences of a table.
 
     Without names, every run with results is compared. The baseline of a run is the untouched encoder that it began as.
     """

@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 
 def show(run: RunName, sets: Sets = None, json: Json = False) -> None:
-    """Show a run: its data and settings, its training and diagnostics, and all its results.
+    """Show a run: data, settings, training, diagnostics and results.
 
     With --json, print the whole record and every result.
     """

@@ -1,4 +1,4 @@
-"""Writing a file so that it is either whole or as it was: beside, flushed, renamed."""
+"""Write a file so that it is either complete or unchanged: write a temporary file, flush it, rename it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from otx.errors import OTXError
 
 
 def write(path: Path, content: bytes) -> None:
-    """Put ``content`` into ``path``, making its folder.
+    """Write a file, complete or not at all.
 
-    Raises OTXError naming the file and its size if it cannot be written.
+    Args:
+        path: The file; its folder is created if it does not exist.
+        content: The new content.
+
+    Raises:
+        OTXError: If the file cannot be written, naming the file and its size.
     """
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
@@ -26,12 +31,18 @@ def write(path: Path, content: bytes) -> None:
         partial.unlink(missing_ok=True)
         raise OTXError(
             f"{path} could not be written: {error.strerror or error}",
-            f"{len(content) / 1e6:.1f} MB were to be written; what was there before is untouched",
+            f"it needs {len(content) / 1e6:.1f} MB; the file as it was before is unchanged",
         ) from error
 
 
 def flush(path: Path) -> None:
-    """Wait until the disk has a file; or a folder, without which a power cut may forget a renaming in it."""
+    """Wait until the disk has the content of a file or a folder.
+
+    Without this, a power cut may undo a renaming inside a folder.
+
+    Args:
+        path: The file or folder.
+    """
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

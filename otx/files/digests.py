@@ -1,4 +1,4 @@
-"""Content digests: of files, and of JSON values that name what depends on them."""
+"""Content digests of files and of JSON values, used as keys of what depends on them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def file_digest(path: Path, algorithm: str = "blake2b") -> str:
 
     Args:
         path: The file.
-        algorithm: A name that ``hashlib`` knows. What is written beside the file for others to check uses "sha256".
+        algorithm: A name that ``hashlib`` knows. Digests that other programs check use "sha256".
 
     Returns:
         The hash in hex.
@@ -31,7 +31,13 @@ def file_digest(path: Path, algorithm: str = "blake2b") -> str:
 
 
 def folder_digests(folder: Path) -> list[tuple[str, str]]:
-    """Return the path within the folder and the digest of every file below it, by path.
+    """Return the path and the digest of every file in a folder, by path.
+
+    Args:
+        folder: The folder, searched with its subfolders.
+
+    Returns:
+        Paths relative to the folder, with ``/``, and digests.
 
     Raises:
         DataError: If a file cannot be read.
@@ -41,7 +47,10 @@ def folder_digests(folder: Path) -> list[tuple[str, str]]:
 
 
 def content_key(**parts: Any) -> str:
-    """Return the SHA-256, in hex, of the parts as canonical JSON: the key of a result.
+    """Return the key of a result: the SHA-256, in hex, of its parts as canonical JSON.
+
+    Args:
+        **parts: JSON values by name; their order does not matter.
 
     Example:
         >>> content_key(a=1, b=2) == content_key(b=2, a=1)
@@ -52,7 +61,12 @@ def content_key(**parts: Any) -> str:
 
 
 def short_key(*parts: object) -> str:
-    """Return a hash of 32 hex digits of JSON values, for names of cache folders and fingerprints.
+    """Return a hash of 32 hex digits of JSON values.
+
+    It names cache folders and is used for fingerprints.
+
+    Args:
+        *parts: JSON values; their order matters.
 
     Example:
         >>> short_key("a", "bc") == short_key("ab", "c")

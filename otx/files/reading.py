@@ -1,6 +1,6 @@
-"""Reading whole files that may be damaged or hostile: bounded in size, plain or gz, text or JSON.
+"""Read whole files that may be damaged or hostile: limited in size, plain or gz, text or JSON.
 
-Bitext, which may be larger than memory, is read line by line in ``otx.data.lines``.
+``otx.data.lines`` reads bitext, which may be larger than memory, line by line.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from otx.errors import DataError
 from otx.printable import quote
 
 MAX_BYTES = 2**29
-"""Largest file that is read into memory, unpacked: 512 MiB. SQuAD's and MNLI's training files have 30 and 75 MB."""
+"""Maximum size of a file that is read into memory, unpacked: 512 MiB. The training files of SQuAD and MNLI have 30 and
+75 MB."""
 MAX_LINE = 2**24
-"""Longest line of such a file in characters: 16 Mi."""
+"""Maximum length of a line of such a file, in characters: 16 Mi."""
 
 
 def find_plain_or_gz(path: Path) -> Path | None:
@@ -40,8 +41,14 @@ def find_plain_or_gz(path: Path) -> Path | None:
 def open_bytes(path: Path) -> Iterator[io.BufferedReader[Any]]:
     """Open a file to read its bytes, unpacked if its name ends in ``.gz``.
 
+    Args:
+        path: The file.
+
+    Yields:
+        A stream of its bytes.
+
     Raises:
-        DataError: If it cannot be opened, or, within, read or unpacked.
+        DataError: If the file cannot be opened or, inside the block, cannot be read or unpacked.
     """
     try:
         with (
@@ -63,7 +70,7 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
         limit: Largest number of bytes, unpacked.
 
     Returns:
-        Its bytes.
+        The bytes.
 
     Raises:
         DataError: If it does not exist, cannot be read or unpacked, or is larger than ``limit``.
@@ -71,7 +78,7 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     if not path.exists():
         raise DataError(f"{path}: no such file")
     with open_bytes(path) as stream:
-        # A sparse or packed file of many gigabytes costs no more than the limit.
+        # A sparse or packed file of many gigabytes takes no more memory than the limit.
         content = stream.read(limit + 1)
     if len(content) > limit:
         raise DataError(
@@ -82,6 +89,13 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
 
 def read_text(path: Path, limit: int = MAX_BYTES) -> str:
     """Read a UTF-8 file, plain or gz, without its byte-order mark.
+
+    Args:
+        path: The file.
+        limit: Largest number of bytes, unpacked.
+
+    Returns:
+        The text.
 
     Raises:
         DataError: As ``read_bytes``, or, naming the line, if the file is not UTF-8.
@@ -95,7 +109,16 @@ def read_text(path: Path, limit: int = MAX_BYTES) -> str:
 
 
 def read_lines(path: Path, limit: int = MAX_BYTES) -> list[str]:
-    """Read the lines of a UTF-8 file, split at line feeds only: other Unicode separators are text.
+    """Read the lines of a UTF-8 file, plain or gz.
+
+    Lines end at line feeds only: other Unicode separators are text.
+
+    Args:
+        path: The file.
+        limit: Largest number of bytes, unpacked.
+
+    Returns:
+        The lines without their ends.
 
     Raises:
         DataError: As ``read_text``, or if a line is longer than ``MAX_LINE`` characters.
@@ -132,12 +155,19 @@ def parse_json(text: str | bytes, place: str) -> Any:
     except RecursionError as error:
         raise DataError(f"{place}: not read: JSON nested too deeply") from error
     except ValueError as error:
-        # The only other one: Python refuses integers of more than 4,300 digits.
+        # The only remaining case: Python refuses integers of more than 4,300 digits.
         raise DataError(f"{place}: not read: a number of too many digits") from error
 
 
 def read_json(path: Path, limit: int = MAX_BYTES) -> Any:
-    """Read a JSON file.
+    """Read a JSON file, plain or gz.
+
+    Args:
+        path: The file.
+        limit: Largest number of bytes, unpacked.
+
+    Returns:
+        The value.
 
     Raises:
         DataError: As ``read_bytes`` and ``parse_json``.
@@ -146,7 +176,14 @@ def read_json(path: Path, limit: int = MAX_BYTES) -> Any:
 
 
 def read_object(path: Path, limit: int = MAX_BYTES) -> dict[str, Any]:
-    """Read a JSON file that holds an object.
+    """Read a JSON file, plain or gz, that holds an object.
+
+    Args:
+        path: The file.
+        limit: Largest number of bytes, unpacked.
+
+    Returns:
+        The object.
 
     Raises:
         DataError: As ``read_json``, or if the value is not an object.

@@ -5,8 +5,8 @@ A shape is one of:
 - a type (``COUNT``, ``NUMBER``, ``str``, ``ANY``), or a tuple of shapes of which one must fit
 - ``[shape]``, a list
 - ``{str: shape}``, an object with any keys
-- ``{"name": shape, "name?": shape}``, an object with these fields; those with a question mark may be missing, and
-  further fields are allowed, since a later version may write them
+- ``{"name": shape, "name?": shape}``, an object with these fields. Fields with a question mark may be missing. Further
+  fields are allowed, since a later version may write them
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def check_shape(value: Any, shape: Any, place: str, remedy: str | None = None) -
 
     Args:
         value: A parsed JSON value.
-        shape: What it should be; see the module.
+        shape: The expected shape; see the module.
         place: The file, or file and line, for the message.
-        remedy: What to do about it.
+        remedy: Remedy of the error.
 
     Raises:
-        DataError: Naming the first field that does not fit, by its path.
+        DataError: If the value does not fit, naming the path of the first field that does not.
 
     Example:
         >>> check_shape({"step": 1, "loss": 0.5}, {"step": int}, "metrics.jsonl:1")
@@ -58,7 +58,7 @@ def check_shape(value: Any, shape: Any, place: str, remedy: str | None = None) -
 
 
 def _mismatch(value: Any, shape: Any, path: str) -> str | None:
-    """What does not fit and where, None if all does."""
+    """Return what does not fit and where, or None if the value fits."""
     if isinstance(shape, list):
         if not isinstance(value, list):
             return _wrong(value, list, path)
@@ -85,7 +85,7 @@ def _mismatch(value: Any, shape: Any, path: str) -> str | None:
 
 def _fits(value: Any, kinds: Any) -> bool:
     kinds = kinds if isinstance(kinds, tuple) else (kinds,)
-    # JSON's true is no number, though Python's is.
+    # In JSON, true is not a number, though it is in Python.
     if isinstance(value, bool):
         return bool in kinds or ANY in kinds
     return isinstance(value, kinds)

@@ -16,7 +16,9 @@ from otx.types import Links, Metric
 
 
 def aer_statistics(links: Links, gold: GoldLinks) -> dict[str, float]:
-    """Return the statistics of one pair that the metrics are computed from, to be summed over the pairs.
+    """Return the statistics of one pair from which the metrics are computed.
+
+    Statistics are summed over the pairs before a metric is computed.
 
     Args:
         links: The links A of the pair.

@@ -19,7 +19,9 @@ Dictionary = Mapping[str, frozenset[str]]
 
 
 def read_dictionary(path: Path) -> Dictionary:
-    """Read a dictionary with a source word and a pivot word in each line, as MUSE distributes them.
+    """Read a dictionary with a source word and a pivot word in each line.
+
+    MUSE distributes dictionaries in this format.
 
     Args:
         path: The file, plain or gz; the words of a line are separated by a tab or spaces.
@@ -45,7 +47,9 @@ def read_dictionary(path: Path) -> Dictionary:
 
 
 def dictionary_links(source: Sequence[str], pivot: Sequence[str], dictionary: Dictionary) -> Links:
-    """Link words that translate each other, if each occurs once and has one translation in the other sentence.
+    """Link words that unambiguously translate each other.
+
+    Each must occur once and have one translation in the other sentence.
 
     A word form that occurs twice in its sentence, or that the dictionary links to two forms of the other sentence, is
     ambiguous and has no link.

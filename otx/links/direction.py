@@ -39,7 +39,7 @@ def ordered(names: Iterable[str], languages: Languages) -> Languages:
 
 
 def is_swapped(direction: str, languages: Languages, place: str) -> bool:
-    """Return whether links in ``direction`` must be swapped to be in the order of ``languages``.
+    """Return whether links must be swapped to be in the order of ``languages``.
 
     Args:
         direction: Two languages, such as ``en-es``.

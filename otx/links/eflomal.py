@@ -17,7 +17,7 @@ MODEL = 3
 
 
 def align_words(pairs: Iterable[tuple[Sequence[str], Sequence[str]]], folder: Path) -> Path:
-    """Align the words of all pairs in both directions, symmetrise the links, and write them to a file.
+    """Align the words of all pairs with eflomal and write the links to a file.
 
     eflomal samples at random, so that two calls differ a little. The two directions are combined by
     grow-diag-final-and.

@@ -7,7 +7,9 @@ from torch import Tensor
 
 
 def entmax15(scores: Tensor, dim: int) -> Tensor:
-    """Return ``max(0, scores / 2 - tau)^2`` along ``dim``, with the tau for which it sums to 1; exact, by sorting.
+    """Compute 1.5-entmax along a dimension, exactly, by sorting.
+
+    The result is ``max(0, scores / 2 - tau)^2`` with the tau for which it sums to 1.
 
     Of the k largest halved scores, with mean M and sum of squared deviations S, ``tau = M - sqrt((1 - S) / k)``; k is
     the largest number for which the k-th score is above tau.

@@ -50,7 +50,9 @@ def dot(x: Tensor, y: Tensor) -> Tensor:
 
 
 def itermax(similarity: Tensor) -> Links:
-    """Link mutual nearest words, then once more among pairs with a word that has no link yet.
+    """Link mutual nearest words in two rounds.
+
+    The second round considers pairs with a word that has no link yet.
 
     This is "Itermax" with two rounds, as SimAlign computes it. Cosines are mapped to 0..1; in the second round, the
     similarity of a pair with one linked word is multiplied by ``LINKED_DISCOUNT``. There is no second round if a side

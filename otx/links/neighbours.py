@@ -63,7 +63,9 @@ def nearest(similarity: Tensor) -> Tensor:
 
 
 def nearest_rows(x: Tensor, y: Tensor) -> Tensor:
-    """Return the row of ``y`` nearest by cosine to each row of ``x``, computed in blocks of rows.
+    """Return the row of ``y`` nearest by cosine to each row of ``x``.
+
+    Computed in blocks of rows, which bounds memory.
 
     Args:
         x: Vectors ``[N, D]``.
@@ -78,7 +80,9 @@ def nearest_rows(x: Tensor, y: Tensor) -> Tensor:
 
 
 def neighbours(x: Tensor, y: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Return the rows of ``y`` nearest to each row of ``x`` by cosine, computed in blocks of rows.
+    """Return the rows of ``y`` nearest to each row of ``x`` by cosine.
+
+    Computed in blocks of rows: memory does not grow with ``N x M``.
 
     Args:
         x: Vectors ``[N, D]``.
@@ -95,7 +99,9 @@ def neighbours(x: Tensor, y: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def csls_nearest(x: Tensor, y: Tensor, count: int) -> Tensor:
-    """Return the row of ``y`` nearest to each row of ``x`` by CSLS, computed in blocks of rows.
+    """Return the row of ``y`` nearest to each row of ``x`` by CSLS.
+
+    Computed in blocks of rows, which bounds memory.
 
     The result is that of ``nearest(csls(...))``: r(x_i) is constant along a row and is left out.
 

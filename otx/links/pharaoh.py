@@ -75,7 +75,9 @@ def parse_pharaoh(line: str, *, index_base: int = 0) -> GoldLinks:
 
 
 def parse_indices(line: str, *, index_base: int = 0) -> GoldLinks:
-    """Read the links of one line without checking their range: an index below ``index_base`` becomes negative.
+    """Read the links of one line without checking their range.
+
+    An index below ``index_base`` becomes negative.
 
     Args:
         line: The line; an empty one has no links.
@@ -168,7 +170,9 @@ def at_line(path: Path, number: int) -> Iterator[None]:
 
 
 def refuse_unknown_base(path: Path, links: Iterable[Links], remedy: str) -> None:
-    """Refuse links without any index 0, however few they are: read from 0, each would link the wrong words.
+    """Refuse links without any index 0, however few they are.
+
+    If the file counts from 1, each of them would link the wrong words when read from 0.
 
     Args:
         path: The file, for the message.

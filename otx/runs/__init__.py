@@ -1,1 +1,1 @@
-"""Run folders and what is read out of them: results, statistics, comparisons, tables."""
+"""Run folders, and what is read from them: results, statistics, comparisons, tables."""

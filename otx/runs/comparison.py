@@ -27,7 +27,7 @@ SAMPLES_PER_TEST = 200
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What is asked of every table: metrics by name (none: the first), and the bootstrap's least samples and seed."""
+    """Metrics to show (none: the first), least bootstrap samples, and their seed."""
 
     metrics: Sequence[str]
     samples: int

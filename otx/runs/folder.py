@@ -104,7 +104,9 @@ class RunFolder:
             DataError: If the folder has no record, a damaged one, or that of a run that never began.
         """
         if not is_run_name(name) or not (root / name).is_dir():
-            raise UsageError(f"no run {quote(name)} in {root}", remedy(name, run_names(root)))
+            names = run_names(root)
+            advice = remedy(name, names) if names else "create one with: otx align"
+            raise UsageError(f"no run {quote(name)} in {root}", advice)
         return cls(root / name, read_begun_record(root / name))
 
     @classmethod
@@ -126,7 +128,7 @@ class RunFolder:
         ]
         if not candidates:
             raise UsageError(
-                f"no {status} {kind} run in {root}", "make one with `otx align`, or name a run"
+                f"no {status} {kind} run in {root}", "create one with: otx align, or name a run"
             )
         return max(candidates, key=lambda run: (run.record["created"], run.name))
 
@@ -165,7 +167,10 @@ class RunFolder:
 
     @property
     def model(self) -> Path:
-        """The aligned encoder, a plain Hugging Face folder; it exists once the run is finished."""
+        """The aligned encoder, a plain Hugging Face folder.
+
+        It exists once the run is finished.
+        """
         return self.path / "model"
 
     @property
@@ -298,7 +303,9 @@ class RunFolder:
 
 
 def all_runs(root: Path) -> list[RunFolder]:
-    """Return every run in ``root`` whose record can be read, by name; ``damaged_runs`` has the others.
+    """Return every run in ``root`` whose record can be read, by name.
+
+    ``damaged_runs`` returns the errors of the others.
 
     Args:
         root: Folder of the runs.
@@ -316,7 +323,9 @@ def damaged_runs(root: Path) -> list[DataError]:
 
 
 def untouched_runs(root: Path) -> list[RunFolder]:
-    """Return the readable folders in ``root`` that ``RunFolder.untouched`` created; no other is read.
+    """Return the readable folders in ``root`` of untouched encoders.
+
+    These are the folders that ``RunFolder.untouched`` created; no other is read.
 
     Args:
         root: Folder of the runs.

@@ -1,4 +1,4 @@
-"""What must be said beneath a table for it to be read rightly, in one line each."""
+"""Footnotes of a table: facts without which its numbers would be misread, one line each."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ from otx.runs.plugin_notes import evaluation_notes
 from otx.runs.results import EvalUnit
 
 FEW_CLUSTERS = 30
+"""Number of clusters below which an interval is rough."""
 
 
 def added_terms(systems: Sequence[System]) -> tuple[str, ...]:
-    """What was trained with beside the objectives that a system is called by: no row may hide a term."""
-    beside: dict[str, list[str]] = {}
+    """Return a note for each loss term that a system's label does not name.
+
+    No row of a table may hide a term.
+
+    Args:
+        systems: The systems of a comparison.
+    """
+    added: dict[str, list[str]] = {}
     for system in systems:
         record = system.runs[0].record
         asked = {text.rpartition("*")[2] for text in record.get("objectives", [])}
@@ -23,16 +30,20 @@ def added_terms(systems: Sequence[System]) -> tuple[str, ...]:
             if name not in asked:
                 # Older records hold the weight as a number.
                 weight = amount if isinstance(amount, str) else f"{amount:g}"
-                beside.setdefault(f"{weight}*{name}", []).append(system.label)
-    return tuple(
-        f"{term} was added to {_listed(labels)}" for term, labels in sorted(beside.items())
-    )
+                added.setdefault(f"{weight}*{name}", []).append(system.label)
+    return tuple(f"{term} was added to {_listed(labels)}" for term, labels in sorted(added.items()))
 
 
 def table_notes(
     match: Match, systems: Sequence[System], clusters: Mapping[str, int]
 ) -> tuple[str, ...]:
-    """Every note on one table; ``clusters``: how many the bootstrap resamples in each language."""
+    """Return every note on one table.
+
+    Args:
+        match: The results of the table.
+        systems: All systems of the comparison.
+        clusters: Number of clusters that the bootstrap resamples, by language.
+    """
     present = [system for system in systems if system.label in match.results]
     return (
         *_missing(match, systems),
@@ -53,10 +64,12 @@ def _missing(match: Match, systems: Sequence[System]) -> list[str]:
     absent = [system.label for system in systems if system.label not in match.results]
     if absent:
         notes.append(f"no results at all: {_listed(absent)}")
-    for label, held in match.results.items():
-        missing = [language for language in match.languages if language not in held]
+    for label, by_language in match.results.items():
+        missing = [language for language in match.languages if language not in by_language]
         if missing:
-            notes.append(f"{label} has no result in {_listed(missing)}: '-' there and in its means")
+            notes.append(
+                f"{label} has no result in {_listed(missing)}: '-' in these columns and in its means"
+            )
     return notes
 
 
@@ -72,7 +85,7 @@ def _without_baseline(match: Match, present: Sequence[System]) -> list[str]:
         return []
     return [
         f"no result of a baseline for {_listed(alone)}, so no differences: "
-        f"otx eval {match.task} makes the untouched encoder's"
+        f"otx eval {match.task} evaluates the untouched encoder"
     ]
 
 
@@ -80,8 +93,8 @@ def _left_out(match: Match) -> list[str]:
     if not match.left_out:
         return []
     return [
-        f"left out: {match.left_out} results on other data, of another version of the task "
-        "or after other training"
+        f"left out: {match.left_out} results with other data, another version of the task or other "
+        "training data"
     ]
 
 
@@ -94,8 +107,8 @@ def _single_alignments(match: Match, present: Sequence[System]) -> list[str]:
     if not single:
         return []
     return [
-        f"one alignment seed only: {_listed(single)}; the interval is about other test examples, "
-        "not about another alignment"
+        f"one alignment seed only: {_listed(single)}; the interval covers other test examples, "
+        "not another alignment"
     ]
 
 
@@ -107,7 +120,13 @@ def _inexact(present: Sequence[System]) -> list[str]:
 
 
 def inexact_lines(record: Mapping[str, Any]) -> list[str]:
-    """Return a line for each time that a run was resumed under other versions, threads or device."""
+    """Return a line for each time that a run was resumed inexactly.
+
+    Other versions, another number of threads or another device make a resumed run inexact.
+
+    Args:
+        record: The run's record.
+    """
     lines = []
     for entry in record.get("inexact", []):
         changed = (f"{name} {', then '.join(values)}" for name, values in entry["changed"].items())
@@ -121,9 +140,9 @@ def _alignments(match: Match, label: str) -> set[int | None]:
 
 def _unequal_seeds(match: Match) -> list[str]:
     notes = []
-    for label, held in match.results.items():
-        every = {seed for seeds in held.values() for seed in seeds}
-        short = sorted(language for language, seeds in held.items() if len(seeds) < len(every))
+    for label, by_language in match.results.items():
+        every = {seed for seeds in by_language.values() for seed in seeds}
+        short = sorted(name for name, seeds in by_language.items() if len(seeds) < len(every))
         if short:
             notes.append(f"{label} does not have all of its {len(every)} seeds in {_listed(short)}")
     return notes
@@ -132,8 +151,8 @@ def _unequal_seeds(match: Match) -> list[str]:
 def _at_chance(match: Match) -> list[str]:
     units = {
         (label, seed): unit
-        for label, held in match.results.items()
-        for seeds in held.values()
+        for label, by_language in match.results.items()
+        for seeds in by_language.values()
         for seed, (_, unit) in seeds.items()
     }
     return chance_notes(
@@ -143,13 +162,22 @@ def _at_chance(match: Match) -> list[str]:
 
 
 def chance_notes(named: Iterable[tuple[str, EvalUnit]]) -> list[str]:
-    """Return the lines of ``chance_note`` for results by name, each once."""
+    """Return the lines of ``chance_note`` for several results, each line once.
+
+    Args:
+        named: Results with the names of their runs or systems.
+    """
     notes = (chance_note(name, unit) for name, unit in named)
     return list(dict.fromkeys(note for note in notes if note is not None))
 
 
 def chance_note(name: str, unit: EvalUnit) -> str | None:
-    """Return a line on a fine-tuning that never left chance, None for any other result."""
+    """Return a line on a fine-tuning that never left chance, or None.
+
+    Args:
+        name: Name of the run or system.
+        unit: The result.
+    """
     fit = unit.fit
     if fit is None or fit["left_chance"]:
         return None
@@ -170,7 +198,7 @@ def _few_clusters(clusters: Mapping[str, int]) -> list[str]:
 
 
 def _contamination(match: Match, present: Sequence[System]) -> list[str]:
-    """Systems with the same counts share a line."""
+    """Return a note on the test texts that occur in the bitext; systems with the same counts share a line."""
     counted: dict[str, list[str]] = {}
     for system in present:
         if not system.untouched:
@@ -181,8 +209,8 @@ def _contamination(match: Match, present: Sequence[System]) -> list[str]:
 def _plugins(match: Match) -> list[str]:
     return evaluation_notes(
         (label, unit.plugins)
-        for label, held in match.results.items()
-        for seeds in held.values()
+        for label, by_language in match.results.items()
+        for seeds in by_language.values()
         for _, unit in seeds.values()
     )
 

@@ -1,4 +1,4 @@
-"""Shares of the gradient: how much each term of the loss moved the encoder."""
+"""Gradient shares: how much each term of the loss moved the encoder."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from otx.config.objective_term import GRADIENT, parse_term
 
 SMALL = 0.1
-"""Share below which the terms that were asked for hardly count."""
+"""Share below which the requested terms have almost no effect."""
 
 
 def gradient_shares(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return each term's share of the gradient norms that the terms sent into the encoder.
+    """Return each term's share of the gradient norms that reached the encoder.
 
     Args:
         rows: The rows of metrics.jsonl.
 
     Returns:
-        ObjectiveTerm to share, the mean over the steps.
+        Share by term, averaged over the steps.
 
     Example:
         >>> gradient_shares([{"loss": 1.0, "l2.gradient": 1.0, "keep-close.gradient": 3.0}])
@@ -35,11 +35,13 @@ def gradient_shares(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def share_lines(shares: Mapping[str, float], objectives: Sequence[str]) -> list[str]:
-    """Describe the shares of several terms, with a comment where the ones asked for hardly count.
+    """Describe the gradient shares of several terms.
+
+    A warning follows if the requested terms have almost no effect.
 
     Args:
-        shares: What ``gradient_shares`` returns.
-        objectives: Terms as they were asked for, such as ``10*sinkhorn``; the others were added by settings.
+        shares: Shares by term, from ``gradient_shares``.
+        objectives: Terms as requested, such as ``10*sinkhorn``; settings added the others.
 
     Returns:
         Lines; none for a single term.
@@ -57,7 +59,7 @@ def share_lines(shares: Mapping[str, float], objectives: Sequence[str]) -> list[
     added = [name for name in shares if name not in asked]
     if added and sum_asked < SMALL:
         lines.append(
-            f"! {', '.join(asked)} hardly counts with {sum_asked:.0%} of the gradient: raise its weight "
+            f"! {', '.join(asked)} has almost no effect, with {sum_asked:.0%} of the gradient: raise its weight "
             f"(such as --objective '10*{asked[0]}') or lower that of {', '.join(added)}"
         )
     return lines

@@ -1,4 +1,4 @@
-"""Who is compared: runs that differ only in their alignment seed are one system, with one name."""
+"""Group runs into systems: runs that differ only in their alignment seed are one system with one label."""
 
 from __future__ import annotations
 
@@ -22,14 +22,18 @@ _SETTINGS = {
     "encoder": (),
     "optimizer": (),
 }
-"""Tables that make an alignment what it is, each without what changes no weight or what a digest identifies better."""
+"""Settings tables that determine an alignment, each with the keys that do not: they change no weight, or a digest
+identifies their content better."""
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """One line of a table: ``runs`` that differ in their seed, and the label of their baseline.
+    """One row of a table.
 
-    ``baseline`` is None for a baseline itself, and where there is none.
+    Attributes:
+        label: Label of the row.
+        runs: Runs that differ only in their alignment seed.
+        baseline: Label of the system that it is compared with; None for a baseline itself, or if there is none.
     """
 
     label: str
@@ -38,7 +42,7 @@ class System:
 
     @property
     def untouched(self) -> bool:
-        """Whether this is an encoder as it came."""
+        """True for an untouched encoder."""
         return str(self.runs[0].record["kind"]) == "untouched"
 
     @property
@@ -51,22 +55,30 @@ class System:
 def systems_of(
     runs: Sequence[RunFolder], baseline: RunFolder | None, tasks: Collection[str]
 ) -> list[System]:
-    """The systems among ``runs``, every baseline before those that are compared with it.
+    """Group runs into systems and find the baseline of each.
 
-    Without ``baseline``, each system's baseline is the untouched encoder that it began as, looked
-    for beside it. A given baseline brings the runs among ``runs`` that differ from it only in
-    their seed. ``tasks``: names whose options say nothing about alignment. Raises UsageError if
-    there is no run.
+    Args:
+        runs: Runs to compare.
+        baseline: A run to compare with. The runs among ``runs`` that differ from it only in their seed belong to the
+            same system. Without it, each system's baseline is the untouched encoder that it began as, from the same
+            folder of runs.
+        tasks: Names of tasks: settings tables that do not affect an alignment.
+
+    Returns:
+        The systems, each baseline before the systems that are compared with it.
+
+    Raises:
+        UsageError: If there is no run.
     """
     if not runs:
-        raise UsageError("there are no runs to compare", "make results first: otx eval TASK")
-    beside = [
+        raise UsageError("there are no runs to compare", "evaluate a run first: otx eval TASK")
+    untouched = [
         run for root in sorted({run.path.parent for run in runs}) for run in untouched_runs(root)
     ]
-    origins = [run for run in beside if any(_began_as(other, run) for other in runs)]
+    origins = [run for run in untouched if any(_began_as(other, run) for other in runs)]
     added = [baseline] if baseline is not None else origins
-    wanted = {run.path.resolve(): run for run in [*runs, *added]}
-    systems = _labelled(_grouped(list(wanted.values()), tasks))
+    unique = {run.path.resolve(): run for run in [*runs, *added]}
+    systems = _labelled(_grouped(list(unique.values()), tasks))
     return _ordered([replace(s, baseline=_baseline_of(s, systems, baseline)) for s in systems])
 
 
@@ -81,28 +93,28 @@ def _baseline_of(
 ) -> str | None:
     for other in systems:
         if baseline is None:
-            found = _began_as(system.runs[0], other.runs[0])
+            is_baseline = _began_as(system.runs[0], other.runs[0])
         else:
-            found = any(run.path.resolve() == baseline.path.resolve() for run in other.runs)
-        if found:
+            is_baseline = any(run.path.resolve() == baseline.path.resolve() for run in other.runs)
+        if is_baseline:
             return None if other.label == system.label else other.label
     return None
 
 
 def _grouped(runs: Sequence[RunFolder], tasks: Collection[str]) -> list[tuple[RunFolder, ...]]:
     groups: dict[tuple[str, int], list[RunFolder]] = {}
-    met: Counter[tuple[str, object]] = Counter()
+    seen: Counter[tuple[str, object]] = Counter()
     for run in sorted(runs, key=lambda run: (run.record["created"], run.name)):
         essence = _essence(run, tasks)
-        # The same seed twice is one alignment made twice, not two: it starts a system of its own.
-        again = met[essence, run.record.get("alignment_seed")]
-        met[essence, run.record.get("alignment_seed")] += 1
-        groups.setdefault((essence, again), []).append(run)
+        # A repeated seed is the same alignment again, not a second one: it starts another system.
+        repetition = seen[essence, run.record.get("alignment_seed")]
+        seen[essence, run.record.get("alignment_seed")] += 1
+        groups.setdefault((essence, repetition), []).append(run)
     return [tuple(group) for group in groups.values()]
 
 
 def _essence(run: RunFolder, tasks: Collection[str]) -> str:
-    """All that makes an alignment what it is, except its seed."""
+    """Return everything that determines an alignment, except its seed, as text."""
     record = run.record
     if record["kind"] != "align":
         return run.name
@@ -123,7 +135,7 @@ def _essence(run: RunFolder, tasks: Collection[str]) -> str:
 
 
 def _is_default(table: str, key: str, value: object) -> bool:
-    """Return whether a setting has its default, as one has that is newer than the record."""
+    """Return whether a setting has its default: a setting that is newer than a record is missing there."""
     defaults = _defaults().get(table, {})
     return key in defaults and json.dumps(defaults[key]) == json.dumps(value)
 
@@ -134,21 +146,21 @@ def _defaults() -> dict[str, dict[str, Any]]:
 
 
 def _labelled(groups: Sequence[tuple[RunFolder, ...]]) -> list[System]:
-    """Each group under the shortest of its names that no other group has."""
+    """Label each group with the first of its names that no other group has."""
     namings = (_objectives, _objectives_and_model, _stem)
     counts = [Counter(naming(group) for group in groups) for naming in namings]
     systems = []
     for group in groups:
         names = (naming(group) for naming in namings)
-        alone = (n for n, count in zip(names, counts, strict=True) if count[n] == 1)
-        systems.append(System(next(alone, group[0].name), group))
+        unique = (n for n, count in zip(names, counts, strict=True) if count[n] == 1)
+        systems.append(System(next(unique, group[0].name), group))
     return systems
 
 
 def _objectives(group: Sequence[RunFolder]) -> str:
     run = group[0]
     if "system" in run.record:
-        # A study names its systems itself.
+        # A study gives its systems their names.
         return str(run.record["system"])
     if run.record["kind"] == "untouched":
         return "untouched"
@@ -160,7 +172,7 @@ def _objectives_and_model(group: Sequence[RunFolder]) -> str:
 
 
 def _stem(group: Sequence[RunFolder]) -> str:
-    """What the names of the runs begin with: ``shuffled`` of shuffled-1 and shuffled-2."""
+    """Return the common beginning of the runs' names: ``shuffled`` for shuffled-1 and shuffled-2."""
     shared = os.path.commonprefix([run.name for run in group])  # noqa: RUF071 (names, not paths)
     return shared.rstrip("-_.") or group[0].name
 

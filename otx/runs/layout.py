@@ -1,7 +1,7 @@
-"""A comparison as grids of short texts, which every renderer draws in its own way.
+"""A comparison as grids of short texts, which each renderer draws in its own format.
 
-A cell has up to three lines: the value with its spread; the difference to the baseline with its
-direction and Holm-adjusted p; the interval of the difference.
+A cell has up to three lines: the value with its spread; the difference to the baseline with its direction and
+Holm-adjusted p; the interval of the difference.
 """
 
 from __future__ import annotations
@@ -16,14 +16,22 @@ from otx.runs.measures import measure_text
 from otx.runs.table import Cell, Column, Comparison, Row, Table
 
 SIGNIFICANT = 0.05
+"""A difference is significant if its p after Holm is below this."""
 BETTER, WORSE = "▲", "▼"
 MAYBE_BETTER, MAYBE_WORSE = "△", "▽"
 NOTHING = "-"
+"""Shown where there is no value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A cell as text. ``best``: of its column. ``change``: what the difference says, if any."""
+    """A cell as text.
+
+    Attributes:
+        lines: Lines of the cell.
+        best: True if the value is the best of its column.
+        change: Direction of the difference, or None.
+    """
 
     lines: tuple[str, ...]
     best: bool = False
@@ -32,9 +40,14 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A heading, column names (the first columns, ``fixed`` of them, name the row) and rows.
+    """A table as text.
 
-    A row that begins a section (a baseline, the floors) is in ``sections``.
+    Attributes:
+        heading: Heading of the table.
+        names: Names of the columns.
+        fixed: Number of first columns that name the row.
+        rows: The rows.
+        sections: Indices of the rows that begin a section (a baseline, the floors).
     """
 
     heading: str
@@ -45,7 +58,11 @@ class Grid:
 
 
 def table_grid(table: Table) -> Grid:
-    """A table with a row for each system and a column for each language and mean."""
+    """Return a table as a grid: a row per system, a column per language and mean.
+
+    Args:
+        table: The table.
+    """
     rows = []
     for row in table.rows:
         cells = [
@@ -60,7 +77,11 @@ def table_grid(table: Table) -> Grid:
 
 
 def guard_grid(comparison: Comparison) -> Grid:
-    """What each alignment did to the numbers that were measured before and after it."""
+    """Return the diagnostics as a grid: a row per alignment, before and after it.
+
+    Args:
+        comparison: The comparison.
+    """
     names = list(
         dict.fromkeys(
             name for guard in comparison.guards for name in guard.before if "." not in name
@@ -87,7 +108,11 @@ def guard_grid(comparison: Comparison) -> Grid:
 
 
 def legend(comparison: Comparison) -> str:
-    """How to read a cell."""
+    """Return an explanation of the cells.
+
+    Args:
+        comparison: The comparison.
+    """
     share = f"{comparison.confidence:.0%}"
     return (
         f"Under each value: its difference to the baseline, {BETTER} better or {WORSE} worse "
@@ -100,18 +125,24 @@ def legend(comparison: Comparison) -> str:
 
 
 def remarks(comparison: Comparison) -> list[str]:
-    """What the guards found, and whom a label stands for, in one line each."""
-    made_of = [
-        f"{label} stands for {', '.join(runs)}"
+    """Return the remarks on a comparison, one line each.
+
+    These are verdicts of the diagnostics, notes, and the runs of each label.
+
+    Args:
+        comparison: The comparison.
+    """
+    runs_of_labels = [
+        f"{label}: {'runs' if len(runs) > 1 else 'run'} {', '.join(runs)}"
         for label, runs in comparison.systems.items()
         if runs != (label,)
     ]
     verdicts = [f"{guard.run}: {line}" for guard in comparison.guards for line in guard.verdict]
-    return [*verdicts, *_candidates(comparison), *comparison.notes, *made_of]
+    return [*verdicts, *_candidates(comparison), *comparison.notes, *runs_of_labels]
 
 
 def _candidates(comparison: Comparison) -> list[str]:
-    """How many candidates each alignment's retrieval searched, where they differ and its numbers do not compare."""
+    """Return the number of candidates of each alignment's retrieval, if they differ, so that it cannot be compared."""
     searched = {
         guard.run: candidates_text(guard.candidates) if guard.candidates else "held-out pairs only"
         for guard in comparison.guards
@@ -123,7 +154,17 @@ def _candidates(comparison: Comparison) -> list[str]:
 
 
 def number(value: float, percent: bool, *, signed: bool = False) -> str:
-    """A fraction as it is shown: times 100 with one decimal, or with three decimals as it is."""
+    """Format a number: a share in % with one decimal, others with three decimals.
+
+    Args:
+        value: The number.
+        percent: True for a share, which is a fraction.
+        signed: Write a plus before a positive number.
+
+    Example:
+        >>> number(0.7125, True), number(4.03, False), number(0.01, True, signed=True)
+        ('71.2', '4.030', '+1.0')
+    """
     if isnan(value):
         return "nan"
     sign = "+" if signed else ""
@@ -132,7 +173,15 @@ def number(value: float, percent: bool, *, signed: bool = False) -> str:
 
 
 def probability(p: float) -> str:
-    """A p in four characters."""
+    """Format a p-value in four characters.
+
+    Args:
+        p: The p-value.
+
+    Example:
+        >>> probability(0.0004), probability(0.038), probability(1.0)
+        ('<.001', '.038', '1.00')
+    """
     if p < 0.001:
         return "<.001"
     return "1.00" if p >= 0.9995 else f"{p:.3f}".removeprefix("0")
@@ -141,13 +190,13 @@ def probability(p: float) -> str:
 def _heading(table: Table) -> str:
     data = [table.data] if table.data not in (None, table.task) else []
     options = [f"{name}={value}" for name, value in table.options.items()]
-    less = "" if table.higher_is_better else ", less is better"
+    direction = "" if table.higher_is_better else ", less is better"
     unit = " in %" if table.percent else ""
     sizes = sorted(set(table.examples.values()))
     size = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
     each = " each" if len(table.examples) > 1 else ""
-    what = f"{table.metric}{unit}{less}"
-    return " · ".join([table.task, *map(str, data), *options, what, f"{size} examples{each}"])
+    metric = f"{table.metric}{unit}{direction}"
+    return " · ".join([table.task, *map(str, data), *options, metric, f"{size} examples{each}"])
 
 
 def _seeds(row: Row) -> str:
@@ -166,9 +215,9 @@ def _sections(rows: Sequence[Row]) -> tuple[int, ...]:
 
 
 def _is_best(table: Table, row: Row, place: int) -> bool:
-    """Return whether the row's value is the best of its column, by a difference that is significant.
+    """Return whether the row's value is the best of its column, with a significant difference.
 
-    A system's is if its gain over its baseline is significant; a baseline's is if every loss against it is.
+    For a system, its gain over its baseline must be significant; for a baseline, every loss against it.
     """
     column = table.columns[place]
     values = {
@@ -219,7 +268,7 @@ def _cell(cell: Cell, column: Column, percent: bool, is_best: bool) -> Shown:
 
 
 def _change(difference: str, column: Column) -> Literal["gain", "loss"] | None:
-    """What a difference says; nothing if it is shown as zero."""
+    """Return the direction of a difference; None if it is shown as zero."""
     if difference[0] not in "+-":
         return None
     more = difference[0] == "+"

@@ -36,7 +36,9 @@ def append_metrics(file: Path, row: Mapping[str, float], *, synced: bool = False
 
 
 def read_metrics(file: Path) -> list[dict[str, float]]:
-    """Read every row of a file of metrics, without the torn last line of a killed process.
+    """Read every row of a file of metrics.
+
+    The torn last line of a killed process is left out.
 
     Args:
         file: The file. One that does not exist has no rows.

@@ -1,4 +1,4 @@
-"""The loss at both ends of a run, averaged over some steps: a single one is mostly noise."""
+"""The loss at both ends of a run, averaged over several steps, since that of a single step is mostly noise."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ from collections.abc import Mapping
 
 
 def averaged_steps(steps: int) -> int:
-    """Return the number of steps that each end is averaged over: a tenth, at least one."""
+    """Return the number of steps averaged at each end: a tenth, at least one.
+
+    Args:
+        steps: Number of steps of the run.
+
+    Example:
+        >>> averaged_steps(78), averaged_steps(3)
+        (7, 1)
+    """
     return max(1, steps // 10)
 
 
 def loss_text(loss: Mapping[str, float], steps: int) -> str:
-    """Return the losses at both ends of a run of ``steps``, and what they are.
+    """Return the losses at both ends of a run, with a description.
+
+    Args:
+        loss: ``first`` and ``last``, the mean losses at the two ends.
+        steps: Number of steps of the run.
 
     Example:
         >>> loss_text({"first": 5.3679, "last": 3.0457}, 78)

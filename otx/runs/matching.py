@@ -1,4 +1,4 @@
-"""What is compared: results of the same task, with the same options, on the same data."""
+"""Match results that can be compared: the same task, with the same options, on the same data."""
 
 from __future__ import annotations
 
@@ -16,18 +16,26 @@ from otx.runs.statistics import Seed
 from otx.types import TaskInfo
 
 Result = tuple[RunFolder, EvalUnit]
+"""A run and one of its results."""
 Variant = tuple[str, str, str | None, str | None, str]
-"""(task version, digest of the data, of the training, precision, encoder options): equal in a column."""
+"""(task version, digest of the data, digest of the training data, precision, encoder options).
+
+Equal within a column of a table."""
 DataNames = dict[tuple[str, str], str | None]
-"""(language, digest of the data) -> what people call the data."""
+"""(language, digest of the data) -> name of the data."""
 
 
 @dataclass(slots=True)
 class Match:
-    """Results that may stand in one table.
+    """Results that belong in one table.
 
-    ``results``: system label -> language -> seed -> result. ``floors``: floor -> language -> unit.
-    ``left_out``: how many results of other data, versions or training there were besides.
+    Attributes:
+        task: Name of the task.
+        data: Name of the data, or None.
+        options: The task's options.
+        results: System label -> language -> seed -> result.
+        floors: Name of a baseline without an encoder -> language -> result.
+        left_out: Number of further results, with other data, versions or training data.
     """
 
     task: str
@@ -39,8 +47,8 @@ class Match:
 
     @property
     def languages(self) -> list[str]:
-        """Every language that some system has a result in."""
-        return sorted({language for held in self.results.values() for language in held})
+        """Every language that any system has a result in, sorted."""
+        return sorted({name for by_language in self.results.values() for name in by_language})
 
 
 def matches(
@@ -49,26 +57,33 @@ def matches(
     floors: Sequence[EvalUnit],
     task: TaskInfo,
 ) -> list[Match]:
-    """The results of one task, by data and options, each matched over systems.
+    """Group the results of one task by data and options, matched over systems.
 
-    ``results``: those of every system by its label, of any task; ``floors``: those without an
-    encoder, of any task, which stand beside the results of the same data and options.
+    Args:
+        systems: The systems of the comparison.
+        results: Results of every system by its label, of any task.
+        floors: Results without an encoder, of any task; they join the results with the same data and options.
+        task: The task.
 
-    Raises DataError naming what differs where a system's results cannot be compared with its
-    baseline's, or with those of another system in the same language.
+    Returns:
+        One match for each combination of data and options.
+
+    Raises:
+        DataError: If a system's results cannot be compared with its baseline's, or with those of another system in the
+            same language, naming the difference.
     """
-    held = {
-        label: [(run, unit) for run, unit in found if unit.task == task.name and not unit.floor]
-        for label, found in results.items()
+    of_task = {
+        label: [(run, unit) for run, unit in pairs if unit.task == task.name and not unit.floor]
+        for label, pairs in results.items()
     }
-    names = _data_names(held)
+    names = _data_names(of_task)
     known = [unit for unit in floors if (unit.language, unit.data_digest) in names]
     grouped: dict[str, dict[str, list[Result]]] = {}
-    for label, found in held.items():
-        for run, unit in found:
+    for label, pairs in of_task.items():
+        for run, unit in pairs:
             setting = _setting(unit, names)
             grouped.setdefault(setting, {}).setdefault(label, []).append((run, unit))
-    _refuse_strangers(systems, held, list(grouped.values()), task.name)
+    _refuse_incomparable(systems, of_task, list(grouped.values()), task.name)
     return [
         _matched(grouped[setting], [u for u in known if _setting(u, names) == setting], names, task)
         for setting in sorted(grouped)
@@ -76,23 +91,23 @@ def matches(
 
 
 def _matched(
-    held: Mapping[str, Sequence[Result]],
+    results: Mapping[str, Sequence[Result]],
     floors: Sequence[EvalUnit],
     names: DataNames,
     task: TaskInfo,
 ) -> Match:
-    everything = [result for results in held.values() for result in results]
+    everything = [pair for pairs in results.values() for pair in pairs]
     first = everything[0][1]
     match = Match(task.name, names[first.language, first.data_digest], first.options)
     for language in sorted({unit.language for _, unit in everything}):
-        here = {
-            label: [r for r in results if r[1].language == language]
-            for label, results in held.items()
+        in_language = {
+            label: [pair for pair in pairs if pair[1].language == language]
+            for label, pairs in results.items()
         }
-        here = {label: results for label, results in here.items() if results}
-        variant = _common_variant(here, language, task)
-        for label, results in here.items():
-            for run, unit in sorted(results, key=lambda result: result[1].written):
+        in_language = {label: pairs for label, pairs in in_language.items() if pairs}
+        variant = _common_variant(in_language, language, task)
+        for label, pairs in in_language.items():
+            for run, unit in sorted(pairs, key=lambda pair: pair[1].written):
                 if _variant(unit) == variant:
                     seeds = match.results.setdefault(label, {}).setdefault(language, {})
                     seeds[unit.alignment_seed, unit.head_seed] = run, unit
@@ -104,15 +119,17 @@ def _matched(
     return match
 
 
-def _common_variant(held: Mapping[str, Sequence[Result]], language: str, task: TaskInfo) -> Variant:
-    """The newest variant that every system has."""
-    common = set.intersection(*({_variant(unit) for _, unit in rs} for rs in held.values()))
+def _common_variant(
+    results: Mapping[str, Sequence[Result]], language: str, task: TaskInfo
+) -> Variant:
+    """Return the newest variant that every system has."""
+    common = set.intersection(*({_variant(unit) for _, unit in p} for p in results.values()))
     if not common:
-        labels = list(held)
-        apart = ((a, b) for a in labels for b in labels if not _shared(held[a], held[b]))
+        labels = list(results)
+        apart = ((a, b) for a in labels for b in labels if not _shared(results[a], results[b]))
         one, other = next(apart, (labels[0], labels[1]))
-        raise _differ(one, other, f"{task.name} in {language}", held[one], held[other])
-    fitting = [unit for results in held.values() for _, unit in results if _variant(unit) in common]
+        raise _difference(one, other, f"{task.name} in {language}", results[one], results[other])
+    fitting = [unit for pairs in results.values() for _, unit in pairs if _variant(unit) in common]
     newest = _variant(max(fitting, key=lambda unit: unit.written))
     if newest[0] != task.version:
         raise DataError(
@@ -127,25 +144,25 @@ def _shared(one: Sequence[Result], other: Sequence[Result]) -> bool:
     return bool({_variant(unit) for _, unit in one} & {_variant(unit) for _, unit in other})
 
 
-def _refuse_strangers(
+def _refuse_incomparable(
     systems: Sequence[System],
-    held: Mapping[str, Sequence[Result]],
+    results: Mapping[str, Sequence[Result]],
     groups: Sequence[Mapping[str, object]],
     task: str,
 ) -> None:
-    """Refuse a system whose results all have other options or data than its baseline's."""
+    """Refuse a system whose results all have different options or data from its baseline's."""
     for system in systems:
         label, base = system.label, system.baseline
-        if base is None or not held[label] or not held[base]:
+        if base is None or not results[label] or not results[base]:
             continue
         if not any(label in group and base in group for group in groups):
-            raise _differ(base, label, task, held[base], held[label])
+            raise _difference(base, label, task, results[base], results[label])
 
 
-def _differ(
-    one: str, other: str, where: str, own: Sequence[Result], others: Sequence[Result]
+def _difference(
+    one: str, other: str, place: str, results: Sequence[Result], others: Sequence[Result]
 ) -> DataError:
-    a, b = own[-1][1], others[-1][1]
+    a, b = results[-1][1], others[-1][1]
     pairs = {
         "task version": (a.task_version, b.task_version),
         "data": (f"{a.data or ''} {a.data_digest[:8]}", f"{b.data or ''} {b.data_digest[:8]}"),
@@ -154,14 +171,14 @@ def _differ(
         "encoder options": (dict(a.encoder_options), dict(b.encoder_options)),
         **{k: (a.options.get(k), b.options.get(k)) for k in {*a.options, *b.options}},
     }
-    said = [
+    differences = [
         f"{name} ({str(left).strip()} and {str(right).strip()})"
         for name, (left, right) in sorted(pairs.items())
         if left != right
     ]
     return DataError(
-        f"{where}: {one} and {other} cannot be compared: they differ in {', '.join(said)}",
-        "evaluate both alike, or name the runs to compare",
+        f"{place}: {one} and {other} cannot be compared: they differ in {', '.join(differences)}",
+        "evaluate both with the same options, or name the runs to compare",
     )
 
 
@@ -175,11 +192,11 @@ def _setting(unit: EvalUnit, names: DataNames) -> str:
     return json.dumps([name, unit.options], sort_keys=True)
 
 
-def _data_names(held: Mapping[str, Sequence[Result]]) -> DataNames:
-    """One name for equal data: two runs may have reached one folder by different ways."""
+def _data_names(results: Mapping[str, Sequence[Result]]) -> DataNames:
+    """Return one name for equal data: two runs may have read it by different paths."""
     names: DataNames = {}
-    for results in held.values():
-        for _, unit in results:
+    for pairs in results.values():
+        for _, unit in pairs:
             name = None if unit.data is None else Path(unit.data).name or unit.data
             names.setdefault((unit.language, unit.data_digest), name)
     return names

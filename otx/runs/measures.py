@@ -1,4 +1,4 @@
-"""Measures of the diagnostics: what each is called and in which unit it is shown, the same everywhere."""
+"""Measures of the diagnostics: their titles and units, the same in every output."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A measure: its title, and the format of its values."""
+    """A measure of the diagnostics.
+
+    Attributes:
+        title: Title in outputs.
+        form: Format of its values.
+    """
 
     title: str
     form: str
@@ -19,15 +24,15 @@ MEASURES = {
     "random_cosine": Measure("cosine of random pairs (1 = collapsed)", "{:.3f}"),
     "effective_rank": Measure("effective rank of the sentences", "{:.1f}"),
 }
-"""In the order in which they are shown. Records hold shares as fractions."""
+"""The measures in the order in which they are shown. Records hold shares as fractions."""
 
 
 def measure_text(name: str, value: float) -> str:
-    """Write a value in the unit of its measure.
+    """Format a value in the unit of its measure.
 
     Args:
-        name: The measure, or ``measure.LANGUAGE``.
-        value: As the record holds it.
+        name: Name of the measure, or ``measure.LANGUAGE``.
+        value: The value as recorded; a share is a fraction.
 
     Example:
         >>> measure_text("retrieval.de", 0.104)

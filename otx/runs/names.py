@@ -59,7 +59,7 @@ def run_names(root: Path) -> list[str]:
 
 
 def check_name(root: Path, name: str) -> None:
-    """Refuse a name that is taken in ``root`` or cannot be a folder's, before any long work begins.
+    """Refuse a name that is taken or not allowed, before any long work begins.
 
     Args:
         root: Folder of the runs.
@@ -99,7 +99,9 @@ def reserve(root: Path, name: str) -> Path:
 
 
 def reserve_generated(root: Path, stem: str, now: datetime) -> Path:
-    """Create the folder of a new run under a free name ``STEM-YYYYMMDD-HHMMSS``, with ``-2`` and so on if taken.
+    """Create the folder of a new run under a generated name.
+
+    The name is ``STEM-YYYYMMDD-HHMMSS``, with ``-2`` and so on if it is taken.
 
     Args:
         root: Folder of the runs, which is created if it does not exist.

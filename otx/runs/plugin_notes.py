@@ -8,18 +8,23 @@ from typing import Any
 from otx.runs.grouping import System
 
 Plugins = Sequence[Mapping[str, str]]
-"""Kind, name, distribution and version of each plugin used, as run.json and results list them; none in older ones."""
+"""Kind, name, distribution and version of each plugin used, as run.json and results list them; older ones list none."""
 
 
 def version_changes(before: Plugins, now: Plugins) -> list[str]:
     """Compare the plugins that a run began with and those that it is resumed with.
 
     Args:
-        before: As run.json lists them. None at all were listed by older versions of otx: nothing is concluded.
-        now: As they are.
+        before: Plugins as run.json lists them. Older versions of otx listed none; nothing is then concluded.
+        now: Plugins as they are now.
 
     Returns:
-        A line for each change, naming everything that it concerns.
+        A line for each change, naming all components that it concerns.
+
+    Example:
+        >>> before = [{"kind": "task", "name": "pos", "distribution": "otx", "version": "0.1"}]
+        >>> version_changes(before, [{**before[0], "version": "0.2"}])
+        ['task pos: otx 0.1 when the run began, otx 0.2 now']
     """
     if not before:
         return []
@@ -33,22 +38,24 @@ def version_changes(before: Plugins, now: Plugins) -> list[str]:
 
 
 def version_differences(named: Iterable[tuple[str, Plugins]]) -> list[str]:
-    """Compare the plugins of runs or results: the same component in different versions, or of different owners.
+    """Return the differences between the plugins of runs or results.
+
+    A component may have different versions or come from different distributions.
 
     Observers change no number and are left out.
 
     Args:
-        named: What each run or result is called, and its plugins.
+        named: Name and plugins of each run or result.
 
     Returns:
-        A line for each difference, naming everything that it concerns and who used which version.
+        A line for each difference, naming all components that it concerns and the runs that used each version.
     """
     users: dict[str, dict[str, list[str]]] = {}
     for name, plugins in named:
         for component, version in _by_component(plugins).items():
             if not component.startswith("observer "):
-                held = users.setdefault(component, {}).setdefault(version, [])
-                held += [name] if name not in held else []
+                names = users.setdefault(component, {}).setdefault(version, [])
+                names += [name] if name not in names else []
     lines: dict[str, list[str]] = {}
     for component, versions in sorted(users.items()):
         if len(versions) > 1:
@@ -58,7 +65,11 @@ def version_differences(named: Iterable[tuple[str, Plugins]]) -> list[str]:
 
 
 def alignment_notes(systems: Sequence[System]) -> tuple[str, ...]:
-    """Return notes on runs that were aligned, or resumed, with different versions of a plugin."""
+    """Return notes on runs aligned or resumed with different versions of a plugin.
+
+    Args:
+        systems: The systems of a comparison.
+    """
     records = [(run.name, run.record) for system in systems for run in system.runs]
     differences = version_differences((name, record.get("plugins", [])) for name, record in records)
     return (
@@ -72,20 +83,28 @@ def alignment_notes(systems: Sequence[System]) -> tuple[str, ...]:
 
 
 def evaluation_notes(named: Iterable[tuple[str, Plugins]]) -> list[str]:
-    """Return notes on results of one table that were computed with different versions of a plugin."""
+    """Return notes on results of one table computed with different plugin versions.
+
+    Args:
+        named: Name and plugins of each result.
+    """
     return [f"evaluated with different plugins: {line}" for line in version_differences(named)]
 
 
 def plugins_in_words(record: Mapping[str, Any]) -> str:
-    """Return the distributions that a run used, each with its version and what it brought."""
-    brought: dict[str, list[str]] = {}
+    """Return the distributions that a run used, with versions and components.
+
+    Args:
+        record: The run's record.
+    """
+    components: dict[str, list[str]] = {}
     for component, version in _by_component(record.get("plugins", [])).items():
-        brought.setdefault(version, []).append(component)
-    return "; ".join(f"{version} ({', '.join(names)})" for version, names in brought.items())
+        components.setdefault(version, []).append(component)
+    return "; ".join(f"{version} ({', '.join(names)})" for version, names in components.items())
 
 
 def _by_component(plugins: Plugins) -> dict[str, str]:
     return {
-        f"{one['kind']} {one['name']}": f"{one['distribution']} {one['version']}".strip()
-        for one in plugins
+        f"{plugin['kind']} {plugin['name']}": f"{plugin['distribution']} {plugin['version']}".strip()
+        for plugin in plugins
     }

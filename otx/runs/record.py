@@ -86,7 +86,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def read_begun_record(path: Path) -> dict[str, Any]:
-    """Read the record in a run folder and refuse an alignment that was stopped before it began.
+    """Read the record of a run, and refuse an alignment that never began.
 
     Args:
         path: The run folder.
@@ -116,7 +116,9 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def recovery_hint(path: Path) -> str:
-    """Return what to do about a folder without a usable record: computed work is never thrown away.
+    """Return what to do about a folder without a usable record.
+
+    The advice never gives up computed work.
 
     Args:
         path: The run folder.

@@ -16,7 +16,13 @@ SCHEMA = 2
 
 
 def settings_digest(tables: Mapping[str, Any]) -> str:
-    """Return the content key of a run's settings, without its folder, which may be moved."""
+    """Return the content key of a run's settings.
+
+    The folder of the runs does not count, since it may be moved.
+
+    Args:
+        tables: Settings by table and key, as run.json holds them.
+    """
     return content_key(settings={name: table for name, table in tables.items() if name != "runs"})
 
 
@@ -49,9 +55,23 @@ def migrate_record(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def first_names(tables: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values by dotted key, or tables of them, under the names of schema 1.
+    """Return settings under the names of schema 1.
 
-    Keys that were made of settings in schema 1 stay the same when they are made of these.
+    This is the inverse of ``otx.config.migration.migrate_tables``.
+
+    Content keys that were computed from settings in schema 1 do not change when they are computed from this.
+
+    Args:
+        tables: Values by dotted key, or by table and key.
+
+    Returns:
+        The same values under the old names.
+
+    Example:
+        >>> first_names({"optimizer.lr": 0.1})
+        {'align.lr': 0.1}
+        >>> first_names({"optimizer": {"lr": 0.1}, "align": {"steps": 3}})
+        {'align': {'lr': 0.1, 'steps': 3}}
     """
     old_names = {new: old for old, new in RENAMED.items()}
     first: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""A comparison on a terminal, as Markdown, CSV, JSON or LaTeX."""
+"""Render a comparison for a terminal, as Markdown, CSV, JSON or LaTeX."""
 
 from __future__ import annotations
 
@@ -32,8 +32,11 @@ from otx.runs.layout import (
 from otx.runs.table import Comparison
 
 COLOURS = {"gain": "green", "loss": "red", None: ""}
+"""Colour of a change on a terminal."""
 GAP = 2
+"""Spaces between columns on a terminal."""
 MINUS = re.compile(r"(?<!\w)-(?=\d)")
+"""A hyphen that is a minus sign."""
 LATEX = {
     BETTER: r"$\uparrow^{*}$",
     WORSE: r"$\downarrow^{*}$",
@@ -46,10 +49,16 @@ LATEX = {
     "^": r"\textasciicircum{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
+"""LaTeX source of each special character."""
 
 
 def rich_table(comparison: Comparison, width: int) -> RenderableType:
-    """For a terminal of ``width`` columns; a table too wide for it is cut into blocks of columns."""
+    """Render for a terminal.
+
+    Args:
+        comparison: The comparison.
+        width: Width of the terminal in columns; a wider table is split into blocks of columns.
+    """
     parts: list[RenderableType] = []
     for table in comparison.tables:
         grid = table_grid(table)
@@ -68,7 +77,11 @@ def rich_table(comparison: Comparison, width: int) -> RenderableType:
 
 
 def markdown(comparison: Comparison) -> str:
-    """GitHub's Markdown; the best in bold, a cell's lines under one another."""
+    """Render as GitHub Markdown, with the best of each column in bold.
+
+    Args:
+        comparison: The comparison.
+    """
     lines: list[str] = []
     grids: list[tuple[Grid, Sequence[str]]] = [
         (table_grid(table), table.notes) for table in comparison.tables
@@ -88,7 +101,13 @@ def markdown(comparison: Comparison) -> str:
 
 
 def latex(comparison: Comparison) -> str:
-    """One booktabs ``tabular`` a table; an arrow is better or worse, a star on it p below .05."""
+    """Render as LaTeX: one booktabs ``tabular`` per table.
+
+    An arrow marks a better or worse value; a star on it means p below .05.
+
+    Args:
+        comparison: The comparison.
+    """
     lines = ["% needs \\usepackage{booktabs}"]
     for table in comparison.tables:
         grid = table_grid(table)
@@ -107,7 +126,13 @@ def latex(comparison: Comparison) -> str:
 
 
 def csv_text(comparison: Comparison) -> str:
-    """One line a cell, fractions unrounded; an empty field where there is no number."""
+    """Render as CSV, one line per cell.
+
+    Fractions are unrounded; a missing number is an empty field.
+
+    Args:
+        comparison: The comparison.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     head = ("task", "version", "data", "options", "metric", "system", "role", "baseline")
@@ -118,27 +143,33 @@ def csv_text(comparison: Comparison) -> str:
         for row in table.rows:
             for column, cell in zip(table.columns, row.cells, strict=True):
                 if cell is not None:
-                    where = [table.task, table.version, table.data, options, table.metric]
-                    who = [row.system, row.role, row.baseline, column.name, column.kind]
-                    writer.writerow([*where, *who, *(getattr(cell, name) for name in fields)])
+                    start = [table.task, table.version, table.data, options, table.metric]
+                    start += [row.system, row.role, row.baseline, column.name, column.kind]
+                    writer.writerow([*start, *(getattr(cell, name) for name in fields)])
     return out.getvalue()
 
 
 def json_text(comparison: Comparison) -> str:
-    """Everything, fractions unrounded; null where a number is not defined."""
+    """Render everything as JSON.
+
+    Fractions are unrounded; an undefined number is null.
+
+    Args:
+        comparison: The comparison.
+    """
     return json.dumps(_without_nan(comparison.as_dict()), indent=2, ensure_ascii=False) + "\n"
 
 
 def _without_nan(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _without_nan(held) for name, held in value.items()}
+        return {name: _without_nan(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(held) for held in value]
+        return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and isnan(value) else value
 
 
 def _blocks(grid: Grid, width: int) -> Iterator[list[int]]:
-    """Which columns stand side by side, so that each block, the row's name before it, fits."""
+    """Yield the columns of each block, so that a block fits together with the columns that name the row."""
     widths = [
         max(len(name), *(len(line) for row in grid.rows for line in row[place].lines))
         for place, name in enumerate(grid.names)
@@ -163,7 +194,7 @@ def _rich_blocks(grid: Grid, width: int) -> Iterator[RenderableType]:
 
 
 def _rich_block(grid: Grid, block: Sequence[int]) -> RichTable:
-    # The box's own gap of one column and one of padding make GAP.
+    # The gap of the box (one column) and the padding add up to GAP.
     table = RichTable(box=HORIZONTALS, show_edge=False, padding=(0, GAP - 1, 0, 0), pad_edge=False)
     for place in range(grid.fixed):
         table.add_column(Text(printable(grid.names[place])), no_wrap=True)
@@ -205,7 +236,7 @@ def _escaped(text: str) -> str:
 
 
 def _latex_lines(row: Sequence[Shown]) -> list[str]:
-    """A row of the grid as one line for each line of its tallest cell."""
+    """Return a row of the grid as one line for each line of its tallest cell."""
     height = max(len(cell.lines) for cell in row)
     lines = []
     for depth in range(height):

@@ -1,8 +1,8 @@
 """Evaluation results on disk: one unit is (task, language, seed), with the score of every example.
 
-``eval/<task>/<language>.<head seed | probe | floor>.<key>.json`` beside ``.scores.jsonl.gz``
-(example, cluster, sufficient statistics) and ``.predictions.jsonl.gz``. The unit's own file is
-written last: where it stands, all stands.
+A unit is ``eval/TASK/LANGUAGE.SEED.KEY.json``, where SEED is the head seed, "probe" or the name of a floor. Next to it
+are ``.scores.jsonl.gz`` (example, cluster, sufficient statistics) and ``.predictions.jsonl.gz``. The unit's own file is
+written last: if it exists, the others are complete.
 """
 
 from __future__ import annotations
@@ -26,23 +26,42 @@ from otx.runs.shapes import UNIT_SHAPE
 from otx.types import Score
 
 SCHEMA = 1
+"""Schema of the units that this otx writes."""
 _KEY_SHOWN = 12
 _NOT_IN_NAME = re.compile(r"[^\w.]+")
 
 
 @dataclass(frozen=True, slots=True)
 class EvalUnit:
-    """One task in one language with one seed: the numbers, and all that they depend on.
+    """The result of one task in one language with one seed.
 
-    ``metrics``: fractions by name. ``key``: hash of everything that the numbers depend on.
-    ``training_digest``: None for a probe. ``floor``: name of a baseline without an encoder, or
-    None. ``options``: the task's, without places. ``precision``: what the encoder ran in
-    ("float32", or what autocast made of it), None for a floor. ``encoder_options``: the encoder
-    plugin's. ``contamination``: ``hits`` of the ``size`` tested texts that occur in the run's
-    bitext. ``seconds``: wall time. ``data``: where the tested data lay, for people. ``fit``: what
-    development data said of a fine-tuning (``otx.evaluation.fit_quality.FitQuality``), None where nothing was fitted.
-    ``plugins``: kind, name, distribution and version of the task, the encoder and observers; none in older files.
-    ``written``: UTC time, set by ``write_unit``.
+    It records everything that the numbers depend on.
+
+    Attributes:
+        task: Name of the task.
+        task_version: Version of the task.
+        language: Language, or name of a test set.
+        metrics: Metrics by name; shares are fractions.
+        alignment_seed: Seed of the alignment; None for an untouched encoder.
+        head_seed: Seed of the fitted head; None if nothing was fitted.
+        key: Hash of everything that the numbers depend on.
+        data_digest: Digest of the test data.
+        model_digest: Digest of the encoder.
+        training_digest: Digest of the training data; None for a probe.
+        count: Number of examples.
+        floor: Name of a baseline without an encoder, or None.
+        options: The task's options, without paths.
+        contamination: ``hits`` of the ``size`` test texts that occur in the run's bitext.
+        seconds: Wall time.
+        versions: Versions of packages.
+        data: Path of the test data, for people to read.
+        precision: Precision of the encoder ("float32", or that of autocast); None for a floor.
+        encoder_options: Options of the encoder plugin.
+        fit: Quality of the fine-tuning on development data (``otx.evaluation.fit_quality.FitQuality``); None if
+            nothing was fitted.
+        plugins: Kind, name, distribution and version of the task, the encoder and observers; empty in older files.
+        written: UTC time, set by ``write_unit``.
+        schema: Schema of the file.
     """
 
     task: str
@@ -71,27 +90,49 @@ class EvalUnit:
 
 
 class Predictions:
-    """Predictions on their way to disk, one by one, as they are made: none is kept in memory.
+    """A file of predictions that are written one by one.
 
-    Used in a ``with``; what was not given to ``write_unit`` within is removed after it.
+    No prediction is kept in memory.
+
+    Use it in a ``with`` statement. A file that was not passed to ``write_unit`` inside is removed at the end.
+
+    Attributes:
+        task: Name of the task.
+        path: The temporary file.
     """
 
     def __init__(self, run: RunFolder, task: str) -> None:
+        """Prepare the file.
+
+        Args:
+            run: The run that is evaluated.
+            task: Name of the task.
+        """
         self.task = task
         folder = run.results / task
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f".partial-{os.getpid()}-predictions.jsonl.gz"
 
     def __enter__(self) -> Predictions:
+        """Open the file."""
         self._file = gzip.open(self.path, "wt", compresslevel=6, encoding="utf-8")
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close the file, and remove it unless it was moved."""
         self._file.close()
         self.path.unlink(missing_ok=True)
 
     def add(self, example: str, prediction: Any) -> None:
-        """Write one. Raises PluginError if it is not JSON."""
+        """Write one prediction.
+
+        Args:
+            example: Identifier of the example.
+            prediction: A JSON value.
+
+        Raises:
+            PluginError: If the prediction is not a JSON value.
+        """
         try:
             line = json.dumps({"example": example, "prediction": prediction}, ensure_ascii=False)
         except TypeError as error:
@@ -99,7 +140,11 @@ class Predictions:
         self._file.write(line + "\n")
 
     def move(self, path: Path) -> None:
-        """Close the file and put it where it belongs."""
+        """Close the file and move it to its final path.
+
+        Args:
+            path: The final path.
+        """
         self._file.close()
         self.path.replace(path)
 
@@ -107,7 +152,20 @@ class Predictions:
 def write_unit(
     run: RunFolder, unit: EvalUnit, scores: Sequence[Score], predictions: Predictions | None = None
 ) -> Path:
-    """Write scores, put the predictions beside them, then write the unit; returns the unit's file."""
+    """Write a result: its scores, its predictions, and last the unit itself.
+
+    Args:
+        run: The run.
+        unit: The result.
+        scores: Scores of all examples.
+        predictions: The predictions, if there are any.
+
+    Returns:
+        The unit's file.
+
+    Raises:
+        OTXError: If a file cannot be written.
+    """
     path = _place(run, unit)
     atomic.write(_scores(path), _packed(map(_plain, scores)))
     if predictions is not None:
@@ -118,7 +176,18 @@ def write_unit(
 
 
 def find_unit(run: RunFolder, key: str) -> EvalUnit | None:
-    """The unit with this content key, or None if it was not computed (or lost its scores)."""
+    """Return the result with a content key.
+
+    Args:
+        run: The run.
+        key: The content key.
+
+    Returns:
+        The result, or None if it was not computed or its scores are missing.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
     for path in _unit_files(run, f"*.{key[:_KEY_SHOWN]}.json"):
         unit = read_unit(path)
         if unit.key == key and _scores(path).exists():
@@ -127,25 +196,47 @@ def find_unit(run: RunFolder, key: str) -> EvalUnit | None:
 
 
 def read_units(run: RunFolder) -> list[EvalUnit]:
-    """Every unit of the run, by file name. Raises DataError for one that cannot be read."""
+    """Return every result of a run, by file name.
+
+    Args:
+        run: The run.
+
+    Raises:
+        DataError: If a file cannot be read.
+    """
     return [read_unit(path) for path in _unit_files(run, "*.json")]
 
 
 def evaluated_tasks(run: RunFolder) -> set[str]:
-    """Names of the tasks that the run has results of."""
+    """Return the names of the tasks that a run has results of.
+
+    Args:
+        run: The run.
+    """
     return {path.parent.name for path in _unit_files(run, "*.json")}
 
 
 def read_scores(run: RunFolder, unit: EvalUnit) -> list[Score]:
-    """The scores of a unit's examples; DataError if they are missing, damaged or incomplete."""
+    """Return the scores of a result's examples.
+
+    Args:
+        run: The run.
+        unit: The result.
+
+    Returns:
+        The scores in the order in which they were written.
+
+    Raises:
+        DataError: If the scores are missing, damaged or incomplete.
+    """
     path = _scores(_place(run, unit))
     remedy = f"remove {path.name} and evaluate {run.name} on {unit.task} again"
     try:
         lines = read_bytes(path).rstrip().replace(b"\n", b",")
-        # One parse of all lines as a list takes half the time of one for each.
+        # Parsing all lines as one list takes half the time of parsing each.
         scores = [Score(**row) for row in parse_json(b"[" + lines + b"]", str(path))]
         if not all(map(_is_score, scores)):
-            raise TypeError("a score of another form")
+            raise TypeError("a score has the wrong form")
     except DataError as error:
         raise DataError(f"the scores cannot be read: {error.message}", remedy) from error
     except TypeError as error:
@@ -166,9 +257,9 @@ def _is_score(score: Score) -> bool:
 
 
 def _unit_files(run: RunFolder, pattern: str) -> list[Path]:
-    # A file that begins with "." is one that a killed process was still writing.
-    found = run.results.glob(f"*/{pattern}")
-    return sorted(path for path in found if not path.name.startswith("."))
+    # A killed process leaves an unfinished file whose name begins with ".".
+    files = run.results.glob(f"*/{pattern}")
+    return sorted(path for path in files if not path.name.startswith("."))
 
 
 def _plain(score: Score) -> dict[str, Any]:
@@ -193,10 +284,16 @@ def _packed(rows: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def read_unit(path: Path) -> EvalUnit:
-    """Read a unit.
+    """Read the file of a result.
+
+    Args:
+        path: The unit's file.
+
+    Returns:
+        The result.
 
     Raises:
-        DataError: If the file cannot be read, lacks a field, or is of another schema.
+        DataError: If the file cannot be read, lacks a field, or has another schema.
     """
     again = "remove it and evaluate again"
     try:
@@ -211,5 +308,5 @@ def read_unit(path: Path) -> EvalUnit:
             f"{path} has schema {record['schema']}, and this otx reads {SCHEMA}",
             f"use the otx that wrote it, or {again}",
         )
-    # What came into the format later has a default.
+    # Fields that were added to the format later have defaults.
     return EvalUnit(**{f.name: record[f.name] for f in fields(EvalUnit) if f.name in record})

@@ -1,10 +1,11 @@
-"""Shapes of the JSON files in a run folder, as ``otx.files.shapes`` has them: what their readers rely on."""
+"""Shapes of the JSON files in a run folder: the fields and types that their readers rely on (``otx.files.shapes``)."""
 
 from __future__ import annotations
 
 from otx.files.shapes import ANY, COUNT, NOTHING, NUMBER, OPTIONAL_COUNT, OPTIONAL_TEXT
 
 PLUGINS = [{"kind": str, "name": str, "distribution": str, "version": str}]
+"""The plugins used."""
 LEDGER = {
     "read": COUNT,
     "used": COUNT,
@@ -13,6 +14,7 @@ LEDGER = {
     "refused": {str: COUNT},
     "repaired": {str: COUNT},
 }
+"""Counts of the lines of a corpus."""
 
 RECORD_SHAPE = {
     "kind": str,
@@ -62,9 +64,9 @@ RECORD_SHAPE = {
     "settings_digest?": str,
     "bitext_hashes?": str,
 }
-"""What run.json holds, as ``otx.files.shapes`` has it."""
+"""The record, run.json."""
 ROW_SHAPE = {"step": COUNT, "loss?": NUMBER}
-"""A row of metrics.jsonl; its other fields are the terms' own."""
+"""A row of metrics.jsonl; each loss term adds further fields."""
 PROBLEM_SHAPE = {"file": str, "line": COUNT, "kind": str, "reason": str}
 """A line of problems.jsonl."""
 

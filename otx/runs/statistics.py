@@ -44,7 +44,9 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A difference with its percentile interval and two-sided p; NaN where they are undefined.
+    """A difference with its percentile interval and two-sided p.
+
+    Undefined numbers are NaN.
 
     Attributes:
         difference: The difference as observed.

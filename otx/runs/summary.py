@@ -1,4 +1,4 @@
-"""A suite at a glance: a row a system, a column a task, each number the mean over the task's languages."""
+"""Summary of a suite: a row per run and a column per task, each number the mean over the task's languages."""
 
 from __future__ import annotations
 
@@ -10,42 +10,49 @@ from otx.runs.results import EvalUnit
 from otx.types import Metric
 
 FLOOR = "(floor)"
-"""The row of the best baseline without an encoder of each task."""
+"""Label of the row with each task's best baseline without an encoder."""
 NONE = "-"
+"""Shown where a run has no result."""
 
 
 def summary(
-    found: Sequence[tuple[str, EvalUnit]], metrics: Mapping[str, Metric]
+    results: Sequence[tuple[str, EvalUnit]], metrics: Mapping[str, Metric]
 ) -> list[tuple[str, ...]]:
-    """A heading, then rows of texts, from results by the name of their run.
+    """Return a heading and a row of texts for each run.
 
-    ``metrics``: the one that is shown of each task, in the order of the columns. Numbers are means over seeds, then
-    over languages; the last column is their mean over tasks, where every task has one and more is better in all.
+    Args:
+        results: Results with the names of their runs.
+        metrics: The metric that is shown of each task, in the order of the columns.
+
+    Returns:
+        Rows for ``otx.cli.console.columns``. Numbers are means over seeds, then over languages. A last column is the
+        mean over tasks, if there are several and all metrics are shares of which more is better.
     """
     means: dict[str, dict[str, float]] = {}
     for task, metric in metrics.items():
-        own = [(run, unit) for run, unit in found if unit.task == task]
-        floors = {unit.floor for _, unit in own if unit.floor}
+        of_task = [(run, unit) for run, unit in results if unit.task == task]
+        floors = {unit.floor for _, unit in of_task if unit.floor}
         if floors:
             best = max if metric.higher_is_better else min
             means.setdefault(FLOOR, {})[task] = best(
-                _mean([unit for _, unit in own if unit.floor == floor], metric) for floor in floors
+                _mean([unit for _, unit in of_task if unit.floor == floor], metric)
+                for floor in floors
             )
-        for run in dict.fromkeys(run for run, _ in own):
-            units = [unit for name, unit in own if name == run and not unit.floor]
+        for run in dict.fromkeys(run for run, _ in of_task):
+            units = [unit for name, unit in of_task if name == run and not unit.floor]
             if units:
                 means.setdefault(run, {})[task] = _mean(units, metric)
     comparable = all(metric.percent and metric.higher_is_better for metric in metrics.values())
     heading = ("RUN", *(f"{task} {metric.name}" for task, metric in metrics.items()))
     rows = [
-        (run, *(_shown(own.get(task), metric) for task, metric in metrics.items()))
-        for run, own in means.items()
+        (run, *(_shown(values.get(task), metric) for task, metric in metrics.items()))
+        for run, values in means.items()
     ]
     if not comparable or len(metrics) < 2:
         return [heading, *rows]
     tails = [
-        f"{100 * fmean(own.values()):.1f}" if len(own) == len(metrics) else NONE
-        for own in means.values()
+        f"{100 * fmean(values.values()):.1f}" if len(values) == len(metrics) else NONE
+        for values in means.values()
     ]
     return [(*heading, "mean"), *((*row, tail) for row, tail in zip(rows, tails, strict=True))]
 

@@ -1,4 +1,4 @@
-"""What a comparison is made of: tables of columns, rows and cells, as plain data."""
+"""A comparison as plain data: tables of columns, rows and cells."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from typing import Any, Literal
 from otx.data.languages import language_of
 
 SCHEMA = 1
+"""Schema of the JSON output."""
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-\w+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A number that every row has.
+    """A column of a table.
 
-    ``kind``: "language"; "mean" over ``languages``; "gap", the first language minus the mean of the
-    others; "change", the difference to the baseline in the first language. ``better`` is +1 where
-    more is better and -1 where less is.
+    Attributes:
+        name: Heading.
+        kind: "language"; "mean" over ``languages``; "gap", the first language minus the mean of the others; "change",
+            the difference to the baseline in the first language.
+        languages: The languages that the number is computed from.
+        better: +1 if more is better, -1 if less is.
     """
 
     name: str
@@ -30,11 +34,18 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A value, the mean over seeds, and its difference to the baseline; None where there is none.
+    """A value and its difference to the baseline; None where there is none.
 
-    ``deviation``: standard deviation over ``seeds`` seeds (alignments if there are several, else
-    heads). ``low``, ``high``: percentile interval of the difference; ``p`` two-sided; ``p_holm``
-    adjusted for all that the table tests. ``exact``: p is McNemar's, not the bootstrap's.
+    Attributes:
+        value: Mean over seeds, a fraction or as the metric defines it.
+        deviation: Standard deviation over ``seeds``.
+        seeds: Number of alignment seeds if there are several, otherwise of head seeds.
+        difference: Value minus the baseline's value.
+        low: Lower end of the difference's percentile interval.
+        high: Upper end of the interval.
+        p: Two-sided p of the difference.
+        p_holm: p after Holm's adjustment for all differences that the table tests.
+        exact: True if p is McNemar's exact p, False if it is the bootstrap's.
     """
 
     value: float
@@ -50,10 +61,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A system or floor, with a cell (or None) for each column.
+    """A system or a floor.
 
-    ``baseline``: label of the row it is compared with. ``alignments``, ``heads``: how many seeds of
-    each there are; 0 where nothing of the kind is trained.
+    Attributes:
+        system: Label of the system, or name of the floor.
+        role: "baseline" if another system is compared with it, "system", or "floor" (a baseline without an encoder).
+        baseline: Label of the row that it is compared with.
+        alignments: Number of alignment seeds; 0 if it is not aligned.
+        heads: Number of head seeds; 0 if no head is fitted.
+        cells: A cell for each column, or None.
     """
 
     system: str
@@ -68,9 +84,20 @@ class Row:
 class Table:
     """One metric of one task on one set of data.
 
-    ``options``: those in which it differs from the task's other tables. ``examples``: how many in
-    each language. ``tests``: how many differences are tested, which Holm's adjustment counts.
-    ``samples``: bootstrap samples drawn.
+    Attributes:
+        task: Name of the task.
+        version: Version of the task.
+        data: Name of the data, or None.
+        options: The options in which it differs from the task's other tables.
+        metric: Name of the metric.
+        percent: True if the metric is a share, shown as a percentage.
+        higher_is_better: True if more is better.
+        columns: The columns.
+        rows: The rows.
+        examples: Number of examples by language.
+        tests: Number of differences that are tested; Holm's adjustment counts them.
+        samples: Number of bootstrap samples.
+        notes: Notes below the table, one line each.
     """
 
     task: str
@@ -90,10 +117,16 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What an alignment did to its own held-out numbers, and what got worse, in words.
+    """The diagnostics of one alignment: its held-out measures before and after.
 
-    ``candidates``: among how many a translation was sought, by language; empty where only among held-out pairs.
-    ``ceilings``: why a number cannot show a gain, by name.
+    Attributes:
+        run: Name of the run.
+        system: Label of its system.
+        before: Measures before the alignment, by name.
+        after: Measures after the alignment, by name.
+        verdict: What got worse, one line each.
+        candidates: Number of candidates of retrieval by language; empty if only held-out pairs are searched.
+        ceilings: Reason why a measure cannot show a gain, by name.
     """
 
     run: str
@@ -107,9 +140,15 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Tables, the guards of every alignment, and what must be known beside them.
+    """The result of a comparison.
 
-    ``systems``: label -> names of the runs that it stands for. ``confidence``: of the intervals.
+    Attributes:
+        systems: Names of the runs of each system, by its label.
+        tables: The tables.
+        guards: The diagnostics of every alignment.
+        notes: Notes on the whole comparison, one line each.
+        confidence: Confidence of the intervals.
+        schema: Schema of the JSON output.
     """
 
     systems: Mapping[str, tuple[str, ...]]
@@ -120,17 +159,30 @@ class Comparison:
     schema: int = SCHEMA
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """Return the comparison as JSON values."""
         return asdict(self)
 
 
 def columns_of(
     languages: tuple[str, ...], source: str, bitext: frozenset[str], higher_is_better: bool
 ) -> tuple[Column, ...]:
-    """The languages, then their means, the transfer gap and the change in the source language.
+    """Return the columns of a table.
 
-    ``bitext``: languages that some system was aligned on; their means are given where ``languages``
-    are languages, and not names of sets. A mean that would only repeat a column is left out.
+    They are the languages, their means, the transfer gap and the change in the source language.
+
+    Args:
+        languages: Languages, or names of sets, in the order of the columns.
+        source: The language that heads are trained in.
+        bitext: Languages that some system was aligned on; they are averaged separately if ``languages`` are language
+            codes and not names of sets.
+        higher_is_better: True if more of the metric is better.
+
+    Returns:
+        The columns. A mean that would only repeat another column is left out.
+
+    Example:
+        >>> [column.name for column in columns_of(("en", "de", "tr"), "en", frozenset({"de"}), True)]
+        ['en', 'de', 'tr', 'mean', 'without en', 'gap', 'en change']
     """
     better = 1 if higher_is_better else -1
     columns = [Column(language, "language", (language,), better) for language in languages]

@@ -8,7 +8,7 @@ from otx.training.factories import resolve_encoder
 
 
 def resolve_run_encoder(run: RunFolder, registry: Registry) -> tuple[Entry, str]:
-    """Return the encoder plugin of a run, and what that plugin opens as the run's encoder.
+    """Return the plugin and the reference of a run's encoder.
 
     Args:
         run: An alignment or the folder of an untouched encoder.
@@ -19,14 +19,16 @@ def resolve_run_encoder(run: RunFolder, registry: Registry) -> tuple[Entry, str]
         reference after the plugin's name.
 
     Raises:
-        UsageError: If the alignment is not finished, or no loaded plugin brings the encoder.
+        UsageError: If the alignment is not finished, or no loaded plugin registers the encoder.
     """
     entry, reference = resolve_encoder(run.record["model"], registry)
     return entry, reference if run.record["kind"] == "untouched" else run.encoder()
 
 
 def run_encoder_reference(run: RunFolder, registry: Registry) -> str:
-    """Return the encoder of a run as ``--model`` takes it: ``DISTRIBUTION:PLUGIN:REFERENCE``.
+    """Return the encoder of a run as ``--model`` takes it.
+
+    The form is ``DISTRIBUTION:PLUGIN:REFERENCE``.
 
     Args:
         run: An alignment or the folder of an untouched encoder.

@@ -1,4 +1,4 @@
-"""Results that travel: finished cells in one archive, and back into the study's folder."""
+"""Archives of results: pack finished cells into one file, and put them back into the study's folder."""
 
 from __future__ import annotations
 
@@ -14,13 +14,21 @@ from scripts.laboratory.records import ENDING, FAILED
 from scripts.laboratory.study import Study
 
 LARGEST = 16 * 2**20
-"""Bytes that one returned file may have."""
+"""Maximum size of an archive in bytes: what a machine may return as one file."""
 
 
 def write_archive(path: Path, files: Iterable[Path]) -> int:
-    """Write the files into one archive, whole or not at all, and return its bytes.
+    """Write files into one archive, complete or not at all.
 
-    Raises DataError if it is larger than a machine returns.
+    Args:
+        path: The archive.
+        files: Result files; only their names are stored.
+
+    Returns:
+        The size of the archive in bytes.
+
+    Raises:
+        DataError: If the archive would be larger than ``LARGEST``.
     """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -38,9 +46,17 @@ def write_archive(path: Path, files: Iterable[Path]) -> int:
 
 
 def collect(study: Study, path: Path) -> list[str]:
-    """Put an archive's cells into the study's results and return their names.
+    """Put the cells of an archive into the study's results.
 
-    Raises DataError for an archive that cannot be read, or that holds what is no cell of the study.
+    Args:
+        study: The study.
+        path: The archive.
+
+    Returns:
+        Names of the finished cells, sorted.
+
+    Raises:
+        DataError: If the archive cannot be read, or contains a file that is no cell of the study.
     """
     known = {f"{c.name}{ending}": c.name for c in study.cells for ending in (ENDING, FAILED)}
     try:
@@ -50,7 +66,7 @@ def collect(study: Study, path: Path) -> list[str]:
         raise DataError(f"{path} is not an archive of results: {error}") from error
     for name in contents:
         if name not in known:
-            raise DataError(f"{path} holds {name}, no cell of study {study.name}")
+            raise DataError(f"{path} contains {name}, no cell of study {study.name}")
     for name, content in contents.items():
         if name.endswith(FAILED) and (study.results / f"{known[name]}{ENDING}").exists():
             continue
@@ -63,8 +79,8 @@ def collect(study: Study, path: Path) -> list[str]:
 def _read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = archive.extractfile(member)
     if file is None:
-        raise tarfile.TarError(f"{member.name} is no file")
+        raise tarfile.TarError(f"{member.name} is not a file")
     content = file.read()
     if member.name.endswith(ENDING):
-        gzip.decompress(content)  # a damaged one is refused before anything is written
+        gzip.decompress(content)  # refuses a damaged file before anything is written
     return content

@@ -1,8 +1,8 @@
-"""One cell in a process of its own: align, evaluate, write the result, leave nothing else.
+"""Compute one cell in a separate process: align, evaluate, write the result, and leave nothing else.
 
     python -m scripts.laboratory.cell JOB.json
 
-A process that is stopped leaves its run folder in the cell's scratch folder, and the next one resumes from it.
+A stopped process leaves its run folder in the cell's scratch folder, and the next process resumes from it.
 """
 
 from __future__ import annotations
@@ -32,12 +32,23 @@ RUN = "cell"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a cell's process is told.
+    """The input of a cell's process.
 
-    name, system, seed, key: of the cell. ``contents``, ``files``: what the key is made of.
-    model, model_name, model_digest: what is opened, how the study calls it, and what it must be.
-    material: folder of the study's data. ``scratch``: folder of this cell. ``output``: the result's file.
-    device: what it computes on. ``predicted``: seconds.
+    Attributes:
+        name: Name of the cell.
+        system: Name of its system.
+        seed: Its seed.
+        key: Its key.
+        contents: The settings, data and tasks that the key is computed from.
+        files: Digests of the files that the key is computed from.
+        model: Reference of the encoder on this machine.
+        model_name: Name of the encoder in the study.
+        model_digest: Digest that the encoder must have.
+        material: Folder of the study's data.
+        scratch: Temporary folder of this cell.
+        output: File of the result.
+        device: Device to compute on.
+        predicted: Predicted seconds.
     """
 
     name: str
@@ -56,13 +67,25 @@ class Job:
     predicted: float
 
     def write(self, path: Path) -> None:
-        """Write the job for the process."""
+        """Write the job as JSON for the process.
+
+        Args:
+            path: The file; its folder is created.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
 def compute(job: Job) -> None:
-    """Compute a cell, write its result and remove its scratch folder."""
+    """Compute a cell, write its result and remove its scratch folder.
+
+    Args:
+        job: The cell and its inputs.
+
+    Raises:
+        DataError: If the encoder is not the one that the cell's key names.
+        Interrupted: If the process is stopped; the scratch folder stays.
+    """
     scratch = Path(job.scratch)
     _write_settings(job, scratch)
     recorder = Recorder(scratch / "curves.jsonl")
@@ -91,16 +114,16 @@ def compute(job: Job) -> None:
 
 
 def _write_settings(job: Job, scratch: Path) -> None:
-    """Write the study's settings as the cell's otx.toml: recipe and system come over them."""
+    """Write the study's settings as the cell's otx.toml; recipe and system override them."""
     tables = replace_texts(job.contents["settings"], {MATERIAL: job.material})
     (scratch / "otx.toml").write_text(tomlkit.dumps(tables), encoding="utf-8")
 
 
 def _project(job: Job, more: Mapping[str, Any]) -> tuple[Settings, PluginHost]:
-    own = replace_texts(job.contents["recipe"] | job.contents["set"], {MATERIAL: job.material})
+    given = replace_texts(job.contents["recipe"] | job.contents["set"], {MATERIAL: job.material})
     flags: dict[str, Any] = {
         "data.corpus": replace_texts(job.contents["corpora"], {MATERIAL: job.material}),
-        **own,
+        **given,
         "encoder.model": job.model,
         "align.seed": job.seed,
         "runtime.device": job.device,
@@ -156,7 +179,7 @@ def _untouched(job: Job, settings: Settings, plugins: PluginHost) -> RunFolder:
 def _evaluated(
     job: Job, run: RunFolder, name: str, recorder: Recorder
 ) -> tuple[dict[str, Any] | None, float]:
-    """Evaluate one task and return its fit, if it has one, and the seconds; the fitted model is removed."""
+    """Evaluate one task; return its fit, if it has one, and the seconds. The fitted model is removed."""
     from otx.evaluation.evaluate import evaluate
     from otx.evaluation.targets import Target
 
@@ -165,33 +188,35 @@ def _evaluated(
         fit, seconds = json.loads(done.read_text(encoding="utf-8"))
         return fit, seconds
     task = job.contents["tasks"][name]
-    own, data, began = task["task"], task["data"], time.perf_counter()
-    flags = {f"{own}.{key}": value for key, value in task["options"].items()}
+    otx_task, data, began = task["task"], task["data"], time.perf_counter()
+    flags = {f"{otx_task}.{key}": value for key, value in task["options"].items()}
     flags["eval.languages"] = task["languages"]
-    flags[f"{own}.data"] = None if data is None else str(Path(job.material) / data)
+    flags[f"{otx_task}.data"] = None if data is None else str(Path(job.material) / data)
     settings, plugins = _project(job, flags)
     recorder.part = name
-    evaluated = evaluate(settings, plugins, recorder, [own], [Target(run.record["model"], run)])
+    evaluated = evaluate(
+        settings, plugins, recorder, [otx_task], [Target(run.record["model"], run)]
+    )
     if evaluated.faults:
         raise evaluated.faults[0]
-    fit = describe_fit(run, own, job.seed, recorder.curve(name))
+    fit = describe_fit(run, otx_task, job.seed, recorder.curve(name))
     seconds = time.perf_counter() - began
-    # First this file: a process that is killed between the two must not ask for a fit whose model is gone.
+    # This file first: after a kill between the two, the next process must not ask for a fit whose model is removed.
     atomic.write(done, json.dumps([fit, seconds]).encode())
     shutil.rmtree(run.heads, ignore_errors=True)
     return fit, seconds
 
 
 def _hidden(job: Job) -> dict[str, str]:
-    """Return what stands for this machine's paths in a result."""
+    """Return the replacements of this machine's paths in a result."""
     folder = job.model.partition(":")[2] or job.model
     paths = {job.scratch: "scratch", job.material: "data"}
-    own = {job.model: job.model_name, folder: job.model_name} if "/" in folder else {}
-    return own | paths
+    encoder = {job.model: job.model_name, folder: job.model_name} if "/" in folder else {}
+    return encoder | paths
 
 
 def main() -> int:
-    """Compute the cell that the job's file names; returns otx's exit code."""
+    """Compute the cell of the job file on the command line; return otx's exit code."""
     job = Job(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     try:
         compute(job)

@@ -1,4 +1,4 @@
-"""The laboratory's commands: cells, run, table, collect, pack, unpack."""
+"""The commands of the laboratory: cells, run, table, collect, pack, unpack."""
 
 from __future__ import annotations
 
@@ -29,12 +29,19 @@ from scripts.laboratory.study import Cell, Study, read_study
 from scripts.laboratory.tables import cell_list, table
 
 LETTERS = 12
-"""Of a key, in the name of a cell's scratch folder."""
+"""Number of letters of a key in the name of a cell's scratch folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the cells of one call share: the encoder and the data."""
+    """The encoder and the data that the cells of one call share.
+
+    Attributes:
+        model: Reference of the encoder.
+        digest: Digest of the encoder.
+        material: Folder of the study's data.
+        manifest: Manifest of the data.
+    """
 
     model: str
     digest: str
@@ -43,7 +50,14 @@ class Subject:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line asks for; returns the exit code."""
+    """Run a command of the laboratory.
+
+    Args:
+        arguments: The command line; by default that of the process.
+
+    Returns:
+        The exit code.
+    """
     args = _parser().parse_args(arguments)
     try:
         registry = host(load_settings()).registry
@@ -68,7 +82,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(study: Study, registry: Registry, args: argparse.Namespace) -> int:
-    """Fill the machine with the study's open cells; 1 if one failed, 5 if the call was interrupted."""
+    """Compute the study's open cells.
+
+    Args:
+        study: The study.
+        registry: The registered plugins.
+        args: The parsed command line of ``run``.
+
+    Returns:
+        The exit code: 0, 1 if a cell failed, or 5 if the call was interrupted.
+
+    Raises:
+        UsageError: If another call uses the same scratch folder.
+    """
     scratch = (args.scratch or Path("runs") / "laboratory" / study.name).resolve()
     scratch.mkdir(parents=True, exist_ok=True)
     try:
@@ -76,7 +102,7 @@ def run(study: Study, registry: Registry, args: argparse.Namespace) -> int:
             return _run(study, registry, args, scratch)
     except Timeout as error:
         raise UsageError(
-            f"another run works in {scratch}", "wait for it, or give another --scratch"
+            f"another run uses {scratch}", "wait for it, or give another --scratch"
         ) from error
 
 
@@ -115,24 +141,36 @@ def _run(study: Study, registry: Registry, args: argparse.Namespace, scratch: Pa
 
 
 def _save(archive: Path, files: Sequence[Path]) -> None:
-    """Write the archive; one that would be too large stays as it is, and the cells go on."""
+    """Write the archive; one that would be too large stays unchanged, and the cells continue."""
     try:
         write_archive(archive, files)
     except DataError as error:
-        _say(f"{error.message}: it holds the cells of before; the others are in {files[-1].parent}")
+        folder = files[-1].parent
+        _say(f"{error.message}: it contains the earlier cells; the others are in {folder}")
 
 
 def open_jobs(
     study: Study, registry: Registry, subject: Subject, device: str, scratch: Path
 ) -> list[Job]:
-    """Return the jobs of the cells that are not finished, in order; those that failed before come last."""
+    """Return the jobs of the cells that are not finished.
+
+    Args:
+        study: The study.
+        registry: The registered plugins.
+        subject: The encoder and the data.
+        device: Device to compute on.
+        scratch: Temporary folder; folders of outdated cells in it are removed.
+
+    Returns:
+        The jobs in the order of the cells; cells that failed before come last.
+    """
     jobs = []
     for cell in study.cells:
         job = _job(study, cell, registry, subject, device, scratch)
         output = Path(job.output)
         if not (output.exists() and read_record(output)["key"] == job.key):
             jobs.append(job)
-            # What an older version of the cell left behind can never be resumed.
+            # Files of an older version of the cell can never be resumed.
             for folder in Path(job.scratch).parent.glob(f"{cell.name}.*"):
                 if folder != Path(job.scratch):
                     shutil.rmtree(folder)
@@ -201,20 +239,20 @@ def _parser() -> argparse.ArgumentParser:
 
     command("cells", "List the cells with their predicted seconds and states.")
     command("table", "Print the comparison of the finished cells as Markdown.")
-    running = command("run", "Compute open cells for so many minutes.")
+    running = command("run", "Compute open cells for a given number of minutes.")
     running.add_argument("--minutes", type=float, required=True)
-    running.add_argument("--workers", type=int, required=True, help="cells side by side")
+    running.add_argument("--workers", type=int, required=True, help="number of parallel cells")
     running.add_argument("--device", default="cpu", help="cuda or cpu")
-    running.add_argument("--data", type=Path, help="folder that the study's data is drawn from")
-    running.add_argument("--pack", type=Path, help="pack to take data and encoder from")
-    running.add_argument("--scratch", type=Path, help="folder for what is not kept")
+    running.add_argument("--data", type=Path, help="folder to draw the study's data from")
+    running.add_argument("--pack", type=Path, help="pack with data and encoder")
+    running.add_argument("--scratch", type=Path, help="folder for temporary files")
     running.add_argument("--archive", type=Path, help="also write the new results into this file")
     collecting = command("collect", "Put the results of an archive into the study's folder.")
     collecting.add_argument("archive", type=Path)
-    packing = command("pack", "Pack what a machine without network needs.")
-    packing.add_argument("--data", type=Path, help="folder that the study's data is drawn from")
+    packing = command("pack", "Pack the files that a machine without network needs.")
+    packing.add_argument("--data", type=Path, help="folder to draw the study's data from")
     packing.add_argument("--output", type=Path, help="folder or FILE.tar")
-    packing.add_argument("--wheels", type=Path, help="folder of wheels that are missing there")
+    packing.add_argument("--wheels", type=Path, help="folder of wheels that the machine lacks")
     packing.add_argument("--dry-run", action="store_true", help="show rows and bytes only")
     unpacking = command("unpack", "Unpack a pack: data, and the encoder as a Hugging Face folder.")
     unpacking.add_argument("pack", type=Path)

@@ -1,4 +1,4 @@
-"""The digest of an encoder, asked of a process of its own so that the runner never holds a model.
+"""Compute the digest of an encoder in a separate process, so that the runner never loads a model.
 
 python -m scripts.laboratory.identity MODEL
 """
@@ -14,7 +14,18 @@ from otx.errors import DataError
 
 
 def model_digest(model: str, path: Sequence[str]) -> str:
-    """Return the digest of what ``--model`` opens. Raises DataError if it cannot be opened."""
+    """Return the digest of an encoder.
+
+    Args:
+        model: Reference of the encoder, as ``--model`` takes it.
+        path: Import path of the process.
+
+    Returns:
+        The digest, in hex.
+
+    Raises:
+        DataError: If the encoder cannot be opened.
+    """
     done = subprocess.run(
         [sys.executable, "-m", __name__, model],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
@@ -29,7 +40,7 @@ def model_digest(model: str, path: Sequence[str]) -> str:
 
 
 def main() -> None:
-    """Print the digest."""
+    """Print the digest of the encoder on the command line."""
     from otx.config.settings import load_settings
     from otx.plugin_host.host import host
     from otx.training.factories import open_encoder

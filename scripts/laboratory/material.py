@@ -1,4 +1,4 @@
-"""The study's data: drawn from a data folder once, the same files on every machine, each with its digest."""
+"""The study's data: drawn once from a data folder, the same files on every machine, each with its digest."""
 
 from __future__ import annotations
 
@@ -16,16 +16,25 @@ from scripts.laboratory.study import Bitext, Study, Training
 
 MANIFEST = "manifest.json"
 BITEXT, ALIGNING = "bitext", "aligning"
-"""Parts of the data besides the tasks: training pairs, and files that ``Study.copy`` names."""
+"""Parts of the data besides the tasks: training pairs, and the files of ``Study.copy``."""
 
 Manifest = dict[str, dict[str, Any]]
-"""File -> parts of the study it belongs to, SHA-256, bytes and rows."""
+"""For each file: the parts of the study that it belongs to, SHA-256, bytes and rows."""
 
 
 def draw_material(study: Study, data: Path | None, folder: Path) -> Manifest:
-    """Write the study's data into ``folder`` and return its manifest.
+    """Write the study's data into a folder.
 
-    The files depend on the study and on ``data`` alone. Raises DataError for a file that is not in ``data``.
+    Args:
+        study: The study.
+        data: Folder to draw the data from; None if the study draws none.
+        folder: Folder to write. Its files depend only on the study and on ``data``.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        DataError: If a file is not in ``data``.
     """
     if data is None and _needs_data(study):
         raise DataError(f"study {study.name} draws its data from a folder", "give it with --data")
@@ -42,7 +51,17 @@ def draw_material(study: Study, data: Path | None, folder: Path) -> Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of ``folder``. Raises DataError for a file that is not what it was when written."""
+    """Read and verify the manifest of a folder.
+
+    Args:
+        folder: Folder of a study's data.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        DataError: If there is no manifest, or a file has changed since it was written.
+    """
     try:
         manifest: Manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         for name, known in manifest.items():
@@ -56,7 +75,11 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def describe(content: bytes) -> dict[str, Any]:
-    """Return digest, bytes and rows of a file: its questions, or else its lines."""
+    """Return digest, bytes and rows of a file.
+
+    Args:
+        content: Content of the file. Its rows are its questions, or else its lines.
+    """
     return {
         "sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
@@ -65,9 +88,14 @@ def describe(content: bytes) -> dict[str, Any]:
 
 
 def digests_of(manifest: Manifest, parts: Sequence[str]) -> dict[str, str]:
-    """Return the digests of the files that belong to ``parts``."""
-    wanted = set(parts)
-    return {name: own["sha256"] for name, own in manifest.items() if wanted & set(own["parts"])}
+    """Return the digests of the files that belong to some parts of the study.
+
+    Args:
+        manifest: The manifest.
+        parts: Names of parts.
+    """
+    chosen = set(parts)
+    return {name: file["sha256"] for name, file in manifest.items() if chosen & set(file["parts"])}
 
 
 def _needs_data(study: Study) -> bool:
@@ -76,7 +104,7 @@ def _needs_data(study: Study) -> bool:
 
 
 def _files(study: Study, data: Path) -> Iterator[tuple[str, str, bytes]]:
-    """Yield (part, name, content) of every file; a file of two parts comes twice."""
+    """Yield (part, name, content) of every file; a file of two parts is yielded twice."""
     if study.bitext is not None:
         for name, content in _bitext(study.bitext, data, BITEXT):
             yield BITEXT, name, content
@@ -92,16 +120,16 @@ def _files(study: Study, data: Path) -> Iterator[tuple[str, str, bytes]]:
             yield part, task.train.output, _training(task.train, data)
 
 
-def _bitext(wanted: Bitext, data: Path, folder: str) -> Iterator[tuple[str, bytes]]:
-    for language, longest in wanted.languages.items():
+def _bitext(bitext: Bitext, data: Path, folder: str) -> Iterator[tuple[str, bytes]]:
+    for language, longest in bitext.languages.items():
         lines: list[str] = []
-        for source in wanted.sources:
+        for source in bitext.sources:
             prefix = f"bitext/{source}/en-{language}"
             if _place(data, f"{prefix}.en") is None:
                 continue
             sides = (_read(data, f"{prefix}.{side}").split("\n") for side in ("en", language))
             lines += ["\t".join(pair) for pair in zip(*sides, strict=True)]
-        pairs = draw(lines, 0, wanted.pairs, longest)
+        pairs = draw(lines, 0, bitext.pairs, longest)
         if not pairs:
             raise DataError(f"{data}/bitext has no pairs of en and {language}", "correct --data")
         for side, column in zip(("en", language), zip(*pairs, strict=True), strict=True):
@@ -116,17 +144,17 @@ def _copied(patterns: Sequence[str], data: Path) -> Iterator[tuple[str, bytes]]:
             for path in data.glob(spelling)
         }
         if not names:
-            raise DataError(f"{data}: nothing is called {pattern}", "correct --data or the study")
+            raise DataError(f"{data}: no file matches {pattern}", "correct --data or the study")
         for name in sorted(names):
             yield name, _read(data, name).encode()
 
 
-def _training(wanted: Training, data: Path) -> bytes:
-    """Draw whole groups in the order of their hash until ``count`` examples are there."""
+def _training(training: Training, data: Path) -> bytes:
+    """Draw whole groups in the order of their hash until there are ``count`` examples."""
     kinds = {"nli": _draw_nli, "squad": _draw_squad}
-    if wanted.kind not in kinds:
-        raise DataError(f"no training file of kind '{wanted.kind}'", "write nli or squad")
-    return kinds[wanted.kind]([_read(data, name) for name in wanted.files], wanted.count)
+    if training.kind not in kinds:
+        raise DataError(f"no training file of kind '{training.kind}'", "write nli or squad")
+    return kinds[training.kind]([_read(data, name) for name in training.files], training.count)
 
 
 def _draw_nli(texts: Sequence[str], count: int) -> bytes:
@@ -144,10 +172,10 @@ def _draw_squad(texts: Sequence[str], count: int) -> bytes:
     for text in texts:
         for article in json.loads(text)["data"]:
             for paragraph in article["paragraphs"]:
-                own = articles.setdefault(article["title"], {})
-                own.setdefault(paragraph["context"], []).extend(paragraph["qas"])
+                contexts = articles.setdefault(article["title"], {})
+                contexts.setdefault(paragraph["context"], []).extend(paragraph["qas"])
     order = sorted(
-        ((title, context) for title, own in articles.items() for context in own),
+        ((title, context) for title, contexts in articles.items() for context in contexts),
         key=lambda place: _rank(place[1]),
     )
     kept: dict[str, list[dict[str, Any]]] = {}
@@ -158,7 +186,7 @@ def _draw_squad(texts: Sequence[str], count: int) -> bytes:
         kept.setdefault(title, []).append({"context": context, "qas": questions})
         if left == 0:
             break
-    data = [{"title": title, "paragraphs": own} for title, own in sorted(kept.items())]
+    data = [{"title": title, "paragraphs": texts} for title, texts in sorted(kept.items())]
     return (json.dumps({"version": "1.1", "data": data}, ensure_ascii=False) + "\n").encode()
 
 

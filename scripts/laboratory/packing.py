@@ -1,4 +1,4 @@
-"""A pack: what a bare machine without network needs to run a study.
+"""A pack: the files that a machine without network needs to run a study.
 
 ``manifest.json`` (digests of everything), ``data.tar.xz`` (the study's data, and the encoder's small files),
 ``encoder.q4`` (an encoder reduced to the study's vocabulary, in 4-bit blocks) and ``wheels/``; as a folder or one
@@ -36,16 +36,26 @@ from scripts.laboratory.vocabulary import (
 )
 
 PACK, DATA, ENCODER, WHEELS = "manifest.json", "data.tar.xz", "encoder.q4", "wheels"
+"""Files and folder of a pack."""
 MATERIAL, FOLDER = "data", "encoder"
+"""Folders of an unpacked pack: the study's data and the encoder."""
 LARGEST = 40 * 2**20
-"""Bytes of a pack, at most."""
+"""Maximum size of a pack, in bytes."""
 PACKABLE = "e5-small"
-"""The encoder that is packed; any other must be on the machine by itself."""
+"""The encoder that is packed; any other must already be on the machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """A pack on disk: the data with its manifest, and the encoder's folder and digest if the pack has one."""
+    """An unpacked pack.
+
+    Attributes:
+        material: Folder of the study's data.
+        manifest: Manifest of the data.
+        model: Folder of the encoder; None if the pack has none.
+        digest: Digest of the encoder; None if the pack has none.
+        wheels: Folder of the wheels; None if the pack has none.
+    """
 
     material: Path
     manifest: Manifest
@@ -56,7 +66,14 @@ class Unpacked:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One line of the table of contents: rows, bytes as they are, bytes in the pack."""
+    """One line of the table of contents.
+
+    Attributes:
+        name: Name of the part.
+        rows: Number of rows.
+        size: Bytes before packing.
+        packed: Bytes in the pack.
+    """
 
     name: str
     rows: int
@@ -67,10 +84,17 @@ class Part:
 def pack(
     study: Study, data: Path | None, output: Path | None, wheels: Path | None, *, dry_run: bool
 ) -> None:
-    """Print the parts with their rows and bytes; without ``dry_run`` write the pack.
+    """Print the parts with their rows and bytes, and write the pack.
+
+    Args:
+        study: The study.
+        data: Folder to draw the study's data from.
+        output: Folder or ``FILE.tar`` to write.
+        wheels: Folder of wheels to include.
+        dry_run: Print only, write nothing.
 
     Raises:
-        DataError: If the pack would be above 40 MiB, or a packed text is tokenised differently.
+        DataError: If the pack would be larger than 40 MiB, or the reduced encoder tokenises a packed text differently.
     """
     with tempfile.TemporaryDirectory() as name:
         stage = Path(name)
@@ -92,11 +116,11 @@ def pack(
         if dry_run:
             return
         if output is None:
-            raise DataError("the pack has no place", "give --output DIR or FILE.tar")
+            raise DataError("no output is given for the pack", "give --output DIR or FILE.tar")
         if total > LARGEST:
             raise DataError(
                 f"the pack has {total / 2**20:.1f} MiB, above {LARGEST // 2**20}",
-                "take fewer pairs, languages or training examples",
+                "use fewer pairs, languages or training examples",
             )
         if model is not None:
             model["digest"] = model_digest(f"{PACKABLE}:{stage / FOLDER / PACKABLE}", import_path())
@@ -107,15 +131,25 @@ def pack(
 
 
 def unpack(study: Study, source: Path, folder: Path) -> Unpacked:
-    """Unpack a study's pack into ``folder``, which is made anew unless it holds this pack already.
+    """Unpack a study's pack.
+
+    Args:
+        study: The study.
+        source: The pack, a folder or ``.tar``.
+        folder: Folder to unpack into; it is replaced unless it contains this pack already.
+
+    Returns:
+        The unpacked pack.
 
     Raises:
-        DataError: If the study draws its data otherwise than when it was packed, if a file is missing or damaged, or if
-            the encoder does not come out as it was packed.
+        DataError: If the study draws its data differently from when it was packed, if a file is missing or damaged, or
+            if the unpacked encoder differs from the packed one.
     """
     content = json.loads(_read(source, PACK))
     if content["drawing"] != drawing_of(study):
-        raise DataError(f"{source} holds other data than study {study.name} draws", "pack it again")
+        raise DataError(
+            f"{source} contains data that study {study.name} does not draw", "pack it again"
+        )
     done = folder / PACK
     if not (done.exists() and json.loads(done.read_text(encoding="utf-8")) == content):
         shutil.rmtree(folder, ignore_errors=True)
@@ -142,9 +176,9 @@ def unpack(study: Study, source: Path, folder: Path) -> Unpacked:
 
 
 def _data_parts(manifest: Manifest, folder: Path) -> Iterator[Part]:
-    """Yield one part for each part of the study; a file of several belongs to the first."""
-    for name in dict.fromkeys(own["parts"][0] for own in manifest.values()):
-        files = [file for file, own in manifest.items() if own["parts"][0] == name]
+    """Yield one line for each part of the study; a file of several parts belongs to the first."""
+    for name in dict.fromkeys(entry["parts"][0] for entry in manifest.values()):
+        files = [file for file, entry in manifest.items() if entry["parts"][0] == name]
         content = b"".join((folder / file).read_bytes() for file in files)
         rows = sum(manifest[file]["rows"] for file in files)
         yield Part(name, rows, len(content), len(lzma.compress(content)))
@@ -163,7 +197,7 @@ def _stage_encoder(manifest: Manifest, stage: Path, source: Path) -> tuple[Part,
     reduced = reduce_vocabulary(whole, kept)
     differing = first_difference(tokenizer, build_tokenizer(reduced), kept, texts())
     if differing is not None:
-        raise DataError(f"the reduced encoder cuts a text otherwise: {differing[:80]!r}")
+        raise DataError(f"the reduced encoder tokenises a text differently: {differing[:80]!r}")
     write_packed(reduced, stage / ENCODER)
     folder = stage / FOLDER / PACKABLE
     folder.mkdir(parents=True)
@@ -174,17 +208,24 @@ def _stage_encoder(manifest: Manifest, stage: Path, source: Path) -> tuple[Part,
 
 
 def card(kept: int, pieces: int) -> str:
-    """Return the model card of a reduced encoder."""
+    """Return the model card of a reduced encoder.
+
+    Args:
+        kept: Number of sub-words kept.
+        pieces: Number of sub-words of the whole encoder.
+    """
     return f"{CARD}\nReduced to {kept:,} of {pieces:,} sub-words: those of one study's texts.\n"
 
 
 def _write_encoder(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write the Hugging Face folder; the tokenizer comes as it was packed, weights from the blocks."""
+    """Write the Hugging Face folder: the packed tokenizer, and the weights from the blocks."""
     place = folder / FOLDER / record["name"]
     write_weights(read_packed(folder / ENCODER), place / WEIGHTS)
     for name, digest in record["files"].items():
         if file_digest(place / name, "sha256") != digest:
-            raise DataError(f"{place / name} is not as it was packed", "pack with this version")
+            raise DataError(
+                f"{place / name} differs from the packed file", "pack with this version"
+            )
 
 
 def _write_data(stage: Path, study: Study) -> None:
@@ -232,4 +273,4 @@ def _read(source: Path, name: str) -> bytes:
                 return member.read()
     except (OSError, KeyError, tarfile.TarError) as error:
         raise DataError(f"{source} has no {name}: {error}", "pack the study again") from error
-    raise DataError(f"{source}: {name} is no file", "pack the study again")
+    raise DataError(f"{source}: {name} is not a file", "pack the study again")

@@ -1,4 +1,4 @@
-"""A cell's result: one compressed JSON file, written whole, from which otx's run folders can be made again."""
+"""The result of a cell: one compressed JSON file, written whole, from which run folders can be restored."""
 
 from __future__ import annotations
 
@@ -17,12 +17,19 @@ from otx.runs.results import EvalUnit, read_scores, read_units, write_unit
 from otx.types import Score
 
 SCHEMA = 1
+"""Schema of the files."""
 ENDING = ".json.gz"
+"""Ending of a result's file."""
 FAILED = ".failed.json"
+"""Ending of the file that describes a failure."""
 
 
 def pack_units(run: RunFolder) -> list[dict[str, Any]]:
-    """Return every result of a run as JSON values, the scores by column."""
+    """Return every result of a run as JSON values, with the scores by column.
+
+    Args:
+        run: The run.
+    """
     packed = []
     for unit in read_units(run):
         scores = read_scores(run, unit)
@@ -40,7 +47,11 @@ def pack_units(run: RunFolder) -> list[dict[str, Any]]:
 
 
 def unpack_unit(packed: Mapping[str, Any]) -> tuple[EvalUnit, list[Score]]:
-    """Return the result and its scores."""
+    """Return a result and its scores.
+
+    Args:
+        packed: One item of ``pack_units``.
+    """
     columns = packed["statistics"]
     scores = [
         Score(
@@ -56,13 +67,27 @@ def unpack_unit(packed: Mapping[str, Any]) -> tuple[EvalUnit, list[Score]]:
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a cell's result whole or not at all; equal records give equal bytes."""
+    """Write the result of a cell, complete or not at all.
+
+    Equal records give equal bytes.
+
+    Args:
+        path: The file.
+        record: The result.
+    """
     text = json.dumps({"schema": SCHEMA, **record}, ensure_ascii=False, separators=(",", ":"))
     atomic.write(path, gzip.compress(text.encode(), compresslevel=9, mtime=0))
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Return a cell's result. Raises DataError if it cannot be read."""
+    """Read the result of a cell.
+
+    Args:
+        path: The file.
+
+    Raises:
+        DataError: If the file cannot be read or has another schema.
+    """
     try:
         record: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
         schema = record["schema"]
@@ -74,17 +99,24 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def restore_runs(root: Path, records: Iterable[Mapping[str, Any]]) -> list[RunFolder]:
-    """Make a run folder of every record in ``root``; records of one untouched encoder share theirs."""
+    """Restore run folders from the results of cells.
+
+    Args:
+        root: Folder to write the runs into.
+        records: Results of cells. Those of one untouched encoder share a run folder.
+
+    Returns:
+        The runs.
+    """
     runs: dict[str, RunFolder] = {}
     for record in records:
         aligned = record["run"]["kind"] == "align"
         name = f"{record['system']}-{record['seed']}" if aligned else record["run"]["name"]
         if name not in runs:
-            # Every untouched system is the same encoder, and its row is called so.
-            own = {**record["run"], "name": name} | (
-                {"system": record["system"]} if aligned else {}
-            )
-            atomic.write(root / name / RECORD, json.dumps(own).encode())
+            # Every untouched system is the same encoder and keeps its common label.
+            label = {"system": record["system"]} if aligned else {}
+            restored = {**record["run"], "name": name, **label}
+            atomic.write(root / name / RECORD, json.dumps(restored).encode())
             runs[name] = RunFolder(root / name)
         for packed in record["units"]:
             write_unit(runs[name], *unpack_unit(packed))
@@ -92,7 +124,16 @@ def restore_runs(root: Path, records: Iterable[Mapping[str, Any]]) -> list[RunFo
 
 
 def thin(rows: Sequence[Any], most: int) -> list[Any]:
-    """Return at most ``most`` of the rows, evenly spaced, the first and the last among them."""
+    """Return evenly spaced rows, including the first and the last.
+
+    Args:
+        rows: The rows.
+        most: Maximum number of rows to return.
+
+    Example:
+        >>> thin([0, 1, 2, 3, 4, 5, 6], 3)
+        [0, 3, 6]
+    """
     if len(rows) <= most:
         return list(rows)
     return [rows[round(place * (len(rows) - 1) / (most - 1))] for place in range(most)]

@@ -1,4 +1,4 @@
-"""Filling a machine with cells for so many minutes: several processes side by side, none left half done."""
+"""Fill a machine with cells for a given time: several processes in parallel, none left half done."""
 
 from __future__ import annotations
 
@@ -19,18 +19,25 @@ from scripts.laboratory.harvest import replace_texts
 from scripts.laboratory.records import FAILED, read_record
 
 POLL_SECONDS = 0.1
+"""Time between two looks at the processes."""
 GRACE_SECONDS = 15.0
-"""Before the end: what a stopped process gets to save its run before it is killed."""
+"""Time before the end in which a stopped process can save its run before it is killed."""
 LOG_LINES = 30
+"""Number of last lines of a log that a failure records."""
 STOPPED = Interrupted.exit_code
 """Exit code of a cell that was stopped and can be resumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What cells run on: for how long, how many side by side, at which pace, in which environment.
+    """The machine that computes cells.
 
-    program: command of a cell's process, which gets the job's file.
+    Attributes:
+        minutes: Time to use.
+        workers: Number of parallel cells.
+        pace: Factor of the predicted seconds on this machine.
+        environment: Environment variables of the processes.
+        program: Command of a cell's process; its argument is the job's file.
     """
 
     minutes: float
@@ -41,13 +48,20 @@ class Machine:
 
     @property
     def threads(self) -> int:
-        """CPU threads of each process."""
+        """Number of CPU threads of each process."""
         return max(1, (os.cpu_count() or 1) // self.workers)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """Names of the cells that were finished, that failed, that were stopped, and that were not begun."""
+    """The outcome of a call, as names of cells.
+
+    Attributes:
+        finished: Finished cells.
+        failed: Failed cells.
+        stopped: Stopped cells, which can be resumed.
+        left: Cells that were not started.
+    """
 
     finished: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -64,15 +78,29 @@ class _Running:
 
 
 class Runner:
-    """Starts, watches and stops the cells' processes.
+    """Starts, watches and stops the processes of cells.
 
-    A cell is started only if its prediction fits the time left. Predictions are in seconds on a GPU; they are
-    multiplied by the machine's pace, and once cells have finished, by what these took instead.
+    A cell is started only if its prediction fits the remaining time. Predictions are seconds on a GPU, multiplied by
+    the machine's pace or, once cells have finished, by the mean ratio of their times to their predictions.
+
+    Attributes:
+        machine: The machine.
+        say: Prints a line.
+        finished: Called after each finished cell.
+        outcome: The outcome so far.
+        interrupted: True after a signal.
     """
 
     def __init__(
         self, machine: Machine, say: Callable[[str], None], finished: Callable[[Job], None]
     ) -> None:
+        """Create the runner.
+
+        Args:
+            machine: The machine.
+            say: Prints a line.
+            finished: Called after each finished cell.
+        """
         self.machine, self.say, self.finished = machine, say, finished
         self.outcome = Outcome()
         self.interrupted = False
@@ -80,7 +108,14 @@ class Runner:
         self._ratios: list[float] = []
 
     def fill(self, jobs: Sequence[Job]) -> Outcome:
-        """Run the jobs in their order until they are done or the time is over."""
+        """Run jobs in order until they are done or the time is over.
+
+        Args:
+            jobs: The jobs.
+
+        Returns:
+            The outcome.
+        """
         began = time.monotonic()
         end = began + 60 * self.machine.minutes
         stop = end - min(GRACE_SECONDS, 6 * self.machine.minutes)
@@ -94,7 +129,7 @@ class Runner:
                     break
                 time.sleep(POLL_SECONDS)
         finally:
-            # Also when something failed here: no process is left behind.
+            # Also after an error here: no process is left running.
             self._stop(min(end, time.monotonic() + GRACE_SECONDS))
             for number, handler in handlers.items():
                 signal.signal(number, handler)
@@ -102,7 +137,11 @@ class Runner:
         return self.outcome
 
     def expected(self, job: Job) -> float:
-        """Return the seconds that a job is expected to take here."""
+        """Return the expected seconds of a job on this machine.
+
+        Args:
+            job: The job.
+        """
         ratios = self._ratios or [self.machine.pace]
         return job.predicted * sum(ratios) / len(ratios)
 
@@ -139,18 +178,18 @@ class Runner:
         return _Running(job, process, time.monotonic(), resumed)
 
     def _reap(self) -> None:
-        for own in list(self._running):
-            code = own.process.poll()
+        for running in list(self._running):
+            code = running.process.poll()
             if code is not None:
-                self._running.remove(own)
-                self._close(own, code)
+                self._running.remove(running)
+                self._close(running, code)
 
-    def _close(self, own: _Running, code: int) -> None:
-        job, seconds = own.job, time.monotonic() - own.began
+    def _close(self, running: _Running, code: int) -> None:
+        job, seconds = running.job, time.monotonic() - running.began
         failure = Path(job.output).with_name(f"{job.name}{FAILED}")
         if code == 0 or (code == STOPPED and _has_result(job)):
             failure.unlink(missing_ok=True)
-            if code == 0 and not own.resumed and job.predicted > 0:
+            if code == 0 and not running.resumed and job.predicted > 0:
                 self._ratios.append(seconds / job.predicted)
             self.outcome.finished.append(job.name)
             self.say(f"Finished {job.name} in {seconds:.0f} s")
@@ -165,23 +204,23 @@ class Runner:
             known = {path: name for path, name in hidden.items() if path}
             record = {"exit_code": code, "log": replace_texts(lines, known)}
             atomic.write(failure, json.dumps(record, indent=1, ensure_ascii=False).encode())
-            # Its scratch stays: an alignment that succeeded is not made again when the cell is tried again.
+            # The scratch folder stays: the next try does not repeat a finished alignment.
             self.outcome.failed.append(job.name)
             self.say(f"Failed {job.name} with exit code {code}: see {failure}")
 
     def _stop(self, end: float) -> None:
-        """Ask what still runs to stop; kill at the end what did not. No result is written either way."""
-        for own in self._running:
-            _signal(own.process, signal.SIGTERM)
-        for own in self._running:
+        """Ask running processes to stop, and kill those that do not. No result is written either way."""
+        for running in self._running:
+            _signal(running.process, signal.SIGTERM)
+        for running in self._running:
             try:
-                code = own.process.wait(max(0.0, end - time.monotonic()))
+                code = running.process.wait(max(0.0, end - time.monotonic()))
             except subprocess.TimeoutExpired:
-                _signal(own.process, signal.SIGKILL)
-                own.process.wait()
+                _signal(running.process, signal.SIGKILL)
+                running.process.wait()
                 code = STOPPED
-            # Ended by the signal itself, before or after what otx can resume.
-            self._close(own, STOPPED if code < 0 else code)
+            # A negative code: the signal itself ended the process, which may have nothing to resume yet.
+            self._close(running, STOPPED if code < 0 else code)
         self._running.clear()
 
     def _interrupt(self, number: int, frame: object) -> None:
@@ -189,7 +228,7 @@ class Runner:
 
 
 def _has_result(job: Job) -> bool:
-    """Return whether a process that was stopped had just written its result."""
+    """Return whether a stopped process had already written its result."""
     output = Path(job.output)
     return output.exists() and read_record(output)["key"] == job.key
 

@@ -1,6 +1,6 @@
-"""One GPU for several processes: NVIDIA's Multi-Process Service, where the machine has it.
+"""Share one GPU between several processes by NVIDIA's Multi-Process Service, if the machine has it.
 
-Without it the processes take turns on the card instead of computing side by side.
+Without the service, the processes take turns on the GPU instead of computing in parallel.
 """
 
 from __future__ import annotations
@@ -13,14 +13,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 CONTROL = "nvidia-cuda-mps-control"
+"""Command that starts and stops the service."""
 PATIENCE = 30.0
+"""Maximum seconds to wait for the command."""
 
 
 @contextmanager
 def shared_gpu(
     device: str, workers: int, folder: Path, say: Callable[[str], None]
 ) -> Iterator[Mapping[str, str]]:
-    """Start the service for the time of the block and yield the environment that its clients need."""
+    """Run the service for the time of the block.
+
+    Args:
+        device: Device that the processes compute on.
+        workers: Number of processes; a single one needs no service.
+        folder: Folder for the service's files.
+        say: Prints a line.
+
+    Yields:
+        Environment variables for the processes; none without the service.
+    """
     if workers == 1 or not device.startswith("cuda") or shutil.which(CONTROL) is None:
         yield {}
         return
@@ -29,8 +41,8 @@ def shared_gpu(
         "CUDA_MPS_PIPE_DIRECTORY": str(folder / "pipe"),
         "CUDA_MPS_LOG_DIRECTORY": str(folder / "log"),
     }
-    for place in variables.values():
-        Path(place).mkdir(exist_ok=True)
+    for path in variables.values():
+        Path(path).mkdir(exist_ok=True)
     environment = {**os.environ, **variables}
     started = subprocess.run(
         [CONTROL, "-d"],

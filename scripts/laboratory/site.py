@@ -1,4 +1,4 @@
-"""A checkout that is not installed: the metadata by which otx finds its own plugins, and the import path."""
+"""Use a checkout that is not installed: the metadata by which otx finds its plugins, and the import path."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from pathlib import Path
 import tomli
 
 ROOT = Path(__file__).resolve().parents[2]
+"""The checkout."""
 SITE = ROOT / "runs" / "site"
+"""Folder of the metadata."""
 PLACES = (ROOT, ROOT / "plugins")
-"""What a cell's process imports from."""
+"""Import path of a cell's process."""
 
 
 def enter() -> None:
-    """Make this checkout importable here and in every process that is started from here."""
+    """Make this checkout importable, here and in processes that are started."""
     path = import_path()
     os.environ["PYTHONPATH"] = os.pathsep.join(path)
     sys.path += path
 
 
 def import_path() -> list[str]:
-    """Return what PYTHONPATH needs: this checkout, then what it names already.
+    """Return the entries of PYTHONPATH: this checkout, then the present entries.
 
-    Where otx is not installed, its metadata is written into ``SITE``, which is added.
+    If otx is not installed, its metadata is written into ``SITE``, which is added.
     """
     given = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     path = [*map(str, PLACES), *given]
@@ -39,7 +41,16 @@ def import_path() -> list[str]:
 
 
 def write_metadata(folder: Path) -> Path:
-    """Write what an installation would know of this checkout: name, version and entry points."""
+    """Write the metadata of this checkout, as an installation would.
+
+    It consists of name, version and entry points.
+
+    Args:
+        folder: Folder to write into.
+
+    Returns:
+        The ``.dist-info`` folder.
+    """
     project = tomli.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     text = (ROOT / "otx" / "__init__.py").read_text(encoding="utf-8")
     match = re.search(r'__version__ = "(.+)"', text)

@@ -1,4 +1,4 @@
-"""A study: systems, seeds and tasks from a TOML file, and the cells that they make, in order of priority."""
+"""A study: systems, seeds and tasks from a TOML file, and the cells that follow from them, in order of priority."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from otx.errors import UsageError
 from otx.plugin_host.registry import Registry
 
 MATERIAL = "{material}"
-"""In a text setting, the folder of the study's data."""
+"""Placeholder of the folder of the study's data in a setting."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bitext:
-    """How pairs of sentences are drawn from a data folder, each English sentence once.
+    """A drawing of sentence pairs from a data folder, each English sentence once.
 
-    languages: languages to draw, each with the largest number of words of an English sentence.
-    pairs: pairs of each language, at most.
-    sources: folders ``bitext/SOURCE`` that are mixed; those without the language are left out.
+    Attributes:
+        languages: Languages to draw, each with the maximum number of words of an English sentence.
+        pairs: Maximum number of pairs per language.
+        sources: Folders ``bitext/SOURCE`` that are mixed; a source without the language is left out.
     """
 
     languages: dict[str, int]
@@ -35,9 +36,13 @@ class Bitext:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How a task's training file is drawn: ``count`` examples of ``files`` go into ``output``.
+    """A drawing of a task's training file.
 
-    kind: ``nli`` (tab-separated, groups are premises) or ``squad`` (JSON, groups are paragraphs).
+    Attributes:
+        kind: ``nli`` (tab-separated, groups are premises) or ``squad`` (JSON, groups are paragraphs).
+        files: Files to draw from.
+        count: Number of examples to draw.
+        output: File to write.
     """
 
     kind: str
@@ -48,14 +53,15 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """One line of the comparison.
+    """One row of the comparison.
 
-    seconds: predicted seconds of the alignment.
-    set: settings by dotted key, over the study's and the recipe's.
-    recipe: name of the recipe that the alignment begins with.
-    wrong: share of pairs that get another sentence's translation (a control).
-    align: False for the encoder as it came.
-    tasks: names of the tasks that it is evaluated on; empty for all.
+    Attributes:
+        seconds: Predicted seconds of the alignment.
+        set: Settings by dotted key, which override the study's and the recipe's.
+        recipe: Name of the recipe of the alignment.
+        wrong: Share of pairs that get another sentence's translation (a control).
+        align: False for the untouched encoder.
+        tasks: Names of the tasks that it is evaluated on; empty for all.
     """
 
     seconds: float = 0.0
@@ -70,14 +76,15 @@ class System:
 class Evaluation:
     """One task as the study runs it.
 
-    task: name of the otx task; the same task may be there twice with other data.
-    seconds: predicted seconds of the task.
-    languages: languages or gold sets; empty for all that there are.
-    data: folder of the task's files inside the study's data; none = the task's embedded data.
-    copy: files that are taken over, as patterns inside the data folder, with or without ``.gz``.
-    options: the task's options by name.
-    train: how the training file is drawn.
-    pairs: how pairs are drawn into ``data``, for a task on translations.
+    Attributes:
+        task: Name of the otx task; a study may contain the same task twice with different data.
+        seconds: Predicted seconds of the task.
+        languages: Languages or gold sets; empty for all.
+        data: Folder of the task's files inside the study's data; None for the task's embedded data.
+        copy: Files to copy, as patterns inside the data folder, with or without ``.gz``.
+        options: The task's options by name.
+        train: Drawing of the training file.
+        pairs: Drawing of pairs into ``data``, for a task on translations.
     """
 
     task: str
@@ -92,7 +99,15 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One system aligned with one seed and evaluated on ``tasks``; ``seconds`` is the prediction on a GPU."""
+    """One system, aligned with one seed and evaluated.
+
+    Attributes:
+        system: Name of the system.
+        seed: Seed of the alignment and of the heads.
+        tier: Priority; 1 is computed first.
+        tasks: Names of the tasks.
+        seconds: Predicted seconds on a GPU.
+    """
 
     system: str
     seed: int
@@ -108,13 +123,19 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """What a study file says.
+    """The content of a study file.
 
-    model: what ``otx align --model`` takes.
-    results: folder of the cells' results, from the study file.
-    settings: tables of otx.toml for every cell; ``{material}`` stands for the study's data.
-    copy: files for the alignments themselves, such as gold links of the diagnostics.
-    pace: by device, how many times longer than predicted a cell takes there.
+    Attributes:
+        name: Name of the study.
+        model: Encoder, as ``otx align --model`` takes it.
+        results: Folder of the results, relative to the study file.
+        systems: Systems by name.
+        tasks: Tasks by name.
+        cells: The cells in order of priority.
+        bitext: Drawing of the training pairs; None uses ``data.corpus`` of the settings.
+        settings: Tables of otx.toml for every cell; ``{material}`` is replaced by the folder of the study's data.
+        copy: Files for the alignments, such as gold links of the diagnostics.
+        pace: Factor of the predicted seconds by device.
     """
 
     name: str
@@ -130,7 +151,14 @@ class Study:
 
 
 def read_study(path: Path, registry: Registry) -> Study:
-    """Read a study file; ``registry`` knows which tasks fit a head.
+    """Read a study file, with old or present names of settings.
+
+    Args:
+        path: The file.
+        registry: The registered plugins, which know the tasks that fit a head.
+
+    Returns:
+        The study, under the present names.
 
     Raises:
         UsageError: If the file cannot be read, or a key or a name in it is unknown.
@@ -140,12 +168,12 @@ def read_study(path: Path, registry: Registry) -> Study:
     except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}", "correct the study file") from error
     systems = {
-        name: _filled(System, _renamed(own), f"{path} [systems.{name}]")
-        for name, own in table.pop("systems", {}).items()
+        name: _filled(System, _renamed(system), f"{path} [systems.{name}]")
+        for name, system in table.pop("systems", {}).items()
     }
     tasks = {
-        name: _evaluation(own, f"{path} [tasks.{name}]")
-        for name, own in table.pop("tasks", {}).items()
+        name: _evaluation(task, f"{path} [tasks.{name}]")
+        for name, task in table.pop("tasks", {}).items()
     }
     for name, system in systems.items():
         for task in system.tasks:
@@ -153,7 +181,7 @@ def read_study(path: Path, registry: Registry) -> Study:
                 raise UsageError(
                     f"{path} [systems.{name}]: no task '{task}'", remedy(task, set(tasks))
                 )
-    fitted = {name for name, own in tasks.items() if _is_fitted(own, registry)}
+    fitted = {name for name, task in tasks.items() if _is_fitted(task, registry)}
     bitext = table.pop("bitext", None)
     table |= {
         "settings": migrate_tables(table.get("settings", {})),
@@ -173,16 +201,16 @@ def _renamed(system: Mapping[str, Any]) -> dict[str, Any]:
     return {**system, "set": {migrate_key(dotted): value for dotted, value in given.items()}}
 
 
-def _evaluation(table: Mapping[str, Any], where: str) -> Evaluation:
+def _evaluation(table: Mapping[str, Any], place: str) -> Evaluation:
     drawn = {
-        name: _filled(kind, table[name], f"{where} {name}")
+        name: _filled(kind, table[name], f"{place} {name}")
         for name, kind in (("train", Training), ("pairs", Bitext))
         if name in table
     }
-    made: Evaluation = _filled(Evaluation, {**table, **drawn}, where)
-    if made.pairs is not None and made.data is None:
-        raise UsageError(f"{where}: 'data' is missing", "name the folder that pairs are drawn into")
-    return made
+    evaluation: Evaluation = _filled(Evaluation, {**table, **drawn}, place)
+    if evaluation.pairs is not None and evaluation.data is None:
+        raise UsageError(f"{place}: 'data' is missing", "name the folder that pairs are drawn into")
+    return evaluation
 
 
 def _is_fitted(evaluation: Evaluation, registry: Registry) -> bool:
@@ -214,23 +242,23 @@ def _cells(
                     continue
                 given.add((name, seed))
                 system = systems[name]
-                # A probe of the encoder as it came gives the same number for every seed.
+                # A probe of the untouched encoder gives the same number for every seed.
                 is_first = first_seeds.setdefault(name, seed) == seed
                 asked = [task for task in tasks if task in (system.tasks or tasks)]
-                own = [t for t in asked if system.align or is_first or t in fitted]
-                seconds = system.seconds + sum(tasks[task].seconds for task in own)
-                yield Cell(name, seed, tier["tier"], tuple(own), seconds)
+                run = [t for t in asked if system.align or is_first or t in fitted]
+                seconds = system.seconds + sum(tasks[task].seconds for task in run)
+                yield Cell(name, seed, tier["tier"], tuple(run), seconds)
 
 
-def _filled(kind: type[Any], table: Mapping[str, Any], where: str) -> Any:
-    """Make a dataclass from a TOML table. Raises UsageError for an unknown or a missing key."""
+def _filled(kind: type[Any], table: Mapping[str, Any], place: str) -> Any:
+    """Build a dataclass from a TOML table. Raises UsageError for an unknown or a missing key."""
     known = {item.name: item for item in dataclasses.fields(kind)}
     for key in table:
         if key not in known:
-            raise UsageError(f"{where}: unknown key '{key}'", remedy(key, known))
-    nothing = dataclasses.MISSING
+            raise UsageError(f"{place}: unknown key '{key}'", remedy(key, known))
+    missing = dataclasses.MISSING
     for key, item in known.items():
-        if key not in table and item.default is nothing and item.default_factory is nothing:
-            raise UsageError(f"{where}: '{key}' is missing", "add it; see docs/laboratory.md")
+        if key not in table and item.default is missing and item.default_factory is missing:
+            raise UsageError(f"{place}: '{key}' is missing", "add it; see docs/laboratory.md")
     lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
     return kind(**{**table, **lists})

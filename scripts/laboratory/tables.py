@@ -1,4 +1,4 @@
-"""The comparison from whatever is finished: otx's own tables, and what is missing beside them."""
+"""The comparison of the finished cells: otx's own tables, and a list of the missing cells."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ from scripts.laboratory.study import Cell, Study
 
 @dataclass(slots=True)
 class Finished:
-    """The results of a study by cell, and the names of cells that have none.
+    """The results of a study.
 
-    outdated: the study says something else of the cell now. foreign: computed with another encoder or other files than
-    the first. failed: name -> last line of the log.
+    Attributes:
+        records: Results by name of the cell.
+        outdated: Cells whose result the edited study no longer asks for.
+        foreign: Cells that were computed with another encoder or other files than the first.
+        failed: Last line of the log by name of the failed cell.
+        missing: Cells without a result.
     """
 
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -34,8 +38,19 @@ class Finished:
 
 
 def gather(study: Study, registry: Registry) -> Finished:
-    """Read every cell's result. Raises DataError for a file that cannot be read."""
-    found = Finished()
+    """Read the result of every cell.
+
+    Args:
+        study: The study.
+        registry: The registered plugins.
+
+    Returns:
+        The results.
+
+    Raises:
+        DataError: If a file cannot be read.
+    """
+    finished = Finished()
     digests: dict[str, str] = {}
     for cell in study.cells:
         path = study.results / f"{cell.name}{ENDING}"
@@ -44,76 +59,94 @@ def gather(study: Study, registry: Registry) -> Finished:
         if record is not None and _is_current(record, contents_of(study, cell, registry)):
             read = {"model": record["model"]["digest"], **record["files"]}
             if all(digests.setdefault(name, digest) == digest for name, digest in read.items()):
-                found.records[cell.name] = record
+                finished.records[cell.name] = record
             else:
-                found.foreign.append(cell.name)
+                finished.foreign.append(cell.name)
             continue
         if record is not None:
-            found.outdated.append(cell.name)
+            finished.outdated.append(cell.name)
         if failure.exists():
             lines = json.loads(failure.read_text(encoding="utf-8"))["log"]
-            found.failed[cell.name] = next((line for line in reversed(lines) if line.strip()), "")
+            last = next((line for line in reversed(lines) if line.strip()), "")
+            finished.failed[cell.name] = last
         elif record is None:
-            found.missing.append(cell.name)
-    return found
+            finished.missing.append(cell.name)
+    return finished
 
 
 def table(study: Study, registry: Registry) -> str:
-    """Return the comparison as Markdown."""
-    found = gather(study, registry)
-    if not found.records:
+    """Return the comparison of the finished cells as Markdown.
+
+    Args:
+        study: The study.
+        registry: The registered plugins.
+
+    Raises:
+        DataError: If no cell is finished, or a file cannot be read.
+    """
+    finished = gather(study, registry)
+    if not finished.records:
         raise DataError(f"study {study.name} has no finished cell", "run it: lab.py run STUDY")
     infos = {entry.name: entry.info for entry in registry.entries("task")}
     with tempfile.TemporaryDirectory() as folder:
-        runs = restore_runs(Path(folder), found.records.values())
+        runs = restore_runs(Path(folder), finished.records.values())
         comparison = compare(runs, tasks={n: i for n, i in infos.items() if i is not None})
-    return "\n\n".join([_heading(study, found), render.markdown(comparison), _remarks(found)])
+    parts = [_heading(study, finished), render.markdown(comparison), _remarks(finished)]
+    return "\n\n".join(parts)
 
 
 def cell_list(study: Study, registry: Registry) -> str:
-    """Return one line for each cell: tier, name, predicted seconds, state."""
-    found = gather(study, registry)
+    """Return one line for each cell: tier, name, predicted seconds, state.
+
+    Args:
+        study: The study.
+        registry: The registered plugins.
+
+    Raises:
+        DataError: If a file cannot be read.
+    """
+    finished = gather(study, registry)
     lines = [f"{'tier':>4}  {'cell':<28} {'seconds':>7}  state"]
     lines += [
-        f"{cell.tier:>4}  {cell.name:<28} {cell.seconds:>7.0f}  {_state(cell, found)}"
+        f"{cell.tier:>4}  {cell.name:<28} {cell.seconds:>7.0f}  {_state(cell, finished)}"
         for cell in study.cells
     ]
-    total = sum(cell.seconds for cell in study.cells if cell.name not in found.records)
+    total = sum(cell.seconds for cell in study.cells if cell.name not in finished.records)
     return "\n".join([*lines, f"{total:,.0f} s are left to compute, one cell at a time"])
 
 
-def _state(cell: Cell, found: Finished) -> str:
-    if cell.name in found.records:
-        seconds = sum(found.records[cell.name]["seconds"].values())
-        return f"finished in {seconds:.0f} s on {found.records[cell.name]['device']}"
-    if cell.name in found.failed:
-        return f"failed: {found.failed[cell.name][:80]}"
-    return "outdated" if cell.name in found.outdated else "open"
+def _state(cell: Cell, finished: Finished) -> str:
+    if cell.name in finished.records:
+        seconds = sum(finished.records[cell.name]["seconds"].values())
+        return f"finished in {seconds:.0f} s on {finished.records[cell.name]['device']}"
+    if cell.name in finished.failed:
+        return f"failed: {finished.failed[cell.name][:80]}"
+    return "outdated" if cell.name in finished.outdated else "open"
 
 
-def _heading(study: Study, found: Finished) -> str:
-    lines = [f"## {study.name}: {len(found.records)} of {len(study.cells)} cells are finished"]
+def _heading(study: Study, finished: Finished) -> str:
+    lines = [f"## {study.name}: {len(finished.records)} of {len(study.cells)} cells are finished"]
     seeds: dict[str, list[int]] = {}
-    for record in found.records.values():
+    for record in finished.records.values():
         seeds.setdefault(record["system"], []).append(record["seed"])
-    lines += [f"- {name}: seeds {', '.join(map(str, own))}" for name, own in seeds.items()]
+    lines += [f"- {name}: seeds {', '.join(map(str, each))}" for name, each in seeds.items()]
     return "\n".join(lines)
 
 
-def _remarks(found: Finished) -> str:
-    """Name every cell without a result that counts; tables name fits that never left chance themselves."""
+def _remarks(finished: Finished) -> str:
+    """Name every cell without a valid result; the tables themselves name fits that never left chance."""
     named: Mapping[str, list[str]] = {
-        "not computed": found.missing,
-        "outdated (the study was edited)": found.outdated,
-        "left out (another encoder or other data than the first cell's)": found.foreign,
-        "failed": list(found.failed),
+        "not computed": finished.missing,
+        "outdated (the study was edited)": finished.outdated,
+        "left out (another encoder or other data than the first cell's)": finished.foreign,
+        "failed": list(finished.failed),
     }
-    lines = [f"- {what}: {', '.join(names)}" for what, names in named.items() if names]
+    lines = [f"- {label}: {', '.join(names)}" for label, names in named.items() if names]
     return "\n".join(lines) or "- every cell is finished"
 
 
 def _is_current(record: Mapping[str, Any], contents: dict[str, Any]) -> bool:
-    """Return whether the study still asks for what the record holds, under whatever names of settings."""
+    """Return whether the study still asks for the recorded contents, whichever names its settings have."""
     recorded, current = under_first_names(record["contents"]), under_first_names(contents)
-    # Through JSON, as the record went: a tuple is a list there.
+    # Through JSON, as the record: a tuple becomes a list.
     return bool(recorded == json.loads(json.dumps(current)))

@@ -1,8 +1,8 @@
-"""An encoder reduced to the sub-words that occur in given texts: tokenizer and embedding rows together.
+"""Reduce an encoder to the sub-words that occur in given texts: tokenizer and embedding rows together.
 
-A Unigram tokenizer takes the best path through a text's pieces. A path over kept pieces keeps its score, so it stays
-the best one unless a removed piece was on it, and none is on the texts that the reduction was made for. That is tested
-on every one of them (``first_difference``).
+A Unigram tokenizer takes the best path through the pieces of a text. A path over kept pieces keeps its score, so it
+stays the best path unless it contains a removed piece. The best paths of the given texts contain none, which is tested
+on every text (``first_difference``).
 """
 
 from __future__ import annotations
@@ -23,14 +23,21 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 WORDS = "emb.word"
+"""Name of the embeddings of the vocabulary."""
 AT_ONCE = 4096
+"""Number of texts tokenised at once."""
 NOT_TEXT = {"id", "version"}
-"""Keys of JSON files whose values no tokenizer reads."""
+"""Keys of JSON files whose values are not tokenised."""
 _FIELDS = re.compile(r"\t| \|\|\| ")
 
 
 def texts_of(path: Path) -> Iterator[str]:
-    """Yield every text of a data file: strings of JSON, tab-separated or ``|||``-separated fields of other files."""
+    """Yield every text of a data file.
+
+    Args:
+        path: The file. Texts are the strings of JSON, or the fields of other files, separated by tabs or ``|||``; a
+            file of gold links has none.
+    """
     content = path.read_text(encoding="utf-8")
     if path.suffix == ".json":
         yield from _strings(json.loads(content))
@@ -40,12 +47,17 @@ def texts_of(path: Path) -> Iterator[str]:
 
 
 def used_pieces(model: PackedModel, tokenizer: Tokenizer, texts: Iterable[str]) -> np.ndarray:
-    """Return the ids to keep, in order: pieces on the texts, special tokens, single characters of kept pieces.
+    """Return the ids of the pieces to keep.
+
+    These are the pieces of the texts, special tokens, and the single characters of kept pieces.
 
     Args:
         model: The whole encoder.
         tokenizer: Its tokenizer.
-        texts: Everything that the reduced encoder will read.
+        texts: All texts that the reduced encoder will read.
+
+    Returns:
+        The ids in order.
     """
     is_used = np.zeros(len(model.pieces), bool)
     for batch in _batches(texts):
@@ -62,9 +74,19 @@ def used_pieces(model: PackedModel, tokenizer: Tokenizer, texts: Iterable[str]) 
 
 
 def reduce_vocabulary(model: PackedModel, kept: np.ndarray) -> PackedModel:
-    """Return the encoder with the pieces ``kept`` alone; piece ``kept[i]`` becomes piece ``i``.
+    """Return an encoder with some of its pieces.
 
-    Rows of the embeddings that have no piece stay, after the others.
+    Piece ``kept[i]`` becomes piece ``i``.
+
+    Args:
+        model: The whole encoder.
+        kept: Ids to keep, in order.
+
+    Returns:
+        The reduced encoder. Embedding rows without a piece stay, after the others.
+
+    Raises:
+        ValueError: If blocks of the packed format span rows of the embeddings.
     """
     rows = np.concatenate([kept, np.arange(len(model.pieces), model.shape.vocabulary)])
     words = model.tensors[WORDS]
@@ -87,7 +109,14 @@ def reduce_vocabulary(model: PackedModel, kept: np.ndarray) -> PackedModel:
 def first_difference(
     whole: Tokenizer, reduced: Tokenizer, kept: np.ndarray, texts: Iterable[str]
 ) -> str | None:
-    """Return the first text on which the two tokenizers differ, or None; ``kept`` maps reduced ids to whole ones."""
+    """Return the first text on which the two tokenizers differ, or None.
+
+    Args:
+        whole: The tokenizer of the whole encoder.
+        reduced: The tokenizer of the reduced encoder.
+        kept: Id in the whole encoder of each id in the reduced one.
+        texts: Texts to compare.
+    """
     for batch in _batches(texts):
         pairs = zip(whole.encode_batch(batch), reduced.encode_batch(batch), strict=True)
         for text, (before, after) in zip(batch, pairs, strict=True):

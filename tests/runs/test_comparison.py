@@ -205,7 +205,7 @@ def test_what_was_not_evaluated_is_said(
     got = cells(table, "l2")
     assert {name for name, cell in got.items() if cell is not None} == {"en", "en change"}
     assert "no results at all: mlm" in table.notes
-    assert "l2 has no result in de, fr: '-' there and in its means" in table.notes
+    assert "l2 has no result in de, fr: '-' in these columns and in its means" in table.notes
 
 
 def test_many_tests_draw_more_samples(

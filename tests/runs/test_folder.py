@@ -104,7 +104,7 @@ def test_an_unknown_name_gets_a_suggestion(tmp_path: Path, run: RunFolder) -> No
     assert caught.value.remedy == "did you mean 'one'?"
     with pytest.raises(UsageError) as caught:
         RunFolder.open(tmp_path / "nowhere", "one")
-    assert caught.value.remedy == "there are none"
+    assert caught.value.remedy == "create one with: otx align"
 
 
 def test_what_is_not_a_run_is_not_listed(tmp_path: Path, run: RunFolder) -> None:

@@ -60,7 +60,9 @@ def test_where_all_is_well_contamination_alone_is_reported(
 
 def test_missing_cells_are_said(match: Match, systems: list[System]) -> None:
     del match.results["sinkhorn"]["en"]
-    assert notes(match, systems)[0] == ("sinkhorn has no result in en: '-' there and in its means")
+    assert notes(match, systems)[0] == (
+        "sinkhorn has no result in en: '-' in these columns and in its means"
+    )
     del match.results["sinkhorn"]
     assert notes(match, systems) == ["no results at all: sinkhorn"]
 

@@ -186,8 +186,8 @@ def test_guards_and_remarks() -> None:
     assert remarks(found) == [
         "s1: the loss fell, but word-alignment error rose from 0.310 to 0.380",
         "a note",
-        "untouched stands for untouched-mini-0123",
-        "sinkhorn stands for a, b",
+        "untouched: run untouched-mini-0123",
+        "sinkhorn: runs a, b",
     ]
     assert "95% interval" in legend(found)
 
