@@ -137,6 +137,15 @@ def distribution(tmp_path: Path) -> Callable[..., Path]:
     return install
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark slow tests before ``-m`` selects."""
+    from tests.speed import mark
+
+    for item in items:
+        mark(item)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.skipped and isinstance(report.longrepr, tuple):
         skips[report.longrepr[2].removeprefix("Skipped: ")] += 1
