@@ -6,7 +6,7 @@ The nouns that they speak of are in ``otx.types``; nothing here imports torch ei
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -280,7 +280,7 @@ class TransferTask(Task, Protocol):
         ...
 
 
-class BaseTask(ABC):
+class BaseTask(metaclass=ABCMeta):
     """Defaults that probe and transfer tasks share; derive from ``BaseProbeTask`` or ``BaseTransferTask``.
 
     Args:

@@ -232,7 +232,7 @@ def _watched(kind: Any, owner: Owner) -> type[Any]:
         _PLAIN: kind,
     }
     # An object changes its class only to one of the same layout: an object with slots has none of this base's.
-    ordinary = kind.__dictoffset__ and kind.__weakrefoffset__
+    ordinary = kind.__dictoffset__ and kind.__weakrefoffset__ and _is_dict_added_to_object(kind)
     bases = (_Unannounced, kind) if ordinary else (kind,)
     metaclass: Any = type(kind)
     watched: type[Any] = metaclass(kind.__name__, bases, members)
@@ -240,6 +240,13 @@ def _watched(kind: Any, owner: Owner) -> type[Any]:
         if callable(getattr(kind, name, None)):
             setattr(watched, name, _attributed_method(watched, name, owner))
     return watched
+
+
+def _is_dict_added_to_object(kind: Any) -> bool:
+    """Return whether the first class with a ``__dict__`` derives from object: not so under ``abc.ABC``."""
+    while kind.__base__.__dictoffset__:
+        kind = kind.__base__
+    return kind.__base__ is object
 
 
 def _attributed_method(watched: type[Any], name: str, owner: Owner) -> Callable[..., Any]:

@@ -158,6 +158,7 @@ def _evaluated(
     """Evaluate one task and return its fit, if it has one, and the seconds; the fitted model is removed."""
     from otx.evaluation.evaluate import evaluate
     from otx.evaluation.targets import Target
+    from otx.training.session import Session
 
     done = Path(job.scratch) / f"task-{name}.json"
     if done.exists():
@@ -170,7 +171,8 @@ def _evaluated(
     flags[f"{own}.data"] = None if data is None else str(Path(job.material) / data)
     settings, plugins = _project(job, flags)
     recorder.part = name
-    evaluated = evaluate(settings, plugins, recorder, [own], [Target(run.record["model"], run)])
+    session = Session(settings, plugins, recorder)
+    evaluated = evaluate(session, [own], [Target(run.record["model"], run)])
     if evaluated.faults:
         raise evaluated.faults[0]
     fit = describe_fit(run, own, job.seed, recorder.curve(name))

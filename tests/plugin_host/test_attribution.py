@@ -49,6 +49,15 @@ class Abstract(Plain, abc.ABC):
     pass
 
 
+class AbstractFirst(abc.ABC):  # noqa: B024
+    """A base whose instances have their dictionary on top of ``abc.ABC``, not of object."""
+
+    name = source_language = pivot_language = "x"
+    pretokenised = False
+    __len__, __getitem__ = Plain.__len__, Plain.__getitem__
+    fingerprint, problems, links = Plain.fingerprint, Plain.problems, Plain.links
+
+
 class Declared(Plain, Corpus):
     pass
 
@@ -83,7 +92,9 @@ def opened(kind: Callable[[], Any], owner: Owner = OWNER) -> Any:
     return corpus
 
 
-@pytest.mark.parametrize("kind", [Plain, Abstract, Declared, Frozen, Slotted, Registering])
+@pytest.mark.parametrize(
+    "kind", [Plain, Abstract, AbstractFirst, Declared, Frozen, Slotted, Registering]
+)
 def test_an_exception_in_a_method_names_the_object_and_the_line(kind: Any) -> None:
     corpus = opened(kind)
     with pytest.raises(PluginError) as caught:
