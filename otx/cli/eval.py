@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
+    """Add the command to the app.
+
+    Args:
+        app: The app.
+    """
     app.command("eval")(evaluate)
 
 

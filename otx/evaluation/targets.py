@@ -102,7 +102,7 @@ def targets_of(runs: RunSettings, names: Sequence[str], model: str | None) -> li
 
 
 def reference_of(run: RunFolder, registry: Registry) -> tuple[Entry, str]:
-    """Return the encoder plugin that a run was aligned with, and the reference of the run's encoder.
+    """Return the encoder plugin of a run, and the reference of the run's encoder.
 
     Args:
         run: The run.

@@ -40,9 +40,9 @@ _require = functools.partial(require, "task")
 def check_task(
     make: Make, encoder: Encoder, *, languages: Sequence[str] = (), passed: Passed = ignore
 ) -> None:
-    """Check that a task fulfils its contract, which the base classes in ``otx.interfaces`` describe.
+    """Check that a task fulfils its contract.
 
-    The task needs its data. The encoder is not changed.
+    The base classes in ``otx.interfaces`` describe the contract. The task needs its data. The encoder is not changed.
 
     Args:
         make: Creates the task; called twice.

@@ -31,13 +31,20 @@ class TestSplit:
 
 
 def existing(path: Path) -> Path | None:
-    """Return the path if it is a file, else its ``.gz`` if that is one, else None."""
+    """Return the path if it is a file, else its ``.gz`` if that is one, else None.
+
+    Args:
+        path: Path without ``.gz``.
+    """
     packed = path.with_name(path.name + ".gz")
     return path if path.is_file() else packed if packed.is_file() else None
 
 
 def plain_name(path: Path) -> str:
     """Return the file's name without ``.gz``.
+
+    Args:
+        path: The file.
 
     Example:
         >>> plain_name(Path("data/test-de.tsv.gz"))
@@ -104,7 +111,7 @@ def by_language(folders: Iterable[Path], pattern: re.Pattern[str]) -> dict[str, 
 
 
 def in_folders(folders: Iterable[Path], name: str) -> dict[str, Path]:
-    """Find a file in the sub-folder of each language, in the first folder that has any.
+    """Find a file in the sub-folders named after languages of one folder.
 
     Args:
         folders: Folders to search, in order; their sub-folders are named after languages, such as ``de``.
@@ -126,6 +133,9 @@ def in_folders(folders: Iterable[Path], name: str) -> dict[str, Path]:
 
 def folder_of(data: str) -> Path:
     """Return the folder that ``--data`` names.
+
+    Args:
+        data: Path of the folder.
 
     Raises:
         DataError: If it does not exist.

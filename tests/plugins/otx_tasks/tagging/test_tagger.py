@@ -91,9 +91,7 @@ def test_words_beyond_the_limit_count_as_wrong_and_are_said(folder: Path, tiny: 
     found = pos.decode(features, logits)
     scores = [pos.score(found[example.id], example) for example in examples]
     cut = sum(score.statistics["cut"] for score in scores)
-    assert (
-        cut > 0 and f"{int(cut)} words are beyond the length limit" in pos.notes("de", scores)[0]
-    )
+    assert cut > 0 and f"{int(cut)} words are beyond the length limit" in pos.notes("de", scores)[0]
     assert all(len(found[e.id]["tags"]) == len(e.fields["tags"]) for e in examples)
 
 
