@@ -6,7 +6,7 @@ The nouns that they speak of are in ``otx.types``; nothing here imports torch ei
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
+from abc import ABC, ABCMeta, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
@@ -366,8 +366,9 @@ class Task(Protocol):
     A task is created as ``Target(options)``. Most tasks derive from ``BaseProbeTask`` or ``BaseTransferTask``, which
     implement all but a few members. A task may implement every member itself.
 
-    Three members are optional, with the meaning and the default of the base classes: ``left_out``, and for transfer
-    tasks ``count_truncated``, ``training_notes``, ``unused_head_reason`` and ``for_prediction``.
+    Some members of the base classes are optional: ``left_out``, and for transfer tasks ``count_truncated``,
+    ``training_notes``, ``unused_head_reason`` and ``for_prediction``. A task without them behaves as the base class
+    does by default.
 
     Attributes:
         info: Name, version, metrics, languages and licence.
@@ -389,30 +390,49 @@ class Task(Protocol):
     def examples(self, language: str) -> list[Example]:
         """Return the test examples of a language, each with a unique id.
 
+        Args:
+            language: One of ``languages()``.
+
         Raises:
             DataError: If its files cannot be used. The other languages are evaluated nevertheless.
         """
         ...
 
     def fingerprint(self, language: str) -> str:
-        """Return a hash of everything that is tested in a language."""
+        """Return a hash of everything that is tested in a language.
+
+        Args:
+            language: One of ``languages()``.
+        """
         ...
 
     def sentences(self, language: str) -> list[str]:
         """Return the tested sentences, in the form that a bitext might contain them.
 
         They are looked up in a run's bitext, to report contamination.
+
+        Args:
+            language: One of ``languages()``.
         """
         ...
 
     def score(self, prediction: Any, example: Example) -> Score:
-        """Return the sufficient statistics of one prediction, which the metrics sum."""
+        """Return the sufficient statistics of one prediction, which the metrics sum.
+
+        Args:
+            prediction: A value that ``probe`` or ``decode`` returned.
+            example: The example that it is for.
+        """
         ...
 
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
         """Return what a reader of these scores should know, one line each.
 
         Examples: truncated sentences, a score at chance level, a guessed index base.
+
+        Args:
+            language: One of ``languages()``.
+            scores: The score of every example.
         """
         ...
 
@@ -421,7 +441,15 @@ class ProbeTask(Task, Protocol):
     """A task that reads the encoder without training."""
 
     def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
-        """Return a prediction for every example of a language, by example id, as JSON values."""
+        """Return a prediction for every example of a language.
+
+        Args:
+            encoder: The encoder, in evaluation mode.
+            language: One of ``languages()``.
+
+        Returns:
+            Example id to prediction, as JSON can hold it.
+        """
         ...
 
 
@@ -444,11 +472,23 @@ class TransferTask(Task, Protocol):
         ...
 
     def carried(self, head: nn.Module) -> nn.Module | None:
-        """Return a head of the checkpoint with its outputs in the order of ``labels``; None if it does not fit."""
+        """Return a head of the checkpoint with its outputs in the order of ``labels``.
+
+        Args:
+            head: The checkpoint's head, see ``Encoder.carried_head``.
+
+        Returns:
+            The head to predict with; None if it does not fit the task.
+        """
         ...
 
     def training(self, seed: int) -> tuple[list[Example], list[Example]]:
-        """Return training and development examples of the source language, disjoint from every test set.
+        """Return training and development examples of the source language.
+
+        Both are disjoint from every test set.
+
+        Args:
+            seed: Seed of the head.
 
         Raises:
             DataError: If the training files cannot be used, or contain tested examples.
@@ -464,22 +504,48 @@ class TransferTask(Task, Protocol):
         ...
 
     def features(self, encoder: Encoder, examples: Sequence[Example]) -> list[Any]:
-        """Return what goes through the encoder; one example may give several features, such as windows.
+        """Return what goes through the encoder; an example may give several features.
 
-        Each has ``length`` (sub-words) and ``label`` (None: nothing can be learnt from it).
+        Args:
+            encoder: The encoder, for its tokenizer and length limit.
+            examples: Training or test examples.
+
+        Returns:
+            Instances of ``feature``. Each has ``length`` (sub-words) and ``label`` (None: nothing can be learnt).
         """
         ...
 
     def collate(self, encoder: Encoder, features: Sequence[Any]) -> tuple[TokenBatch, Any]:
-        """Return a padded batch on the encoder's device and its labels (None if there are none)."""
+        """Return a padded batch and its labels.
+
+        Args:
+            encoder: The encoder, on whose device the batch is created.
+            features: Some features.
+
+        Returns:
+            The batch, and the labels that ``loss`` takes (None if there are none).
+        """
         ...
 
     def loss(self, logits: Tensor, labels: Any) -> Loss:
-        """Return the training loss of a batch."""
+        """Return the training loss of a batch.
+
+        Args:
+            logits: Output of the head.
+            labels: Labels that ``collate`` returned.
+        """
         ...
 
     def decode(self, features: Sequence[Any], logits: Sequence[Tensor]) -> dict[str, Any]:
-        """Return the predictions by example id, from every feature and its logits without padding."""
+        """Return the predictions of all examples that the features belong to.
+
+        Args:
+            features: Every feature of these examples.
+            logits: Output of the head for each feature, without padding.
+
+        Returns:
+            Example id to prediction, as JSON can hold it.
+        """
         ...
 
     def read_line(self, line: str, number: int) -> Example:
@@ -495,18 +561,28 @@ class TransferTask(Task, Protocol):
         ...
 
     def write_line(self, prediction: Any) -> str:
-        """Return a prediction as one line of text."""
+        """Return a prediction as one line of text.
+
+        Args:
+            prediction: A value that ``decode`` returned.
+        """
         ...
 
     def baselines(self, language: str) -> dict[str, list[Score]]:
-        """Return the scores of the baselines without an encoder, by the names in ``baseline_names``.
+        """Return the scores of the baselines without an encoder.
 
         Examples: the majority class, the clause most similar to the question.
+
+        Args:
+            language: One of ``languages()``.
+
+        Returns:
+            Name, as in ``baseline_names``, to the score of every example.
         """
         ...
 
 
-class BaseTask(ABC):
+class BaseTask(metaclass=ABCMeta):
     """Defaults that probe and transfer tasks share; derive from ``BaseProbeTask`` or ``BaseTransferTask``.
 
     Args:
@@ -530,7 +606,11 @@ class BaseTask(ABC):
 
     @abstractmethod
     def load_examples(self, language: str) -> list[Example]:
-        """Read the test examples of a language; called once per language."""
+        """Read the test examples of a language; called once per language.
+
+        Args:
+            language: One of ``languages()``.
+        """
 
     @abstractmethod
     def score(self, prediction: Any, example: Example) -> Score:
@@ -560,9 +640,15 @@ class BaseTask(ABC):
         return []
 
     def left_out(self, language: str) -> str | None:
-        """Describe the parts of a test set that cannot be used, in one line; None if the whole set is used.
+        """Describe the parts of a test set that cannot be used, in one line.
 
         ``otx eval --strict`` refuses a test set of which a part is left out.
+
+        Args:
+            language: One of ``languages()``.
+
+        Returns:
+            The description; None, the default, if the whole set is used.
         """
         return None
 
@@ -594,7 +680,7 @@ class BaseProbeTask(BaseTask):
 
     @abstractmethod
     def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
-        """Return a prediction for every example of a language, by example id, as JSON values."""
+        """Return a prediction for every example of a language, by example id."""
 
 
 class BaseTransferTask(BaseTask):
@@ -603,6 +689,9 @@ class BaseTransferTask(BaseTask):
     A subclass has ``info``, ``head_kind`` and ``feature``, and implements ``languages``, ``load_examples``, ``score``,
     ``load_training``, ``labels``, ``features``, ``collate`` and ``decode``. The default loss is the cross-entropy of
     classes; a task whose ``labels`` are not classes implements ``loss``, too.
+
+    Args:
+        options: An instance of the options class that the task is registered with.
 
     Attributes:
         head_kind: Kind of the head, see ``Encoder.fresh_head``.
@@ -621,7 +710,13 @@ class BaseTransferTask(BaseTask):
 
     @abstractmethod
     def load_training(self, seed: int) -> tuple[list[Example], list[Example]]:
-        """Read training and development examples, disjoint from every test set; called once per seed."""
+        """Read training and development examples, disjoint from every test set.
+
+        Called once per seed.
+
+        Args:
+            seed: Seed of the head.
+        """
 
     @abstractmethod
     def labels(self) -> Sequence[str]:
@@ -633,11 +728,11 @@ class BaseTransferTask(BaseTask):
 
     @abstractmethod
     def collate(self, encoder: Encoder, features: Sequence[Any]) -> tuple[TokenBatch, Any]:
-        """Return a padded batch on the encoder's device and its labels (None if there are none)."""
+        """Return a padded batch on the encoder's device, and its labels or None."""
 
     @abstractmethod
     def decode(self, features: Sequence[Any], logits: Sequence[Tensor]) -> dict[str, Any]:
-        """Return the predictions by example id, from every feature and its logits without padding."""
+        """Return the predictions by example id."""
 
     def training(self, seed: int) -> tuple[list[Example], list[Example]]:
         """Return training and development examples, read on the first call with a seed."""
@@ -646,12 +741,15 @@ class BaseTransferTask(BaseTask):
         return self._training[seed]
 
     def training_fingerprint(self) -> str:
-        """Return a hash of the training and development examples of seed 1 and of every option but paths."""
+        """Return a hash of the examples of seed 1, and of every option but paths."""
         training, development = self.training(1)
         return digest([*training, *development], keyed_options(self.options))
 
     def training_notes(self) -> list[str]:
-        """Return what a reader should know of the training data, one line each; otx shows it once per fine-tuning."""
+        """Return what a reader should know of the training data, one line each.
+
+        otx shows the notes after each fine-tuning.
+        """
         return []
 
     def problems(self) -> list[Problem]:
@@ -670,23 +768,43 @@ class BaseTransferTask(BaseTask):
         return Loss(functional.cross_entropy(logits.float().flatten(0, -2), labels.flatten()))
 
     def carried(self, head: nn.Module) -> nn.Module | None:
-        """Return a head of the checkpoint if its classes are ``labels`` in the same order, otherwise None."""
+        """Return a checkpoint's head if its classes are ``labels`` in the same order."""
         names = tuple(map(str, getattr(head, "labels", ())))
         return head if names == tuple(self.labels()) else None
 
     def unused_head_reason(self, head: nn.Module) -> str | None:
-        """Explain why ``carried`` refuses a head of the checkpoint; None if there is nothing to explain."""
+        """Explain why ``carried`` refuses a head of the checkpoint.
+
+        Args:
+            head: The checkpoint's head.
+
+        Returns:
+            One line; None, the default, if there is nothing to explain.
+        """
         return None
 
     def for_prediction(self, head: nn.Module) -> Self:
         """Return the task that predicts lines of text with a head of the checkpoint.
 
         A task without files may take its classes from the head.
+
+        Args:
+            head: The checkpoint's head.
+
+        Returns:
+            A task; this one is not changed.
         """
         return self
 
     def count_truncated(self, encoder: Encoder, examples: Sequence[Example]) -> list[int]:
-        """Count the sub-words, or words, of each example beyond the length limit; ``otx predict`` reports them."""
+        """Count the sub-words, or words, of each example beyond the length limit.
+
+        ``otx predict`` reports them.
+
+        Args:
+            encoder: The encoder.
+            examples: Examples that ``read_line`` returned.
+        """
         return [0] * len(examples)
 
     def read_line(self, line: str, number: int) -> Example:

@@ -44,7 +44,9 @@ def predict(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object per line.")] = False,
 ) -> None:
-    """Read lines from standard input and print a prediction for each: otx predict xnli --run NAME < pairs.tsv.
+    """Print a prediction for each line of standard input.
+
+    Example: otx predict xnli --run NAME < pairs.tsv
 
     A line is a text, or two with a tab between them (premise and hypothesis; question and context), or a sentence
     whose words are tagged. A line that cannot be used gives an empty line, or {"error": ...} with --json; the exit

@@ -43,7 +43,7 @@ class Evaluated:
 def evaluate(
     session: Session, tasks: Sequence[str | OpenTask], targets: Sequence[Target]
 ) -> Evaluated:
-    """Evaluate every task on every target; units with a known content key are read, not computed.
+    """Evaluate every task on every target; known units are read, not computed.
 
     A task or test set whose files cannot be used does not end the others: its fault is reported when it is found, and
     returned. Several processes may evaluate the same targets: units that another process is computing are awaited when

@@ -24,13 +24,23 @@ class Faults:
         self._reporter = reporter
 
     def add(self, error: DataError) -> None:
-        """Keep and report an error, unless an equal one is known: every target meets the same files."""
+        """Keep and report an error, unless an equal one is known.
+
+        Every target meets the same files.
+
+        Args:
+            error: The error.
+        """
         if str(error) not in map(str, self.errors):
             self.errors.append(error)
             self._reporter.stage("Skipped unusable data; its error is shown at the end")
 
     def has_data(self, task: Task) -> bool:
-        """Return True if a task finds its files; otherwise this is a fault."""
+        """Return True if a task finds its files; otherwise this is a fault.
+
+        Args:
+            task: The task.
+        """
         try:
             task.languages()
         except DataError as error:

@@ -78,7 +78,10 @@ class TrainableHead:
         """Do nothing: no part of a fine-tuning changes over the steps."""
 
     def micro_batches(self, step: int) -> Sequence[Sequence[Any]]:
-        """Return the one batch of a step; an epoch is shuffled anew, and sorted by length within 50 batches."""
+        """Return the one batch of a step.
+
+        Each epoch is shuffled anew, and sorted by length within 50 batches.
+        """
         epoch, place = divmod(step, self.steps_per_epoch)
         if self._epoch[0] != epoch:
             self._epoch = (epoch, self._shuffled(epoch))
@@ -274,7 +277,7 @@ def _predict_block(
 
 
 def by_size(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
-    """Yield batches of indices, grouped by length, of at most ``tokens`` padded tokens.
+    """Yield batches of indices, grouped by length, of at most ``tokens`` tokens.
 
     A batch of one example may exceed the limit.
 
@@ -331,7 +334,7 @@ def _value(task: Task, metric: Metric, sums: Mapping[str, float]) -> float:
 def pick(
     task: Task, method: str, predictions: Mapping[str, Any], examples: Sequence[Example]
 ) -> Iterator[tuple[Example, Any]]:
-    """Yield each example with the prediction that a method of the task returned for it.
+    """Yield each example with the prediction that a method of the task returned.
 
     Args:
         task: The task.
@@ -356,5 +359,9 @@ def pick(
 
 
 def task_owner(task: Task) -> Owner:
-    """Return the plugin behind a task; for one that is not registered, the task itself."""
+    """Return the owner of a task, for messages: its plugin, if it is registered.
+
+    Args:
+        task: The task.
+    """
     return owner_of(task) or Owner("task", task.info.name)

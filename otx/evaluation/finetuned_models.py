@@ -56,7 +56,7 @@ class FinetunedModel:
 
 
 def keep(run: RunFolder, model: FinetunedModel, encoder: Encoder) -> Path:
-    """Write an encoder with its head to ``heads/TASK-SEED`` of the run, whole or not at all.
+    """Write an encoder with its head to ``heads/TASK-SEED``, whole or not at all.
 
     Args:
         run: The run.

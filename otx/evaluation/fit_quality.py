@@ -38,7 +38,7 @@ class FitQuality:
 def judge_fit(
     metric: Metric, *, best: float, step: int, size: int, baselines: Mapping[str, float]
 ) -> FitQuality:
-    """Compare the best development score of a fine-tuning with the baselines of its task.
+    """Compare the best development score of a fine-tuning with its task's baselines.
 
     The standard error is that of a share of ``size`` examples, ``sqrt(p (1 - p) / size)`` with p the baseline.
 

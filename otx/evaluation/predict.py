@@ -53,7 +53,9 @@ def predict(
     *,
     seed: int | None = None,
 ) -> Iterator[Prediction]:
-    """Predict each line as lines come in; a line that cannot be used gets an error in its place.
+    """Predict each line as lines come in.
+
+    A line that cannot be used gets an error in its place.
 
     Args:
         session: Table ``[runtime]``, the options of encoder and task, the plugins and the reporter.
@@ -98,7 +100,7 @@ def predict(
 
 
 def bounded_lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Read lines of a stream, each cut just above ``MAX_LINE`` bytes, so that none fills the memory.
+    """Read lines of a stream, each cut just above ``MAX_LINE`` bytes to save memory.
 
     Args:
         stream: The stream.

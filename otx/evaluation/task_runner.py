@@ -87,7 +87,9 @@ class TaskRunner:
             )
 
     def units(self) -> Iterator[EvalUnit]:
-        """Yield every unit in the order of a table, except those that other processes are computing.
+        """Yield every unit in the order of a table.
+
+        Units that other processes are computing are left out.
 
         Raises:
             DataError: If the training data cannot be used. Test sets that cannot be read are added to the faults.
@@ -116,9 +118,9 @@ class TaskRunner:
             def compute(unit: Unit = unit) -> list[EvalUnit]:
                 self._stage(f"{task.info.name} {unit.language} on {self.store.run.name}")
                 began = time.perf_counter()
-                found = task.probe(self.model.encoder, unit.language)
+                result = task.probe(self.model.encoder, unit.language)
                 method = f"probe({unit.language!r})"
-                predictions = pick(task, method, found, task.examples(unit.language))
+                predictions = pick(task, method, result, task.examples(unit.language))
                 return [self._score(unit, predictions, began)]
 
             yield from self.store.obtain([unit.key], compute)

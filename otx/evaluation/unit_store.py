@@ -34,11 +34,19 @@ class UnitStore:
         self._announce = announce
 
     def find(self, key: str) -> EvalUnit | None:
-        """Return the unit with a content key; None if it was not computed yet."""
+        """Return the unit with a content key; None if it was not computed yet.
+
+        Args:
+            key: The content key.
+        """
         return find_unit(self.run, key)
 
     def find_all(self, keys: Sequence[str]) -> list[EvalUnit] | None:
-        """Return the units with these content keys; None if one was not computed yet."""
+        """Return the units with these content keys; None if one was not computed yet.
+
+        Args:
+            keys: The content keys.
+        """
         units = [unit for unit in map(self.find, keys) if unit is not None]
         return units if len(units) == len(keys) else None
 
@@ -64,7 +72,11 @@ class UnitStore:
             return self.find_all(keys) or compute()
 
     def predictions(self, task: str) -> Predictions:
-        """Open a file for the predictions of a unit that is being computed."""
+        """Open a file for the predictions of a unit that is being computed.
+
+        Args:
+            task: Name of the task.
+        """
         return Predictions(self.run, task)
 
     def write(
@@ -85,5 +97,10 @@ class UnitStore:
         return written
 
     def scratch_folder(self, task: str, name: str) -> Path:
-        """Return the folder of unfinished work, in the results of a task."""
+        """Return the folder of unfinished work, in the results of a task.
+
+        Args:
+            task: Name of the task.
+            name: Name of the folder.
+        """
         return self.run.results / task / name

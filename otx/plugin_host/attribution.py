@@ -299,7 +299,7 @@ def _watched(kind: Any, owner: Owner, missing: frozenset[str]) -> type[Any]:
     # An object changes its class only to one of the same layout. One more base changes it where the object has slots,
     # or a class such as ABC or Protocol below its own.
     announces = getattr(kind.__init_subclass__, "__func__", None) not in _SILENT
-    ordinary = kind.__dictoffset__ and kind.__weakrefoffset__
+    ordinary = kind.__dictoffset__ and kind.__weakrefoffset__ and _is_dict_added_to_object(kind)
     bases = (_Unannounced, kind) if announces and ordinary else (kind,)
     metaclass: Any = type(kind)
     watched: type[Any] = metaclass(kind.__name__, bases, members)
@@ -310,6 +310,13 @@ def _watched(kind: Any, owner: Owner, missing: frozenset[str]) -> type[Any]:
     for name in missing:
         setattr(watched, name, defaults[name])
     return watched
+
+
+def _is_dict_added_to_object(kind: Any) -> bool:
+    """Return whether the first class with a ``__dict__`` derives from object: not so under ``abc.ABC``."""
+    while kind.__base__.__dictoffset__:
+        kind = kind.__base__
+    return kind.__base__ is object
 
 
 def _attributed_method(watched: type[Any], name: str, owner: Owner) -> Callable[..., Any]:

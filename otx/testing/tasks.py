@@ -1,4 +1,4 @@
-"""Check a task: ``check_task(lambda: MyTask(MyOptions()), encoder)``."""
+"""Check that a task fulfils its contract: ``check_task(lambda: MyTask(MyOptions()), encoder)``."""
 
 from __future__ import annotations
 
@@ -14,17 +14,25 @@ import torch
 from torch import nn
 
 from otx.errors import UsageError
-from otx.interfaces import Encoder, ProbeTask, Task, TransferTask
+from otx.interfaces import (
+    BaseTask,
+    BaseTransferTask,
+    Encoder,
+    ProbeTask,
+    Task,
+    TransferTask,
+)
 from otx.plugin_host.interface_checks import loss_faults
 from otx.testing.complaints import Passed, fault, ignore, require
 from otx.types import Example, Metric, Problem, Score, TaskInfo
 
 LANGUAGES = 2
-"""Languages that are tried, the source language among them."""
+"""Number of languages that are tried, the source language among them."""
 EXAMPLES = 8
-"""Examples that a transfer task is tried on."""
+"""Number of examples that a transfer task is tried on."""
 
 Make = Callable[[], Task]
+"""Creates a task."""
 
 _require = functools.partial(require, "task")
 
@@ -32,27 +40,29 @@ _require = functools.partial(require, "task")
 def check_task(
     make: Make, encoder: Encoder, *, languages: Sequence[str] = (), passed: Passed = ignore
 ) -> None:
-    """Check that the task ``make()`` gives keeps its contract; it needs its data, and the encoder is not changed.
+    """Check that a task fulfils its contract.
+
+    The base classes in ``otx.interfaces`` describe the contract. The task needs its data. The encoder is not changed.
 
     Args:
-        make: Makes the task; called twice.
-        encoder: Any encoder, ``mini`` for example.
-        languages: Languages to try; without them, the first two that the task has.
+        make: Creates the task; called twice.
+        encoder: Any encoder, such as ``mini``.
+        languages: Languages to try; by default the first two that the task has.
         passed: Called with the name of each check that passed.
 
     Raises:
-        PluginError: If the task breaks its contract, with the clause.
-        DataError: If its data is not there.
+        PluginError: If the task breaks its contract, naming the clause.
+        DataError: If its data is missing or damaged.
 
     Example:
         >>> check_task(lambda: MyTask(MyOptions(data="data")), encoder)  # doctest: +SKIP
     """
     task, again = make(), make()
     _check_info(task)
-    passed("it says what it is: name, version, kind, metrics")
+    passed("its info is complete: name, version, kind, metrics")
     known = task.languages()
     _require(len(known) > 0 and all(isinstance(one, str) for one in known), "it has no languages")
-    _require(known == again.languages(), "made again, it has other languages")
+    _require(known == again.languages(), "created again, it has other languages")
     tried = languages or known[:LANGUAGES]
     predict = _prober(task, encoder)
     if task.info.kind == "transfer":
@@ -61,7 +71,7 @@ def check_task(
         )
     for language in tried:
         examples = _check_examples(task, again, language)
-        passed(f"{language}: its examples have ids of their own, and are the same when made again")
+        passed(f"{language}: its examples have unique ids, and are the same when created again")
         predictions = predict(language, examples)
         scores = [
             task.score(predictions[example.id], example)
@@ -71,7 +81,7 @@ def check_task(
         _check_scores(task, language, examples, predictions, scores)
         passed(f"{language}: every example has a prediction and a score")
         _check_metrics(task, language, scores)
-        passed(f"{language}: its metrics are finite, of sums and of arrays of sums")
+        passed(f"{language}: its metrics are finite, for sums and for arrays of sums")
 
 
 Predict = Callable[[str, Sequence[Example]], Mapping[str, Any]]
@@ -80,12 +90,12 @@ Predict = Callable[[str, Sequence[Example]], Mapping[str, Any]]
 def _prober(task: Task, encoder: Encoder) -> Predict:
     def probe(language: str, examples: Sequence[Example]) -> Mapping[str, Any]:
         encoder.module.eval()
-        found = cast(ProbeTask, task).probe(encoder, language)
+        predictions = cast(ProbeTask, task).probe(encoder, language)
         _require(
-            isinstance(found, Mapping),
-            f"probe({language!r}) gives a {type(found).__name__}, not a dictionary",
+            isinstance(predictions, Mapping),
+            f"probe({language!r}) returns a {type(predictions).__name__}, not a dictionary",
         )
-        return found
+        return predictions
 
     return probe
 
@@ -101,38 +111,47 @@ def _check_info(task: Task) -> None:
     _require(info.kind in ("probe", "transfer"), f"info.kind is {info.kind!r}")
     _require(len(info.metrics) > 0, "info names no metric")
     names = [metric.name for metric in info.metrics]
-    _require(len(names) == len(set(names)), f"two metrics have one name: {', '.join(names)}")
+    _require(len(names) == len(set(names)), f"two metrics have the same name: {', '.join(names)}")
 
 
 def _check_examples(task: Task, again: Task, language: str) -> list[Example]:
     examples = task.examples(language)
-    _require(len(examples) > 0, f"{language}: there is no example")
+    _require(len(examples) > 0, f"{language}: it has no example")
     for example in examples:
         _require(
             isinstance(example, Example), f"{language}: an example is a {type(example).__name__}"
         )
         _require(
             isinstance(example.id, str) and isinstance(example.cluster, str),
-            f"{language}: id and cluster of an example are texts, not {example.id!r} and {example.cluster!r}",
+            f"{language}: id and cluster of an example must be texts, not {example.id!r} and {example.cluster!r}",
         )
     ids = [example.id for example in examples]
     twice = sorted({one for one in ids if ids.count(one) > 1}) if len(set(ids)) < len(ids) else []
     _require(not twice, f"{language}: two examples have the id {twice[:1]}")
     _require(
         [example.id for example in again.examples(language)] == ids,
-        f"{language}: made again, it has other examples",
+        f"{language}: created again, it has other examples",
+    )
+    _require(
+        [example.id for example in task.examples(language)] == ids,
+        f"{language}: asked again, it has other examples",
     )
     fingerprint = task.fingerprint(language)
     _require(
         isinstance(fingerprint, str) and bool(fingerprint),
-        f"{language}: its fingerprint is no text",
+        f"{language}: its fingerprint is not a text",
     )
     _require(
         again.fingerprint(language) == fingerprint,
-        f"{language}: made again, it has another fingerprint",
+        f"{language}: created again, it has another fingerprint",
     )
     sentences = task.sentences(language)
     _require(all(isinstance(one, str) for one in sentences), f"{language}: sentences are not texts")
+    left_out = task.left_out(language) if isinstance(task, BaseTask) else None
+    _require(
+        left_out is None or isinstance(left_out, str),
+        f"{language}: left_out returns {left_out!r}, not a text or None",
+    )
     return examples
 
 
@@ -199,22 +218,20 @@ def _computed(metric: Metric, sums: Mapping[str, Any]) -> Any:
 def _check_transfer(
     task: TransferTask, again: TransferTask, encoder: Encoder, passed: Passed
 ) -> Predict:
-    """Check what is learnt, one step of it, and return what predicts with the head."""
+    """Check the training data and one step of training; return a function that predicts with the head."""
     training, held = task.training(1)
-    _require(
-        len(training) > 0 and len(held) > 0, "there are no training or no development examples"
-    )
+    _require(len(training) > 0 and len(held) > 0, "it has no training or no development examples")
     both = {example.id for example in training} & {example.id for example in held}
     _require(not both, f"development examples are trained on: {', '.join(sorted(both)[:3])}")
     _require(
         task.training_fingerprint() == again.training_fingerprint(),
-        "made again, it has another training_fingerprint",
+        "created again, it has another training_fingerprint",
     )
     bad = [problem for problem in task.problems() if not isinstance(problem, Problem)]
-    _require(not bad, "problems gives something else than otx.types.Problem")
+    _require(not bad, "problems returns something else than otx.types.Problem")
     for name in ("epochs", "lr", "batch", "warmup", "weight_decay"):
         _require(hasattr(task.options, name), f"its options have no {name}")
-    passed("its training and development examples are apart")
+    passed("its training and development examples are disjoint")
     twin = copy.deepcopy(encoder)
     twin.module.eval()
     try:
@@ -223,17 +240,65 @@ def _check_transfer(
         raise fault("task", f"no head for {task.head_kind}: {error.message}") from error
     _check_step(task, twin, head, training[:EXAMPLES])
     passed("the loss of a batch is a finite scalar with a gradient")
+    _check_heads(task, head)
+    passed("asking whether a checkpoint's head fits changes no later answer")
 
     def predict(language: str, examples: Sequence[Example]) -> Mapping[str, Any]:
-        found: dict[str, Any] = {}
+        predictions: dict[str, Any] = {}
         for start in range(0, len(examples), EXAMPLES):
-            found |= _predicted(task, twin, head, examples[start : start + EXAMPLES])
+            predictions |= _predicted(task, twin, head, examples[start : start + EXAMPLES])
         baselines = task.baselines(language)
         missing = sorted(set(task.baseline_names) - set(baselines))
         _require(not missing, f"{language}: baselines leaves out {', '.join(missing)}")
-        return found
+        if isinstance(task, BaseTransferTask):
+            _check_counts(task, twin, language, examples[:EXAMPLES])
+        return predictions
 
     return predict
+
+
+def _check_heads(task: TransferTask, head: nn.Module) -> None:
+    """Check that asking about a head that fits, and about one that does not, leaves the task as it was."""
+    labels = tuple(task.labels())
+    named, unnamed = _Labelled(head, labels), _Labelled(head, ("otx", "has", "no", "such", "label"))
+    for one in (named, unnamed):
+        carried = task.carried(one)
+        _require(
+            carried is None or isinstance(carried, nn.Module),
+            f"carried returns a {type(carried).__name__}, not a module or None",
+        )
+        if isinstance(task, BaseTransferTask):
+            reason = task.unused_head_reason(one)
+            _require(
+                reason is None or isinstance(reason, str),
+                f"unused_head_reason returns {reason!r}, not a text or None",
+            )
+            task.for_prediction(one)
+    _require(tuple(task.labels()) == labels, "after carried or for_prediction, it has other labels")
+    if isinstance(task, BaseTransferTask):
+        notes = task.training_notes()
+        _require(all(isinstance(one, str) for one in notes), "training_notes are not texts")
+
+
+class _Labelled(nn.Module):
+    """A checkpoint's head with names of its classes."""
+
+    def __init__(self, head: nn.Module, labels: Sequence[str]) -> None:
+        super().__init__()
+        self.head, self.labels = head, tuple(labels)
+
+    def forward(self, batch: Any) -> Any:
+        return self.head(batch)
+
+
+def _check_counts(
+    task: BaseTransferTask, encoder: Encoder, language: str, examples: Sequence[Example]
+) -> None:
+    counts = task.count_truncated(encoder, examples)
+    whole = len(counts) == len(examples) and all(
+        isinstance(count, int) and count >= 0 for count in counts
+    )
+    _require(whole, f"{language}: count_truncated returns {counts!r}, not a count per example")
 
 
 def _check_step(
@@ -267,13 +332,16 @@ def _predicted(
         row[: feature.length] if row.ndim > 1 else row
         for feature, row in zip(features, logits, strict=True)
     ]
-    found = task.decode(features, rows)
-    _require(isinstance(found, Mapping), f"decode gives a {type(found).__name__}, not a dictionary")
-    missing = [example.id for example in examples if example.id not in found]
+    predictions = task.decode(features, rows)
+    _require(
+        isinstance(predictions, Mapping),
+        f"decode returns a {type(predictions).__name__}, not a dictionary",
+    )
+    missing = [example.id for example in examples if example.id not in predictions]
     _require(not missing, f"decode leaves out {len(missing)} examples, the first {missing[:1]}")
-    for prediction in found.values():
+    for prediction in predictions.values():
         line = task.write_line(prediction)
         _require(
-            isinstance(line, str) and "\n" not in line, f"write_line gives {line!r}, not a line"
+            isinstance(line, str) and "\n" not in line, f"write_line returns {line!r}, not a line"
         )
-    return found
+    return predictions

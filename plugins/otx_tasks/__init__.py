@@ -23,7 +23,11 @@ RECIPES = Path(__file__).parent / "recipes"
 
 @hookimpl
 def otx_register(registry: Registry) -> None:
-    """Register the tasks, and the recipe of small sizes."""
+    """Register the tasks, and the recipe of small sizes.
+
+    Args:
+        registry: Receives the names.
+    """
     for family in (probes, classification, qa, tagging):
         family.register(registry)
     registry.recipe(

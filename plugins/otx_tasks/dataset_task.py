@@ -45,11 +45,20 @@ class DatasetTask(BaseTransferTask):
 
     @abstractmethod
     def find_test_files(self, folder: Path, split: str) -> Mapping[str, Path]:
-        """Return the test file of each language in a folder; empty if there are none."""
+        """Return the test file of each language in a folder; empty if there are none.
+
+        Args:
+            folder: The folder that ``--data`` names.
+            split: Name of the split.
+        """
 
     @abstractmethod
     def read_test(self, language: str) -> list[Example]:
-        """Read every test example of a language that has data."""
+        """Read every test example of a language.
+
+        Args:
+            language: A language with test data.
+        """
 
     @abstractmethod
     def read_training(self) -> list[Example]:
@@ -57,11 +66,21 @@ class DatasetTask(BaseTransferTask):
 
     @abstractmethod
     def read_extra(self, path: Path) -> list[Example]:
-        """Read a file of the option ``also``."""
+        """Read a file of the option ``also``.
+
+        Args:
+            path: The file.
+        """
 
     @abstractmethod
     def content(self, example: Example) -> Hashable:
-        """Return what identifies an example by its content, to find training examples that are tested."""
+        """Return what identifies an example by its content.
+
+        Training examples with the content of a test example are refused.
+
+        Args:
+            example: A training or test example.
+        """
 
     def hub_languages(self) -> Collection[str]:
         """Return the languages that the Hub has, which are read if no folder is given.
@@ -72,22 +91,40 @@ class DatasetTask(BaseTransferTask):
         raise MissingDataError(f"{self.info.name} needs files", self.data_remedy)
 
     def missing_files(self, folder: Path, split: str) -> MissingDataError:
-        """Return the error for a folder without test files."""
+        """Return the error for a folder without test files.
+
+        Args:
+            folder: The folder.
+            split: Name of the split.
+        """
         return MissingDataError(f"{folder}: no {self.info.name} {split} files", self.data_remedy)
 
     def missing_language(self, language: str) -> DataError:
-        """Return the error for a language without test data."""
+        """Return the error for a language without test data.
+
+        Args:
+            language: The language.
+        """
         return DataError(
             f"{self.info.name}: no {self.split_name} file in {language}",
             f"available languages: {', '.join(self.languages())}",
         )
 
     def group(self, example: Example) -> str:
-        """Return the group of a training example; a group is never split between training and development."""
+        """Return the group of a training example, by default its cluster.
+
+        A group is never split between training and development.
+
+        Args:
+            example: A training example.
+        """
         return example.cluster
 
     def check_training(self, examples: Sequence[Example]) -> None:
         """Check the training examples before they are split.
+
+        Args:
+            examples: Every training example of the source language.
 
         Raises:
             DataError: If they cannot be used.
@@ -95,6 +132,9 @@ class DatasetTask(BaseTransferTask):
 
     def check_extra(self, examples: Sequence[Example]) -> None:
         """Check the examples of the files in the option ``also``.
+
+        Args:
+            examples: These examples.
 
         Raises:
             DataError: If they cannot be used.

@@ -18,7 +18,7 @@ def read_extra_training(
     tested: Iterable[Example],
     content: Callable[[Example], Hashable],
 ) -> list[Example]:
-    """Read the examples of the files in ``options.also``; none of them is for development.
+    """Read the examples of the files in ``options.also``, all for training.
 
     Args:
         options: ``also`` and ``also_limit`` count.

@@ -34,6 +34,9 @@ class TestSplit:
 def plain_name(path: Path) -> str:
     """Return the file's name without ``.gz``.
 
+    Args:
+        path: The file.
+
     Example:
         >>> plain_name(Path("data/test-de.tsv.gz"))
         'test-de.tsv'
@@ -99,7 +102,7 @@ def by_language(folders: Iterable[Path], pattern: re.Pattern[str]) -> dict[str, 
 
 
 def in_folders(folders: Iterable[Path], name: str) -> dict[str, Path]:
-    """Find a file in the sub-folder of each language, in the first folder that has any.
+    """Find a file in the sub-folders named after languages of one folder.
 
     Args:
         folders: Folders to search, in order; their sub-folders are named after languages, such as ``de``.
@@ -121,6 +124,9 @@ def in_folders(folders: Iterable[Path], name: str) -> dict[str, Path]:
 
 def folder_of(data: str) -> Path:
     """Return the folder that ``--data`` names.
+
+    Args:
+        data: Path of the folder.
 
     Raises:
         DataError: If it does not exist.

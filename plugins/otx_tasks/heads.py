@@ -23,6 +23,10 @@ class ReorderedHead(nn.Module):
         self.order = list(order)
 
     def forward(self, batch: TokenBatch) -> Tensor:
-        """Return logits ``[B, C]`` or ``[B, T, C]`` of padded texts."""
+        """Return logits ``[B, C]`` or ``[B, T, C]``.
+
+        Args:
+            batch: Padded texts.
+        """
         logits: Tensor = self.head(batch)
         return logits[..., self.order]

@@ -16,9 +16,9 @@ HUB_SPLITS = {"test": "test", "dev": "validation"}
 
 
 def parquet_rows(dataset: str, config: str, split: str, remedy: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of ``config/split-*.parquet`` of a Hub data set, from the local cache if it has them.
+    """Yield the rows of ``config/split-*.parquet`` of a Hub data set.
 
-    A download is tried once.
+    They come from the local cache if it has them; otherwise a download is tried once.
 
     Args:
         dataset: Id of the data set on the Hub.

@@ -10,7 +10,7 @@ Formula = Callable[[Mapping[str, Any]], Any]
 
 
 def mean_of(*parts: str) -> Formula:
-    """Return the mean, over examples and over ``parts``, of statistics that every example has.
+    """Return the mean, over examples and ``parts``, of statistics of every example.
 
     Args:
         *parts: Names of statistics; ``n`` counts the examples.
@@ -66,7 +66,9 @@ def ratio_to_geometric_mean(part: str, one: str, other: str) -> Formula:
 
 
 def participation_ratio(sums: Mapping[str, Any]) -> Any:
-    """Return the squared sum of eigenvalues over the sum of their squares; 0 if all vectors are equal.
+    """Return the squared sum of eigenvalues over the sum of their squares.
+
+    It is 0 if all vectors are equal.
 
     Args:
         sums: ``power``, the trace of a covariance, and ``own``, the trace of its square.

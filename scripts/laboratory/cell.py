@@ -182,6 +182,7 @@ def _evaluated(
     """Evaluate one task; return its fit, if it has one, and the seconds. The fitted model is removed."""
     from otx.evaluation.evaluate import evaluate
     from otx.evaluation.targets import Target
+    from otx.training.session import Session
 
     done = Path(job.scratch) / f"task-{name}.json"
     if done.exists():
@@ -194,9 +195,8 @@ def _evaluated(
     flags[f"{otx_task}.data"] = None if data is None else str(Path(job.material) / data)
     settings, plugins = _project(job, flags)
     recorder.part = name
-    evaluated = evaluate(
-        settings, plugins, recorder, [otx_task], [Target(run.record["model"], run)]
-    )
+    session = Session(settings, plugins, recorder)
+    evaluated = evaluate(session, [otx_task], [Target(run.record["model"], run)])
     if evaluated.faults:
         raise evaluated.faults[0]
     fit = describe_fit(run, otx_task, job.seed, recorder.curve(name))

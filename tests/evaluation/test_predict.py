@@ -83,9 +83,9 @@ def test_tags_are_as_many_as_words_and_json_a_line_an_object(
 @pytest.mark.parametrize(
     ("arguments", "text", "code", "message"),
     [
-        (["xnli", "--run", "r", "--seed", "4"], b"", 3, "there are seeds 1; fit it"),
+        (["xnli", "--run", "r", "--seed", "4"], b"", 3, "available seeds: 1; fine-tune it"),
         (["xquad", "--run", "r"], b"", 3, "run r has no fine-tuned xquad"),
-        (["retrieval", "--run", "r"], b"", 2, "has nothing to predict with"),
+        (["retrieval", "--run", "r"], b"", 2, "retrieval cannot predict lines"),
         (["xnli", "--model", "runs/r/heads/pos-1"], b"", 2, "has no head for xnli"),
         (["xnli"], b"", 2, "give one of --run and --model"),
     ],

@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 import transformers
 
+from otx.cli import context
 from otx.cli import run as otx
 from otx.data import tokenizer_rules
 from otx.evaluation.predict import LINES_AT_ONCE
 from otx_encoders import model_io
 from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_tasks.classification import nli_files, xnli
 
 LONG = 10_000
 """Characters of a JSON text that only a tokenizer's is longer than."""
@@ -138,3 +140,43 @@ def test_link_and_plan_open_each_encoder_once(
     counts.clear()
     assert otx(["plan", "a dog", "ein Hund", "--model", str(tiny_model), "--quiet"]) == 0
     assert counts == once(1, hashed=0, parsed=0)
+
+
+def test_eval_loads_settings_once_and_reads_each_file_once(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also with --quick, with a suite, and with the leak check, which reads training and test files."""
+    monkeypatch.chdir(tmp_path)
+    labels = ("entailment", "neutral", "contradiction")
+    Path("data").mkdir()
+    for name in ("train-en", "test-en", "test-de"):
+        lines = [
+            f"{name} {i // 3} is\tso it is {labels[i % 3]}\t{labels[i % 3]}" for i in range(90)
+        ]
+        Path(f"data/{name}.tsv").write_text("\n".join(lines) + "\n")
+    read: Counter[str] = Counter()
+    loaded: list[Any] = []
+    made: list[Any] = []
+
+    lines_of = nli_files.read_lines
+
+    def counted_read(path: Path) -> list[str]:
+        read[path.name] += 1
+        return lines_of(path)
+
+    def spy(owner: Any, name: str, calls: list[Any]) -> None:
+        real = getattr(owner, name)
+
+        def wrapper(*arguments: Any, **options: Any) -> Any:
+            calls.append(arguments)
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, wrapper)
+
+    monkeypatch.setattr(nli_files, "read_lines", counted_read)
+    spy(context, "load_settings", loaded)
+    spy(xnli.XnliTask, "__init__", made)
+    command = ["eval", "paper", "--quick", "--model", str(tiny_model), "--data", "data", "--quiet"]
+    assert otx([*command, "--set", "xnli.epochs=0.1", "--set", "eval.checks=1"]) == 0
+    assert read == {"train-en.tsv": 1, "test-en.tsv": 1, "test-de.tsv": 1}
+    assert len(loaded) == 1 and len(made) == 1

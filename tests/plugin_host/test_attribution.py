@@ -48,6 +48,15 @@ class Abstract(Plain, abc.ABC):
     pass
 
 
+class AbstractFirst(abc.ABC):  # noqa: B024
+    """A base whose instances have their dictionary on top of ``abc.ABC``, not of object."""
+
+    name = source_language = pivot_language = "x"
+    pretokenised = False
+    __len__, __getitem__ = Plain.__len__, Plain.__getitem__
+    fingerprint, problems, links = Plain.fingerprint, Plain.problems, Plain.links
+
+
 class Declared(Plain, Corpus):
     pass
 
@@ -95,7 +104,18 @@ def opened(kind: Callable[[], Any], owner: Owner = OWNER) -> Any:
 
 
 @pytest.mark.parametrize(
-    "kind", [Plain, Abstract, Declared, Inherits, OnlyAbstract, Frozen, Slotted, Registering]
+    "kind",
+    [
+        Plain,
+        Abstract,
+        AbstractFirst,
+        Declared,
+        Inherits,
+        OnlyAbstract,
+        Frozen,
+        Slotted,
+        Registering,
+    ],
 )
 def test_an_exception_in_a_method_names_the_object_and_the_line(kind: Any) -> None:
     corpus = opened(kind)

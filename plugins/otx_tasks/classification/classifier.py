@@ -89,7 +89,7 @@ class Classifier(DatasetTask):
         return self.texts(example)
 
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
-        """Return a warning if the accuracy is no better than chance, and which split is tested."""
+        """Return a warning if the accuracy is no better than chance, and the split."""
         lines = []
         accuracy = sum(score.statistics["correct"] for score in scores) / max(1, len(scores))
         majority = max(Counter(e.fields["label"] for e in self.examples(language)).values())
@@ -124,7 +124,7 @@ class Classifier(DatasetTask):
         )
 
     def features(self, encoder: Encoder, examples: Sequence[Example]) -> list[TextFeature]:
-        """Return one sequence per example; of a pair that is too long, the longer text is cut first."""
+        """Return one sequence per example; the longer text of a pair is cut first."""
         features: list[TextFeature] = []
         for start in range(0, len(examples), TEXTS_AT_ONCE):
             features += self._tokenised(encoder, examples[start : start + TEXTS_AT_ONCE])

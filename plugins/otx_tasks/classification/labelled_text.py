@@ -34,7 +34,7 @@ class ClassificationTask(Classifier):
     Attributes:
         folders: Sub-folders that are searched for the files.
         train_names: Possible names of the training file, with ``{0}`` for the language.
-        hub_names: Configuration of each language in XTREME's copy on the Hub; empty if it is not there.
+        hub_names: Configuration of each language in XTREME's copy on the Hub; empty if it has none.
     """
 
     info = CLASSIFICATION
@@ -51,7 +51,7 @@ class ClassificationTask(Classifier):
 
     @property
     def classes(self) -> Sequence[str]:
-        """The training file's classes, sorted, or those of a head that lines are predicted with."""
+        """The training file's classes, or those of the head to predict with; sorted."""
         return self._file_classes if self._head_classes is None else self._head_classes
 
     def texts(self, example: Example) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ class ClassificationTask(Classifier):
         return {"texts": list(texts)}
 
     def for_prediction(self, head: nn.Module) -> Self:
-        """Return the task with the head's classes, if it has no training file to take them from."""
+        """Return the task with the head's classes, if it has no training file."""
         names = getattr(head, "labels", ())
         if self.options.data is not None or self.options.train is not None or not names:
             return self
@@ -207,7 +207,7 @@ class PawsxTask(ClassificationTask):
     }
 
     def find_test_files(self, folder: Path, split: str) -> Mapping[str, Path]:
-        """Find XTREME's names, or the original ones: a folder per language with ``test_2k.tsv``."""
+        """Find XTREME's names, or the original ``XX/test_2k.tsv``."""
         places = [folder / name for name in self.folders]
         return super().find_test_files(folder, split) or in_folders(places, f"{split}_2k.tsv")
 

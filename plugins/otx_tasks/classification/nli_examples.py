@@ -80,7 +80,7 @@ def check_labels(labels: Sequence[str], where: str) -> None:
 
 
 def training_examples(rows: Iterable[NliRow], name: str, language: str | None) -> list[Example]:
-    """Build training examples, with ids from the file's name and line; a cluster is a premise.
+    """Build training examples; an id is the file's name and line, a cluster a premise.
 
     Args:
         rows: Rows of a file.

@@ -61,8 +61,9 @@ class NliFile:
 
 
 def read_nli(path: Path) -> NliFile:
-    """Read JSON lines, a table with a header, or XTREME's ``sentence1 sentence2 label`` without one.
+    """Read JSON lines or a table.
 
+    A table has a header, or is XTREME's ``sentence1 sentence2 label`` without one.
     The label "contradictory" (XNLI's machine-translated MultiNLI) means contradiction.
 
     Args:

@@ -74,7 +74,11 @@ class ClassificationOptions(TransferOptions):
 
 
 def register(registry: Registry) -> None:
-    """Register the tasks of this family."""
+    """Register the tasks of this family.
+
+    Args:
+        registry: Receives the names.
+    """
     registry.task(
         name="xnli",
         target="otx_tasks.classification.xnli:XnliTask",

@@ -56,9 +56,9 @@ class XnliTask(Classifier):
         return self.options.split
 
     def read_test(self, language: str) -> list[Example]:
-        """Read the pairs of a language, with fields ``premise``, ``hypothesis`` and ``label``.
+        """Read the pairs of a language, checked against English's.
 
-        They are checked against English's.
+        The fields are ``premise``, ``hypothesis`` and ``label``.
         """
         source = self._source
         pivot = self.info.source_language
@@ -68,7 +68,7 @@ class XnliTask(Classifier):
         return parallel_examples(rows, original, source.names(), where)
 
     def read_training(self) -> list[Example]:
-        """Read the training pairs of the source language; of several files, a limit takes a mix."""
+        """Read the training pairs of the source language, from all of its files."""
         options = self.options
         if options.train is None and options.data is None:
             return training_examples(train_rows(options.source), "train", options.source)

@@ -19,7 +19,11 @@ ENGLISH_FOLDERS = ("english-train", "nli/english-train")
 
 
 def train_remedy(language: str) -> str:
-    """Return the remedy that names the training files of a language."""
+    """Return the remedy that names the training files of a language.
+
+    Args:
+        language: The language.
+    """
     folder = f" or {ENGLISH_FOLDERS[0]}/" if language == ENGLISH else ""
     name = TRAIN_NAMES[0].format(language)
     return (
@@ -28,7 +32,11 @@ def train_remedy(language: str) -> str:
 
 
 def test_remedy(split: str) -> str:
-    """Return the remedy that names the test files of a split."""
+    """Return the remedy that names the test files of a split.
+
+    Args:
+        split: Name of the split.
+    """
     return f"give the folder of {split}-XX.tsv, xnli.{split}.tsv or xnli.{split}.jsonl with --data, plain or gz"
 
 
@@ -79,7 +87,7 @@ class XnliFolder:
         return [row for row in file.rows if row.language in ("", language)]
 
     def names(self) -> list[tuple[str, str]] | None:
-        """Return pairID and promptID of each row from ``test-rows.tsv`` in the files' folder; None without it."""
+        """Return pairID and promptID of each row; None without ``test-rows.tsv``."""
         folder = next(iter(self.files.values())).parent
         path = find_plain_or_gz(folder / f"{self.split}-rows.tsv")
         if path is None:
@@ -93,7 +101,7 @@ class XnliFolder:
 
     @cached_property
     def files(self) -> dict[str, Path]:
-        """File of each language, which may be the same for all; raises MissingDataError if there are none."""
+        """File of each language, which may be the same for all languages."""
         pattern = re.compile(rf"{self.split}-([a-z]{{2}})\.tsv")
         for place in (self.folder / name for name in TEST_FOLDERS):
             if files := by_language([place], pattern):

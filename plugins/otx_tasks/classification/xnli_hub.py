@@ -43,7 +43,11 @@ class XnliHub:
         return LANGUAGES
 
     def rows(self, language: str) -> list[NliRow]:
-        """Return all rows of a language, in order."""
+        """Return all rows of a language, in order.
+
+        Args:
+            language: The language.
+        """
         if language not in self._read:
             self._read[language] = _rows(language, HUB_SPLITS[self.split], test_remedy(self.split))
         return self._read[language]
@@ -53,7 +57,7 @@ class XnliHub:
 
 
 def train_rows(language: str) -> list[NliRow]:
-    """Return the training rows of a language: MultiNLI's, or their machine translations.
+    """Return the training rows of a language: MultiNLI's, or their translations.
 
     Args:
         language: One of XNLI's languages.

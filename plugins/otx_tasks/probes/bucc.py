@@ -70,7 +70,7 @@ class BuccTask(BaseProbeTask):
         return sorted(self._prefixes)
 
     def load_examples(self, language: str) -> list[Example]:
-        """Return the test sentences, with fields ``text`` and ``gold`` (ids of English sentences)."""
+        """Return the test sentences; ``gold`` holds the ids of English sentences."""
         split = self._split(language, "test")
         gold: dict[str, list[str]] = {}
         for source, pivot in sorted(split.gold):
@@ -86,7 +86,10 @@ class BuccTask(BaseProbeTask):
         return digest([], [[s.source, s.pivot, sorted(s.gold)] for s in splits])
 
     def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
-        """Return the English sentence paired with each sentence (None below the threshold), and the ``margin``."""
+        """Return the ``pivot`` sentence paired with each sentence, and the ``margin``.
+
+        The pivot is None below the threshold.
+        """
         training, test = (self._split(language, name) for name in SPLITS)
         places = tuple(
             {name: i for i, name in enumerate(s)} for s in (training.source, training.pivot)

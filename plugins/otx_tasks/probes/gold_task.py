@@ -32,7 +32,11 @@ class GoldTask(BaseProbeTask):
 
     @abstractmethod
     def fields_of(self, pair: GoldPair) -> Mapping[str, Any]:
-        """Return the fields of a pair's example: ``source`` and ``target`` (words), and more."""
+        """Return the fields of an example: the words ``source`` and ``target``, and more.
+
+        Args:
+            pair: A sentence pair with its links.
+        """
 
     def languages(self) -> list[str]:
         """Return the names of the sets."""
@@ -40,6 +44,9 @@ class GoldTask(BaseProbeTask):
 
     def pairs(self, language: str) -> list[GoldPair]:
         """Return the sentence pairs of a set that are examples.
+
+        Args:
+            language: Name of the set.
 
         Raises:
             DataError: If the set does not exist or cannot be read.
@@ -58,7 +65,11 @@ class GoldTask(BaseProbeTask):
         return outside_note(self._all_pairs(language))
 
     def set_notes(self, language: str) -> list[str]:
-        """Return the index base of a set, and which of its links are left out."""
+        """Return the index base of a set, and which of its links are left out.
+
+        Args:
+            language: Name of the set.
+        """
         gold = self._sets[language]
         left_out = self.left_out(language)
         base = f"indices count from {gold.index_base or 0} ({gold.base_origin})"

@@ -191,7 +191,11 @@ class WordRetrievalOptions(GoldOptions):
 
 
 def register(registry: Registry) -> None:
-    """Register the tasks of this family."""
+    """Register the tasks of this family.
+
+    Args:
+        registry: Receives the names.
+    """
     registry.task(
         name="retrieval",
         target="otx_tasks.probes.retrieval:RetrievalTask",

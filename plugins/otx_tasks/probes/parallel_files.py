@@ -126,7 +126,9 @@ def _other_side(path: Path, name: str) -> Path:
 
 
 def read_parallel(files: ParallelFiles) -> list[Example]:
-    """Read one example per line; many-way lines share ids and clusters between languages.
+    """Read one example per line.
+
+    Many-way lines share ids and clusters between languages.
 
     Args:
         files: The two files.

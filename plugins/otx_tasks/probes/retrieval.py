@@ -45,15 +45,20 @@ class RetrievalTask(ParallelTask):
         return digest([*self.examples(language), *self.distractors(language)])
 
     def distractors(self, language: str) -> list[Example]:
-        """Return the training pairs of the embedded sample; none if ``data`` is given."""
+        """Return the training pairs of the embedded sample; none if ``data`` is given.
+
+        Args:
+            language: The language.
+        """
         if self.options.data is not None:
             return []
         pairs = read_parallel(find_parallel(sample_folder(), TRAINING)[language])
         return [replace(pair, id=f"train:{pair.id}") for pair in pairs]
 
     def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
-        """Return the sentence nearest to each side of every pair, by id; None if a vector has an undefined number.
+        """Return the sentence nearest to each side of every pair, by id.
 
+        It is None if a vector has an undefined number.
         ``cut`` counts the words of both sides beyond the encoder's length limit.
         """
         examples = self.examples(language)

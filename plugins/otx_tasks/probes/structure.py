@@ -49,7 +49,7 @@ class StructureTask(ParallelTask):
         """Return the statistics of every pair."""
         examples = self.examples(language)
         with reading(encoder):
-            own, english = (
+            vectors, english = (
                 sentence_vectors(
                     encoder,
                     encoder.tokenise([example.fields[side] for example in examples]),
@@ -58,11 +58,11 @@ class StructureTask(ParallelTask):
                 ).double()
                 for side in ("source", "pivot")
             )
-        near = counts_of(neighbours(own, english, self.options.neighbours)[1], len(english))
+        near = counts_of(neighbours(vectors, english, self.options.neighbours)[1], len(english))
         columns = {
-            **kernels(own, english),
-            "told": language_probe(own, english),
-            "cosine": functional.cosine_similarity(own, own.roll(1, 0)),
+            **kernels(vectors, english),
+            "told": language_probe(vectors, english),
+            "cosine": functional.cosine_similarity(vectors, vectors.roll(1, 0)),
             "near": near,
             "near2": near**2,
             "near3": near**3,
@@ -79,7 +79,7 @@ class StructureTask(ParallelTask):
 
 
 def kernels(x: Tensor, y: Tensor) -> dict[str, Tensor]:
-    """Return each row's share of the numbers that CKA and the participation ratio are made of.
+    """Return each row's share of the sums behind CKA and the participation ratio.
 
     With K and L the centred linear kernels of ``x`` and ``y``: ``both`` sums to <K, L>, ``own`` to <K, K>, ``other``
     to <L, L>, and ``power`` to the trace of K.
@@ -100,7 +100,10 @@ def kernels(x: Tensor, y: Tensor) -> dict[str, Tensor]:
 
 
 def language_probe(x: Tensor, y: Tensor) -> Tensor:
-    """Return the share of each pair's sides that a probe fitted on the other half assigns to its language.
+    """Return the accuracy of a language probe on each pair.
+
+    The probe is fitted on the other half of the pairs. Its accuracy is the share of the pair's two sides that it
+    assigns to their language.
 
     Args:
         x: Sentence vectors ``[N, D]`` of the language.

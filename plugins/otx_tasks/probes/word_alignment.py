@@ -43,7 +43,10 @@ class WordAlignmentTask(GoldTask):
         }
 
     def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
-        """Return the ``links`` of every pair in Pharaoh notation (from 0), and ``cut``, the words beyond the limit."""
+        """Return the ``links`` of every pair in Pharaoh notation, from 0.
+
+        ``cut`` counts the words beyond the encoder's length limit.
+        """
         examples = self.examples(language)
         links: list[Links] = [frozenset()] * len(examples)
         cut = [0] * len(examples)

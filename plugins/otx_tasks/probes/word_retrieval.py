@@ -42,7 +42,7 @@ class WordRetrievalTask(GoldTask):
         return super().pairs(language)[: self.options.sentences]
 
     def fields_of(self, pair: GoldPair) -> Mapping[str, Any]:
-        """Return the words and ``links``, the sure links between words without another sure or possible link."""
+        """Return the words, and in ``links`` the sure links of words without another link."""
         sources, targets = (Counter(link[end] for link in pair.links.possible) for end in (0, 1))
         single = [
             list(link)
@@ -52,7 +52,7 @@ class WordRetrievalTask(GoldTask):
         return {"source": list(pair.source), "target": list(pair.target), "links": single}
 
     def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
-        """Return the word nearest to either end of each link of a pair: ``[sentence, word]``, or None."""
+        """Return the word nearest to each end of a link: ``[sentence, word]`` or None."""
         examples = self.examples(language)
         with reading(encoder):
             source = self._words(encoder, [example.fields["source"] for example in examples])
@@ -82,7 +82,7 @@ class WordRetrievalTask(GoldTask):
         return predictions
 
     def score(self, prediction: Any, example: Example) -> Score:
-        """Return the number of links whose other end is found, in both directions, and ``n`` links."""
+        """Return the hits of the links in both directions, and ``n``, the links."""
         number = int(example.id.rpartition(":")[2]) - 1
         links = example.fields["links"]
         hits = {

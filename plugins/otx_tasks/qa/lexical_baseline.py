@@ -10,7 +10,7 @@ GRAM = 3
 
 
 def most_similar_clause(question: str, context: str) -> str:
-    """Return the clause of the context that shares most character trigrams with the question.
+    """Return the clause that shares most character trigrams with the question.
 
     A clause is the text between two punctuation marks. Trigrams are of the lower-cased text with white space
     collapsed, counted with repetition.

@@ -100,7 +100,11 @@ class TydiqaOptions(SpanOptions):
 
 
 def register(registry: Registry) -> None:
-    """Register the tasks of this family."""
+    """Register the tasks of this family.
+
+    Args:
+        registry: Receives the names.
+    """
     registry.task(
         name="xquad",
         target="otx_tasks.qa.xquad:XquadTask",

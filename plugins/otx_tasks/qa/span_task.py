@@ -64,14 +64,27 @@ class SpanTask(DatasetTask):
 
     @abstractmethod
     def file_name(self, language: str, split: str) -> str:
-        """Return the name of a language's test file."""
+        """Return the name of a language's test file.
+
+        Args:
+            language: The language.
+            split: Name of the split.
+        """
 
     def read_hub_test(self, language: str) -> Questions:
-        """Read the test questions of a language from the Hub."""
+        """Read the test questions of a language from the Hub.
+
+        Args:
+            language: The language.
+        """
         raise MissingDataError(f"{self.info.name} needs files", self.data_remedy)
 
     def read_questions(self, language: str) -> Questions:
-        """Read the test questions of a language from its file, or from the Hub if no folder is given."""
+        """Read the test questions of a language from its file, or from the Hub.
+
+        Args:
+            language: The language.
+        """
         if self.options.data is None:
             return self.read_hub_test(language)
         return read_squad(self.test_split.files[language])
@@ -95,7 +108,11 @@ class SpanTask(DatasetTask):
         raise MissingDataError(f"{folder}: no train-v1.1.json", TRAIN_REMEDY)
 
     def normaliser(self, language: str) -> Normalise:
-        """Return how answers in a language are normalised before they are compared."""
+        """Return how answers in a language are normalised before they are compared.
+
+        Args:
+            language: The language.
+        """
         return normalise
 
     def missing_files(self, folder: Path, split: str) -> MissingDataError:
@@ -108,7 +125,7 @@ class SpanTask(DatasetTask):
         return MissingDataError(f"{self.options.data or 'the Hub'}: no {name}", self.data_remedy)
 
     def read_test(self, language: str) -> list[Example]:
-        """Read the questions of a language, with the fields that ``otx_tasks.qa.squad`` names."""
+        """Read the questions of a language, with the fields of ``otx_tasks.qa.squad``."""
         questions = self._test_questions(language)
         unlabelled = [e.id for e in questions.examples if not e.fields["answers"]]
         if unlabelled:
@@ -157,7 +174,7 @@ class SpanTask(DatasetTask):
         return head
 
     def features(self, encoder: Encoder, examples: Sequence[Example]) -> list[Window]:
-        """Return windows of at most ``max_length`` sub-words, or of the encoder's limit if that is lower."""
+        """Return windows of at most ``max_length`` sub-words, or the encoder's limit."""
         limits = Lengths(
             window=min(self.options.max_length, encoder.max_length),
             stride=self.options.stride,
@@ -168,7 +185,7 @@ class SpanTask(DatasetTask):
     def collate(
         self, encoder: Encoder, features: Sequence[Window]
     ) -> tuple[TokenBatch, SpanLabels | None]:
-        """Return the padded windows and their positions with the mask; no labels if a window has none."""
+        """Return the padded windows, and their labels unless a window has none."""
         batch = padded(encoder, [(f.ids, f.types, f.special) for f in features])
         labels = [feature.label for feature in features if feature.label is not None]
         if len(labels) < len(features):
@@ -176,7 +193,9 @@ class SpanTask(DatasetTask):
         return batch, (torch.tensor(labels, device=batch.ids.device), batch.mask)
 
     def loss(self, logits: Tensor, labels: SpanLabels) -> Loss:
-        """Return the cross-entropy over the real positions, the mean over start and end and over windows.
+        """Return the cross-entropy over the real positions.
+
+        It is the mean over start and end, and over windows.
 
         Args:
             logits: ``[B, T, 2]``. The target of a window without the answer is its first position.
@@ -209,13 +228,13 @@ class SpanTask(DatasetTask):
         return Example(str(number), str(number), fields)
 
     def count_truncated(self, encoder: Encoder, examples: Sequence[Example]) -> list[int]:
-        """Count the sub-words of each question that are cut; every context is read whole, in windows."""
+        """Count the sub-words of each question that are cut; contexts are read whole."""
         questions = [example.fields["question"] for example in examples]
         rows = encoder.tokenizer(questions, add_special_tokens=False, verbose=False)["input_ids"]
         return [max(0, len(ids) - self.options.question_length) for ids in rows]
 
     def baselines(self, language: str) -> dict[str, list[Score]]:
-        """Score ``n-gram``: the clause that shares most character trigrams with the question."""
+        """Score ``n-gram``: the clause with most character trigrams of the question."""
         examples = self.examples(language)
         guesses = [most_similar_clause(e.fields["question"], e.fields["context"]) for e in examples]
         return {"n-gram": [self.score(g, e) for g, e in zip(guesses, examples, strict=True)]}

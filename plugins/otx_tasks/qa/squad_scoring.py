@@ -10,7 +10,9 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
 def normalise(text: str) -> str:
-    """Return the text in lower case, without ASCII punctuation and English articles, white space collapsed.
+    """Normalise an answer.
+
+    The result is in lower case, without ASCII punctuation and English articles, its white space collapsed.
 
     Args:
         text: An answer.

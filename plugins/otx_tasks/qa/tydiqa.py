@@ -50,16 +50,16 @@ class TydiqaTask(SpanTask):
     data_remedy = "give the folder of tydiqa.goldp.XX.dev.json (or .json.gz) with --data"
 
     def hub_languages(self) -> tuple[str, ...]:
-        """Return TyDi QA's nine languages; with ``split = "train"``, without the source language."""
+        """Return TyDi QA's nine languages, without the source for ``split = "train"``."""
         source = self.options.source if self.options.split == "train" else None
         return tuple(language for language in HUB_NAMES if language != source)
 
     def read_hub_test(self, language: str) -> Questions:
-        """Read the questions of a language from XTREME's copy, which has all languages in one set."""
+        """Read the questions of a language from XTREME's copy of all languages."""
         return self._read_hub(language, "train" if self.options.split == "train" else "validation")
 
     def read_questions(self, language: str) -> Questions:
-        """Read the test questions of a language from its own file, the distributed file or the Hub."""
+        """Read the questions of a language from its file, the distributed file or the Hub."""
         path = self.test_split.files.get(language)
         if path is not None and plain_name(path) == ORIGINAL.format(self.split_name):
             return read_squad(path, _id_prefix(language))
@@ -88,7 +88,7 @@ class TydiqaTask(SpanTask):
         return f"tydiqa.goldp.{language}.{split}.json"
 
     def find_test_files(self, folder: Path, split: str) -> dict[str, Path]:
-        """Find XTREME's ``tydiqa.goldp.XX.dev.json``, or the distributed file with every language.
+        """Find XTREME's ``tydiqa.goldp.XX.dev.json``, or the distributed file.
 
         With ``split = "train"`` the source language is left out.
         """

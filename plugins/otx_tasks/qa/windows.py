@@ -66,7 +66,9 @@ class Lengths:
 
 
 def windows(encoder: Encoder, examples: Sequence[Example], lengths: Lengths) -> list[Window]:
-    """Return the windows of every question, in order; together they contain every sub-word of its context.
+    """Return the windows of every question, in order.
+
+    The windows of a question together contain every sub-word of its context.
 
     Args:
         encoder: Encoder whose tokenizer is used.

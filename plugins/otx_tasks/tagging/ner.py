@@ -50,7 +50,7 @@ class NerTask(TaggingTask):
         return super().find_test_files(folder, split) or in_folders(places, split)
 
     def read_file(self, path: Path) -> list[Tagged]:
-        """Read a file without the language that WikiANN's own files write before every word: ``de:Lindau``."""
+        """Read a file; WikiANN's own prefix of words, ``de:Lindau``, is removed."""
         sentences, prefix = super().read_file(path), f"{path.parent.name}:"
         if not all(word.startswith(prefix) for one in sentences for word in one.words):
             return sentences

@@ -55,7 +55,11 @@ class TaggingOptions(TransferOptions):
 
 
 def register(registry: Registry) -> None:
-    """Register the tasks of this family."""
+    """Register the tasks of this family.
+
+    Args:
+        registry: Receives the names.
+    """
     registry.task(
         name="pos",
         target="otx_tasks.tagging.pos:PosTask",

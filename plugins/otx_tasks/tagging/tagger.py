@@ -92,7 +92,7 @@ class TaggingTask(DatasetTask):
         return self.hub_names
 
     def find_test_files(self, folder: Path, split: str) -> Mapping[str, Path]:
-        """Find ``test-XX.tsv`` or ``XX_*-ud-test.conllu`` in the folder or in one of ``folders``."""
+        """Find ``test-XX.tsv`` or ``XX_*-ud-test.conllu``, also in ``folders``."""
         pattern = re.compile(rf"{split}-([a-z]{{2,3}})\.tsv|([a-z]{{2,3}})_\w+-ud-{split}\.conllu")
         return by_language((folder / name for name in ("", *self.folders)), pattern)
 
@@ -104,7 +104,11 @@ class TaggingTask(DatasetTask):
         )
 
     def read_file(self, path: Path) -> list[Tagged]:
-        """Read the sentences of a file."""
+        """Read the sentences of a file.
+
+        Args:
+            path: The file.
+        """
         return read_tagged(path, self.tags.__contains__)
 
     def read_test(self, language: str) -> list[Example]:
@@ -139,7 +143,7 @@ class TaggingTask(DatasetTask):
             )
 
     def training_notes(self) -> list[str]:
-        """Return how many test sentences of the source language are also training sentences."""
+        """Return how many test sentences of the source language are trained on."""
         source = self.options.source
         if source not in self.test_languages():
             return []
@@ -160,7 +164,10 @@ class TaggingTask(DatasetTask):
         return ([text] if cut else []) + super().notes(language, scores)
 
     def carried(self, head: nn.Module) -> nn.Module | None:
-        """Return a checkpoint's own head with its tags in the task's order; None if it has other tags."""
+        """Return a checkpoint's own head with its tags in the task's order.
+
+        None if it has other tags.
+        """
         names = [str(name) for name in getattr(head, "labels", ())]
         if sorted(names) != sorted(self.tags):
             return None
@@ -179,7 +186,10 @@ class TaggingTask(DatasetTask):
     def collate(
         self, encoder: Encoder, features: Sequence[TagFeature]
     ) -> tuple[TokenBatch, Tensor]:
-        """Return the padded sentences, and each word's tag number at its first sub-word ``[B, T]`` (-100 elsewhere)."""
+        """Return the padded sentences and their tag numbers ``[B, T]``.
+
+        A word's tag is at its first sub-word; other positions are -100.
+        """
         batch = encoder.collate([feature.row for feature in features])
         labels = torch.full(batch.ids.shape, IGNORED)
         for row, feature in zip(labels, features, strict=True):
@@ -189,7 +199,10 @@ class TaggingTask(DatasetTask):
     def decode(
         self, features: Sequence[TagFeature], logits: Sequence[Tensor]
     ) -> dict[str, dict[str, Any]]:
-        """Return the most likely tag of every word by example, and ``cut``, the number of words beyond the limit."""
+        """Return the most likely ``tags`` of the words of each example.
+
+        ``cut`` counts the words beyond the length limit.
+        """
         predictions = {}
         for feature, row in zip(features, logits, strict=True):
             tags = [self.fallback] * feature.total
