@@ -49,6 +49,7 @@ class View(ABC, Generic[Value]):
         holds_sides: The view is ``pair.source`` and ``pair.pivot`` themselves.
         joins_sides: Both sides share one sequence, so that each has half of the encoder's length limit.
         predicts_subwords: The view reads the language-model head, so that the whole vocabulary is trained.
+        reads_corpora: The view is counted on the training corpora, so that a single pair does not suffice.
         copied_in_checks: Small enough to be copied when a check looks for changes in place.
     """
 
@@ -57,6 +58,7 @@ class View(ABC, Generic[Value]):
     holds_sides: ClassVar[bool] = False
     joins_sides: ClassVar[bool] = False
     predicts_subwords: ClassVar[bool] = False
+    reads_corpora: ClassVar[bool] = False
     copied_in_checks: ClassVar[bool] = True
 
     def auxiliary(self, align: AlignSettings) -> frozenset[str]:

@@ -1,48 +1,327 @@
-"""The transport plan of one pair of sentences, by the encoders of a run before and after alignment."""
+"""The transport plan of one sentence pair: the plan that a run's own objective returns, or a balanced cosine plan."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
-from otx.config.settings import Settings
+from otx.alignment.data import load_data
+from otx.alignment.views import PairEncoder
+from otx.config.settings import Settings, settings_from
 from otx.data.inference import reading
 from otx.data.words import split_words, splits_everywhere
-from otx.errors import DataError
+from otx.errors import DataError, UsageError
 from otx.interfaces import Encoder
 from otx.ot.costs.ground import cosine
 from otx.ot.problems.masses import uniform
 from otx.ot.solvers.sinkhorn import sinkhorn
+from otx.plugin_host.attribution import Owner, owner_of
+from otx.plugin_host.host import PluginHost
+from otx.reporter import Reporter
+from otx.runs.folder import RunFolder
 from otx.runs.heatmap import Heatmap
+from otx.training import checkpoint
+from otx.training.factories import make_objective, open_encoder, terms
+from otx.training.weighted_objective import WeightedSum
+from otx.types import EncodedPair, Links, Pair, Problem, Sides, TokenRow
+from otx.views import PairBatch, ViewContext
+from otx.views.context import TRAINED
+
+EPSILON = 0.05
+"""Regularisation of the balanced cosine plan, in units of 1 - cos."""
 
 
-def plan_of(
-    encoder: Encoder, source: str, pivot: str, settings: Settings, epsilon: float, title: str
+@dataclass(slots=True)
+class TypedPair:
+    """A corpus of one pair that a user typed."""
+
+    source: str
+    pivot: str
+    name: str = "the pair"
+    source_language: str = "und"
+    pivot_language: str = "en"
+    pretokenised: bool = False
+
+    def __len__(self) -> int:
+        """Return 1."""
+        return 1
+
+    def __getitem__(self, index: int) -> Pair:
+        """Return the pair."""
+        if index not in (0, -1):
+            raise IndexError(index)
+        return Pair(self.source, self.pivot, 1)
+
+    def fingerprint(self) -> str:
+        """Return the text itself."""
+        return f"{self.source}\n{self.pivot}"
+
+    def problems(self) -> Sequence[Problem]:
+        """Return no problems."""
+        return []
+
+    def links(self) -> Sequence[Links] | None:
+        """Return no links."""
+        return None
+
+
+def model_plan(
+    model: str, pair: TypedPair, settings: Settings, host: PluginHost, epsilon: float
+) -> list[Heatmap]:
+    """Compute the balanced cosine plan of an encoder that belongs to no run.
+
+    Args:
+        model: The encoder.
+        pair: The two sentences.
+        settings: Hidden layer, word vector and options of the encoder.
+        host: The plugins.
+        epsilon: Entropic regularisation, in units of 1 - cos.
+
+    Returns:
+        One map.
+
+    Raises:
+        DataError: If a sentence has no words.
+    """
+    encoder = open_encoder(model, host.registry, settings)
+    return [balanced_plan(encoder, pair, settings, epsilon, title="plan")]
+
+
+def run_plans(
+    run: RunFolder,
+    pair: TypedPair,
+    settings: Settings,
+    host: PluginHost,
+    reporter: Reporter,
+    *,
+    epsilon: float | None = None,
+) -> list[Heatmap]:
+    """Compute the plans of a run's initial and aligned encoder.
+
+    Args:
+        run: A finished run.
+        pair: The two sentences.
+        settings: Hidden layer and word vector of the balanced cosine plan, and options of the encoder.
+        host: The plugins.
+        reporter: Receives stages and notices.
+        epsilon: Regularisation of a balanced cosine plan to compute instead of the objective's own; None computes the
+            plan that the first of the run's objectives with a plan returns, with the run's settings, and a balanced
+            cosine plan if none returns any.
+
+    Returns:
+        The map before and the map after alignment; ``Heatmap.plan`` says which plan they show.
+
+    Raises:
+        UsageError: If the run has no encoder of its own.
+        DataError: If a sentence has no words.
+    """
+    if not run.model.is_dir():
+        raise UsageError(
+            f"run {run.name} has no encoder of its own: it is {run.record['status']}",
+            f"finish it with: otx align --resume {run.name}",
+        )
+    before = open_encoder(run.record["model"], host.registry, settings)
+    after = open_encoder(str(run.model), host.registry, settings)
+    encoders = {"before": before, f"after {run.name}": after}
+    if epsilon is None:
+        own = settings_from(run.record["settings"], f"run {run.name}")
+        maps = _objective_plans(run, own, encoders, pair, host, reporter)
+        if maps:
+            return maps
+        names = ", ".join(term.name for term in terms(own))
+        reason = f"run {run.name}'s objectives ({names}) return no plan"
+    else:
+        reason = "as --epsilon or --layer asks"
+    return [
+        balanced_plan(encoder, pair, settings, epsilon or EPSILON, title=title, reason=reason)
+        for title, encoder in encoders.items()
+    ]
+
+
+def balanced_plan(
+    encoder: Encoder,
+    pair: TypedPair,
+    settings: Settings,
+    epsilon: float,
+    *,
+    title: str,
+    reason: str = "",
 ) -> Heatmap:
-    """The balanced entropic plan between the words of the two sentences: cosine cost, uniform masses.
+    """Compute the balanced entropic plan between the words of two sentences: cosine cost, uniform masses.
 
-    Entry (i, j) is the share of word i's mass that goes to word j: rows sum to 1. Words that the encoder's limit cuts
-    off are left out. Raises DataError for a sentence without words.
+    Args:
+        encoder: The encoder.
+        pair: The two sentences; words beyond the encoder's length limit are left out.
+        settings: Hidden layer and word vector.
+        epsilon: Entropic regularisation, in units of 1 - cos.
+        title: The map's title.
+        reason: Why this plan is shown.
+
+    Returns:
+        The map; entry (i, j) is the share of word i's mass that goes to word j, so that rows sum to 1.
+
+    Raises:
+        DataError: If a sentence has no words.
     """
     layer, vector = settings.encoder.layer, settings.encoder.word_vector
     sides, words = [], []
     with reading(encoder):
-        for text in (source, pivot):
+        for text in (pair.source, pair.pivot):
             batch = encoder.collate(encoder.tokenise([text]))
             vectors, mask = encoder.encode(batch, (layer,)).words(layer, vector)
             sides.append(vectors[:, mask[0]].float())
-            words.append(_names(text, mask[0].nonzero()[:, 0].tolist()))
-    if not all(words):
-        raise DataError("a sentence has no words", "give two sentences in quotes")
+            words.append(_word_names(text, mask[0].nonzero()[:, 0].tolist()))
+    _require_words(words)
     x, y = sides
-    a, b = (uniform(torch.ones(1, len(own), dtype=torch.bool, device=x.device)) for own in words)
+    a, b = (uniform(torch.ones(1, len(side), dtype=torch.bool, device=x.device)) for side in words)
     plan = sinkhorn(cosine(x, y), a, b, epsilon=epsilon).plan[0]
-    return Heatmap(title, tuple(words[0]), tuple(words[1]), (plan * len(words[0])).tolist())
+    shown = f"balanced cosine plan, epsilon {epsilon:g}" + (f": {reason}" if reason else "")
+    return Heatmap(
+        title, tuple(words[0]), tuple(words[1]), (plan * len(words[0])).tolist(), plan=shown
+    )
 
 
-def _names(text: str, numbers: Sequence[int]) -> list[str]:
-    """What to call the words of these numbers; by number alone where words are the tokenizer's sub-words."""
+def _objective_plans(
+    run: RunFolder,
+    settings: Settings,
+    encoders: dict[str, Encoder],
+    pair: TypedPair,
+    host: PluginHost,
+    reporter: Reporter,
+) -> list[Heatmap]:
+    """Return the plans of the run's first objective that returns one; none if no objective does."""
+    before, after = encoders.values()
+    objective = make_objective(settings, host.registry, before.dimension)
+    objective.eval()
+    for number, term in enumerate(objective.terms):
+        part: Any = objective.parts[number]
+        tokenised = []
+        if any(view.reads_corpora for view in part.views):
+            material = load_data(settings, host.registry, before, reporter)
+            tokenised = material.tokenised[:1]
+            if len(material.tokenised) > 1:
+                reporter.notice(f"word weights are those of {material.train[0].name}")
+        named = {TRAINED: before, "reference": before, "momentum": before, "teacher": before}
+        if settings.align.teacher is not None and any(
+            "teacher" in view.auxiliary(settings.align) for view in part.views
+        ):
+            named["teacher"] = open_encoder(settings.align.teacher, host.registry, settings)
+        maps = []
+        for title, encoder in encoders.items():
+            if encoder is after:
+                _restore(objective, run, reporter)
+            context = ViewContext(
+                encoders=named | {TRAINED: encoder, "momentum": encoder},
+                align=settings.align,
+                word_vector=settings.encoder.word_vector,
+                corpora=[pair],
+                tokenised=tokenised,
+                given_links=lambda: [None],
+            )
+            heatmap = _plan(part, term.name, encoder, context, pair, title)
+            if heatmap is None:
+                break
+            maps.append(heatmap)
+        if maps:
+            return maps
+    return []
+
+
+def _restore(objective: WeightedSum, run: RunFolder, reporter: Reporter) -> None:
+    """Load what the objectives themselves learnt, if they have parameters or buffers."""
+    if not objective.state_dict():
+        return
+    newest, _ = checkpoint.newest(run.checkpoints)
+    if newest is None:
+        reporter.notice(f"run {run.name} has no checkpoint: the objective's parameters are initial")
+        return
+    checkpoint.load(newest, {"objective": objective}, None)
+
+
+def _plan(
+    part: Any, name: str, encoder: Encoder, context: ViewContext, pair: TypedPair, title: str
+) -> Heatmap | None:
+    rows: Sides[Sequence[TokenRow]] = Sides(
+        encoder.tokenise([pair.source]), encoder.tokenise([pair.pivot])
+    )
+    batch = PairBatch(
+        0, np.zeros(1, int), rows, encoder.collate(rows.source), encoder.collate(rows.pivot)
+    )
+    with reading(encoder):
+        encoded = PairEncoder(part.views, context)(batch)
+        _require_words(
+            [[w for w in row.word_index if w >= 0] for row in (*rows.source, *rows.pivot)]
+        )
+        loss = part(encoded)
+        if loss.plan is None:
+            return None
+        plan = loss.plan()
+    sides = _sides(plan, part, name, encoder, encoded, batch, pair)
+    (source, kept_rows), (pivot, kept_columns) = sides.source, sides.pivot
+    values = plan[0][kept_rows][:, kept_columns] * len(source)
+    return Heatmap(
+        title, tuple(source), tuple(pivot), values.tolist(), plan=f"plan of the objective {name}"
+    )
+
+
+Named = tuple[list[str], list[int]]
+"""Names of the units of a plan's side, and which of its rows or columns they are."""
+
+
+def _sides(
+    plan: Tensor,
+    part: Any,
+    name: str,
+    encoder: Encoder,
+    encoded: EncodedPair,
+    batch: PairBatch,
+    pair: TypedPair,
+) -> Sides[Named]:
+    """Name the rows and columns of a plan: words, or sub-words, with or without slots for padding."""
+    if plan.ndim == 3 and plan.shape[0] == 1:
+        source = _units(
+            encoder, encoded.source.word_index[0], batch.rows.source[0].ids, pair.source
+        )
+        pivot = _units(encoder, encoded.pivot.word_index[0], batch.rows.pivot[0].ids, pair.pivot)
+        for one, other in zip(source, pivot, strict=True):
+            if plan.shape[1:] == (one[1], other[1]):
+                return Sides(one[0], other[0])
+    owner = owner_of(part) or Owner("objective", name)
+    raise owner.fault(
+        f"its plan has shape {list(plan.shape)}, which fits neither the words nor the sub-words of the pair",
+        "return a plan [pairs, source units, pivot units]",
+    )
+
+
+def _units(
+    encoder: Encoder, index: Tensor, ids: Sequence[int], text: str
+) -> list[tuple[Named, int]]:
+    """Return each way to name a side, with the number of rows that it expects."""
+    slots = int(index.max()) + 1
+    words = sorted({int(word) for word in index if word >= 0})
+    places = [place for place, word in enumerate(index.tolist()) if word >= 0]
+    pieces = encoder.tokenizer.convert_ids_to_tokens([ids[place] for place in places])
+    names = _word_names(text, words)
+    return [
+        ((names, words), slots),
+        ((names, [*range(len(words))]), len(words)),
+        ((pieces, places), len(index)),
+        ((pieces, [*range(len(places))]), len(places)),
+    ]
+
+
+def _require_words(sides: Sequence[Sequence[object]]) -> None:
+    if not all(sides):
+        raise DataError("a sentence has no words", "give two sentences in quotes")
+
+
+def _word_names(text: str, numbers: Sequence[int]) -> list[str]:
+    """Return the words of these numbers; their numbers alone where words are the tokenizer's sub-words."""
     if not splits_everywhere(text):
         return [f"#{number}" for number in numbers]
     spans = split_words(text, pretokenised=False)
