@@ -127,12 +127,12 @@ class View(ABC, Generic[Value]):
         return map_tensors(lambda tensor: tensor[rows], value)
 
     @classmethod
-    def pad(cls, value: Value, pad: Callable[[Encoded], Encoded]) -> Value:
+    def pad(cls, value: Value, count: int) -> Value:
         """Return the value with more padding, which an objective must not read; by default unchanged.
 
         Args:
             value: The value.
-            pad: Adds padding to encoded text.
+            count: Sub-words of padding to add to each side (``otx.views.fakes.pad_encoded``).
         """
         return value
 
