@@ -54,6 +54,7 @@ class View(ABC, Generic[Value]):
         holds_sides: The view is ``pair.source`` and ``pair.pivot`` themselves.
         joins_sides: Both sides share one sequence, so that each has half of the encoder's length limit.
         predicts_subwords: The view reads the language-model head, so that the whole vocabulary is trained.
+        reads_corpora: The view is counted on the training corpora, so that a single pair does not suffice.
         copied_in_checks: Small enough to be copied when a check looks for changes in place.
     """
 
@@ -62,6 +63,7 @@ class View(ABC, Generic[Value]):
     holds_sides: ClassVar[bool] = False
     joins_sides: ClassVar[bool] = False
     predicts_subwords: ClassVar[bool] = False
+    reads_corpora: ClassVar[bool] = False
     copied_in_checks: ClassVar[bool] = True
 
     def auxiliary(self, align: AlignSettings) -> frozenset[str]:
@@ -130,12 +132,12 @@ class View(ABC, Generic[Value]):
         return map_tensors(lambda tensor: tensor[rows], value)
 
     @classmethod
-    def pad(cls, value: Value, pad: Callable[[Encoded], Encoded]) -> Value:
+    def pad(cls, value: Value, count: int) -> Value:
         """Return the value with more padding, which an objective must not read; by default unchanged.
 
         Args:
             value: The value.
-            pad: Adds padding to encoded text.
+            count: Sub-words of padding to add to each side (``otx.views.fakes.pad_encoded``).
         """
         return value
 

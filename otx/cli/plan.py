@@ -11,6 +11,7 @@ from otx.cli.completion import runs
 from otx.cli.console import screen
 from otx.cli.context import open_project
 from otx.cli.flags import example
+from otx.cli.progress import reporter
 from otx.errors import UsageError
 
 
@@ -29,54 +30,75 @@ def plan(
     run: Annotated[
         str | None,
         typer.Option(
-            help="Run whose encoder is shown after the untouched one.", autocompletion=runs
+            metavar="NAME",
+            help="Show the plan of this run's objective, with the initial and the aligned encoder.",
+            autocompletion=runs,
         ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="An encoder as it is, alone.")] = None,
-    epsilon: Annotated[float, typer.Option(help="Entropic regularisation, of 1 - cos.")] = 0.05,
-    layer: Annotated[int | None, typer.Option(help="Hidden layer (-1 = last).")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Show the balanced cosine plan of this encoder."),
+    ] = None,
+    epsilon: Annotated[
+        float | None,
+        typer.Option(
+            help="Show the balanced cosine plan with this regularisation, in units of 1 - cos "
+            "(default .05), not the objective's own plan."
+        ),
+    ] = None,
+    layer: Annotated[
+        int | None,
+        typer.Option(help="Show the balanced cosine plan of this hidden layer (-1 = last)."),
+    ] = None,
     output: Annotated[
-        str | None, typer.Option(help="Draw it into this PNG, SVG or PDF as well.")
+        str | None, typer.Option(metavar="PATH", help="Also draw it into this PNG, SVG or PDF.")
     ] = None,
     sets: Annotated[
-        list[str] | None, typer.Option("--set", help="Any key of otx.toml: table.key=value.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="TABLE.KEY=VALUE",
+            help="Set any key of otx.toml, e.g. encoder.layer=8.",
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print words and numbers as JSON.")] = False,
 ) -> None:
-    """Show which words the transport plan of a pair carries onto which: darker is more, numbers are largest shares."""
+    """Show where the transport plan of a sentence pair moves each word.
+
+    With --run, the plan is the one that the run's own objective returns, computed with the run's settings. Objectives
+    without a plan, and encoders without a run, are shown by a balanced cosine plan; the first line says which plan it
+    is. A number is the largest entry of its row, in hundredths of a source word's average mass; darker is more.
+
+    Example: otx plan "the old bridge" "die alte Brücke" --run first
+    """
     if run is not None and model is not None:
         raise UsageError(
-            "--run and --model exclude one another", "a run brings its untouched encoder"
+            "--run and --model exclude one another",
+            "a run brings its initial encoder; leave out --model",
         )
-    if not epsilon > 0:
+    if epsilon is not None and not epsilon > 0:
         raise UsageError(f"--epsilon is {epsilon:g}", "it must be above 0")
     settings, host = open_project({"encoder.layer": layer}, sets or [])
     from pathlib import Path
 
-    from otx.alignment.plan_view import plan_of
+    from otx.alignment.plan_view import EPSILON, TypedPair, model_plan, run_plans
     from otx.runs.folder import RunFolder
-    from otx.runs.heatmap import in_terminal, save_figure
-    from otx.training.factories import open_encoder
-    from otx.training.run_encoder import run_encoder_reference
+    from otx.runs.heatmap import render_maps, save_figure
+    from otx.training.session import Session
 
-    shown = {"plan": model or settings.encoder.model}
-    if run is not None:
-        found = RunFolder.open(Path(settings.runs.folder), run)
-        aligned = run_encoder_reference(found, host.registry)
-        shown = {"before": found.record["model"], f"after {run}": aligned}
-    maps = [
-        plan_of(
-            open_encoder(reference, host.registry, settings),
-            source,
-            pivot,
-            settings,
-            epsilon,
-            title,
-        )
-        for title, reference in shown.items()
-    ]
+    pair = TypedPair(source, pivot)
+    with reporter() as report:
+        session = Session(settings, host, report)
+        if run is None:
+            chosen = model or settings.encoder.model
+            maps = model_plan(session, chosen, pair, epsilon or EPSILON)
+        else:
+            folder = RunFolder.open(Path(settings.runs.folder), run)
+            if layer is not None and epsilon is None:
+                epsilon = EPSILON
+            maps = run_plans(session, folder, pair, epsilon=epsilon)
     if output is not None and not save_figure(maps, Path(output)):
         screen.note(f"note: no font here has every character of {output}; Noto Sans has")
     if json:
-        return screen.json([dataclasses.asdict(own) for own in maps])
-    screen.result(in_terminal(maps, screen.console().width).plain)
+        return screen.json([dataclasses.asdict(one) for one in maps])
+    screen.result(render_maps(maps, screen.console().width).plain)

@@ -22,29 +22,54 @@ FONTS = (
     "Noto Sans Thai",
     "Arial Unicode MS",
 )
-"""Fonts that are tried in turn for a character."""
+"""Fonts to try in turn for a character."""
 ENDINGS = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True, slots=True)
 class Heatmap:
-    """``values [N][M]`` from 0 to 1 between ``rows [N]`` and ``columns [M]``."""
+    """A matrix between the words of two sentences.
+
+    Attributes:
+        title: Title of the map.
+        rows: Words of the rows ``[N]``.
+        columns: Words of the columns ``[M]``.
+        values: The matrix ``[N][M]``, from 0 to 1.
+        plan: Which plan the values are.
+    """
 
     title: str
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     values: list[list[float]]
+    plan: str = ""
 
 
-def in_terminal(maps: Sequence[Heatmap], width: int) -> Text:
-    """The maps side by side where they fit into ``width``, else one under the other; then the columns' words by number.
+def render_maps(maps: Sequence[Heatmap], width: int) -> Text:
+    """Draw maps for a terminal: side by side if they fit, otherwise one below the other.
 
-    A cell is darker the larger its value, against the largest of its map; the largest of each row is marked with its
-    value in hundredths.
+    A cell is darker the larger its value, relative to the largest of its map; the largest of each row is a number, in
+    hundredths.
+
+    Args:
+        maps: The maps, which share their columns.
+        width: Columns of the terminal.
+
+    Returns:
+        The plan's name if there is one, the maps, and the numbered words of the columns.
+
+    Example:
+        >>> print(render_maps([Heatmap("plan", ("a", "b"), ("x", "y"), [[0.9, 0.1], [0.2, 0.8]])], 80))
+        plan
+           0  1
+        a 90
+        b ░░ 80
+        <BLANKLINE>
+        0 x  1 y
     """
-    blocks = [_block(own) for own in maps]
+    blocks = [_block(one) for one in maps]
     wide = sum(max(map(cell_len, block)) for block in blocks) + 3 * (len(blocks) - 1)
-    lines: list[str] = []
+    lines: list[str] = [maps[0].plan] if maps[0].plan else []
     if wide <= width:
         height = max(map(len, blocks))
         padded = [_padded(block, height) for block in blocks]
@@ -58,9 +83,18 @@ def in_terminal(maps: Sequence[Heatmap], width: int) -> Text:
 
 
 def save_figure(maps: Sequence[Heatmap], path: Path) -> bool:
-    """Draw the maps side by side into a PNG, SVG or PDF; says whether the fonts here have every character.
+    """Draw maps side by side into a file.
 
-    Raises UsageError for another ending and where matplotlib is not installed, OTXError where it cannot be written.
+    Args:
+        maps: The maps.
+        path: A file name that ends in .png, .svg or .pdf.
+
+    Returns:
+        True if the fonts here have every character.
+
+    Raises:
+        UsageError: For another ending, and if matplotlib is not installed.
+        OTXError: If the file cannot be written.
     """
     if path.suffix not in ENDINGS:
         raise UsageError(f"{path}: not a kind of picture", f"end its name in {', '.join(ENDINGS)}")
@@ -74,11 +108,13 @@ def save_figure(maps: Sequence[Heatmap], path: Path) -> bool:
     rows, columns = len(maps[0].rows), len(maps[0].columns)
     size = (1.2 + len(maps) * (1.0 + 0.32 * columns), 1.4 + 0.28 * rows)
     figure = Figure(figsize=size, layout="constrained")
-    for axes, own in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps, strict=True):
-        axes.imshow(own.values, cmap="Greys", vmin=0, vmax=1, aspect="auto")
-        axes.set_title(own.title, fontsize=10)
-        axes.set_xticks(range(columns), own.columns, rotation=60, ha="right", **fonts)
-        axes.set_yticks(range(rows), own.rows, **fonts)
+    if maps[0].plan:
+        figure.suptitle(maps[0].plan, fontsize=9)
+    for axes, one in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps, strict=True):
+        axes.imshow(one.values, cmap="Greys", vmin=0, vmax=1, aspect="auto")
+        axes.set_title(one.title, fontsize=10)
+        axes.set_xticks(range(columns), one.columns, rotation=60, ha="right", **fonts)
+        axes.set_yticks(range(rows), one.rows, **fonts)
         for spine in axes.spines.values():
             spine.set_visible(False)
         axes.tick_params(length=0)
@@ -91,12 +127,15 @@ def save_figure(maps: Sequence[Heatmap], path: Path) -> bool:
     return not any("Glyph" in str(warning.message) for warning in caught)
 
 
-def _block(own: Heatmap) -> list[str]:
-    """One map as lines of equal width: its title, the columns' numbers, a line a row."""
-    name_width = min(LONGEST_NAME, max(map(cell_len, own.rows)))
-    largest = max((max(row) for row in own.values), default=0.0) or 1.0
-    lines = [own.title, " " * name_width + "".join(f"{n:>3}" for n in range(len(own.columns)))]
-    for word, row in zip(own.rows, own.values, strict=True):
+def _block(heatmap: Heatmap) -> list[str]:
+    """Return one map as lines of equal width: its title, the columns' numbers, a line per row."""
+    name_width = min(LONGEST_NAME, max(map(cell_len, heatmap.rows)))
+    largest = max((max(row) for row in heatmap.values), default=0.0) or 1.0
+    lines = [
+        heatmap.title,
+        " " * name_width + "".join(f"{n:>3}" for n in range(len(heatmap.columns))),
+    ]
+    for word, row in zip(heatmap.rows, heatmap.values, strict=True):
         best = row.index(max(row))
         cells = [
             f" {min(99, round(100 * value)):>2}"
@@ -113,7 +152,7 @@ def _shade(share: float) -> str:
 
 
 def _fitted(word: str, width: int) -> str:
-    """The word in exactly ``width`` columns of the terminal, cut with an ellipsis."""
+    """Return the word in exactly ``width`` columns of the terminal, cut with an ellipsis."""
     while cell_len(word) > width:
         word = word.removesuffix("…")[:-1] + "…"
     return word + " " * (width - cell_len(word))

@@ -1,4 +1,4 @@
-"""How a check says what it found."""
+"""Report the outcome of conformance checks."""
 
 from __future__ import annotations
 
@@ -11,15 +11,36 @@ Passed = Callable[[str], None]
 
 
 def ignore(name: str) -> None:
-    """Do nothing with the name of a check that passed."""
+    """Ignore a check that passed.
+
+    Args:
+        name: The check.
+    """
 
 
 def require(subject: str, holds: bool, complaint: str) -> None:
-    """Raise PluginError with the complaint unless ``holds``; ``subject`` is the kind of object that is checked."""
+    """Raise the complaint unless a clause holds.
+
+    Args:
+        subject: Kind of the object that is checked.
+        holds: The clause holds.
+        complaint: What is wrong if it does not.
+
+    Raises:
+        PluginError: If the clause does not hold.
+    """
     if not holds:
         raise fault(subject, complaint)
 
 
 def fault(subject: str, complaint: str) -> PluginError:
-    """Return the error that says which clause an object breaks; ``subject`` is its kind."""
+    """Return the error about a broken clause.
+
+    Args:
+        subject: Kind of the object that is checked.
+        complaint: What is wrong.
+
+    Returns:
+        The error, to be raised.
+    """
     return PluginError(f"the {subject} breaks its contract: {complaint}", "see otx.interfaces")

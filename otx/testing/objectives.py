@@ -15,9 +15,13 @@ from otx.plugin_host.interface_checks import Untouched, loss_faults, objective_f
 from otx.testing.complaints import Passed, fault, ignore, require
 from otx.testing.pairs import example_pair
 from otx.types import Encoded, EncodedPair, Loss, place_text
+from otx.views.fakes import pad_encoded
 
 CALLS_BEFORE_SAVING = 3
 """State may depend on the number of calls: a moving average begins with the first, a queue may fill with the second."""
+
+PADDING = 3
+"""Sub-words of padding that are added to try whether an objective reads it."""
 
 Make = Callable[[], Objective]
 
@@ -177,23 +181,12 @@ def _seeded(objective: Objective, pair: EncodedPair, seed: int) -> float:
 def _check_padding(objective: Objective, pair: EncodedPair, loss: Loss) -> None:
     wider = replace(
         pair,
-        source=_padded(pair.source),
-        pivot=_padded(pair.pivot),
-        views={view: view.pad(value, _padded) for view, value in pair.views.items()},
+        source=pad_encoded(pair.source, PADDING),
+        pivot=pad_encoded(pair.pivot, PADDING),
+        views={view: view.pad(value, PADDING) for view, value in pair.views.items()},
     )
     value = _loss(objective, wider).value
     _same("with more padding, which holds other numbers,", value, loss.value)
-
-
-def _padded(encoded: Encoded, by: int = 3) -> Encoded:
-    rows = len(encoded.mask)
-    tokens = {}
-    for layer, states in encoded.tokens.items():
-        changed = torch.where(encoded.mask[:, :, None], states.detach(), 2.5)
-        tokens[layer] = torch.cat((changed, torch.full((rows, by, changed.shape[2]), -1.5)), 1)
-    mask = torch.cat((encoded.mask, encoded.mask.new_zeros(rows, by)), 1)
-    index = torch.cat((encoded.word_index, encoded.word_index.new_full((rows, by), -1)), 1)
-    return Encoded(tokens, mask, index)
 
 
 def _check_half_precision(objective: Objective, pair: EncodedPair) -> None:

@@ -100,3 +100,23 @@ def fake_logits(random: torch.Generator) -> MaskedLogits:
     """
     logits = torch.randn(MASKED, VOCABULARY, generator=random, requires_grad=True)
     return MaskedLogits(logits, torch.randint(VOCABULARY, (MASKED,), generator=random))
+
+
+def pad_encoded(encoded: Encoded, count: int) -> Encoded:
+    """Add padding that holds other numbers, and change those that padding holds already.
+
+    Args:
+        encoded: One side of a batch.
+        count: Sub-words to add.
+
+    Returns:
+        The same text, without gradients.
+    """
+    rows = len(encoded.mask)
+    tokens = {}
+    for layer, states in encoded.tokens.items():
+        changed = torch.where(encoded.mask[:, :, None], states.detach(), 2.5)
+        tokens[layer] = torch.cat((changed, torch.full((rows, count, changed.shape[2]), -1.5)), 1)
+    mask = torch.cat((encoded.mask, encoded.mask.new_zeros(rows, count)), 1)
+    index = torch.cat((encoded.word_index, encoded.word_index.new_full((rows, count), -1)), 1)
+    return Encoded(tokens, mask, index)

@@ -23,6 +23,7 @@ class Idf(View[Sides["Tensor"]]):
 
     label: ClassVar[str] = "idf"
     summary: ClassVar[str] = "inverse document frequencies of the words"
+    reads_corpora: ClassVar[bool] = True
 
     @classmethod
     def maker(cls, views: Sequence[Self], context: ViewContext) -> ViewMaker[Sides[Tensor]]:

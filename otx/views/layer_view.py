@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -53,6 +53,8 @@ class LayerView(View[Sides[Encoded]]):
         return Sides(kept(value.source), kept(value.pivot))
 
     @classmethod
-    def pad(cls, value: Sides[Encoded], pad: Callable[[Encoded], Encoded]) -> Sides[Encoded]:
+    def pad(cls, value: Sides[Encoded], count: int) -> Sides[Encoded]:
         """Pad both sides."""
-        return Sides(pad(value.source), pad(value.pivot))
+        from otx.views.fakes import pad_encoded
+
+        return Sides(pad_encoded(value.source, count), pad_encoded(value.pivot, count))

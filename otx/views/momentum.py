@@ -19,7 +19,9 @@ class Momentum(LayerView):
     """
 
     label: ClassVar[str] = "momentum"
-    summary: ClassVar[str] = "the same by a moving average of the encoder (`align.momentum`)"
+    summary: ClassVar[str] = (
+        "hidden states of one layer by a moving average of the encoder (`align.momentum`)"
+    )
     encoder: ClassVar[str] = "momentum"
 
     def auxiliary(self, align: AlignSettings) -> frozenset[str]:

@@ -16,7 +16,7 @@ class Reference(LayerView):
     """Hidden states ``[B, T, D]`` of one layer by the initial encoder: ``pair[Reference].source`` and ``.pivot``."""
 
     label: ClassVar[str] = "reference"
-    summary: ClassVar[str] = "the same by the frozen initial encoder"
+    summary: ClassVar[str] = "hidden states of one layer by the frozen initial encoder"
     encoder: ClassVar[str] = "reference"
 
     def auxiliary(self, align: AlignSettings) -> frozenset[str]:

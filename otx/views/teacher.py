@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -70,6 +70,8 @@ class Teacher(View[Encoded]):
         return fake_frozen(encoded, batch.random)
 
     @classmethod
-    def pad(cls, value: Encoded, pad: Callable[[Encoded], Encoded]) -> Encoded:
+    def pad(cls, value: Encoded, count: int) -> Encoded:
         """Pad the pivot side."""
-        return pad(value)
+        from otx.views.fakes import pad_encoded
+
+        return pad_encoded(value, count)

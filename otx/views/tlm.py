@@ -19,7 +19,7 @@ class Tlm(Masked):
     """
 
     label: ClassVar[str] = "tlm"
-    summary: ClassVar[str] = "the same with both sides in one sequence"
+    summary: ClassVar[str] = "logits of masked sub-words with both sides in one sequence"
     joins_sides: ClassVar[bool] = True
 
     @classmethod

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from otx.errors import UsageError
-from otx.runs.heatmap import Heatmap, in_terminal, save_figure
+from otx.runs.heatmap import Heatmap, render_maps, save_figure
 
 PAIR = Heatmap(
     "plan", ("猫", "schläft", "x" * 30), ("The", "cat"), [[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]
@@ -16,7 +16,7 @@ PAIR = Heatmap(
 
 
 def test_a_map_reads_row_by_row() -> None:
-    assert in_terminal([PAIR], 80).plain.split("\n") == [
+    assert render_maps([PAIR], 80).plain.split("\n") == [
         "plan",
         "                0  1",
         "猫             90",
@@ -28,9 +28,9 @@ def test_a_map_reads_row_by_row() -> None:
 
 
 def test_maps_stand_side_by_side_where_there_is_room() -> None:
-    beside = in_terminal([PAIR, PAIR], 80).plain.split("\n")
+    beside = render_maps([PAIR, PAIR], 80).plain.split("\n")
     assert len(beside) == 7 and beside[0].split() == ["plan", "plan"]
-    below = in_terminal([PAIR, PAIR], 30).plain.split("\n")
+    below = render_maps([PAIR, PAIR], 30).plain.split("\n")
     assert len(below) == 13
 
 
@@ -44,7 +44,7 @@ def test_every_line_of_a_map_is_equally_wide(
     rows: list[str], columns: list[str], data: st.DataObject
 ) -> None:
     values = [[data.draw(st.floats(0, 1)) for _ in columns] for _ in rows]
-    lines = in_terminal([Heatmap("t", tuple(rows), tuple(columns), values)], 200).plain.split("\n")
+    lines = render_maps([Heatmap("t", tuple(rows), tuple(columns), values)], 200).plain.split("\n")
     grid = lines[1 : 2 + len(rows)]
     assert len({cell_len(line.ljust(0)) for line in grid[:1]}) == 1
     widths = {cell_len(line) for line in grid}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from otx.interfaces import View
 from otx.tensor_tree import walk_tensors
 from otx.testing import check_objective, example_pair
-from otx.types import Encoded, EncodedPair, Loss, MissingViewError, place_text
+from otx.types import EncodedPair, Loss, MissingViewError, place_text
 from otx.views import VIEWS, FakeBatch, Idf, Links, Masked, States, ViewContext, ViewMaker, by_kind
 
 KINDS = pytest.mark.parametrize("kind", VIEWS, ids=lambda kind: kind.__name__)
@@ -78,14 +78,14 @@ def test_a_tapped_value_has_the_same_numbers_in_its_own_containers(kind: type[Vi
 
 
 @KINDS
-def test_padding_changes_encoded_text_only(kind: type[View[Any]]) -> None:
-    def pad(encoded: Encoded) -> Encoded:
-        return Encoded({}, encoded.mask, encoded.word_index)
-
+def test_padding_makes_encoded_text_wider_and_nothing_narrower(kind: type[View[Any]]) -> None:
     value = example_pair(declared(kind), 4)[kind]
-    places = {place for place, _ in walk_tensors(value)}
-    encoded = any("word_index" in place for place in places)
-    assert ({place for place, _ in walk_tensors(kind.pad(value, pad))} != places) == encoded
+    before, after = (dict(walk_tensors(one)) for one in (value, kind.pad(value, 3)))
+    encoded = any("word_index" in place for place in before)
+    assert before.keys() == after.keys()
+    for place, tensor in before.items():
+        wider = [*tensor.shape[:1], *(size + 3 for size in tensor.shape[1:2]), *tensor.shape[2:]]
+        assert list(after[place].shape) in ([wider] if encoded else [wider, [*tensor.shape]])
 
 
 def test_an_objective_sees_only_what_it_declares() -> None:
