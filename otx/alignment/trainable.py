@@ -52,7 +52,7 @@ class TrainableAlignment:
                 tokenise(corpus, teacher, cache, max_length=limit) for corpus in material.train
             ]
         self.idf = count_idf(material) if needs.idf else None
-        self.links = given_links(settings, material) if needs.links else None
+        self.links = given_links(align, material) if needs.links else None
 
     def begin(self, step: int, steps: int) -> None:
         """Weights of this moment's terms; the moving average takes in what the last step made."""
@@ -63,7 +63,7 @@ class TrainableAlignment:
 
     def micro_batches(self, step: int) -> Sequence[tuple[int, np.ndarray]]:
         """(corpus, indices) of the step's micro-batches."""
-        return self.material.plan.micro_batches(step)
+        return self.material.sampler.micro_batches(step)
 
     def loss(self, batch: tuple[int, np.ndarray]) -> Loss:
         """The composite objective's loss of one batch of one language pair."""

@@ -11,6 +11,7 @@ import typer
 from otx.cli.completion import runs, tasks
 from otx.cli.console import columns, screen
 from otx.cli.context import open_project, warn_of_damaged
+from otx.cli.flags import example
 from otx.cli.format_metrics import numbers_by
 from otx.cli.progress import reporter
 from otx.config.settings import load_settings
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("eval")(evaluate)
+    app.command(
+        "eval",
+        short_help="Evaluate runs on tasks.",
+        epilog=example("otx eval retrieval --run first", "otx eval xnli --model mini --quick"),
+    )(evaluate)
 
 
 def evaluate(

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from otx.config.settings import Settings
+from otx.config.option_tables import OptionSource
+from otx.config.schema import DataSettings
 from otx.data.ledger import Ledger, count_lines, kinds_text
 from otx.data.lines import NOT_UTF8, REPAIRED
 from otx.errors import DataError, UsageError
@@ -22,7 +23,12 @@ SHOWN = 3
 
 
 def open_corpora(
-    specs: Sequence[str], registry: Registry, settings: Settings, *, any_share: bool = False
+    specs: Sequence[str],
+    registry: Registry,
+    options: OptionSource,
+    data: DataSettings,
+    *,
+    any_share: bool = False,
 ) -> list[Corpus]:
     """Open every corpus of every spec, one per language pair.
 
@@ -32,7 +38,8 @@ def open_corpora(
     Args:
         specs: The values of ``--corpus``.
         registry: The registered corpora.
-        settings: The settings: ``data.pivot``, ``data.max_bad`` and the plugins' options.
+        options: The options of corpus plugins.
+        data: Pivot language, and the share of refused lines that is accepted.
         any_share: Whether to accept corpora of which more than the share ``data.max_bad`` of the lines is refused.
 
     Returns:
@@ -47,12 +54,12 @@ def open_corpora(
     corpora: list[Corpus] = []
     for spec in specs:
         entry, rest = resolve_corpus(spec, registry)
-        _refuse_two_meanings(spec, entry, settings.data.pivot)
-        opened: list[Corpus] = entry.make(rest, entry.read_options(settings), settings.data.pivot)
+        _refuse_two_meanings(spec, entry, data.pivot)
+        opened: list[Corpus] = entry.make(rest, entry.read_options(options), data.pivot)
         corpora += opened
     if not any_share:
         for corpus in corpora:
-            _limit_refused(corpus, settings.data.max_bad)
+            _limit_refused(corpus, data.max_bad)
     return corpora
 
 

@@ -54,7 +54,7 @@ class Development:
         for module in self.modules.values():
             module.train()
         if not self.history or self._worth(value) > self._worth(self.history[self.best]):
-            new = checkpoint.save(self.folder / BEST, step, self.modules, None, {})
+            new = checkpoint.save(self.folder / BEST, step, self.modules)
             for other in set(checkpoint.checkpoints(self.folder / BEST)) - {new}:
                 shutil.rmtree(other)
         self.history[step] = value

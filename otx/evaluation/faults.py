@@ -20,7 +20,7 @@ class Faults:
         """Keep an error and report it, unless an equal one is known: every target meets the same files."""
         if str(error) not in map(str, self.errors):
             self.errors.append(error)
-            self._reporter.stage(f"Skipped: {error.message}")
+            self._reporter.stage("Skipped unusable data; its error is shown at the end")
 
     def has_data(self, task: Task) -> bool:
         """Return whether the task finds its files; if not, this is a fault."""

@@ -283,11 +283,11 @@ class TaskRunner:
             self.reporter.progress(label, int(row["step"]), total, row)
 
         hooks = FitHooks(
-            started,
-            step_finished,
-            lambda path: None,
-            self.reporter.notice,
-            lambda: self.signals.requested,
+            started=started,
+            step_finished=step_finished,
+            checkpoint_saved=lambda path: None,
+            notice=self.reporter.notice,
+            stop_requested=lambda: self.signals.requested,
         )
         predict, checks = train_head(
             task,
