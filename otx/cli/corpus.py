@@ -67,9 +67,10 @@ def stats(
     sets: flags.Sets = None,
     json: flags.Json = False,
 ) -> None:
-    """Describe a bitext: lines, lengths, ratios, repetitions, scripts, and overlap with test sets.
+    """Describe the lines and pairs of a bitext.
 
-    An exclamation mark warns of sentences in another script, and of test sentences in the corpus.
+    Prints lengths, ratios, repetitions, scripts, and overlap with test sets. An exclamation mark
+    warns of sentences in another script, and of test sentences in the corpus.
     """
     corpora, settings, host = _opened(spec, sets, any_share=True)
     from otx.data.overlap import count_hits, sentence_hashes
@@ -98,9 +99,10 @@ def noise(
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the draw of these pairs.")] = 1,
     sets: flags.Sets = None,
 ) -> None:
-    """Write a corpus in which some sentences have the translation of another pair, as a control.
+    """Write a bitext with some mismatched pairs, as a control.
 
-    The corpus must have one language pair.
+    The share --wrong of the pairs gets the translation of another pair. The corpus must have one
+    language pair.
     """
     corpora, _, _ = _opened(spec, sets)
     if len(corpora) > 1:

@@ -43,7 +43,9 @@ _require = functools.partial(require, "encoder")
 
 
 def check_encoder(load: Load, reference: str, *, passed: Passed = ignore) -> None:
-    """Check that an encoder keeps the interface ``otx.interfaces.Encoder``. The encoder is not changed.
+    """Check that an encoder keeps the interface ``otx.interfaces.Encoder``.
+
+    The encoder is not changed.
 
     Args:
         load: Opens an encoder by its name, or from a folder that the encoder saved.
