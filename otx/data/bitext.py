@@ -32,7 +32,9 @@ _PAIRS, _PROBLEMS, _RECORD = "pairs.arrow", "problems.jsonl", "record.json"
 
 
 class Bitext(Corpus):
-    """A corpus in a folder that ``store_pairs`` has filled; text is read when it is used.
+    """A corpus in a folder that ``store_pairs`` has filled.
+
+    Text is read from disk when it is used.
 
     Args:
         folder: The folder.
@@ -89,7 +91,7 @@ class Bitext(Corpus):
         return [Pair(*values) for values in zip(*columns, strict=True)]
 
     def fingerprint(self) -> str:
-        """Return a hash of kept pairs, line numbers, languages and tokenisation, but not of paths."""
+        """Return a hash of pairs, line numbers, languages and tokenisation, not paths."""
         return self._fingerprint
 
     def problems(self) -> list[Problem]:

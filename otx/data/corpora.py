@@ -38,7 +38,7 @@ def open_corpora(
     Args:
         specs: The values of ``--corpus``.
         registry: The registered corpora.
-        options: The corpora's options.
+        options: The options of corpus plugins.
         data: Pivot language, and the share of refused lines that is accepted.
         any_share: Whether to accept corpora of which more than the share ``data.max_bad`` of the lines is refused.
 

@@ -15,7 +15,7 @@ from otx.interfaces import Corpus
 def draw_distractors(
     train: Sequence[Corpus], held_out: Sequence[int], candidates: int, seed: int
 ) -> list[Subset]:
-    """Draw training pairs until each language has ``candidates`` sentences on either side.
+    """Draw training pairs until each language has enough candidates.
 
     Corpora of one source language are searched together, so they share one draw. Sentences of the same normal form are
     drawn at most once. ``split`` keeps held-out sentences and all their translations out of ``train``, so no distractor

@@ -81,7 +81,9 @@ def known_encoding(name: str, place: str) -> str:
 
 
 def new_decoder(encoding: str) -> codecs.IncrementalDecoder:
-    """Return a decoder for a file that is read piece by piece; it replaces invalid bytes by ``BAD``.
+    """Return a decoder that replaces invalid bytes by ``BAD``.
+
+    A file can be decoded piece by piece.
 
     Args:
         encoding: A name of ``known_encoding``.
@@ -90,7 +92,7 @@ def new_decoder(encoding: str) -> codecs.IncrementalDecoder:
 
 
 class Recoded(io.RawIOBase):
-    """A file of another encoding as a stream of UTF-8, in which ``BAD`` becomes invalid UTF-8.
+    """A file of another encoding as a stream of UTF-8; ``BAD`` becomes invalid.
 
     Args:
         stream: The file, after its byte-order mark.

@@ -131,7 +131,7 @@ def unreachable(dataset: str, error: Exception, remedy: str) -> DataError:
 
 @contextmanager
 def quiet_client() -> Iterator[None]:
-    """Let the Hub's client log no retries within the context; a final failure is still raised."""
+    """Let the Hub's client log no retries within the context; failures are raised."""
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

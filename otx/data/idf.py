@@ -44,7 +44,9 @@ class Idf:
 
     @classmethod
     def count(cls, pairs: TokenisedPairs, side: Literal["source", "pivot"]) -> Idf:
-        """Count one side of a corpus. Memory grows with its vocabulary, not with its length.
+        """Count one side of a corpus.
+
+        Memory grows with its vocabulary, not with its length.
 
         Args:
             pairs: The tokenised corpus.

@@ -57,7 +57,7 @@ _LETTER = regex.compile(r"\p{L}")
 
 
 def is_known_language(code: str) -> bool:
-    """Return whether a code is that of a language listed here, apart from script and region.
+    """Return whether a code is that of a listed language, apart from its region.
 
     Args:
         code: A code such as ``de`` or ``zho_Hant``.
@@ -117,7 +117,7 @@ def scripts_of(language: str) -> tuple[str, ...]:
 
 
 class ScriptCounter:
-    """Counts letters of texts in a language's scripts, and texts that are mostly in others.
+    """Counts letters in a language's scripts, and texts mostly in other scripts.
 
     Args:
         language: A language code.

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Counts of a corpus's lines: ``read == used + held_out + sum(filtered) + sum(refused)``.
+    """Counts of a corpus's lines.
+
+    ``read == used + held_out + sum(filtered) + sum(refused)``.
 
     Attributes:
         read: Lines of the two files, or units of a translation memory that have both languages.

@@ -64,7 +64,9 @@ def partners(count: int, wrong: float, seed: int) -> np.ndarray:
 
 
 def write_noised(corpus: Corpus, prefix: Path, wrong: float, seed: int) -> Noised:
-    """Write a corpus as ``PREFIX.SOURCE`` and ``PREFIX.PIVOT``, in order, with a share of mismatched pairs.
+    """Write a corpus with a share of mismatched pairs.
+
+    The files are ``PREFIX.SOURCE`` and ``PREFIX.PIVOT``; pairs keep their order.
 
     Args:
         corpus: The corpus.

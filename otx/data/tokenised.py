@@ -127,11 +127,11 @@ class TokenisedPairs:
         return _side(cells, "source"), _side(cells, "pivot"), cells["line"]
 
     def drawn_lines(self) -> np.ndarray:
-        """Return the line numbers ``[K]`` of the pairs that are drawn: both sides have a word."""
+        """Return the line numbers ``[K]`` of pairs with a word on both sides."""
         return self._column("line")[(self.lengths > 0).all(axis=1)]
 
     def problems(self) -> list[Problem]:
-        """Return the pairs that are never drawn, and those that lost words to the length limit."""
+        """Return the pairs that are never drawn, and those that lost words."""
         empty = (self.lengths == 0).any(axis=1)
         cut = self._column("source_cut") + self._column("pivot_cut")
         reasons = {

@@ -52,9 +52,9 @@ def split_words(text: str, *, pretokenised: bool) -> list[Span]:
 
 
 def splits_everywhere(text: str) -> bool:
-    """Return True if a text has no unsegmented script (Thai, Lao, Khmer, Burmese), so words are not sub-words.
+    """Return True if no text is in a script without spaces (Thai, Lao, Khmer).
 
-    The words of ``split_words`` are then those of ``word_index``.
+    In such scripts, sub-words count as words. Without them, the words of ``split_words`` are those of ``word_index``.
 
     Args:
         text: The text.
@@ -67,7 +67,7 @@ def splits_everywhere(text: str) -> bool:
 
 
 def word_index(text: str, offsets: Sequence[Span], *, pretokenised: bool) -> list[int]:
-    """Find the word of every sub-word, from the character span that the tokenizer gives it.
+    """Find the word of every sub-word by its character span.
 
     A sub-word belongs to the first word that it overlaps, so that a leading space does not matter. A sub-word of white
     space alone (the single "▁" of SentencePiece) belongs to the word of the next sub-word. In a span of an unspaced

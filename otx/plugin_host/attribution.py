@@ -209,25 +209,27 @@ def _calls(protocol: type[Any]) -> set[str]:
 
 
 def _defaults(kind: str) -> dict[str, Any]:
-    """Return the members of a contract that need not be implemented, with their defaults.
+    """Return the members of an interface that need not be implemented, with their defaults.
 
     These are the fields with a value and, of a base class that marks abstract methods, the other methods.
     """
     defaults: dict[str, Any] = {}
     for protocol in _PROTOCOLS[kind]:
         abstract: frozenset[str] = getattr(protocol, "__abstractmethods__", frozenset())
-        defaults |= {
-            name: value
-            for name, value in vars(protocol).items()
-            if not name.startswith("_")
-            and (bool(abstract) if callable(value) else name in protocol.__annotations__)
-            and name not in abstract
-        }
+        for base in reversed(protocol.__mro__):
+            fields = getattr(base, "__annotations__", {})
+            defaults |= {
+                name: value
+                for name, value in vars(base).items()
+                if not name.startswith("_")
+                and name not in abstract
+                and (bool(abstract) if callable(value) else name in fields)
+            }
     return defaults
 
 
 def _missing(instance: Any, kind: str) -> set[str]:
-    """Return the members of the contract that an object lacks; what a task needs depends on its kind."""
+    """Return the members of the interface that an object lacks; a task's interface depends on its kind."""
     protocol = _PROTOCOLS[kind][0]
     if kind == "task":
         if not hasattr(instance, "info"):
@@ -252,7 +254,7 @@ def _passes(error: BaseException, owner: Owner) -> bool:
 
 
 def _watch(instance: Any, owner: Owner, missing: frozenset[str]) -> None:
-    """Give an object a class between it and its own: attributed methods, and defaults for ``missing`` members."""
+    """Change an object's class to a subclass with attributed methods, and with defaults for ``missing`` members."""
     if owner_of(instance) == owner:
         return
     # An object that was wrapped for another owner is wrapped for this one alone.
@@ -269,7 +271,7 @@ def _watch(instance: Any, owner: Owner, missing: frozenset[str]) -> None:
 
 
 _SILENT = (None, getattr(Protocol.__init_subclass__, "__func__", None))
-"""``__init_subclass__`` of object and of Protocol, which may hear of the watched class."""
+"""``__init_subclass__`` of object and of Protocol, which may be called for the wrapping subclass."""
 
 
 class _Unannounced:
@@ -281,9 +283,9 @@ class _Unannounced:
 
 @functools.cache
 def _watched(kind: Any, owner: Owner, missing: frozenset[str]) -> type[Any]:
-    """Return a class like ``kind`` that attributes exceptions and has the defaults of ``missing`` members.
+    """Return a subclass that attributes exceptions and has the defaults of ``missing`` members.
 
-    Its name is the same, which keys depend on.
+    Its name is the same, because cache keys depend on it.
     """
     contracts = (*_PROTOCOLS[owner.kind], *_BASES.get(owner.kind, ()))
     names = set[str]().union(*(_calls(contract) for contract in contracts))
@@ -296,8 +298,8 @@ def _watched(kind: Any, owner: Owner, missing: frozenset[str]) -> type[Any]:
         _PLAIN: kind,
         _FILLED: missing,
     }
-    # An object changes its class only to one of the same layout. One more base changes it where the object has slots,
-    # or a class such as ABC or Protocol below its own.
+    # An object can change its class only to one of the same layout. Another base changes the layout if the object has
+    # slots, or if its class has a base such as ABC or Protocol below its own.
     announces = getattr(kind.__init_subclass__, "__func__", None) not in _SILENT
     ordinary = kind.__dictoffset__ and kind.__weakrefoffset__ and _is_dict_added_to_object(kind)
     bases = (_Unannounced, kind) if announces and ordinary else (kind,)

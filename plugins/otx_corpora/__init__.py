@@ -1,6 +1,6 @@
 """Built-in corpora: line-aligned files, the embedded sample, and data sets of the Hub.
 
-Options are here, beside their registration: nothing in this file imports pyarrow or datasets. A new corpus is a file
+Options are here, next to their registration: nothing in this file imports pyarrow or datasets. A new corpus is a file
 with ``open_corpora(rest, options, pivot)``, which returns a list of ``otx.interfaces.Corpus``, and one call in
 ``otx_register``.
 """

@@ -11,7 +11,9 @@ _NO_LANGUAGES = frozenset({"txt", "tsv", "csv", "tok", "raw", "src", "tgt", "trg
 
 
 def looks_like_language(text: str) -> bool:
-    """Return whether a text has the form of a language code: two or three letters, perhaps a script or region.
+    """Return whether a text has the form of a language code.
+
+    Two or three letters, which a script or region may follow.
 
     Args:
         text: The text.

@@ -85,7 +85,7 @@ def find_columns(path: Path, options: FilesOptions, encoding: str) -> Layout:
 
 
 def flat(value: object) -> dict[str, Any]:
-    """Return the fields of a JSON object, with dotted names for those of objects in it.
+    """Return the fields of a JSON object; nested fields have dotted names.
 
     Args:
         value: A JSON value.

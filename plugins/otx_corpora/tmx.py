@@ -44,9 +44,10 @@ def is_tmx(spec: str) -> bool:
 
 
 def open_tmx(spec: str, options: FilesOptions, pivot: str) -> list[Corpus]:
-    """Open one corpus per language that shares a unit with the pivot, or per language after ``#``.
+    """Open the corpora of a translation memory.
 
-    A pair's line is the number of its unit. Units that lack one of the two languages are left out.
+    There is one per language that shares a unit with the pivot, or per language after ``#``. A pair's line is
+    the number of its unit. Units that lack one of the two languages are left out.
 
     Args:
         spec: ``FILE.tmx``, ``FILE.tmx#de`` or ``FILE.tmx#de,es``.

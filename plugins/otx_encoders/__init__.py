@@ -1,6 +1,6 @@
 """Built-in encoders: Hugging Face checkpoints, the embedded ``mini``, and ``e5-small`` from its package.
 
-Options are here, beside their registration: nothing in this file imports torch or transformers. A new encoder is a
+Options are here, next to their registration: nothing in this file imports torch or transformers. A new encoder is a
 file with a subclass of ``HuggingFaceEncoder`` or ``otx.interfaces.Encoder``, and one call in ``otx_register``.
 """
 

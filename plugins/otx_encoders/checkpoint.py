@@ -49,7 +49,9 @@ def locate(reference: str) -> Path:
 
 
 def check_folder(folder: Path, reference: str) -> None:
-    """Check that a folder has a configuration, whole safetensors weights and no foreign code.
+    """Check that a model folder is complete and safe to load.
+
+    It needs a configuration and all its weights as safetensors, and it must not bring code.
 
     Args:
         folder: The folder.
@@ -81,7 +83,9 @@ def check_folder(folder: Path, reference: str) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error of transformers, without advice to run foreign code.
+    """Return the first line of an error of transformers.
+
+    Advice to run foreign code is left out.
 
     Args:
         error: The error.

@@ -49,7 +49,9 @@ _REMEDIES = {
 
 
 def refuse_foreign_code(folder: Path, reference: str) -> None:
-    """Refuse a model folder whose configuration fetches or runs code, or loads weights or adapters from elsewhere.
+    """Refuse a model folder that fetches or runs code.
+
+    The same holds for a configuration that loads weights or adapters from elsewhere.
 
     Args:
         folder: The folder, laid out as by ``save_pretrained`` or in the Hub's cache.

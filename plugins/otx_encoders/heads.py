@@ -55,10 +55,10 @@ def model_inputs(model: Any, batch: TokenBatch) -> dict[str, Tensor]:
 
 
 def uses_type_ids(model: Any) -> bool:
-    """Return whether a Hugging Face model distinguishes the two texts of a sequence by type ids.
+    """Return whether a model distinguishes the texts of a sequence by type ids.
 
     Args:
-        model: The model.
+        model: A Hugging Face model.
     """
     accepted = "token_type_ids" in inspect.signature(model.base_model.forward).parameters
     return accepted and (getattr(model.config, "type_vocab_size", None) or 0) > 1
@@ -119,7 +119,7 @@ class CarriedHead(Head):
 def with_fresh_head(model: Any, kind: str, labels: Sequence[str]) -> Any | None:
     """Put the encoder of a model under a new head.
 
-    The head is the one that transformers has for the architecture, initialised as its configuration says. The
+    The head is the one that transformers has for the architecture, initialised by its configuration. The
     encoder's layers are shared with ``model``.
 
     Args:

@@ -102,7 +102,7 @@ class HuggingFaceEncoder(Encoder):
         return CarriedHead(self._model) if carried else None
 
     def fresh_head(self, kind: str, labels: Sequence[str]) -> CarriedHead:
-        """Replace any head by a new one, as transformers has it for this encoder; see ``otx.interfaces.Encoder``."""
+        """Replace any head by a new one of transformers; see ``otx.interfaces``."""
         model = with_fresh_head(self._model, kind, labels)
         if model is None:
             raise UsageError(
@@ -113,7 +113,13 @@ class HuggingFaceEncoder(Encoder):
         return CarriedHead(model)
 
     def save(self, folder: Path) -> None:
-        """Write a plain Hugging Face folder, head included, that Sentence Transformers loads too."""
+        """Write a plain Hugging Face folder, head included.
+
+        Sentence Transformers loads it too.
+
+        Args:
+            folder: An existing folder.
+        """
         model_io.save_model(self._model, self.tokenizer, folder, self.dimension, self.max_length)
 
     def digest(self) -> str:

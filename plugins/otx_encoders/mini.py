@@ -13,7 +13,9 @@ FOLDER = Path(__file__).parent / NAME
 
 
 class MiniEncoder(HuggingFaceEncoder):
-    """``mini``: XLM-R's architecture with 7.4 M parameters, pre-trained for otx; see docs/mini.md.
+    """The encoder ``mini``: XLM-R's architecture with 7.4 M parameters.
+
+    It was pre-trained for otx; see docs/mini.md.
 
     Args:
         reference: ``mini``, or a folder with an encoder that was aligned from it.

@@ -26,14 +26,15 @@ _PROVENANCE = {"_name_or_path", "transformers_version", "architectures", "dtype"
 
 
 def load_model(folder: Path, reference: str) -> tuple[Any, str | None, list[str]]:
-    """Load a model in float32 and evaluation mode, with the head that its configuration names.
+    """Load a model in float32 and evaluation mode, with its head.
 
     Args:
         folder: A folder that ``otx_encoders.checkpoint`` has checked.
         reference: The model's name in messages.
 
     Returns:
-        The model, the kind of its head (None for a bare encoder), and notes on weights that are not used.
+        The model, the kind of the head that its configuration names (None for a bare encoder), and notes on weights
+        that are not used.
 
     Raises:
         DataError: If transformers cannot load it, if weights are missing, or if it cannot encode three sub-words.

@@ -38,7 +38,7 @@ def load_tokenizer(folder: Path, reference: str) -> Any:
     except Exception as error:
         raise DataError(
             f"{reference}: no usable tokenizer: {first_line(error)}",
-            "put tokenizer.json beside the weights",
+            "put tokenizer.json into the folder of the weights",
         ) from error
     if not tokenizer.is_fast:
         raise UsageError(
@@ -48,7 +48,9 @@ def load_tokenizer(folder: Path, reference: str) -> Any:
     # For a folder without a tokenizer, transformers makes one of the architecture's kind with special tokens alone.
     # Counting is enough: listing a vocabulary of 250,000 takes .3 s.
     if len(tokenizer) <= len(set(tokenizer.all_special_tokens)):
-        raise DataError(f"{reference}: no tokenizer", "put tokenizer.json beside the weights")
+        raise DataError(
+            f"{reference}: no tokenizer", "put tokenizer.json into the folder of the weights"
+        )
     if tokenizer.pad_token_id is None:
         raise DataError(
             f"{reference}: the tokenizer has no padding token", "set pad_token in its configuration"
