@@ -86,7 +86,9 @@ def divergence(
     taus = BALANCED if tau is None else (tau, tau)
     stopping = Stopping(tolerance, max_iterations)
 
-    def transport(p: Tensor, q: Tensor, of_p: Tensor, of_q: Tensor, symmetric: bool) -> Transport:
+    def transport(
+        p: Tensor, q: Tensor, of_p: Tensor, of_q: Tensor, *, symmetric: bool
+    ) -> Transport:
         problem = PointCloudProblem(
             p, q, of_p, of_q, cost=cost, epsilon=epsilon, tau=taus, symmetric=symmetric
         )
