@@ -16,7 +16,7 @@ def test_tasks_are_registered_and_can_be_loaded() -> None:
     registry = Registry("otx")
     otx_tasks.otx_register(registry)
     entries = registry.entries("task")
-    assert [entry.name for entry in entries] == names.split()
+    assert set(names.split()) <= {entry.name for entry in entries}
     for entry in entries:
         assert entry.options is not None
         made = entry.load()(entry.options())
