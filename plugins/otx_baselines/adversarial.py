@@ -73,7 +73,11 @@ class Adversarial(nn.Module):
         )
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         source, pivot = self._logits(pair.source), self._logits(pair.pivot)
         value = (F.softplus(-source).mean() + F.softplus(pivot).mean()) / 2
         right = ((source > 0).float().mean() + (pivot < 0).float().mean()) / 2

@@ -73,7 +73,11 @@ class Distill(nn.Module):
             self.map = nn.Linear(dimension, options.teacher_width, bias=False)
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         sentences = at_least_float32(pair[Teacher].sentences(-1))
         source = self._mapped(pair.source.sentences(self.options.layer), sentences)
         if self.options.form == "sentence":

@@ -63,7 +63,11 @@ class Interpolate(nn.Module):
         self.scope: Scope = "batch"
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         initial = pair[Reference]
         source = self._moved(pair.source, initial.source)
         pivot = self._moved(pair.pivot, initial.pivot)

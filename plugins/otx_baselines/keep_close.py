@@ -77,7 +77,11 @@ class KeepClose(nn.Module):
         self.scope: Scope = "batch" if total else "mean"
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         if self.options.kind == "parameters":
             return Loss(self._moved_parameters(pair), count=len(pair))
         return self._moved_words(pair)

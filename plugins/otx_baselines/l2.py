@@ -67,7 +67,11 @@ class L2(nn.Module):
         self.scope: Scope = "mean"
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         options = self.options
         source, pivot = linked_words(pair, options.layer, options.word_vector)
         if options.special_tokens:

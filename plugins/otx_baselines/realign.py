@@ -70,7 +70,11 @@ class Realign(nn.Module):
         self.scope: Scope = "batch"
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         row, source, pivot = pair[Links].unbind(1)
         x, x_place = self._words(pair.source, "source", row, source)
         y, y_place = self._words(pair.pivot, "pivot", row, pivot)

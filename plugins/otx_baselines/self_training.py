@@ -65,7 +65,11 @@ class SelfTraining(nn.Module):
         self.scope: Scope = "mean"
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         (x, real_x), (y, real_y) = self._units(pair.source), self._units(pair.pivot)
         with no_autocast(x):
             scores = x @ y.mT

@@ -58,6 +58,10 @@ class TranslationLanguageModelling(nn.Module):
         self.scope: Scope = "mean"
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         masked = pair[Tlm]
         return Loss(masked_cross_entropy(masked), count=len(masked.labels))

@@ -9,13 +9,11 @@ from torch import Tensor
 from otx.ot.solvers.geomloss import geomloss_divergence
 from otx.ot.transport import Transport
 from otx.types import EncodedPair, Loss
-from otx_transport.entropic import mean_loss
-from otx_transport.measures import measures
+from otx_transport.base import TransportObjective, mean_loss, measures
 from otx_transport.options import AnnealedOptions
-from otx_transport.over_measures import OverMeasures
 
 
-class AnnealedDivergence(OverMeasures[AnnealedOptions]):
+class AnnealedDivergence(TransportObjective[AnnealedOptions]):
     """GeomLoss's Sinkhorn divergence by its fixed annealing schedule, as it was published.
 
     Minimises, as ``SamplesLoss("sinkhorn")`` with p = 2, debiased::
@@ -72,7 +70,11 @@ class AnnealedDivergence(OverMeasures[AnnealedOptions]):
     """
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         options, sides = self.options, measures(pair, self.options)
         a, b = sides.a, sides.b
         solved = geomloss_divergence(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from otx.types import EncodedPair, Loss
-from otx_transport.entropic import converged_loss
-from otx_transport.measures import measures
+from otx_transport.base import TransportObjective, converged_loss, measures
 from otx_transport.options import DivergenceOptions
-from otx_transport.over_measures import OverMeasures
 
 
-class Divergence(OverMeasures[DivergenceOptions]):
+class Divergence(TransportObjective[DivergenceOptions]):
     """Sinkhorn divergence of all words of the batch: the paper's objective, solved to convergence.
 
     Minimises::
@@ -58,6 +56,10 @@ class Divergence(OverMeasures[DivergenceOptions]):
     """
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         options = self.options
         return converged_loss(measures(pair, options), options, tau=None, debias=True)

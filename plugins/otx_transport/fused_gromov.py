@@ -5,13 +5,11 @@ from __future__ import annotations
 from otx.ot.costs.ground import COSTS
 from otx.ot.solvers.fused_gromov import fused_gromov
 from otx.types import EncodedPair, Loss
-from otx_transport.entropic import mean_loss
-from otx_transport.measures import measures
+from otx_transport.base import TransportObjective, mean_loss, measures
 from otx_transport.options import FusedGromovOptions
-from otx_transport.over_measures import OverMeasures
 
 
-class FusedGromov(OverMeasures[FusedGromovOptions]):
+class FusedGromov(TransportObjective[FusedGromovOptions]):
     """Entropic fused Gromov-Wasserstein transport, which keeps the structure of sentences.
 
     Minimises::
@@ -64,7 +62,11 @@ class FusedGromov(OverMeasures[FusedGromovOptions]):
     """
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         options, sides = self.options, measures(pair, self.options)
         cost = COSTS[options.cost]
         solved = fused_gromov(

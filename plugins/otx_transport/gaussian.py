@@ -8,9 +8,8 @@ from torch.nn import functional as F
 
 from otx.ot.precision import at_least_float32, no_autocast
 from otx.types import EncodedPair, Loss
-from otx_transport.measures import measures
+from otx_transport.base import TransportObjective, measures
 from otx_transport.options import GaussianOptions
-from otx_transport.over_measures import OverMeasures
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Of the kernel, around the mean squared distance between the sides (Tolstikhin et al. 2018)."""
@@ -18,7 +17,7 @@ TINY = 1e-12
 """Added to variances: the deviation of a single word has a gradient of 0 by it, not of infinity."""
 
 
-class Gaussian(OverMeasures[GaussianOptions]):
+class Gaussian(TransportObjective[GaussianOptions]):
     """Squared 2-Wasserstein distance of the sides as Gaussians, plus a kernel discrepancy.
 
     Minimises::
@@ -69,7 +68,11 @@ class Gaussian(OverMeasures[GaussianOptions]):
     """
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         sides = measures(pair, self.options)
         x, y = self._points(sides.x, sides.a), self._points(sides.y, sides.b)
         with no_autocast(x):

@@ -12,13 +12,11 @@ from otx.ot.costs.transforms import add_null_word, equidistant_direction, min_ma
 from otx.ot.solvers.partial import partial_transport
 from otx.ot.transport import Transport
 from otx.types import EncodedPair, Loss
-from otx_transport.entropic import mean_loss
-from otx_transport.measures import measures
+from otx_transport.base import TransportObjective, mean_loss, measures
 from otx_transport.options import NullOptions
-from otx_transport.over_measures import OverMeasures
 
 
-class Null(OverMeasures[NullOptions]):
+class Null(TransportObjective[NullOptions]):
     """One-sided transport with a null word, in both directions.
 
     Minimises::
@@ -73,7 +71,11 @@ class Null(OverMeasures[NullOptions]):
     """
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         sides = measures(pair, self.options)
         forth = self._one_way(sides.x, sides.y, sides.a, sides.b)
         back = self._one_way(sides.y, sides.x, sides.b, sides.a)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from otx.ot.costs.ground import COSTS
 from otx.ot.solvers.partial import partial_transport
 from otx.types import EncodedPair, Loss
-from otx_transport.entropic import mean_loss
-from otx_transport.measures import measures
+from otx_transport.base import TransportObjective, mean_loss, measures
 from otx_transport.options import PartialOptions
-from otx_transport.over_measures import OverMeasures
 
 
-class Partial(OverMeasures[PartialOptions]):
+class Partial(TransportObjective[PartialOptions]):
     """Entropic transport in which only a share of the mass has to move.
 
     Minimises::
@@ -61,7 +59,11 @@ class Partial(OverMeasures[PartialOptions]):
     """
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         options, sides = self.options, measures(pair, self.options)
         solved = partial_transport(
             COSTS[options.cost](sides.x, sides.y),

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 
 from otx.types import EncodedPair, Loss
-from otx_transport.entropic import mean_loss, transported
-from otx_transport.measures import measures
+from otx_transport.base import TransportObjective, mean_loss, measures, transported
 from otx_transport.options import SemiRelaxedOptions
-from otx_transport.over_measures import OverMeasures
 
 
-class SemiRelaxed(OverMeasures[SemiRelaxedOptions]):
+class SemiRelaxed(TransportObjective[SemiRelaxedOptions]):
     """Entropic transport with one hard marginal and one that may be missed at a price.
 
     Minimises, for ``relaxed = "pivot"``::
@@ -68,6 +66,10 @@ class SemiRelaxed(OverMeasures[SemiRelaxedOptions]):
         self.tau = (hard, soft) if options.relaxed == "pivot" else (soft, hard)
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         solved = transported(measures(pair, self.options), self.options, self.tau)
         return mean_loss(solved.value, solved)

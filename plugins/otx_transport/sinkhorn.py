@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from otx.types import EncodedPair, Loss
-from otx_transport.entropic import converged_loss
-from otx_transport.measures import measures
+from otx_transport.base import TransportObjective, converged_loss, measures
 from otx_transport.options import SinkhornOptions
-from otx_transport.over_measures import OverMeasures
 
 
-class Sinkhorn(OverMeasures[SinkhornOptions]):
+class Sinkhorn(TransportObjective[SinkhornOptions]):
     """Sinkhorn divergence between the two sides' words, or with ``debias`` off its first term.
 
     Minimises::
@@ -72,6 +70,10 @@ class Sinkhorn(OverMeasures[SinkhornOptions]):
     """
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         options = self.options
         return converged_loss(measures(pair, options), options, tau=None, debias=options.debias)

@@ -9,12 +9,11 @@ from torch.nn import functional as F
 from otx.ot.precision import at_least_float32, no_autocast
 from otx.ot.solvers.univariate import wasserstein_1d
 from otx.types import EncodedPair, Loss
-from otx_transport.measures import measures
+from otx_transport.base import TransportObjective, measures
 from otx_transport.options import SlicedOptions
-from otx_transport.over_measures import OverMeasures
 
 
-class Sliced(OverMeasures[SlicedOptions]):
+class Sliced(TransportObjective[SlicedOptions]):
     """Sliced squared 2-Wasserstein distance between the two sides' words, times the dimension.
 
     Minimises::
@@ -72,7 +71,11 @@ class Sliced(OverMeasures[SlicedOptions]):
         self.register_buffer("lines", _lines(dimension, options.directions))
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         sides = measures(pair, self.options)
         x, y = self._projected(sides.x, sides.a), self._projected(sides.y, sides.b)
         distances = wasserstein_1d(x, y, sides.a, sides.b)

@@ -12,7 +12,7 @@ from otx.ot.costs.ground import cosine
 from otx.ot.solvers.pairwise import pairwise_sinkhorn
 from otx.ot.transport import Transport
 from otx.types import EncodedPair, Loss, Scope
-from otx_transport.measures import apart, views
+from otx_transport.base import measure_views, separate_measures
 from otx_transport.options import TransportContrastOptions
 
 
@@ -72,12 +72,16 @@ class TransportContrast(nn.Module):
     def __init__(self, options: TransportContrastOptions, dimension: int) -> None:
         super().__init__()
         self.options = options
-        self.views = views(options)
+        self.views = measure_views(options)
         self.scope: Scope = "batch"
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
-        sides = apart(pair, self.options)
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
+        sides = separate_measures(pair, self.options)
         count = math.ceil(len(sides.a) / self.options.group)
         parts = (torch.tensor_split(side, count) for side in (sides.x, sides.y, sides.a, sides.b))
         solved = [self._costs(*group) for group in zip(*parts, strict=True)]

@@ -10,13 +10,11 @@ from torch import Tensor
 from otx.ot.costs.ground import cosine
 from otx.types import EncodedPair, Loss
 from otx.views import Reference
-from otx_transport.entropic import mean_loss, transported
-from otx_transport.measures import Measures, measures
+from otx_transport.base import Measures, TransportObjective, mean_loss, measures, transported
 from otx_transport.options import TransportLabelOptions
-from otx_transport.over_measures import OverMeasures
 
 
-class TransportLabel(OverMeasures[TransportLabelOptions]):
+class TransportLabel(TransportObjective[TransportLabelOptions]):
     """Cross-entropy between the optimal plan, held fixed, and a softmax over the other side.
 
     Minimises::
@@ -75,7 +73,11 @@ class TransportLabel(OverMeasures[TransportLabelOptions]):
             self.views |= {Reference(options.layer)}
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         sides = measures(pair, self.options)
         with torch.no_grad():
             label = transported(self._labelled(pair, sides), self.options)

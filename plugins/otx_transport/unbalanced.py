@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from otx.types import EncodedPair, Loss
-from otx_transport.entropic import converged_loss
-from otx_transport.measures import measures
+from otx_transport.base import TransportObjective, converged_loss, measures
 from otx_transport.options import UnbalancedOptions
-from otx_transport.over_measures import OverMeasures
 
 
-class Unbalanced(OverMeasures[UnbalancedOptions]):
+class Unbalanced(TransportObjective[UnbalancedOptions]):
     """Divergence of KL-unbalanced transport, in which words may stay without a partner.
 
     Minimises::
@@ -63,7 +61,11 @@ class Unbalanced(OverMeasures[UnbalancedOptions]):
     """
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """Return the loss of one batch of one language pair."""
+        """Return the loss of one batch of one language pair.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         options = self.options
         return converged_loss(
             measures(pair, options), options, tau=options.tau, debias=options.debias
