@@ -616,20 +616,37 @@ class BaseTask(metaclass=ABCMeta):
 
     @abstractmethod
     def score(self, prediction: Any, example: Example) -> Score:
-        """Return the sufficient statistics of one prediction, which the metrics sum."""
+        """Return the sufficient statistics of one prediction, which the metrics sum.
+
+        Args:
+            prediction: What ``probe`` or ``decode`` returned for the example.
+            example: The example.
+        """
 
     def examples(self, language: str) -> list[Example]:
-        """Return the test examples of a language, read on the first call."""
+        """Return the test examples of a language, read on the first call.
+
+        Args:
+            language: One of ``languages()``.
+        """
         if language not in self._examples:
             self._examples[language] = self.load_examples(language)
         return self._examples[language]
 
     def fingerprint(self, language: str) -> str:
-        """Return a hash of the test examples of a language."""
+        """Return a hash of the test examples of a language.
+
+        Args:
+            language: One of ``languages()``.
+        """
         return digest(self.examples(language))
 
     def sentences(self, language: str) -> list[str]:
-        """Return every distinct text in the ``text_fields`` of the test examples, sorted."""
+        """Return every distinct text in the ``text_fields`` of the test examples, sorted.
+
+        Args:
+            language: One of ``languages()``.
+        """
         texts: set[str] = set()
         for example in self.examples(language):
             for name in self.text_fields:
@@ -638,7 +655,12 @@ class BaseTask(metaclass=ABCMeta):
         return sorted(texts)
 
     def notes(self, language: str, scores: Sequence[Score]) -> list[str]:
-        """Return no notes."""
+        """Return no notes.
+
+        Args:
+            language: One of ``languages()``.
+            scores: Scores of its examples.
+        """
         return []
 
     def left_out(self, language: str) -> str | None:
@@ -682,7 +704,12 @@ class BaseProbeTask(BaseTask):
 
     @abstractmethod
     def probe(self, encoder: Encoder, language: str) -> dict[str, Any]:
-        """Return a prediction for every example of a language, by example id."""
+        """Return a prediction for every example of a language, by example id.
+
+        Args:
+            encoder: The encoder, in evaluation mode.
+            language: One of ``languages()``.
+        """
 
 
 class BaseTransferTask(BaseTask):
@@ -726,18 +753,37 @@ class BaseTransferTask(BaseTask):
 
     @abstractmethod
     def features(self, encoder: Encoder, examples: Sequence[Example]) -> list[Any]:
-        """Return what goes through the encoder, as instances of ``feature``."""
+        """Return what goes through the encoder, as instances of ``feature``.
+
+        Args:
+            encoder: The encoder, whose tokenizer is used.
+            examples: The examples; one may give several features.
+        """
 
     @abstractmethod
     def collate(self, encoder: Encoder, features: Sequence[Any]) -> tuple[TokenBatch, Any]:
-        """Return a padded batch on the encoder's device, and its labels or None."""
+        """Return a padded batch on the encoder's device, and its labels or None.
+
+        Args:
+            encoder: The encoder.
+            features: Features of ``features``.
+        """
 
     @abstractmethod
     def decode(self, features: Sequence[Any], logits: Sequence[Tensor]) -> dict[str, Any]:
-        """Return the predictions by example id."""
+        """Return a prediction for every example, by example id.
+
+        Args:
+            features: Every feature of some examples.
+            logits: Logits of each feature, without padding.
+        """
 
     def training(self, seed: int) -> tuple[list[Example], list[Example]]:
-        """Return training and development examples, read on the first call with a seed."""
+        """Return training and development examples, read on the first call with a seed.
+
+        Args:
+            seed: Seed of the head.
+        """
         if seed not in self._training:
             self._training[seed] = self.load_training(seed)
         return self._training[seed]
@@ -770,7 +816,11 @@ class BaseTransferTask(BaseTask):
         return Loss(functional.cross_entropy(logits.float().flatten(0, -2), labels.flatten()))
 
     def carried(self, head: nn.Module) -> nn.Module | None:
-        """Return a checkpoint's head if its classes are ``labels`` in the same order."""
+        """Return a checkpoint's head if its classes are ``labels`` in the same order.
+
+        Args:
+            head: The checkpoint's head.
+        """
         names = tuple(map(str, getattr(head, "labels", ())))
         return head if names == tuple(self.labels()) else None
 
@@ -812,6 +862,10 @@ class BaseTransferTask(BaseTask):
     def read_line(self, line: str, number: int) -> Example:
         """Refuse a line: a task that predicts lines of text implements this.
 
+        Args:
+            line: A line of text.
+            number: Its number, from 1.
+
         Raises:
             UsageError: Always.
         """
@@ -820,11 +874,19 @@ class BaseTransferTask(BaseTask):
         )
 
     def write_line(self, prediction: Any) -> str:
-        """Return a text with its white space collapsed, or any other value as JSON."""
+        """Return a text with its white space collapsed, or any other value as JSON.
+
+        Args:
+            prediction: What ``decode`` returned for an example.
+        """
         if isinstance(prediction, str):
             return " ".join(prediction.split())
         return json.dumps(prediction, ensure_ascii=False)
 
     def baselines(self, language: str) -> dict[str, list[Score]]:
-        """Return no baselines."""
+        """Return no baselines.
+
+        Args:
+            language: One of ``languages()``.
+        """
         return {}

@@ -37,7 +37,7 @@ class Reporter(Protocol):
         ...
 
 
-class Silent:
+class Silent(Reporter):
     """A reporter that ignores everything."""
 
     def stage(self, text: str) -> None:

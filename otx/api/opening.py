@@ -93,7 +93,12 @@ def check_names(objectives: Sequence[str], options: OptionTables, registry: Regi
 
 
 def is_run(value: RunLike, settings: Settings) -> bool:
-    """Return True for a Run, its folder, or the name of one; any other text is a model reference."""
+    """Return True for a Run, its folder, or the name of one; any other text is a model reference.
+
+    Args:
+        value: A run or a model reference.
+        settings: The settings, which name the folder of runs.
+    """
     if isinstance(value, Run):
         return True
     if isinstance(value, Path):
@@ -103,6 +108,10 @@ def is_run(value: RunLike, settings: Settings) -> bool:
 
 def run_folder(value: RunLike, settings: Settings) -> RunFolder:
     """Open a run by its name, its path, or the Run itself.
+
+    Args:
+        value: The run.
+        settings: The settings, which name the folder of runs.
 
     Raises:
         UsageError: If there is no such run, with the nearest name.
@@ -190,14 +199,22 @@ def open_resumed(
 
 
 def several(value: RunLike | Sequence[RunLike]) -> list[RunLike]:
-    """Return one or several runs as a list."""
+    """Return one or several runs as a list.
+
+    Args:
+        value: A run or a sequence of runs.
+    """
     if isinstance(value, Run | str | Path):
         return [value]
     return list(value)
 
 
 def task_infos(registry: Registry, folders: Sequence[RunFolder]) -> dict[str, TaskInfo]:
-    """Return what each registered task is, by name.
+    """Return the information of every registered task, by name.
+
+    Args:
+        registry: The registered tasks.
+        folders: Runs whose results are compared.
 
     Raises:
         UsageError: If two distributions register a task that the runs have results of.

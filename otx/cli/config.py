@@ -138,11 +138,14 @@ def template() -> str:
 
 
 def toml(value: Any) -> str:
-    """Return a setting as otx.toml would hold it; ``none`` for one that is not set.
+    """Return a setting as otx.toml holds it; ``none`` for one that is not set.
+
+    Args:
+        value: Value of the setting.
 
     Example:
-        >>> toml({"a": [1, "b", None]})
-        '{a = [1, "b", none]}'
+        >>> toml(["a", 1]), toml(None)
+        ('["a", 1]', 'none')
     """
     if value is None:
         return "none"

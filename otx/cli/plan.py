@@ -16,7 +16,11 @@ from otx.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command.
+
+    Args:
+        app: The application.
+    """
     app.command(
         "plan",
         short_help="Show the transport plan of a sentence pair.",

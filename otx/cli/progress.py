@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from otx.cli.console import screen
 from otx.config.objective_term import COLUMNS
 from otx.printable import printable
+from otx.reporter import Reporter
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,7 +48,7 @@ def describe(fields: Mapping[str, float]) -> str:
     return "  ".join(shown)
 
 
-class PlainReporter:
+class PlainReporter(Reporter):
     """Prints one line per stage, and one line of progress every ten seconds."""
 
     def __init__(self, console: Console) -> None:

@@ -21,7 +21,7 @@ from otx.plugin_host.attribution import Owner, attributed, owner_of
 from otx.plugin_host.interface_checks import loss_faults
 from otx.printable import quote
 from otx.runs.statistics import summed
-from otx.training.fit import FitHooks, FitSettings, fit
+from otx.training.fit import FitHooks, FitSettings, Trainable, fit
 from otx.training.runtime import StopSignals, seed_step
 from otx.training.vocabulary import lift, restrict
 from otx.types import Example, Loss, Metric, Score
@@ -40,7 +40,7 @@ Predictor = Callable[[Sequence[Example]], Iterator[tuple[Example, Any]]]
 """From examples to each example with its prediction, in their order."""
 
 
-class TrainableHead:
+class TrainableHead(Trainable):
     """Fine-tuning for the training loop: encoder and head together, on shuffled features of the source language.
 
     Args:

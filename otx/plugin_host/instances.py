@@ -56,7 +56,11 @@ def instance_records(entries: Iterable[Entry]) -> list[dict[str, Any]]:
 
 
 def options_of(instance: Any) -> Any:
-    """Return an objective's ``options`` if they are a dataclass, otherwise None."""
+    """Return an objective's ``options`` if they are a dataclass, otherwise None.
+
+    Args:
+        instance: The objective.
+    """
     options = getattr(instance, "options", None)
     is_options = dataclasses.is_dataclass(options) and not isinstance(options, type)
     return options if is_options else None

@@ -239,7 +239,14 @@ class Registry:
             )
 
     def add(self, entry: Entry) -> None:
-        """Add an entry that was made by hand, such as one for an objective instance."""
+        """Add an entry that was made by hand, such as one for an objective instance.
+
+        Args:
+            entry: The entry.
+
+        Raises:
+            PluginError: If its name is not allowed or taken.
+        """
         self._check_name(entry.kind, entry.name)
         self._entries.append(entry)
 

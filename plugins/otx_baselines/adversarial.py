@@ -102,11 +102,22 @@ class Reversal(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, vectors: Tensor, factor: float) -> Tensor:
-        """``vectors [N, D]`` as they are."""
+        """Return the vectors unchanged.
+
+        Args:
+            ctx: Keeps the factor for the backward pass.
+            vectors: Vectors ``[N, D]``.
+            factor: Factor of the reversed gradient.
+        """
         ctx.factor = factor
         return vectors.view_as(vectors)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """The gradient turned round."""
+        """Return the gradient times ``-factor``.
+
+        Args:
+            ctx: Holds the factor.
+            *gradients: Gradient of the vectors.
+        """
         return -ctx.factor * gradients[0], None

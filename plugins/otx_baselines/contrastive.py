@@ -94,7 +94,20 @@ class Contrastive(nn.Module):
 
 
 def weak(source: Tensor, pivot: Tensor, temperature: float) -> Tensor:
-    """Mean ``[]`` of both directions' InfoNCE between unit vectors ``[L, D]`` and ``[L, D]``."""
+    """Return InfoNCE in both directions, with the other side's words as negatives.
+
+    Args:
+        source: Unit vectors ``[L, D]``.
+        pivot: Unit vectors ``[L, D]``; row l is the partner of row l of ``source``.
+        temperature: Divisor of the cosines.
+
+    Returns:
+        The mean over both directions ``[]``; 0 without links.
+
+    Example:
+        >>> weak(torch.eye(2), torch.eye(2), temperature=1.0)
+        tensor(0.3133)
+    """
     similarity = source @ pivot.mT / temperature
     partner = torch.arange(len(source), device=source.device)
     total = F.cross_entropy(similarity, partner, reduction="sum")
@@ -103,7 +116,20 @@ def weak(source: Tensor, pivot: Tensor, temperature: float) -> Tensor:
 
 
 def strong(source: Tensor, pivot: Tensor, temperature: float) -> Tensor:
-    """InfoNCE ``[]`` of each unit vector of ``[L, D]`` and ``[L, D]`` among all others of both."""
+    """Return InfoNCE of each word among all other words of both sides.
+
+    Args:
+        source: Unit vectors ``[L, D]``.
+        pivot: Unit vectors ``[L, D]``; row l is the partner of row l of ``source``.
+        temperature: Divisor of the cosines.
+
+    Returns:
+        The mean over the 2L words ``[]``; 0 without links.
+
+    Example:
+        >>> strong(torch.eye(2), torch.eye(2), temperature=1.0)
+        tensor(0.5514)
+    """
     words = torch.cat((source, pivot))
     similarity = (words @ words.mT / temperature).fill_diagonal_(-torch.inf)
     partner = torch.arange(len(words), device=words.device).roll(len(source))

@@ -69,7 +69,14 @@ class MaskedLanguageModelling(nn.Module):
 
 
 def masked_cross_entropy(masked: MaskedLogits) -> Tensor:
-    """Mean cross-entropy ``[]`` of the masked sub-words, in nats and float32; 0 where there are none."""
+    """Return the mean cross-entropy of the masked sub-words, in float32.
+
+    Args:
+        masked: Logits ``[K, V]`` and labels ``[K]``.
+
+    Returns:
+        The mean in nats ``[]``; 0 without masked sub-words.
+    """
     with no_autocast(masked.logits):
         total = F.cross_entropy(masked.logits.float(), masked.labels, reduction="sum")
     return total / max(len(masked.labels), 1)

@@ -82,7 +82,11 @@ class SentenceContrastive(nn.Module):
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))
 
     def forward(self, pair: EncodedPair) -> Loss:
-        """The loss of one batch of one language pair; the queue then takes in its sentences."""
+        """Return the loss of one batch of one language pair, and add its sentences to the queue.
+
+        Args:
+            pair: The batch, with the views that the objective declares.
+        """
         layer = self.options.layer
         x = unit(pair.source.sentences(layer))
         y = unit(pair.pivot.sentences(layer))
@@ -116,5 +120,9 @@ class SentenceContrastive(nn.Module):
 
 
 def unit(vectors: Tensor) -> Tensor:
-    """Vectors ``[B, D]`` of length 1, in float32 or better."""
+    """Return vectors scaled to length 1, in float32 or better.
+
+    Args:
+        vectors: Vectors ``[B, D]``.
+    """
     return F.normalize(at_least_float32(vectors), dim=1)

@@ -11,10 +11,18 @@ from otx.views import Links
 
 
 def linked_words(pair: EncodedPair, layer: int, vector: WordVector) -> tuple[Tensor, Tensor]:
-    """The two ends ``[L, D]``, ``[L, D]`` of the batch's links, in float32 or better.
+    """Return the vectors of both ends of the batch's links, in float32 or better.
 
-    A word that has several links is there as often. Raises ProblemError for a link to a word that
-    its sentence has not.
+    Args:
+        pair: The batch, with the views ``States`` and ``Links``.
+        layer: Hidden layer of the vectors.
+        vector: Sub-words that make a word's vector.
+
+    Returns:
+        Source and pivot vectors, each ``[L, D]``; a word with several links occurs once for each.
+
+    Raises:
+        ProblemError: If a link names a word that its sentence does not have.
     """
     number, source_word, pivot_word = pair[Links].unbind(1)
     source = _words(pair.source, "source", layer, vector, number, source_word)
@@ -30,7 +38,17 @@ def _words(
 
 
 def check_links(mask: Tensor, side: str, number: Tensor, word: Tensor) -> None:
-    """Raise ProblemError for a link's end (``number [L]`` of its pair, ``word [L]``) that ``mask [B, W]`` has not."""
+    """Check that one side's words exist that links name.
+
+    Args:
+        mask: True for the words of each pair ``[B, W]``.
+        side: ``source`` or ``pivot``, for the message.
+        number: Pair of each link ``[L]``.
+        word: Word of each link ``[L]``, counted from 0.
+
+    Raises:
+        ProblemError: For the first missing word, naming the pair and the word.
+    """
     missing = (word < 0) | (word >= mask.shape[1])
     missing |= ~mask[number, word.masked_fill(missing, 0)]
     if bool(missing.any()):
@@ -43,10 +61,16 @@ def check_links(mask: Tensor, side: str, number: Tensor, word: Tensor) -> None:
 
 
 def special_tokens(encoded: Encoded, layer: int) -> Tensor:
-    """The first and last token ``[S, D]`` of each sequence where they are special, pair by pair.
+    """Return the first and the last token of each sequence if they are special, pair by pair.
 
-    Both sides of a pair have as many, in the same order: [CLS] and [SEP] of BERT, <s> and </s> of
-    XLM-R.
+    Both sides of a pair have equally many, in the same order: [CLS] and [SEP] of BERT, <s> and </s> of XLM-R.
+
+    Args:
+        encoded: One side of a batch.
+        layer: Hidden layer of the vectors.
+
+    Returns:
+        Vectors ``[S, D]`` in float32 or better.
     """
     place = encoded.mask.cumsum(1)
     ends = (place == 1) | (place == place[:, -1:])

@@ -88,10 +88,18 @@ class AnnealedDivergence(TransportObjective[AnnealedOptions]):
 
 
 def with_exact_rows(transport: Transport, a: Tensor, b: Tensor) -> Transport:
-    """The transport between ``a [P, N]`` and ``b [P, M]`` with its plan's rows scaled to ``a``.
+    """Return a transport whose plan has exact rows: each is scaled to the mass of its word.
 
-    Far from convergence the potentials' own plan may hold any mass, 1e5 as well as 1; the gradient
-    comes from plans with one side exact, and so should what is said of them.
+    Far from convergence, the plan of the potentials may hold any mass, 1e5 as well as 1. The gradient comes from plans
+    with one exact side, and so should the reported numbers.
+
+    Args:
+        transport: A transport with potentials far from convergence.
+        a: Source masses ``[P, N]``.
+        b: Target masses ``[P, M]``.
+
+    Returns:
+        The transport with the scaled plan, its mass, and the error of its columns.
     """
     rows = transport.plan.sum(2).clamp_min(1e-30)
     plan = transport.plan * (a / rows)[:, :, None]

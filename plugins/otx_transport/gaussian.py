@@ -88,13 +88,33 @@ class Gaussian(TransportObjective[GaussianOptions]):
 
 
 def wasserstein(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Squared distance ``[P]`` of the diagonal Gaussians of ``x [P, N, D]`` and ``y [P, M, D]`` under a and b."""
+    """Return the squared 2-Wasserstein distance of diagonal Gaussians with the moments of two measures.
+
+    Args:
+        x: Points ``[P, N, D]``.
+        y: Points ``[P, M, D]``.
+        a: Masses ``[P, N]`` that sum to 1; 0 marks padding.
+        b: Masses ``[P, M]``, likewise.
+
+    Returns:
+        Squared distances ``[P]``.
+    """
     (mean_x, deviation_x), (mean_y, deviation_y) = _moments(x, a), _moments(y, b)
     return (mean_x - mean_y).square().sum(1) + (deviation_x - deviation_y).square().sum(1)
 
 
 def mmd(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Squared maximum mean discrepancy ``[P]``, never negative."""
+    """Return the squared maximum mean discrepancy of two measures, with inverse multiquadratic kernels.
+
+    Args:
+        x: Points ``[P, N, D]``.
+        y: Points ``[P, M, D]``.
+        a: Masses ``[P, N]`` that sum to 1; 0 marks padding.
+        b: Masses ``[P, M]``, likewise.
+
+    Returns:
+        Squared discrepancies ``[P]``, never negative.
+    """
     between = _squared(x, y)
     width = (a[:, :, None] * b[:, None, :] * between.detach()).sum((1, 2)).clamp(min=TINY)
     within = _mean(_squared(x, x), a, a, width) + _mean(_squared(y, y), b, b, width)

@@ -78,11 +78,19 @@ class Classifier(DatasetTask):
 
     @abstractmethod
     def texts(self, example: Example) -> tuple[str, ...]:
-        """Return the one or two texts of an example."""
+        """Return the one or two texts of an example.
+
+        Args:
+            example: The example.
+        """
 
     @abstractmethod
     def fields_of(self, texts: Sequence[str]) -> dict[str, Any]:
-        """Return the fields that ``texts`` reads; the inverse of ``texts``."""
+        """Return the fields that ``texts`` reads; the inverse of ``texts``.
+
+        Args:
+            texts: One or two texts.
+        """
 
     def content(self, example: Example) -> Hashable:
         """Return the texts."""
