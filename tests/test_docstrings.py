@@ -206,7 +206,9 @@ def test_every_public_name_has_a_docstring() -> None:
     assert not any(one.missing for one in covered.values()), report(covered)
 
 
-@pytest.mark.xfail(strict=False, reason="11.4% of 1,557 parameters were described when this check was written")
+@pytest.mark.xfail(
+    strict=False, reason="11.4% of 1,557 parameters were described when this check was written"
+)
 def test_every_parameter_of_a_public_function_is_described() -> None:
     covered = coverage()
     assert not any(one.undescribed for one in covered.values()), report(covered)

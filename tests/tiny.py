@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-
 MINI = Path(__file__).parents[1] / "plugins/otx_encoders/mini"
 
 
 def save_tiny_model(folder: Path, **settings: Any) -> Path:
     """Write a masked-LM model of one layer with seeded random weights, and its tokenizer; returns the folder."""
+    import torch
     from transformers import AutoTokenizer, XLMRobertaConfig, XLMRobertaForMaskedLM
 
     tokenizer = AutoTokenizer.from_pretrained(MINI)
