@@ -20,7 +20,7 @@ demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/demo.sh
 
 test-fast: $(VENV)/.installed
-	$(PYTEST) -m "not slow and not extra"
+	$(PYTEST) --hypothesis-profile=fast -m "not slow and not extra"
 
 test: $(VENV)/.installed
 	$(PYTEST) -m "not extra" --durations 15

@@ -1,6 +1,7 @@
 """What every test shares: no network, no real cache, the real data beside the checkout, and honesty about skips.
 
-Hypothesis draws the same examples everywhere unless ``--hypothesis-profile=fuzz`` is given (``make fuzz``).
+Hypothesis draws the same examples everywhere unless ``--hypothesis-profile=fuzz`` is given (``make fuzz``), and a fifth
+of them with the profile ``fast`` (``make test-fast``).
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ for library in ("OMP", "MKL", "OPENBLAS"):
 
 # No deadline: a busy machine is no failure.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("fast", max_examples=20, derandomize=True, deadline=None)
 settings.register_profile("fuzz", max_examples=1000, deadline=None, print_blob=True)
 settings.load_profile("repeatable")
 

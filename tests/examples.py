@@ -8,8 +8,12 @@ from hypothesis import settings
 
 
 def examples(count: int, **options: Any) -> settings:
-    """Draw ``count`` examples, or as many times more as the profile draws more than 100.
+    """Return settings that draw a number of examples in proportion to the profile.
 
     A number given to ``settings`` would hold in every profile, so that ``make fuzz`` drew no more than ``make test``.
+
+    Args:
+        count: Number of examples where the profile draws 100.
+        **options: Other settings of hypothesis.
     """
-    return settings(max_examples=count * settings().max_examples // 100, **options)
+    return settings(max_examples=max(1, count * settings().max_examples // 100), **options)

@@ -45,7 +45,7 @@ def test_a_skip_for_want_of_data_that_is_there_fails_the_session(
         (tmp_path / "shared" / "data").mkdir(parents=True)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n", workers, "--rootdir", str(tests), str(tests)],
-        env={**os.environ, "PYTEST_ADDOPTS": ""},
+        env={**os.environ, "PYTEST_ADDOPTS": "", "OTX_TEST_DATA": ""},
         capture_output=True,
         text=True,
         check=False,

@@ -11,23 +11,19 @@ from safetensors.torch import load_file
 from otx.errors import DataError
 from otx_encoders import EncoderOptions, mini
 from otx_encoders.mini import MiniEncoder
+from tests.tiny import xlmr_config
 
 
 @pytest.fixture
 def stored(unigram: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder like the one that scripts/pretrain_mini.py exports, smaller, in the package's stead."""
     torch.manual_seed(0)
-    config = transformers.XLMRobertaConfig(
-        vocab_size=400,
+    config = xlmr_config(
         hidden_size=16,
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=24,
         max_position_embeddings=386,
-        type_vocab_size=1,
-        bos_token_id=0,
-        pad_token_id=1,
-        eos_token_id=2,
     )
     transformers.XLMRobertaForMaskedLM(config).half().save_pretrained(tmp_path)
     unigram.model_max_length = 384

@@ -12,14 +12,10 @@ import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from torch import nn
-from transformers import (
-    BertTokenizerFast,
-    PreTrainedTokenizerFast,
-    XLMRobertaConfig,
-    XLMRobertaModel,
-)
+from transformers import BertTokenizerFast, PreTrainedTokenizerFast, XLMRobertaModel
 
 from otx.types import Encoded, TokenBatch, TokenRow
+from tests.tiny import xlmr_config
 
 TEXT = [
     "The bridge over the river was opened in 1931 by the mayor of Lindau.",
@@ -40,7 +36,7 @@ class TinyEncoder:
 
     def __init__(self, tokenizer: Any, max_length: int = 512) -> None:
         torch.manual_seed(0)
-        config = XLMRobertaConfig(
+        config = xlmr_config(
             vocab_size=len(tokenizer),
             hidden_size=32,
             num_hidden_layers=2,
