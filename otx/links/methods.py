@@ -75,78 +75,92 @@ def find_links(
     results = [Found(frozenset(), {})] * len(x)
     both = (x_mask.any(1) & y_mask.any(1)).nonzero()[:, 0]
     if len(both):
-        parts = x[both], x_mask[both], y[both], y_mask[both]
-        chosen, strength = METHODS[settings.by](*parts, settings)
+        words = WordPairs(x[both], x_mask[both], y[both], y_mask[both])
+        chosen, strength = METHODS[settings.by](words, settings)
         for pair, is_link, sure in zip(both.tolist(), chosen, strength, strict=True):
             links = [(i, j) for i, j in is_link.nonzero().tolist()]
             results[pair] = Found(frozenset(links), {(i, j): float(sure[i, j]) for i, j in links})
     return results
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class WordPairs:
+    """The word vectors of a batch of sentence pairs.
+
+    Attributes:
+        x: Source word vectors ``[B, N, D]``.
+        x_mask: Source mask ``[B, N]``; True is a real word.
+        y: Target word vectors ``[B, M, D]``.
+        y_mask: Target mask ``[B, M]``; True is a real word.
+    """
+
+    x: Tensor
+    x_mask: Tensor
+    y: Tensor
+    y_mask: Tensor
+
+    @property
+    def is_real(self) -> Tensor:
+        """True where both words are real ``[B, N, M]``."""
+        return self.x_mask[:, :, None] & self.y_mask[:, None, :]
+
+
 Matrices = tuple[Tensor, Tensor]
 """Two tensors ``[B, N, M]``: True where there is a link, and the strength of each entry."""
 
 
-def _argmax(
-    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
-) -> Matrices:
+def _argmax(words: WordPairs, settings: MethodSettings) -> Matrices:
     """Link mutual nearest words by cosine (SimAlign); the strength is (1 + cosine) / 2."""
-    chosen = torch.zeros(*x.shape[:2], y.shape[1], dtype=torch.bool, device=x.device)
-    pair, i, j = extract.mutual_nearest(x, x_mask, y, y_mask).unbind(1)
+    chosen = torch.zeros(
+        *words.x.shape[:2], words.y.shape[1], dtype=torch.bool, device=words.x.device
+    )
+    pair, i, j = extract.mutual_nearest(words.x, words.x_mask, words.y, words.y_mask).unbind(1)
     chosen[pair, i, j] = True
-    return chosen, (1 + extract.cosine(x, y)) / 2
+    return chosen, (1 + extract.cosine(words.x, words.y)) / 2
 
 
-def _itermax(
-    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
-) -> Matrices:
+def _itermax(words: WordPairs, settings: MethodSettings) -> Matrices:
     """Link mutual nearest words, then once more among the rest (SimAlign); the strength is (1 + cosine) / 2."""
-    similarity = extract.cosine(x, y)
+    similarity = extract.cosine(words.x, words.y)
     links = [
         extract.itermax(pair[rows][:, columns])
-        for pair, rows, columns in zip(similarity, x_mask, y_mask, strict=True)
+        for pair, rows, columns in zip(similarity, words.x_mask, words.y_mask, strict=True)
     ]
-    return _placed(links, x_mask, y_mask), (1 + similarity) / 2
+    return _placed(links, words.x_mask, words.y_mask), (1 + similarity) / 2
 
 
-def _softmax(
-    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
-) -> Matrices:
+def _softmax(words: WordPairs, settings: MethodSettings) -> Matrices:
     """Link words that are probable in both directions by the softmax of dot products.
 
     References:
         Dou and Neubig (2021), "Word Alignment by Fine-tuning Embeddings on Parallel Corpora" (awesome-align).
         https://aclanthology.org/2021.eacl-main.181
     """
-    scores, real = _masked_products(x, x_mask, y, y_mask)
-    forth = scores.masked_fill(~y_mask[:, None, :], -torch.inf).softmax(2)
-    back = scores.masked_fill(~x_mask[:, :, None], -torch.inf).softmax(1)
+    scores = extract.dot(words.x, words.y)
+    forth = scores.masked_fill(~words.y_mask[:, None, :], -torch.inf).softmax(2)
+    back = scores.masked_fill(~words.x_mask[:, :, None], -torch.inf).softmax(1)
     least = SOFTMAX_THRESHOLD if settings.threshold is None else settings.threshold
-    return (forth > least) & (back > least) & real, _harmonic(forth, back)
+    return (forth > least) & (back > least) & words.is_real, _harmonic(forth, back)
 
 
-def _entmax(
-    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
-) -> Matrices:
+def _entmax(words: WordPairs, settings: MethodSettings) -> Matrices:
     """Link words that are probable in both directions by 1.5-entmax of dot products (awesome-align's other method)."""
-    scores, real = _masked_products(x, x_mask, y, y_mask)
+    scores = extract.dot(words.x, words.y)
     # Finite, so that halves and squares are finite too; the entry is still far below every threshold.
     low = torch.finfo(scores.dtype).min / 1e20
-    forth = entmax15(scores.masked_fill(~y_mask[:, None, :], low), 2)
-    back = entmax15(scores.masked_fill(~x_mask[:, :, None], low), 1)
+    forth = entmax15(scores.masked_fill(~words.y_mask[:, None, :], low), 2)
+    back = entmax15(scores.masked_fill(~words.x_mask[:, :, None], low), 1)
     least = settings.threshold or 0.0
-    return (forth > least) & (back > least) & real, _harmonic(forth, back)
+    return (forth > least) & (back > least) & words.is_real, _harmonic(forth, back)
 
 
-def _plan(
-    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
-) -> Matrices:
+def _plan(words: WordPairs, settings: MethodSettings) -> Matrices:
     """Link by the balanced entropic plan with cosine cost and uniform masses.
 
     The strength is the entry's share of both words' masses.
     """
-    a, b = uniform(x_mask), uniform(y_mask)
-    plan = sinkhorn(cosine(x, y), a, b, epsilon=settings.epsilon).plan
+    a, b = uniform(words.x_mask), uniform(words.y_mask)
+    plan = sinkhorn(cosine(words.x, words.y), a, b, epsilon=settings.epsilon).plan
     strength = 2 * plan / (a[:, :, None] + b[:, None, :]).clamp(min=1e-12)
     if settings.threshold is None:
         links = [extract.from_plan(*pair) for pair in zip(plan, a, b, strict=True)]
@@ -160,9 +174,7 @@ def _plan(
     return chosen, strength
 
 
-def _null(
-    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
-) -> Matrices:
+def _null(words: WordPairs, settings: MethodSettings) -> Matrices:
     """Link words that choose each other by one-sided plans in which a word may go to the null word.
 
     The strength is the smaller of the two shares that the words send to each other.
@@ -171,15 +183,14 @@ def _null(
         Huang et al. (2024), "OTTAWA: Optimal TransporT Adaptive Word Aligner for Hallucination and Omission
         Translation Errors Detection". https://aclanthology.org/2024.findings-acl.377
     """
-    forth = _with_null(x, x_mask, y, y_mask)
-    back = _with_null(y, y_mask, x, x_mask).mT
-    places = torch.arange(max(x.shape[1], y.shape[1]), device=x.device)
+    forth = _with_null(words.x, words.x_mask, words.y, words.y_mask)
+    back = _with_null(words.y, words.y_mask, words.x, words.x_mask).mT
+    places = torch.arange(max(words.x.shape[1], words.y.shape[1]), device=words.x.device)
     to_y = forth.argmax(2)
-    chosen = to_y[:, :, None] == places[: y.shape[1]]
+    chosen = to_y[:, :, None] == places[: words.y.shape[1]]
     shares_y, shares_x = forth[:, :, :-1], back[:, :-1, :]
-    chosen &= back.argmax(1)[:, None, :] == places[: x.shape[1], None]
-    real = x_mask[:, :, None] & y_mask[:, None, :]
-    return chosen & real, torch.minimum(shares_y, shares_x)
+    chosen &= back.argmax(1)[:, None, :] == places[: words.x.shape[1], None]
+    return chosen & words.is_real, torch.minimum(shares_y, shares_x)
 
 
 def _with_null(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
@@ -195,7 +206,7 @@ def _with_null(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
     return plan / a[:, :, None].clamp(min=1e-12)
 
 
-METHODS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, MethodSettings], Matrices]] = {
+METHODS: dict[str, Callable[[WordPairs, MethodSettings], Matrices]] = {
     "argmax": _argmax,
     "itermax": _itermax,
     "softmax": _softmax,
@@ -203,11 +214,7 @@ METHODS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, MethodSettings], Ma
     "plan": _plan,
     "null": _null,
 }
-"""The function of each method, for word vectors and masks as in ``find_links``."""
-
-
-def _masked_products(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Matrices:
-    return extract.dot(x, y), x_mask[:, :, None] & y_mask[:, None, :]
+"""The function of each method."""
 
 
 def _harmonic(forth: Tensor, back: Tensor) -> Tensor:

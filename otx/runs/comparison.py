@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from otx.did_you_mean import remedy
@@ -26,9 +26,12 @@ SAMPLES_PER_TEST = 200
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
-    """Metrics to show (none: the first), least bootstrap samples, and their seed."""
+class _Inputs:
+    """Inputs of all tables: systems, their results, floors, metrics to show (none: the first), and the bootstrap's."""
 
+    systems: Sequence[System]
+    results: Mapping[str, Sequence[Result]]
+    floors: Sequence[EvalUnit]
     metrics: Sequence[str]
     samples: int
     seed: int
@@ -87,13 +90,10 @@ def compare(
         )
     infos = sorted((tasks[name] for name in shown if name in tasks), key=_place)
     _refuse_unknown(metrics, infos)
-    request = _Request(metrics, samples, seed)
-    tables = [
-        table for info in infos for table in _tables(results, _floors(runs), systems, info, request)
-    ]
+    inputs = _Inputs(systems, results, _floors(runs), metrics, samples, seed)
     return Comparison(
         systems={system.label: tuple(run.name for run in system.runs) for system in systems},
-        tables=tuple(tables),
+        tables=tuple(table for info in infos for table in _tables(inputs, info)),
         guards=tuple(guard for system in systems for guard in _guards(system)),
         notes=(
             *added_terms(systems),
@@ -157,48 +157,38 @@ def _refuse_unknown(metrics: Sequence[str], infos: Sequence[TaskInfo]) -> None:
             raise UsageError(f"no metric '{name}' in {names}", remedy(name, known))
 
 
-def _tables(
-    results: Mapping[str, Sequence[Result]],
-    floors: Sequence[EvalUnit],
-    systems: Sequence[System],
-    info: TaskInfo,
-    request: _Request,
-) -> list[Table]:
-    matched = [match for match in matches(systems, results, floors, info) if match.results]
+def _tables(inputs: _Inputs, info: TaskInfo) -> list[Table]:
+    groups = matches(inputs.systems, inputs.results, inputs.floors, info)
+    matched = [match for match in groups if match.results]
     options = [match.options for match in matched]
+    # A table names only the options in which it differs from the task's other tables.
     differing = [
         name
         for name in sorted({name for match_options in options for name in match_options})
         if len({repr(match_options.get(name)) for match_options in options}) > 1
     ]
     metrics = info.metrics[:1]
-    if request.metrics:
-        metrics = tuple(metric for metric in info.metrics if metric.name in request.metrics)
-    tables = []
-    for match in matched:
-        source = str(match.options.get("source", info.source_language))
-        # A table names only the options in which it differs from the task's other tables.
-        shown = replace(match, options={name: match.options.get(name) for name in differing})
-        tables += [_table(shown, systems, info, source, metric, request) for metric in metrics]
-    return tables
+    if inputs.metrics:
+        metrics = tuple(metric for metric in info.metrics if metric.name in inputs.metrics)
+    return [
+        _table(inputs, match, info, metric, differing=differing)
+        for match in matched
+        for metric in metrics
+    ]
 
 
 def _table(
-    match: Match,
-    systems: Sequence[System],
-    info: TaskInfo,
-    source: str,
-    metric: Metric,
-    request: _Request,
+    inputs: _Inputs, match: Match, info: TaskInfo, metric: Metric, *, differing: Sequence[str]
 ) -> Table:
-    present = [system for system in systems if system.label in match.results]
+    present = [system for system in inputs.systems if system.label in match.results]
     bitext = frozenset[str]().union(*(system.bitext for system in present))
+    source = str(match.options.get("source", info.source_language))
     languages = tuple(sorted(match.languages, key=lambda name: (name != source, name)))
     columns = columns_of(languages, source, bitext, metric.higher_is_better)
     examples = {language: clusters_of(_any_scores(match, language)) for language in languages}
     tests = sum(_is_tested(match, system, column) for system in present for column in columns)
-    samples = max(request.samples, SAMPLES_PER_TEST * tests)
-    draws = Resampling(examples, samples=samples, seed=request.seed)
+    samples = max(inputs.samples, SAMPLES_PER_TEST * tests)
+    draws = Resampling(examples, samples=samples, seed=inputs.seed)
     numbers = _numbers(match, present, draws, metric)
     baselines = {system.baseline for system in present}
     rows = [
@@ -218,7 +208,7 @@ def _table(
         task=info.name,
         version=info.version,
         data=match.data,
-        options=match.options,
+        options={name: match.options.get(name) for name in differing},
         metric=metric.name,
         percent=metric.percent,
         higher_is_better=metric.higher_is_better,
@@ -227,7 +217,7 @@ def _table(
         examples={language: len(members) for language, members in examples.items()},
         tests=tests,
         samples=draws.samples,
-        notes=(*table_notes(match, systems, clusters), *([EXACT] if is_exact else [])),
+        notes=(*table_notes(match, inputs.systems, clusters), *([EXACT] if is_exact else [])),
     )
 
 

@@ -128,7 +128,8 @@ def _common_variant(
         labels = list(results)
         apart = ((a, b) for a in labels for b in labels if not _shared(results[a], results[b]))
         one, other = next(apart, (labels[0], labels[1]))
-        raise _difference(one, other, f"{task.name} in {language}", results[one], results[other])
+        place = f"{task.name} in {language}"
+        raise _difference(place, (one, results[one]), (other, results[other]))
     fitting = [unit for pairs in results.values() for _, unit in pairs if _variant(unit) in common]
     newest = _variant(max(fitting, key=lambda unit: unit.written))
     if newest[0] != task.version:
@@ -156,13 +157,14 @@ def _refuse_incomparable(
         if base is None or not results[label] or not results[base]:
             continue
         if not any(label in group and base in group for group in groups):
-            raise _difference(base, label, task, results[base], results[label])
+            raise _difference(task, (base, results[base]), (label, results[label]))
 
 
 def _difference(
-    one: str, other: str, place: str, results: Sequence[Result], others: Sequence[Result]
+    place: str, one: tuple[str, Sequence[Result]], other: tuple[str, Sequence[Result]]
 ) -> DataError:
-    a, b = results[-1][1], others[-1][1]
+    """Return the error for two labels with results that cannot be compared."""
+    a, b = one[1][-1][1], other[1][-1][1]
     pairs = {
         "task version": (a.task_version, b.task_version),
         "data": (f"{a.data or ''} {a.data_digest[:8]}", f"{b.data or ''} {b.data_digest[:8]}"),
@@ -177,7 +179,7 @@ def _difference(
         if left != right
     ]
     return DataError(
-        f"{place}: {one} and {other} cannot be compared: they differ in {', '.join(differences)}",
+        f"{place}: {one[0]} and {other[0]} cannot be compared: they differ in {', '.join(differences)}",
         "evaluate both with the same options, or name the runs to compare",
     )
 

@@ -109,7 +109,7 @@ def run(study: Study, registry: Registry, args: argparse.Namespace) -> int:
 def _run(study: Study, registry: Registry, args: argparse.Namespace, scratch: Path) -> int:
     path = import_path()
     subject = _subject(study, args, scratch, path)
-    jobs = open_jobs(study, registry, subject, args.device, scratch)
+    jobs = open_jobs(study, registry, subject, device=args.device, scratch=scratch)
     device = args.device.partition(":")[0]
     _say(f"{len(jobs)} of {len(study.cells)} cells are open")
     done: list[Path] = []
@@ -150,7 +150,7 @@ def _save(archive: Path, files: Sequence[Path]) -> None:
 
 
 def open_jobs(
-    study: Study, registry: Registry, subject: Subject, device: str, scratch: Path
+    study: Study, registry: Registry, subject: Subject, *, device: str, scratch: Path
 ) -> list[Job]:
     """Return the jobs of the cells that are not finished.
 
@@ -166,7 +166,7 @@ def open_jobs(
     """
     jobs = []
     for cell in study.cells:
-        job = _job(study, cell, registry, subject, device, scratch)
+        job = _job(study, cell, registry, subject, device=device, scratch=scratch)
         output = Path(job.output)
         if not (output.exists() and read_record(output)["key"] == job.key):
             jobs.append(job)
@@ -178,7 +178,7 @@ def open_jobs(
 
 
 def _job(
-    study: Study, cell: Cell, registry: Registry, subject: Subject, device: str, scratch: Path
+    study: Study, cell: Cell, registry: Registry, subject: Subject, *, device: str, scratch: Path
 ) -> Job:
     contents = contents_of(study, cell, registry)
     files = files_of(study, cell, subject.manifest)

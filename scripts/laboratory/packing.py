@@ -148,7 +148,7 @@ def unpack(study: Study, source: Path, folder: Path) -> Unpacked:
     content = json.loads(_read(source, PACK))
     if content["drawing"] != drawing_of(study):
         raise DataError(
-            f"{source} contains data that study {study.name} does not draw", "pack it again"
+            f"{source} contains other data than study {study.name} draws", "pack it again"
         )
     done = folder / PACK
     if not (done.exists() and json.loads(done.read_text(encoding="utf-8")) == content):

@@ -188,7 +188,7 @@ def read_study(path: Path, registry: Registry) -> Study:
         "systems": systems,
         "tasks": tasks,
         "bitext": None if bitext is None else _filled(Bitext, bitext, f"{path} [bitext]"),
-        "cells": tuple(_cells(table.pop("tiers", []), systems, tasks, fitted, path)),
+        "cells": tuple(_cells(table.pop("tiers", []), systems, tasks, fitted=fitted, path=path)),
         "results": (path.parent / str(table.get("results", "."))).resolve(),
     }
     study: Study = _filled(Study, table, str(path))
@@ -222,6 +222,7 @@ def _cells(
     tiers: Iterable[Mapping[str, Any]],
     systems: Mapping[str, System],
     tasks: Mapping[str, Evaluation],
+    *,
     fitted: set[str],
     path: Path,
 ) -> Iterator[Cell]:

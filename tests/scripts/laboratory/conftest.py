@@ -129,7 +129,7 @@ def laboratory(
     subject = command.Subject("mini", mini_digest, folder / "material", manifest)
 
     def jobs(of: Study = study) -> dict[str, Job]:
-        found = command.open_jobs(of, registry, subject, "cpu", folder / "scratch")
+        found = command.open_jobs(of, registry, subject, device="cpu", scratch=folder / "scratch")
         return {job.name: job for job in found}
 
     for name, job in jobs().items():
