@@ -273,7 +273,7 @@ class EncodedPair:
         >>> from otx.views import Links, States
         >>> pair = example_pair({States(layer=-1), Links()}, dimension=8)
         >>> pair.source.words()[0].shape, pair[Links].shape
-        (torch.Size([4, 7, 8]), torch.Size([14, 3]))
+        (torch.Size([4, 7, 8]), torch.Size([13, 3]))
     """
 
     source: Encoded
