@@ -60,13 +60,13 @@ def quote(text: str, limit: int = QUOTED) -> str:
 
 
 def error_text(error: BaseException) -> str:
-    """Format an exception on one line: its class, and its message if it has one.
+    r"""Format an exception on one line: its class, and its message if it has one.
 
     Args:
         error: The exception.
 
     Example:
-        >>> error_text(ValueError("no\\nsuch"))
+        >>> error_text(ValueError("no\nsuch"))
         'ValueError: no such'
     """
     text = " ".join(str(error).split())

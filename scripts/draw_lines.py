@@ -16,7 +16,7 @@ from pathlib import Path
 def draw(
     lines: list[str], skip: int, count: int, max_words: int | None = None
 ) -> list[tuple[str, str]]:
-    """Draw pairs in the order of the hash of their first side, each first side once.
+    r"""Draw pairs in the order of the hash of their first side, each first side once.
 
     Skipped and drawn pairs therefore never share a first side, whatever else the table contains.
 
@@ -30,7 +30,7 @@ def draw(
         The pairs.
 
     Example:
-        >>> draw(["a\\tA", "b\\tB", "b\\tC"], skip=0, count=5)
+        >>> draw(["a\tA", "b\tB", "b\tC"], skip=0, count=5)
         [('b', 'B'), ('a', 'A')]
     """
     pairs: dict[str, str] = {}

@@ -142,7 +142,7 @@ def _options(entry: Entry) -> str:
 
 
 def sections(docstring: str) -> list[tuple[str | None, str]]:
-    """Split a docstring by the headings in ``SECTIONS``.
+    r"""Split a docstring by the headings in ``SECTIONS``.
 
     Args:
         docstring: A docstring. A section is a heading with a colon, alone on a line at the margin, and an indented
@@ -152,7 +152,7 @@ def sections(docstring: str) -> list[tuple[str | None, str]]:
         Headings and dedented texts in their order; None is the heading of what precedes the first.
 
     Example:
-        >>> sections("Pull.\\n\\nScope:\\n    Mean over pairs.\\n")
+        >>> sections("Pull.\n\nScope:\n    Mean over pairs.\n")
         [(None, 'Pull.'), ('Scope', 'Mean over pairs.')]
     """
     heading: str | None = None

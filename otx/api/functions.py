@@ -140,7 +140,6 @@ def evaluate(
         >>> import otx
         >>> otx.evaluate("first", tasks=["retrieval"], languages=["de"])  # doctest: +SKIP
     """
-
     from otx.evaluation.evaluate import evaluate as evaluate_tasks
     from otx.evaluation.open_tasks import find_tasks, open_tasks, option_values
     from otx.evaluation.targets import targets_of
@@ -258,7 +257,7 @@ def predict(
     settings: Mapping[str, Any] | None = None,
     session: Session | None = None,
 ) -> Iterator[Prediction]:
-    """Apply a fine-tuned model to lines of text.
+    r"""Apply a fine-tuned model to lines of text.
 
     Args:
         run_or_model: A run on which the task was fine-tuned, or a model with a head of this kind.

@@ -35,7 +35,7 @@ _SUPERSETS = {
 
 
 def marked_encoding(start: bytes) -> tuple[str, int] | None:
-    """Recognise a byte-order mark.
+    r"""Recognise a byte-order mark.
 
     Args:
         start: The first bytes of a file, at least 4.
@@ -44,7 +44,7 @@ def marked_encoding(start: bytes) -> tuple[str, int] | None:
         The encoding and the mark's length in bytes; None without a mark.
 
     Example:
-        >>> marked_encoding(b"\\xef\\xbb\\xbfabc"), marked_encoding(b"abcd")
+        >>> marked_encoding(b"\xef\xbb\xbfabc"), marked_encoding(b"abcd")
         (('utf-8', 3), None)
     """
     for mark, encoding in _MARKS:

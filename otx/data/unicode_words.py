@@ -1,7 +1,7 @@
-"""Split Unicode text into word segments: the default rules of UAX 29 (revision 45) as one pattern.
+r"""Split Unicode text into word segments: the default rules of UAX 29 (revision 45) as one pattern.
 
 The rules state between which characters there is no boundary. Written as the parts of a segment, they are regular. The
-``regex`` module's own boundaries, ``\\b`` with its WORD flag, join an opening quotation mark and a vowel: 'apple' would
+``regex`` module's own boundaries, ``\b`` with its WORD flag, join an opening quotation mark and a vowel: 'apple' would
 be 'apple and '.
 
 References:

@@ -100,7 +100,7 @@ def predict(
 
 
 def bounded_lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Read lines of a stream, each cut just above ``MAX_LINE`` bytes to save memory.
+    r"""Read lines of a stream, each cut just above ``MAX_LINE`` bytes to save memory.
 
     Args:
         stream: The stream.
@@ -110,8 +110,8 @@ def bounded_lines(stream: BinaryIO) -> Iterator[bytes]:
 
     Example:
         >>> import io
-        >>> list(bounded_lines(io.BytesIO(b"one\\ntwo")))
-        [b'one\\n', b'two']
+        >>> list(bounded_lines(io.BytesIO(b"one\ntwo")))
+        [b'one\n', b'two']
     """
     while line := stream.readline(MAX_LINE + 1):
         rest = line

@@ -52,13 +52,13 @@ def read_processor(cpuinfo: Path = CPUINFO) -> Processor:
 
 
 def parse_cpuinfo(text: str) -> Processor:
-    """Parse the text of /proc/cpuinfo. A set counts if every core has it, because any core may run a thread.
+    r"""Parse the text of /proc/cpuinfo. A set counts if every core has it, because any core may run a thread.
 
     Args:
         text: The text.
 
     Example:
-        >>> parse_cpuinfo("model name: X1\\nflags: fpu avx2\\n").describe()
+        >>> parse_cpuinfo("model name: X1\nflags: fpu avx2\n").describe()
         'X1: avx2; bf16 slower than float32'
     """
     fields = [line.partition(":")[::2] for line in text.splitlines()]

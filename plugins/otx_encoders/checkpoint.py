@@ -83,7 +83,7 @@ def check_folder(folder: Path, reference: str) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error of transformers.
+    r"""Return the first line of an error of transformers.
 
     Advice to run foreign code is left out.
 
@@ -94,7 +94,7 @@ def first_line(error: Exception) -> str:
         At most 200 characters, for a message of one line.
 
     Example:
-        >>> first_line(ValueError("no vocabulary\\nTry another folder"))
+        >>> first_line(ValueError("no vocabulary\nTry another folder"))
         'no vocabulary'
     """
     text = str(error).strip() or type(error).__name__
