@@ -77,7 +77,7 @@ def page() -> str:
 def _view_list() -> str:
     """Return a sentence about each view, in the order of the table."""
     parts = [f"**{view.label}** ({view.__name__}): {view.summary}" for view in VIEWS]
-    return "\n".join(textwrap.wrap(f"Views: {'; '.join(parts)}.", 119))
+    return "\n".join(textwrap.wrap(f"Views: {'; '.join(parts)}.", 119, break_on_hyphens=False))
 
 
 def _recipes(registry: Registry) -> dict[str, list[str]]:
@@ -118,10 +118,9 @@ def _section(entry: Entry) -> str:
             parts.append(_markdown(text))
         elif heading != "Args":
             written = _markdown(text)
-            # A code block begins a line of its own.
-            parts.append(
-                f"**{heading}.**{chr(10) * 2 if written.startswith('```') else ' '}{written}"
-            )
+            # A code block or a list begins a line of its own.
+            gap = "\n\n" if written.startswith(("```", "- ")) else " "
+            parts.append(f"**{heading}.**{gap}{written}")
         elif options:
             parts.append(f"**Options.**\n\n{options}")
             options = ""
