@@ -10,7 +10,11 @@ class Reporter(Protocol):
     """Receives stages, progress and notices. Its methods never raise."""
 
     def stage(self, text: str) -> None:
-        """Report that a new stage has begun, as a verb and an object: ``Loading encoder mini``."""
+        """Report that a new stage has begun, as a verb and an object: ``Loading encoder mini``.
+
+        Args:
+            text: The stage.
+        """
         ...
 
     def progress(self, label: str, done: int, total: int, fields: Mapping[str, float]) -> None:
@@ -25,7 +29,11 @@ class Reporter(Protocol):
         ...
 
     def notice(self, text: str) -> None:
-        """Report something that the user should know, in one line."""
+        """Report something that the user should know, in one line.
+
+        Args:
+            text: The notice.
+        """
         ...
 
 

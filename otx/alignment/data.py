@@ -204,5 +204,9 @@ def gold_pairs(diagnostics: DiagnosticsSettings, corpora: Sequence[Corpus]) -> l
 
 
 def count_idf(data: AlignmentData) -> list[tuple[Idf, Idf]]:
-    """Return the inverse document frequencies of both sides of every training corpus."""
+    """Return the inverse document frequencies of both sides of every training corpus.
+
+    Args:
+        data: The text of the alignment.
+    """
     return [(Idf.count(pairs, "source"), Idf.count(pairs, "pivot")) for pairs in data.tokenised]

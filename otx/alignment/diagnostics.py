@@ -204,7 +204,11 @@ def alignment_error(
 
 
 def loss_ends(losses: Sequence[float]) -> tuple[float, float]:
-    """Return the mean loss of the first and of the last tenth of the steps; a single step's is mostly noise."""
+    """Return the mean loss of the first and of the last tenth of the steps; a single step's is mostly noise.
+
+    Args:
+        losses: The loss of every step, in order.
+    """
     few = averaged_steps(len(losses))
     return sum(losses[:few]) / few, sum(losses[-few:]) / few
 

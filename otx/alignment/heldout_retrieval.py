@@ -102,7 +102,11 @@ class SentenceVectors:
         return cls(sentence_vectors(encoder, tokens, layer, BATCH), rows)
 
     def candidates(self, part: HeldOut) -> dict[str, Candidates]:
-        """Return the vectors of a part by source language; a language without held-out pairs has none."""
+        """Return the vectors of a part by source language; a language without held-out pairs has none.
+
+        Args:
+            part: The part, all of whose sentences were encoded.
+        """
         source: dict[str, list[int]] = defaultdict(list)
         pivot: dict[str, list[int]] = defaultdict(list)
         queries: dict[str, int] = defaultdict(int)

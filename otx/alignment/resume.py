@@ -78,7 +78,11 @@ def inexact_differences(run: RunFolder, runtime: RuntimeSettings) -> Differences
 
 
 def circumstances_of(device: torch.device) -> dict[str, str]:
-    """Return what the last bits of a step depend on besides its inputs, by name."""
+    """Return what the last bits of a step depend on besides its inputs, by name.
+
+    Args:
+        device: The device.
+    """
     installed = versions()
     names = [*COMPUTING, *(["threads"] if device.type == "cpu" else [])]
     return {name: installed[name] for name in names} | {DEVICE: device_name(device)}
@@ -106,7 +110,13 @@ def refuse_inexact(run: RunFolder, differences: Differences) -> None:
 
 
 def record_inexact(run: RunFolder, differences: Differences, step: int) -> None:
-    """Record in run.json that the run is inexact from ``step`` on, and what differs."""
+    """Record in run.json that the run is inexact from ``step`` on, and what differs.
+
+    Args:
+        run: The run.
+        differences: The value that ``inexact_differences`` returned.
+        step: Number of optimiser steps that are done.
+    """
     entry = {"step": step, "changed": {name: list(both) for name, both in differences.items()}}
     now = {
         field: differences[name][1]

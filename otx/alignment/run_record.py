@@ -172,7 +172,11 @@ def file_digests(
 
 
 def autocast_of(runtime: RuntimeSettings) -> torch.dtype | None:
-    """Return the type that the encoder is autocast to on its device; None for float32."""
+    """Return the type that the encoder is autocast to on its device; None for float32.
+
+    Args:
+        runtime: Device and precision.
+    """
     return choose_autocast(runtime.dtype, choose_device(runtime.device))
 
 

@@ -66,7 +66,12 @@ def summarise_run(align: AlignSettings, encoder: Encoder, data: AlignmentData) -
 
 
 def warnings_for(encoder: Encoder, summary: RunSummary) -> list[str]:
-    """Return the encoder's notes, and warnings about cut sentences and languages with many unknown sub-words."""
+    """Return the encoder's notes, and warnings about cut sentences and languages with many unknown sub-words.
+
+    Args:
+        encoder: The encoder.
+        summary: The counts of the alignment.
+    """
     lines = [str(note) for note in encoder.notes]
     for corpus in summary.corpora:
         for language, cut in corpus["cut_sides"].items():

@@ -92,6 +92,9 @@ def link_digests(align: AlignSettings, data: AlignmentData) -> dict[str, str]:
 def sources(text: str) -> list[Source]:
     """Return the sources that ``align.links`` names.
 
+    Args:
+        text: The setting.
+
     Example:
         >>> [(source.name, source.kind) for source in sources("de:a.links,eflomal")]
         [('de', 'file'), ('', 'eflomal')]
@@ -103,6 +106,9 @@ def eflomal_file(corpus: Corpus) -> Path:
     """Return the file of eflomal's links, one line a pair.
 
     It is made once and kept in the cache, because no two calls of eflomal give exactly the same links.
+
+    Args:
+        corpus: The corpus.
     """
     key = short_key("eflomal", EFLOMAL_VERSION, corpus.fingerprint())
 

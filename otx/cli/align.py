@@ -37,7 +37,11 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command.
+
+    Args:
+        app: The application.
+    """
     app.command(
         "align",
         short_help="Align an encoder on parallel sentences.",

@@ -8,17 +8,29 @@ from otx.plugin_host.registry import Kind
 
 
 def objectives(incomplete: str) -> list[str]:
-    """Return the objectives whose name begins with ``incomplete``."""
+    """Return the objectives whose name begins with ``incomplete``.
+
+    Args:
+        incomplete: Beginning of the name.
+    """
     return _names("objective", incomplete)
 
 
 def tasks(incomplete: str) -> list[str]:
-    """Return the tasks whose name begins with ``incomplete``."""
+    """Return the tasks whose name begins with ``incomplete``.
+
+    Args:
+        incomplete: Beginning of the name.
+    """
     return _names("task", incomplete)
 
 
 def runs(incomplete: str) -> list[str]:
-    """Return the runs whose name begins with ``incomplete``."""
+    """Return the runs whose name begins with ``incomplete``.
+
+    Args:
+        incomplete: Beginning of the name.
+    """
     from pathlib import Path
 
     from otx.runs.folder import run_names

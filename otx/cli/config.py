@@ -29,7 +29,11 @@ COMMON = (
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands.
+
+    Args:
+        app: The application.
+    """
     commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
     commands.command(
         short_help="Show every setting in effect here.",

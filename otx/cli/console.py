@@ -62,7 +62,11 @@ class Screen:
         return self._stdout if self._kept else sys.stdout
 
     def result(self, text: str) -> None:
-        """Print to stdout."""
+        """Print to stdout.
+
+        Args:
+            text: The text.
+        """
         _write(self.stdout, text)
 
     def draw(self, render: Callable[[int], RenderableType]) -> None:
@@ -77,20 +81,36 @@ class Screen:
         _print(self.stdout, captured.get().rstrip("\n"))
 
     def json(self, value: Any) -> None:
-        """Print as JSON to stdout."""
+        """Print as JSON to stdout.
+
+        Args:
+            value: A value that JSON can hold.
+        """
         self.result(json.dumps(value, indent=2, ensure_ascii=False))
 
     def note(self, text: str) -> None:
-        """Print to stderr, unless quiet."""
+        """Print to stderr, unless quiet.
+
+        Args:
+            text: The text.
+        """
         if not self.quiet:
             self.warn(text)
 
     def warn(self, text: str) -> None:
-        """Print to stderr."""
+        """Print to stderr.
+
+        Args:
+            text: The text.
+        """
         _write(sys.stderr, text)
 
     def console(self, *, stderr: bool = False) -> Console:
-        """Return a rich console; output to a file or a pipe is as wide as it needs to be."""
+        """Return a rich console; output to a file or a pipe is as wide as it needs to be.
+
+        Args:
+            stderr: Print to stderr instead of stdout.
+        """
         from rich.console import Console
 
         console = Console(file=None if stderr else self.stdout, stderr=stderr)
@@ -131,7 +151,11 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
 
 
 def hush(stream: TextIO) -> None:
-    """Discard all further output of a stream whose reader has gone."""
+    """Discard all further output of a stream whose reader has gone.
+
+    Args:
+        stream: The stream.
+    """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

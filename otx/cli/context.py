@@ -40,7 +40,11 @@ def open_project(
 
 
 def open_host(settings: Settings) -> PluginHost:
-    """Load the plugins, with a warning for each that failed."""
+    """Load the plugins, with a warning for each that failed.
+
+    Args:
+        settings: Disabled plugins, preferred distributions, and the tables of options.
+    """
     plugins = host(settings)
     screen.keep_stdout()
     for record in plugins.failed:

@@ -43,7 +43,11 @@ TOLERANCE = 1e-5
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command.
+
+    Args:
+        app: The application.
+    """
     app.command(
         short_help="Check the installation, device and plugins.", epilog=example("otx doctor")
     )(doctor)

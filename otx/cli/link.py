@@ -22,7 +22,11 @@ METHODS = ("argmax", "itermax", "softmax", "entmax", "plan", "null")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command.
+
+    Args:
+        app: The application.
+    """
     app.command(
         "link",
         short_help="Write word links of a bitext.",

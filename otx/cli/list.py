@@ -18,7 +18,11 @@ from otx.plugin_host.registry import KINDS, PLURALS, Entry
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command.
+
+    Args:
+        app: The application.
+    """
     app.command(
         "list",
         short_help="List objectives, encoders, corpora, tasks.",

@@ -23,7 +23,11 @@ Name = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands.
+
+    Args:
+        app: The application.
+    """
     commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
     commands.command(
         "list",

@@ -40,6 +40,9 @@ class ObjectiveTerm:
     def weight(self, share: float) -> float:
         """Return the weight when ``share`` (0 to 1) of the run is done.
 
+        Args:
+            share: Share of the run that is done, from 0 to 1.
+
         Example:
             >>> ObjectiveTerm("tlm", 0.0, 1.0, over=0.5).weight(0.25)
             0.5

@@ -17,7 +17,12 @@ class OptionSource(Protocol):
     """Gives options by name: ``OptionTables``, or the ``Settings`` that hold them."""
 
     def read_options(self, name: str, kind: type[Any] | None) -> Any:
-        """Return the options in the table ``name`` as an instance of ``kind``."""
+        """Return the options in the table ``name`` as an instance of ``kind``.
+
+        Args:
+            name: Name of the table.
+            kind: The plugin's options class; None for a plugin without options.
+        """
         ...
 
 
@@ -36,7 +41,11 @@ class OptionTables:
     given: Mapping[str, str] = field(default_factory=dict)
 
     def origin(self, dotted: str) -> str:
-        """Return the origin of a dotted key; ``default`` for one that nothing sets."""
+        """Return the origin of a dotted key; ``default`` for one that nothing sets.
+
+        Args:
+            dotted: The dotted key.
+        """
         return self.given.get(dotted, DEFAULT)
 
     def read_options(self, name: str, kind: type[Any] | None) -> Any:

@@ -50,11 +50,19 @@ class Settings(Sections):
         return OptionTables(self.options, self.given)
 
     def origin(self, dotted: str) -> str:
-        """Return the origin of a dotted key; ``default`` for one that nothing sets."""
+        """Return the origin of a dotted key; ``default`` for one that nothing sets.
+
+        Args:
+            dotted: The dotted key.
+        """
         return self.given.get(dotted, DEFAULT)
 
     def value(self, dotted: str) -> Any:
-        """Return the value of a dotted key that was set."""
+        """Return the value of a dotted key that was set.
+
+        Args:
+            dotted: The dotted key.
+        """
         section, _, key = dotted.partition(".")
         if section in SECTIONS:
             return getattr(getattr(self, section), key)
@@ -69,7 +77,12 @@ class Settings(Sections):
         }
 
     def read_options(self, name: str, kind: type[Any] | None) -> Any:
-        """Return the options of one plugin object: see ``OptionTables.read_options``."""
+        """Return the options of one plugin object: see ``OptionTables.read_options``.
+
+        Args:
+            name: Name of the table.
+            kind: The plugin's options class; None for a plugin without options.
+        """
         return self.option_tables.read_options(name, kind)
 
     def as_dict(self) -> dict[str, dict[str, Any]]:

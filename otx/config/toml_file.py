@@ -23,7 +23,11 @@ _KEY = re.compile(r"""\s*([\w\s."'-]+?)\s*=""")
 
 
 def find_file(start: Path) -> Path | None:
-    """Return the otx.toml in ``start`` or in the nearest folder above it; None if there is none."""
+    """Return the otx.toml in ``start`` or in the nearest folder above it; None if there is none.
+
+    Args:
+        start: Folder where the search begins.
+    """
     for folder in (start, *start.resolve().parents):
         if (folder / NAME).is_file():
             return folder / NAME
@@ -34,6 +38,9 @@ def read_file(path: Path) -> Iterator[tuple[str, Any, str]]:
     """Yield every (dotted key, value, ``path:line``) of a TOML file.
 
     A value inside a table in a table has a key of three parts.
+
+    Args:
+        path: The file.
 
     Raises:
         UsageError: If the file cannot be read or is not TOML.
@@ -60,6 +67,9 @@ def read_file(path: Path) -> Iterator[tuple[str, Any, str]]:
 def parse_value(text: str) -> Any:
     """Return a value as TOML would read it, or else the text itself.
 
+    Args:
+        text: The text after ``=``.
+
     Example:
         >>> [parse_value(text) for text in ("0.1", "true", '["a", "b"]', "cosine")]
         [0.1, True, ['a', 'b'], 'cosine']
@@ -72,6 +82,9 @@ def parse_value(text: str) -> Any:
 
 def read_settings_text(path: Path) -> str:
     """Return the text of a file of settings.
+
+    Args:
+        path: The file.
 
     Raises:
         UsageError: If the file cannot be read, is not UTF-8 or is larger than ``MAX_BYTES``.

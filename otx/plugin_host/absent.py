@@ -60,5 +60,9 @@ def absence_hint(name: str, absent: Sequence[Absent]) -> str | None:
 
 
 def canonical(distribution: str) -> str:
-    """Return a distribution's name as package indexes compare it."""
+    """Return a distribution's name as package indexes compare it.
+
+    Args:
+        distribution: Name of the distribution, as it is written.
+    """
     return re.sub(r"[-_.]+", "-", distribution).lower()

@@ -72,7 +72,11 @@ class Owner:
         return PluginError(f"{self}: {complaint}", remedy or usual)
 
     def blame(self, error: BaseException) -> PluginError:
-        """Return an error that names the object and the line of its package that raised ``error``."""
+        """Return an error that names the object and the line of its package that raised ``error``.
+
+        Args:
+            error: The exception that left the object.
+        """
         if isinstance(error, SystemExit):
             text = f"it called sys.exit({error.code!r})"
         else:
@@ -97,14 +101,23 @@ class Owner:
 
 
 def owner_of(instance: object, default: Owner | None = None) -> Owner | None:
-    """Return the owner of an object that ``make`` returned, and ``default`` for any other object."""
+    """Return the owner of an object that ``make`` returned, and ``default`` for any other object.
+
+    Args:
+        instance: The object.
+        default: Owner of an object that ``make`` did not return.
+    """
     owner: Owner | None = getattr(type(instance), _OWNER, default)
     return owner
 
 
 @contextlib.contextmanager
 def attributed(owner: Owner | None) -> Iterator[None]:
-    """Turn an exception in the body into a PluginError of the owner; without an owner, do nothing."""
+    """Turn an exception in the body into a PluginError of the owner; without an owner, do nothing.
+
+    Args:
+        owner: The owner; None attributes nothing.
+    """
     try:
         yield
     except (Exception, SystemExit) as error:

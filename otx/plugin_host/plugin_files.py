@@ -53,7 +53,11 @@ def plugin_files() -> list[str]:
 
 
 def file_version(path: str) -> str:
-    """Return the version of a plugin file: the beginning of its digest."""
+    """Return the version of a plugin file: the beginning of its digest.
+
+    Args:
+        path: The file.
+    """
     return file_digest(Path(path))[:12]
 
 

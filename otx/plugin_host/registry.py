@@ -230,11 +230,19 @@ class Registry:
             )
 
     def extend(self, other: Registry) -> None:
-        """Add everything that another registry holds."""
+        """Add everything that another registry holds.
+
+        Args:
+            other: The other registry.
+        """
         self._entries += other._entries
 
     def entries(self, kind: Kind) -> list[Entry]:
-        """Return the entries of a kind, sorted by name."""
+        """Return the entries of a kind, sorted by name.
+
+        Args:
+            kind: The kind.
+        """
         entries = (entry for entry in self._entries if entry.kind == kind)
         return sorted(entries, key=lambda entry: (entry.name, entry.distribution))
 
@@ -243,15 +251,27 @@ class Registry:
         return {entry.name for entry in self._entries if entry.kind != "recipe"}
 
     def add_absent(self, plugin: Absent) -> None:
-        """Add a plugin that is not loaded: an unknown name may be one that it registers."""
+        """Add a plugin that is not loaded: an unknown name may be one that it registers.
+
+        Args:
+            plugin: The plugin.
+        """
         self._absent.append(plugin)
 
     def absence_hint(self, name: str) -> str | None:
-        """Return a hint to plugins that are not loaded and may register a name; None if all are loaded."""
+        """Return a hint to plugins that are not loaded and may register a name; None if all are loaded.
+
+        Args:
+            name: The unknown name, or ``distribution:name``.
+        """
         return absence_hint(name, self._absent)
 
     def owners(self, name: str) -> list[Entry]:
-        """Return every entry that owns the settings table ``name``, of any kind; otx's own first."""
+        """Return every entry that owns the settings table ``name``, of any kind; otx's own first.
+
+        Args:
+            name: Name of the table.
+        """
         owning = (entry for entry in self._entries if entry.kind != "recipe")
         return _own_first(entry for entry in owning if entry.name == name)
 
@@ -382,7 +402,12 @@ class Registry:
 
 
 def clash(kind: Kind, owners: Sequence[Entry]) -> str:
-    """Return a message that names the owners of a contested name, with their kinds if these differ from ``kind``."""
+    """Return a message that names the owners of a contested name, with their kinds if these differ from ``kind``.
+
+    Args:
+        kind: Kind of the entry that was looked up.
+        owners: The entries of the name.
+    """
     parts = [
         entry.distribution + ("" if entry.kind == kind else f" as {_a(entry.kind)}")
         for entry in owners
@@ -391,7 +416,12 @@ def clash(kind: Kind, owners: Sequence[Entry]) -> str:
 
 
 def clash_remedy(kind: Kind, owners: Sequence[Entry]) -> str:
-    """Return how to settle a contested name: by a full name, or by preferring the first of its owners."""
+    """Return how to settle a contested name: by a full name, or by preferring the first of its owners.
+
+    Args:
+        kind: Kind of the entry that was looked up.
+        owners: The entries of the name.
+    """
     named = [entry for entry in owners if entry.kind == kind] or owners
     key, value = owners[0].name, json.dumps(owners[0].distribution)
     return (

@@ -129,14 +129,23 @@ def newest(
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Return the folders of the checkpoints, valid or damaged, by step; folders of other names are left out."""
+    """Return the folders of the checkpoints, valid or damaged, by step; folders of other names are left out.
+
+    Args:
+        folder: Folder of the checkpoints.
+    """
     return sorted(
         path for path in folder.glob("step-*") if _NAME.fullmatch(path.name) and path.is_dir()
     )
 
 
 def set_aside(folder: Path, step: int) -> None:
-    """Rename every checkpoint later than ``step`` to ``damaged-...``, so that it is neither used nor counted."""
+    """Rename every checkpoint later than ``step`` to ``damaged-...``, so that it is neither used nor counted.
+
+    Args:
+        folder: Folder of the checkpoints.
+        step: Step of the last checkpoint that stays.
+    """
     for path in checkpoints(folder):
         if _step_of(path) > step:
             aside = folder / f"damaged-{path.name}"
@@ -172,7 +181,12 @@ def load(
 
 
 def prune(folder: Path, keep: int) -> None:
-    """Remove all but the newest ``keep`` checkpoints."""
+    """Remove all but the newest ``keep`` checkpoints.
+
+    Args:
+        folder: Folder of the checkpoints.
+        keep: Number of checkpoints that stay.
+    """
     for path in checkpoints(folder)[:-keep]:
         if path.is_symlink():
             path.unlink()

@@ -68,6 +68,9 @@ def open_encoder(reference: str, registry: Registry, options: OptionSource) -> E
 def objective_terms(align: AlignSettings) -> list[ObjectiveTerm]:
     """Return the terms of the loss: the objectives, and ``keep-close`` unless they name it or its weight is 0.
 
+    Args:
+        align: Objectives, and the weight of ``keep-close``.
+
     Example:
         >>> [f"{term.amount}*{term.name}" for term in objective_terms(AlignSettings(objective=("0.5*tlm",)))]
         ['0.5*tlm', '0.1*keep-close']
@@ -131,11 +134,20 @@ def options_in_force(
 
 
 def learning_rate(optimizer: OptimizerSettings, encoder: Encoder) -> float:
-    """Return the peak learning rate: ``optimizer.lr``, or else the encoder's own, or else the paper's."""
+    """Return the peak learning rate: ``optimizer.lr``, or else the encoder's own, or else the paper's.
+
+    Args:
+        optimizer: The learning rate that was set, if any.
+        encoder: The encoder, which may have a learning rate of its own.
+    """
     rate = PAPER_RATE if encoder.learning_rate is None else encoder.learning_rate
     return optimizer.lr or float(rate)
 
 
 def count_trainable(encoder: Encoder) -> int:
-    """Return the number of parameters that are trained."""
+    """Return the number of parameters that are trained.
+
+    Args:
+        encoder: The encoder.
+    """
     return sum(p.numel() for p in encoder.module.parameters() if p.requires_grad)

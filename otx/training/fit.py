@@ -48,15 +48,28 @@ class Trainable(Protocol):
     modules: Mapping[str, nn.Module]
 
     def begin(self, step: int, steps: int) -> None:
-        """Prepare optimiser step ``step`` (from 0) of ``steps``: weights that change over the run, moving averages."""
+        """Prepare optimiser step ``step`` (from 0) of ``steps``: weights that change over the run, moving averages.
+
+        Args:
+            step: The step, from 0.
+            steps: Number of all steps.
+        """
         ...
 
     def micro_batches(self, step: int) -> Sequence[Any]:
-        """Return the micro-batches whose losses are averaged in a step; a pure function of ``step``."""
+        """Return the micro-batches whose losses are averaged in a step; a pure function of ``step``.
+
+        Args:
+            step: The step, from 0.
+        """
         ...
 
     def loss(self, batch: Any) -> Loss:
-        """Return the loss of one micro-batch."""
+        """Return the loss of one micro-batch.
+
+        Args:
+            batch: One of the step's micro-batches.
+        """
         ...
 
     def gradients(self) -> Mapping[str, float]:
@@ -64,11 +77,19 @@ class Trainable(Protocol):
         ...
 
     def describe(self, batch: Any) -> str:
-        """Return which pairs or examples the batch holds, for error messages."""
+        """Return which pairs or examples the batch holds, for error messages.
+
+        Args:
+            batch: A micro-batch.
+        """
         ...
 
     def size(self, batch: Any) -> tuple[int, int]:
-        """Return the number of pairs or examples, and of real sub-words, in the batch."""
+        """Return the number of pairs or examples, and of real sub-words, in the batch.
+
+        Args:
+            batch: A micro-batch.
+        """
         ...
 
 
@@ -232,7 +253,11 @@ class Health:
         return {"converged": recent, "warned": sorted(self._warned), "flat": dict(self._flat)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Restore the memory that ``state`` returned."""
+        """Restore the memory that ``state`` returned.
+
+        Args:
+            state: The value that ``state`` returned.
+        """
         self._recent = {
             name: deque(shares, maxlen=HEALTH_WINDOW) for name, shares in state["converged"].items()
         }

@@ -35,11 +35,19 @@ class Observers:
         self._notify("otx_run_started", settings=settings, step=step)
 
     def step_finished(self, row: Mapping[str, float]) -> None:
-        """Notify that an optimiser step was made; ``row`` is its row of metrics.jsonl."""
+        """Notify that an optimiser step was made; ``row`` is its row of metrics.jsonl.
+
+        Args:
+            row: Numbers of the step by name, ``step`` among them.
+        """
         self._notify("otx_step_finished", step=int(row["step"]), metrics=row)
 
     def checkpoint_saved(self, path: Path) -> None:
-        """Notify that a checkpoint was written to the folder ``path``."""
+        """Notify that a checkpoint was written to the folder ``path``.
+
+        Args:
+            path: The checkpoint's folder.
+        """
         self._notify("otx_checkpoint_saved", checkpoint=path)
 
     def finished(self, status: str, reason: str | None = None) -> None:
@@ -54,6 +62,9 @@ class Observers:
 
     def unit_finished(self, unit: EvalUnit) -> list[str]:
         """Notify that an evaluation unit was computed and written.
+
+        Args:
+            unit: The unit.
 
         Returns:
             One line for each observer that failed.

@@ -96,7 +96,11 @@ def warn_of_slow_bf16(name: str, device: torch.device, reporter: Reporter) -> No
 
 
 def device_name(device: torch.device) -> str:
-    """Return the GPU's name, or ``cpu`` with the instruction set that torch's kernels use."""
+    """Return the GPU's name, or ``cpu`` with the instruction set that torch's kernels use.
+
+    Args:
+        device: The device.
+    """
     if device.type == "cuda":
         return f"cuda {torch.cuda.get_device_name(device)}"
     return f"{device.type} {torch.backends.cpu.get_cpu_capability()}"
@@ -104,6 +108,9 @@ def device_name(device: torch.device) -> str:
 
 def precision_name(autocast: torch.dtype | None) -> str:
     """Return the name of the precision.
+
+    Args:
+        autocast: Type of autocast; None for float32.
 
     Example:
         >>> precision_name(None), precision_name(torch.bfloat16)
@@ -113,7 +120,12 @@ def precision_name(autocast: torch.dtype | None) -> str:
 
 
 def seed_step(seed: int, step: int) -> None:
-    """Set torch's random state as a pure function of (seed, step), so that a resumed run draws the same numbers."""
+    """Set torch's random state as a pure function of (seed, step), so that a resumed run draws the same numbers.
+
+    Args:
+        seed: Seed of the run.
+        step: The step; -1 before the first.
+    """
     torch.manual_seed((seed * 1_000_003 + step * 7_919 + 12_345) % _SEED_SPACE)
 
 

@@ -48,7 +48,11 @@ class OccurringRows(nn.Module):
         self._ids = rows
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Return the vectors ``[..., D]`` of ids ``[...]``."""
+        """Return the vectors ``[..., D]`` of ids ``[...]``.
+
+        Args:
+            ids: Sub-word ids of any shape.
+        """
         place = self._place.tensor[ids]
         frozen = functional.embedding(ids, self._table.tensor)
         if len(self.rows) == 0:
