@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from types import GeneratorType, MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from otx import interfaces
 from otx.errors import OTXError, PluginError
@@ -270,10 +270,6 @@ def _watch(instance: Any, owner: Owner, missing: frozenset[str]) -> None:
         ) from error
 
 
-_SILENT = (None, getattr(Protocol.__init_subclass__, "__func__", None))
-"""``__init_subclass__`` of object and of Protocol, which may be called for the wrapping subclass."""
-
-
 class _Unannounced:
     """A base that keeps ``__init_subclass__`` of a plugin's class from being called for the wrapping subclass."""
 
@@ -300,9 +296,8 @@ def _watched(kind: Any, owner: Owner, missing: frozenset[str]) -> type[Any]:
     }
     # An object can change its class only to one of the same layout. Another base changes the layout if the object has
     # slots, or if its class has a base such as ABC or Protocol below its own.
-    announces = getattr(kind.__init_subclass__, "__func__", None) not in _SILENT
     ordinary = kind.__dictoffset__ and kind.__weakrefoffset__ and _is_dict_added_to_object(kind)
-    bases = (_Unannounced, kind) if announces and ordinary else (kind,)
+    bases = (_Unannounced, kind) if ordinary else (kind,)
     metaclass: Any = type(kind)
     watched: type[Any] = metaclass(kind.__name__, bases, members)
     for name in names:

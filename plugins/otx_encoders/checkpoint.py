@@ -136,11 +136,12 @@ def _from_hub(reference: str, path: Path) -> Path:
         raise DataError(f"{reference} is a file", "give the folder that contains it")
     if not _HUB_ID.fullmatch(reference) or reference.startswith("."):
         raise DataError(f"{reference}: no such folder", "give a model folder or a Hub id")
-    folder = cached_folder(HubFiles(reference, "model", _INCLUDED, _SUBFOLDERS))
+    files = HubFiles(reference, "model", _INCLUDED, _SUBFOLDERS)
+    folder = cached_folder(files)
     if folder is not None and _is_whole(folder):
         return folder
     return download(
-        HubFiles(reference, "model", _INCLUDED, _SUBFOLDERS),
+        files,
         f"run `hf download {reference}` where there is a network, or give a local folder",
     )
 
