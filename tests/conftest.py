@@ -34,6 +34,11 @@ skips: Counter[str] = Counter()
 whole_modules: Counter[str] = Counter()
 """Skips while collecting, which a pytest-xdist worker does not report by itself."""
 
+# Processes that tests start run this tree, whatever is installed.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(ROOT), str(ROOT / "plugins"), os.environ.get("PYTHONPATH")])
+)
+
 # One thread for each pytest-xdist worker and each process that a test starts. Set before any test imports torch.
 for library in ("OMP", "MKL", "OPENBLAS"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
