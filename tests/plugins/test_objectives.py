@@ -22,32 +22,7 @@ from otx.testing import check_objective, example_pair
 from otx.types import Encoded, Sides
 from otx.views import Idf, Links, Momentum, Reference
 
-OBJECTIVES = {
-    "adversarial",
-    "annealed-divergence",
-    "contrastive",
-    "distill",
-    "divergence",
-    "fused-gromov",
-    "gaussian",
-    "interpolate",
-    "keep-close",
-    "l2",
-    "linear",
-    "mlm",
-    "null",
-    "partial",
-    "realign",
-    "self-training",
-    "semi-relaxed",
-    "sentence-contrastive",
-    "sinkhorn",
-    "sliced",
-    "tlm",
-    "transport-contrast",
-    "transport-label",
-    "unbalanced",
-}
+OBJECTIVES = {*otx_baselines.options.OBJECTIVES, *otx_transport.options.OBJECTIVES}
 RECIPES = [
     "alignfreeze",
     "awesome-align",
