@@ -1,6 +1,6 @@
-"""What a plugin implements: the protocols of an objective, an encoder, a corpus and a task.
+"""Interfaces of plugins: objectives, encoders, corpora and tasks, with base classes and defaults.
 
-The nouns that they speak of are in ``otx.types``; nothing here imports torch either.
+The data that they pass is in ``otx.types``. Importing this module does not import torch.
 """
 
 from __future__ import annotations

@@ -23,10 +23,10 @@ GOLD = {"enes": 0, "zhen": 1}
 def measure(model: str, bitext: Path, data: Path) -> dict[str, float]:
     """``select`` is the retrieval that rates are chosen by, on the even held-out pairs; all else is of the odd ones."""
     settings = load_settings(sets=["data.heldout=0"])
-    found = host(settings)
-    encoder = open_encoder(model, found.registry, settings)
+    plugins = host(settings)
+    encoder = open_encoder(model, plugins.registry, settings)
     held = tuple(str(prefix(bitext, "heldout-", language)) for language in LANGUAGES)
-    corpora = open_corpora(held, found.registry, settings, settings.data)
+    corpora = open_corpora(held, plugins.registry, settings, settings.data)
     halves = [[Subset(own, np.arange(start, len(own), 2)) for own in corpora] for start in (0, 1)]
     select, report = diagnostics.measure(encoder, [HeldOut(half) for half in halves], -1, "last")
     numbers = report.numbers | {"select": select.numbers["retrieval"]}

@@ -40,10 +40,10 @@ STEPS = 10_000
 def make_job(flags: dict[str, Any]) -> TrainableAlignment:
     """The job that `otx align` would make of these settings."""
     settings = load_settings(flags=flags)
-    found = host(settings)
-    prepared = prepare_alignment(Session(settings, found))
+    plugins = host(settings)
+    prepared = prepare_alignment(Session(settings, plugins))
     encoder, objective = prepared.encoder, prepared.objective
-    auxiliary = prepare_model(settings, found, encoder, objective)
+    auxiliary = prepare_model(settings, plugins, encoder, objective)
     encoder.module.train(settings.encoder.dropout)
     return TrainableAlignment(settings, encoder, objective, prepared.data, auxiliary, steps=STEPS)
 
@@ -77,8 +77,8 @@ def whole_steps(job: TrainableAlignment, steps: int) -> tuple[float, float]:
     )
     with tempfile.TemporaryDirectory() as folder:
         autocast = choose_autocast("bf16", "cpu")
-        wanted = FitSettings(STEPS, 1e-4, 1, checkpoint_every=10_000, autocast=autocast)
-        fit(job, wanted, Path(folder), hooks)
+        fit_settings = FitSettings(STEPS, 1e-4, 1, checkpoint_every=10_000, autocast=autocast)
+        fit(job, fit_settings, Path(folder), hooks)
     timed = rows[WARM:]
     seconds = sum(row["seconds"] for row in timed)
     return seconds / len(timed), sum(row["pairs"] for row in timed) / seconds

@@ -52,7 +52,7 @@ class Run:
 
     @property
     def record(self) -> Mapping[str, Any]:
-        """What run.json holds: settings, seeds, digests, versions, diagnostics."""
+        """Content of run.json: settings, seeds, digests, versions, diagnostics."""
         return self.folder.record
 
     @property
@@ -74,7 +74,7 @@ class Run:
 
     @property
     def verdict(self) -> list[str]:
-        """What got worse although the loss fell, a sentence each; empty if nothing did."""
+        """Measurements that got worse although the loss fell, a sentence each; empty if none did."""
         return list(self.record.get("verdict", []))
 
     def metrics(self) -> pd.DataFrame:

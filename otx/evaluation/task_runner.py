@@ -29,7 +29,7 @@ from otx.types import Example, Score
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """What is computed at once: a language with one head, or with one baseline.
+    """The smallest piece of work: a language with one head, or with one baseline.
 
     Attributes:
         language: The tested language.

@@ -1,4 +1,4 @@
-"""What a view is computed from: the run's encoders and corpora, and the batch with its hidden states."""
+"""The inputs of a view: the run's encoders and corpora, and the batch with its hidden states."""
 
 from __future__ import annotations
 

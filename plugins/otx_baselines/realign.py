@@ -97,7 +97,7 @@ class Realign(nn.Module):
         return F.normalize(at_least_float32(vectors[mask]), dim=1), place[row, word]
 
     def _barred(self, ends: Tensor, sources: int, words: Tensor) -> Tensor:
-        """What an end is not told from ``[2L, N]``: itself, or in ``weak`` its own side."""
+        """Mask ``[2L, N]`` of words that are no negatives of an end: itself, or in ``weak`` its own side."""
         every = torch.arange(len(words), device=words.device)
         if self.options.strength == "strong":
             return ends[:, None] == every

@@ -83,9 +83,11 @@ class TransportLabel(TransportObjective[TransportLabelOptions]):
             label = transported(self._labelled(pair, sides), self.options)
         scores = (1 - cosine(sides.x, sides.y)) / self.options.temperature
         real = (sides.a > 0)[:, :, None], (sides.b > 0)[:, None, :]
-        told = _log_softmax(scores, real[1], 2) + _log_softmax(scores, real[0], 1)
+        log_probabilities = _log_softmax(scores, real[1], 2) + _log_softmax(scores, real[0], 1)
         # Where there is no mass a log softmax may be -inf, which times 0 is not a number.
-        missed = -(label.plan * told.masked_fill(~(real[0] & real[1]), 0)).sum((1, 2)) / 2
+        missed = (
+            -(label.plan * log_probabilities.masked_fill(~(real[0] & real[1]), 0)).sum((1, 2)) / 2
+        )
         return mean_loss(missed, label)
 
     def _labelled(self, pair: EncodedPair, own: Measures) -> Measures:
