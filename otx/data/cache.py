@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ import platformdirs
 from filelock import FileLock
 
 from otx.errors import DataError
+from otx.files import atomic
 from otx.files.digests import short_key
 from otx.files.reading import read_object
 
@@ -63,9 +63,8 @@ def built(folder: Path, build: Callable[[Path], None]) -> Path:
                     fresh.mkdir()
                     build(fresh)
                     _write_manifest(fresh)
-                    # Removed only now: if building fails, for example without a network, the old folder stays.
-                    shutil.rmtree(folder, ignore_errors=True)
-                    fresh.replace(folder)
+                    # Only now: if building fails, for example without a network, the old folder stays.
+                    atomic.publish(fresh, folder)
     except OSError as error:
         raise DataError(
             f"the cache {folder} cannot be written: {error.strerror or error}",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from otx.errors import DataError
+from otx.files import atomic
 from otx.files.reading import read_object
 from otx.files.shapes import ANY, COUNT, NUMBER, check_shape
 from otx.interfaces import Encoder
@@ -72,8 +73,7 @@ def keep(run: RunFolder, model: FinetunedModel, encoder: Encoder) -> Path:
     partial.mkdir(parents=True)
     encoder.save(partial)
     (partial / RECORD).write_text(json.dumps(asdict(model), indent=2) + "\n", encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    atomic.publish(partial, folder)
     return folder
 
 

@@ -1,8 +1,9 @@
-"""Write a file so that it is either complete or unchanged: write a temporary file, flush it, rename it."""
+"""Write a file or a folder so that it is either complete or unchanged: write beside it, flush, rename."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from otx.errors import OTXError
@@ -33,6 +34,27 @@ def write(path: Path, content: bytes) -> None:
             f"{path} could not be written: {error.strerror or error}",
             f"it needs {len(content) / 1e6:.1f} MB; the file as it was before is unchanged",
         ) from error
+
+
+def publish(partial: Path, target: Path) -> None:
+    """Move a complete file or folder to its final path, in place of what is there.
+
+    Args:
+        partial: The file or folder, on the same disk as ``target``.
+        target: The final path. An old folder there is removed first.
+
+    Raises:
+        OSError: If the disk refuses it.
+    """
+    if partial.is_dir():
+        for path in partial.rglob("*"):
+            flush(path)
+        flush(partial)
+        shutil.rmtree(target, ignore_errors=True)
+    else:
+        flush(partial)
+    partial.replace(target)
+    flush(target.parent)
 
 
 def flush(path: Path) -> None:

@@ -146,7 +146,7 @@ class Predictions:
             path: The final path.
         """
         self._file.close()
-        self.path.replace(path)
+        atomic.publish(self.path, path)
 
 
 def write_unit(

@@ -93,11 +93,7 @@ def save(
         (partial / STATE).write_text(json.dumps(numbers))
         digests = {name: file_digest(partial / name, "sha256") for name in (TENSORS, STATE)}
         (partial / MANIFEST).write_text(json.dumps(digests))
-        for name in (TENSORS, STATE, MANIFEST):
-            atomic.flush(partial / name)
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
-        atomic.flush(folder)
+        atomic.publish(partial, target)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise OTXError(
