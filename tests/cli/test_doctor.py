@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_a_solver_that_is_wrong_is_found_out(
     sinkhorn = importlib.import_module("otx.ot.solvers.sinkhorn")
     right = sinkhorn.sinkhorn
 
-    def wrong(cost, a, b, *, epsilon):  # type: ignore[no-untyped-def]
+    def wrong(cost: Any, a: Any, b: Any, *, epsilon: float) -> Any:  # type: ignore[no-untyped-def]
         return right(cost, a, b, epsilon=2 * epsilon)
 
     monkeypatch.setattr(sinkhorn, "sinkhorn", wrong)

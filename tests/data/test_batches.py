@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,12 +21,14 @@ def draws(plan: BatchSampler, steps: range) -> list[tuple[int, np.ndarray]]:
     return [batch for step in steps for batch in plan.micro_batches(step)]
 
 
-def seen(batches, number: int) -> Counter[int]:
+def seen(batches: Any, number: int) -> Counter[int]:
     return Counter(int(i) for own, indices in batches if own == number for i in indices)
 
 
 @given(CORPORA, st.integers(8, 400), st.integers(0, 5))
-def test_in_proportion_every_pair_comes_once_an_epoch(lengths, batch_tokens, seed) -> None:
+def test_in_proportion_every_pair_comes_once_an_epoch(
+    lengths: Any, batch_tokens: Any, seed: int
+) -> None:
     plan = BatchSampler(lengths, batch_tokens=batch_tokens, seed=seed)
     for epoch in range(3):
         steps = range(epoch * plan.steps_per_epoch, (epoch + 1) * plan.steps_per_epoch)
@@ -35,7 +38,9 @@ def test_in_proportion_every_pair_comes_once_an_epoch(lengths, batch_tokens, see
 
 
 @given(CORPORA, st.integers(8, 400), st.sampled_from(["proportional", "equal"]), st.booleans())
-def test_the_token_budget_holds(lengths, batch_tokens, sampling, every_pair) -> None:
+def test_the_token_budget_holds(
+    lengths: Any, batch_tokens: Any, sampling: Any, every_pair: Any
+) -> None:
     plan = BatchSampler(
         lengths, batch_tokens=batch_tokens, seed=1, sampling=sampling, every_pair=every_pair
     )
@@ -46,7 +51,9 @@ def test_the_token_budget_holds(lengths, batch_tokens, sampling, every_pair) -> 
 
 
 @given(CORPORA, st.integers(1, 3), st.booleans(), st.sampled_from(["proportional", "equal"]))
-def test_a_step_depends_on_its_number_alone(lengths, accumulate, every_pair, sampling) -> None:
+def test_a_step_depends_on_its_number_alone(
+    lengths: Any, accumulate: Any, every_pair: Any, sampling: Any
+) -> None:
     def plan() -> BatchSampler:
         return BatchSampler(
             lengths,
@@ -143,6 +150,6 @@ def test_pairs_without_words_are_never_drawn() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"batch_tokens": 0}, {"batch_tokens": 9, "accumulate": 0}])
-def test_settings_without_sense_are_refused(settings) -> None:
+def test_settings_without_sense_are_refused(settings: Any) -> None:
     with pytest.raises(UsageError, match="give 1 or more"):
         BatchSampler([even(3)], seed=0, **settings)

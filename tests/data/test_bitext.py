@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,11 @@ GERMAN = [b"eins", b"", b"drei \xff", b"vier", b"f\x00nf", "sechs\u2028und".enco
 ENGLISH = [b"one", b"two", b"three", b"   ", b"f\x07ve", b"six", b"seven"]
 
 
-def read(paths: tuple[Path, Path], **options):
+def read(paths: tuple[Path, Path], **options: Any) -> Any:
     return read_bitext(*paths, languages=("de", "en"), **options)
 
 
-def test_good_pairs_are_kept_and_bad_ones_said(files) -> None:
+def test_good_pairs_are_kept_and_bad_ones_said(files: Any) -> None:
     paths = files(b"\n".join(GERMAN), b"\n".join(ENGLISH))
     bitext = read(paths)
     assert [bitext[i] for i in range(len(bitext))] == [
@@ -50,14 +51,16 @@ def test_good_pairs_are_kept_and_bad_ones_said(files) -> None:
         (b"", b"a\n", r": 0 in .*x\.de, 1 in .*x\.en"),
     ],
 )
-def test_unequal_line_counts_are_refused(files, cache, source, pivot, message) -> None:
+def test_unequal_line_counts_are_refused(
+    files: Any, cache: Any, source: Any, pivot: Any, message: str
+) -> None:
     with pytest.raises(DataError, match=message) as raised:
         read(files(source, pivot))
     assert raised.value.exit_code == 3
     assert not list((cache / "bitext").glob("*/pairs.arrow"))
 
 
-def test_separators_inside_a_line_do_not_shift_the_pairs(files) -> None:
+def test_separators_inside_a_line_do_not_shift_the_pairs(files: Any) -> None:
     bitext = read(files("a\u2028b\nc\u2029d\n".encode(), b"1\n2\n"))
     assert [(p.source, p.pivot) for p in map(bitext.__getitem__, range(2))] == [
         ("a b", "1"),
@@ -65,7 +68,7 @@ def test_separators_inside_a_line_do_not_shift_the_pairs(files) -> None:
     ]
 
 
-def test_nothing_usable_is_an_empty_corpus_that_says_why(files) -> None:
+def test_nothing_usable_is_an_empty_corpus_that_says_why(files: Any) -> None:
     for lines, kinds in (
         ((b"\n\n", b"a\n \n"), ["empty", "empty", "whitespace"]),
         ((b"", b""), []),
@@ -74,7 +77,9 @@ def test_nothing_usable_is_an_empty_corpus_that_says_why(files) -> None:
         assert len(bitext) == 0 and [p.kind for p in bitext.problems()] == kinds
 
 
-def test_the_cache_is_keyed_by_content_not_by_place(files, tmp_path: Path, cache: Path) -> None:
+def test_the_cache_is_keyed_by_content_not_by_place(
+    files: Any, tmp_path: Path, cache: Path
+) -> None:
     paths = files(b"a\nb\n", b"1\n2\n")
     first = read(paths)
     elsewhere = tmp_path / "y.de", tmp_path / "y.en"
@@ -90,8 +95,8 @@ def test_the_cache_is_keyed_by_content_not_by_place(files, tmp_path: Path, cache
     assert third[1].source == "B"
 
 
-def test_the_fingerprint_is_of_text_lines_languages_and_tokenisation(files) -> None:
-    def fingerprint(source: bytes, pivot: bytes, **options) -> str:
+def test_the_fingerprint_is_of_text_lines_languages_and_tokenisation(files: Any) -> None:
+    def fingerprint(source: bytes, pivot: bytes, **options: Any) -> str:
         return read_bitext(
             *files(source, pivot), **{"languages": ("de", "en"), **options}
         ).fingerprint()
@@ -108,7 +113,7 @@ def test_the_fingerprint_is_of_text_lines_languages_and_tokenisation(files) -> N
     assert fingerprint(b"a\r\nb", b"1\n2") == prints[0]
 
 
-def test_a_damaged_cache_is_built_anew(files) -> None:
+def test_a_damaged_cache_is_built_anew(files: Any) -> None:
     paths = files(b"a\nb\n", b"1\n2\n")
     folder = read(paths).folder
     (folder / "pairs.arrow").write_bytes(b"")
@@ -117,7 +122,7 @@ def test_a_damaged_cache_is_built_anew(files) -> None:
     assert read(paths)[1] == Pair("b", "2", 2)
 
 
-def test_a_flipped_letter_in_the_cache_is_never_read(files) -> None:
+def test_a_flipped_letter_in_the_cache_is_never_read(files: Any) -> None:
     paths = files(b"Hund und Katze\nb\n", b"1\n2\n")
     before = read(paths)
     pairs = before.folder / "pairs.arrow"
@@ -128,7 +133,7 @@ def test_a_flipped_letter_in_the_cache_is_never_read(files) -> None:
     assert read(paths).fingerprint() == before.fingerprint()
 
 
-def test_many_pairs_over_several_blocks(files) -> None:
+def test_many_pairs_over_several_blocks(files: Any) -> None:
     source = [f"Satz {i}" for i in range(2_500)]
     pivot = [f"sentence {i}" for i in range(2_500)]
     bitext = read(files("\n".join(source).encode(), "\n".join(pivot).encode()))
@@ -155,7 +160,7 @@ def test_real_bitext_keeps_what_zip_would(shared_data: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
-def test_a_byte_order_mark_says_the_encoding(files, encoding: str) -> None:
+def test_a_byte_order_mark_says_the_encoding(files: Any, encoding: str) -> None:
     text = "eins ä\r\nzwei 你\r\n"
     mark = "\ufeff" if encoding.endswith("e") else ""
     bitext = read(files((mark + text).encode(encoding), b"one\ntwo\n"))
@@ -166,7 +171,7 @@ def test_a_byte_order_mark_says_the_encoding(files, encoding: str) -> None:
     assert [p.kind for p in bitext.problems()] == ["bom", "crlf"]
 
 
-def test_the_encoding_may_be_given_and_counts_in_the_cache_only(files) -> None:
+def test_the_encoding_may_be_given_and_counts_in_the_cache_only(files: Any) -> None:
     german, english = "Schöne Grüße\nzwei\n", b"best regards\ntwo\n"
     bitext = read(files(german.encode("cp1252"), english), encoding="cp1252")
     assert bitext[0].source == "Schöne Grüße"

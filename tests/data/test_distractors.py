@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +19,7 @@ def form(text: str) -> str:
     return "".join(letter for letter in text.lower() if letter.isalnum())
 
 
-def draw(corpora, parts, candidates: int, seed: int = 0):
+def draw(corpora: Any, parts: Any, candidates: int, seed: int = 0) -> Any:
     train = [part.train for part in parts]
     return draw_distractors(
         train, [max(len(part.select), len(part.report)) for part in parts], candidates, seed
@@ -30,7 +32,7 @@ def draw(corpora, parts, candidates: int, seed: int = 0):
     st.integers(1, 40),
 )
 def test_no_distractor_is_a_held_out_sentence_or_a_translation_of_one(
-    corpus, texts, heldout, candidates
+    corpus: Any, texts: Any, heldout: Any, candidates: Any
 ) -> None:
     corpora = [corpus(pairs, own) for pairs, own in zip(texts, LANGUAGES, strict=False)]
     parts = split(corpora, heldout, 0)
@@ -64,14 +66,14 @@ def test_no_distractor_is_a_held_out_sentence_or_a_translation_of_one(
         assert any(halves) or not drawn
 
 
-def parallel(corpus, count: int, languages: str = "de"):
+def parallel(corpus: Any, count: int, languages: str = "de") -> Any:
     return [
         corpus([(f"{language}{i}", f"English {i}") for i in range(count)], (language, "en"))
         for language in languages.split()
     ]
 
 
-def test_there_are_as_many_candidates_as_asked_for_or_as_there_are(corpus) -> None:
+def test_there_are_as_many_candidates_as_asked_for_or_as_there_are(corpus: Any) -> None:
     corpora = parallel(corpus, 500, "de es")
     parts = split(corpora, 60, 0)
     assert [len(own) for own in draw(corpora, parts, 300)] == [270, 270]
@@ -79,7 +81,7 @@ def test_there_are_as_many_candidates_as_asked_for_or_as_there_are(corpus) -> No
     assert [len(own) for own in draw(corpora, parts, 20)] == [0, 0]
 
 
-def test_corpora_of_one_language_share_the_candidates(corpus) -> None:
+def test_corpora_of_one_language_share_the_candidates(corpus: Any) -> None:
     corpora = [
         corpus([(f"{name}{i}", f"{name} en {i}") for i in range(400)]) for name in ("a", "b")
     ]
@@ -89,7 +91,7 @@ def test_corpora_of_one_language_share_the_candidates(corpus) -> None:
     assert all(len(own) > 40 for own in drawn)
 
 
-def test_the_seed_alone_decides_and_a_smaller_number_is_a_prefix(corpus) -> None:
+def test_the_seed_alone_decides_and_a_smaller_number_is_a_prefix(corpus: Any) -> None:
     corpora = parallel(corpus, 300)
     parts = split(corpora, 40, 0)
 

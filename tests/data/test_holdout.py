@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ def form(text: str) -> str:
     return "".join(c for c in text.lower() if c.isalnum()) or text
 
 
-def sentences(corpora) -> set[tuple[str, str]]:
+def sentences(corpora: Any) -> set[tuple[str, str]]:
     return {
         (language, form(text))
         for corpus in corpora
@@ -26,7 +27,7 @@ def sentences(corpora) -> set[tuple[str, str]]:
     }
 
 
-def check(corpora, parts, heldout: int) -> None:
+def check(corpora: Any, parts: Any, heldout: int) -> None:
     train, select, report = zip(*parts, strict=True)
     assert not sentences(train) & sentences([*select, *report])
     assert not sentences(select) & sentences(report)
@@ -46,20 +47,22 @@ SENTENCE = st.integers(0, 40).map(lambda n: f"s{n}")
     st.integers(0, 12),
     st.integers(0, 3),
 )
-def test_no_held_out_sentence_is_trained_on_in_any_language(corpus, texts, heldout, seed) -> None:
+def test_no_held_out_sentence_is_trained_on_in_any_language(
+    corpus: Any, texts: Any, heldout: Any, seed: int
+) -> None:
     languages = [("de", "en"), ("es", "en"), ("de", "en")]
     corpora = [corpus(pairs, own) for pairs, own in zip(texts, languages, strict=False)]
     check(corpora, split(corpora, heldout, seed), heldout)
 
 
-def parallel(corpus, count: int, languages: str):
+def parallel(corpus: Any, count: int, languages: str) -> Any:
     return [
         corpus([(f"{language}{i}", f"English {i}") for i in range(count)], (language, "en"))
         for language in languages.split()
     ]
 
 
-def test_parallel_corpora_hold_out_the_same_pivot_sentences_in_halves(corpus) -> None:
+def test_parallel_corpora_hold_out_the_same_pivot_sentences_in_halves(corpus: Any) -> None:
     corpora = parallel(corpus, 500, "de es fr")
     parts = split(corpora, 60, seed=1)
     for train, select, report in parts:
@@ -68,7 +71,7 @@ def test_parallel_corpora_hold_out_the_same_pivot_sentences_in_halves(corpus) ->
     assert pivots[0] == pivots[1] == pivots[2]
 
 
-def test_the_seed_alone_decides(corpus) -> None:
+def test_the_seed_alone_decides(corpus: Any) -> None:
     corpora = parallel(corpus, 300, "de es")
 
     def held(seed: int) -> list[str]:
@@ -77,14 +80,14 @@ def test_the_seed_alone_decides(corpus) -> None:
     assert held(1) == held(1) != held(2)
 
 
-def test_a_translation_in_common_holds_pairs_together(corpus) -> None:
+def test_a_translation_in_common_holds_pairs_together(corpus: Any) -> None:
     pairs = [(f"d{i // 2}", f"E{i}") for i in range(400)]  # every German sentence twice
     (part,) = split([corpus(pairs)], 20, seed=3)
     assert len(part.select) + len(part.report) == 20
     assert len(part.train) == 360  # the twins are left out
 
 
-def test_small_corpora_keep_most_of_their_pairs_and_large_components_stay(corpus) -> None:
+def test_small_corpora_keep_most_of_their_pairs_and_large_components_stay(corpus: Any) -> None:
     small = corpus([(f"d{i}", f"e{i}") for i in range(10)])
     (part,) = split([small], 200, seed=0)
     assert (len(part.train), len(part.select), len(part.report)) == (8, 1, 1)
@@ -96,7 +99,7 @@ def test_small_corpora_keep_most_of_their_pairs_and_large_components_stay(corpus
     assert sum(p.pivot == "Yes." for p in each_pair(part.train)) == 100
 
 
-def test_nothing_held_out(corpus) -> None:
+def test_nothing_held_out(corpus: Any) -> None:
     whole = corpus([("a", "b"), ("c", "d")])
     (part,) = split([whole], 0, seed=0)
     assert part.train is whole

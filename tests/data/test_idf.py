@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from otx.data.idf import Idf
 from otx.data.tokenised import tokenise
 
 
-def test_weights_are_smooth_idf_of_words(corpus, encoder, tmp_path: Path) -> None:
+def test_weights_are_smooth_idf_of_words(corpus: Any, encoder: Any, tmp_path: Path) -> None:
     texts = ["the cat the", "the dog", "a dog saw the cat", "rain"]
     letters = encoder()
     pairs = tokenise(corpus([(text, "x") for text in texts]), letters, tmp_path)
@@ -23,7 +24,7 @@ def test_weights_are_smooth_idf_of_words(corpus, encoder, tmp_path: Path) -> Non
         assert not row[len(words) :].any()
 
 
-def test_values_by_hand(corpus, encoder, tmp_path: Path) -> None:
+def test_values_by_hand(corpus: Any, encoder: Any, tmp_path: Path) -> None:
     letters = encoder()
     pairs = tokenise(corpus([("a b", "x"), ("a", "x y")]), letters, tmp_path)
     weights = Idf.count(pairs, "source").weights(letters.tokenise(["a b new", ""]))
@@ -34,7 +35,7 @@ def test_values_by_hand(corpus, encoder, tmp_path: Path) -> None:
     np.testing.assert_allclose(pivot, [[1, log(3 / 2) + 1]], rtol=1e-6)
 
 
-def test_a_vanished_word_weighs_nothing(corpus, encoder, tmp_path: Path) -> None:
+def test_a_vanished_word_weighs_nothing(corpus: Any, encoder: Any, tmp_path: Path) -> None:
     letters = encoder()
     idf = Idf.count(tokenise(corpus([("a", "x")]), letters, tmp_path), "source")
     (row,) = letters.tokenise(["a b"])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from otx.data.ledger import Ledger, count_lines, count_used, kinds_text, ledger_text
 from otx.types import Problem
 
 
-def test_a_line_is_counted_once_under_its_first_fault(corpus) -> None:
+def test_a_line_is_counted_once_under_its_first_fault(corpus: Any) -> None:
     made = corpus([("eins", "one"), ("zwei", "two")])
     made.refused = [
         Problem("x.de", 1, "bom", "dropped"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -68,7 +69,7 @@ def test_text_is_composed(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]))))
-def test_only_a_line_feed_ends_a_line(tmp_path_factory: pytest.TempPathFactory, texts) -> None:
+def test_only_a_line_feed_ends_a_line(tmp_path_factory: pytest.TempPathFactory, texts: Any) -> None:
     path = tmp_path_factory.mktemp("lines") / "x.de"
     path.write_bytes("".join(f"{text}\n" for text in texts).encode())
     lines = list(read_lines(path, 1_000))

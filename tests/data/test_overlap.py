@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from otx.data.overlap import count_hits, sentence_hashes
 
 
-def test_sentences_are_found_on_either_side_whatever_their_case(corpus) -> None:
+def test_sentences_are_found_on_either_side_whatever_their_case(corpus: Any) -> None:
     corpora = [
         corpus([("Guten Tag!", "Good day!"), ("Danke.", "Thanks.")]),
         corpus([("¡Gracias!", "Thanks."), ("Sí", "Yes")], ("es", "en")),

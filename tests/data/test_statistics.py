@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from otx.data.statistics import Spread, describe
 
 
-def test_a_corpus_is_described(corpus) -> None:
+def test_a_corpus_is_described(corpus: Any) -> None:
     made = corpus(
         [
             ("Der Hund schläft.", "The dog sleeps."),
@@ -29,7 +31,7 @@ def test_a_corpus_is_described(corpus) -> None:
     assert found.ratio.mean == pytest.approx(np.mean(ratios))
 
 
-def test_refused_lines_are_counted_by_kind(corpus) -> None:
+def test_refused_lines_are_counted_by_kind(corpus: Any) -> None:
     made = corpus([("eins", "one")])
     from otx.types import Problem
 
@@ -51,6 +53,6 @@ def test_a_spread_is_what_numpy_says() -> None:
     assert (found.median, found.high) == (np.median(numbers), np.percentile(numbers, 95))
 
 
-def test_a_corpus_without_a_pair_is_described(corpus) -> None:
+def test_a_corpus_without_a_pair_is_described(corpus: Any) -> None:
     found = describe(corpus([]))
     assert (found.pairs, found.ratio, found.sides[0].words) == (0, None, None)

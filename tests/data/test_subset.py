@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from otx.data.bitext import read_bitext
 from otx.data.subset import Subset, each_pair, pick
 
 
-def test_a_subset_refers_to_the_whole(corpus) -> None:
+def test_a_subset_refers_to_the_whole(corpus: Any) -> None:
     whole = corpus(
         [(f"s{i}", f"p{i}") for i in range(10)], links=[frozenset({(i, i)}) for i in range(10)]
     )
@@ -18,7 +20,7 @@ def test_a_subset_refers_to_the_whole(corpus) -> None:
     assert (part.source_language, part.pivot_language, part.pretokenised) == ("de", "en", False)
 
 
-def test_a_subset_s_fingerprint_is_of_whole_and_choice(corpus) -> None:
+def test_a_subset_s_fingerprint_is_of_whole_and_choice(corpus: Any) -> None:
     whole = corpus([("a", "1"), ("b", "2"), ("c", "3")])
     first, same = Subset(whole, np.array([0, 1])), Subset(whole, np.array([0, 1]))
     assert first.fingerprint() == same.fingerprint()
@@ -29,7 +31,7 @@ def test_a_subset_s_fingerprint_is_of_whole_and_choice(corpus) -> None:
     assert len({first.fingerprint(), *(part.fingerprint() for part in other)}) == 3
 
 
-def test_passing_over_a_corpus_is_indexing_it(files, corpus) -> None:
+def test_passing_over_a_corpus_is_indexing_it(files: Any, corpus: Any) -> None:
     texts = [f"x{i}" for i in range(2_345)]
     lines = "\n".join(texts).encode()
     stored = read_bitext(*files(lines, lines), languages=("de", "en"))

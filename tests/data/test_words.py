@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import regex
@@ -100,7 +101,9 @@ def naive(text: str, offsets: list[tuple[int, int]], pretokenised: bool) -> list
 
 
 @given(pieces(), st.booleans())
-def test_a_subword_belongs_to_the_word_of_its_first_character(case, pretokenised: bool) -> None:
+def test_a_subword_belongs_to_the_word_of_its_first_character(
+    case: Any, pretokenised: bool
+) -> None:
     text, offsets = case
     assert word_index(text, offsets, pretokenised=pretokenised) == naive(
         text, offsets, pretokenised
@@ -108,7 +111,9 @@ def test_a_subword_belongs_to_the_word_of_its_first_character(case, pretokenised
 
 
 @given(pieces(), st.booleans(), st.data())
-def test_words_keep_their_numbers_when_subwords_are_cut(case, pretokenised: bool, data) -> None:
+def test_words_keep_their_numbers_when_subwords_are_cut(
+    case: Any, pretokenised: bool, data: Any
+) -> None:
     text, offsets = case
     whole = word_index(text, offsets, pretokenised=pretokenised)
     length = data.draw(st.integers(0, len(offsets)))

@@ -10,7 +10,9 @@ from otx.training import runtime
 from otx.training.runtime import choose_device, open_device, seed_step
 
 
-def test_a_gpu_is_opened_without_the_attention_that_plans_anew_for_every_shape(monkeypatch):
+def test_a_gpu_is_opened_without_the_attention_that_plans_anew_for_every_shape(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     before = torch.backends.cuda.cudnn_sdp_enabled()
     try:
@@ -20,7 +22,9 @@ def test_a_gpu_is_opened_without_the_attention_that_plans_anew_for_every_shape(m
         torch.backends.cuda.enable_cudnn_sdp(before)
 
 
-def test_the_cpu_keeps_few_compiled_products_unless_told_otherwise(monkeypatch):
+def test_the_cpu_keeps_few_compiled_products_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
     open_device("cpu")
     assert int(os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) < 100
@@ -29,20 +33,20 @@ def test_the_cpu_keeps_few_compiled_products_unless_told_otherwise(monkeypatch):
     assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "500"
 
 
-def test_opening_the_cpu_leaves_the_gpu_s_attention_alone():
+def test_opening_the_cpu_leaves_the_gpu_s_attention_alone() -> None:
     before = torch.backends.cuda.cudnn_sdp_enabled()
     assert open_device("cpu") == torch.device("cpu")
     assert torch.backends.cuda.cudnn_sdp_enabled() == before
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:0"])
-def test_a_device_that_is_not_there_is_refused(name, monkeypatch):
+def test_a_device_that_is_not_there_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError):
         choose_device(name)
 
 
-def test_random_numbers_of_a_step_depend_on_seed_and_step_alone():
+def test_random_numbers_of_a_step_depend_on_seed_and_step_alone() -> None:
     seed_step(1, 5)
     first = torch.rand(3)
     torch.rand(7)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -14,13 +16,13 @@ from otx.ot.costs.ground import (
 )
 
 
-def _vectors(dtype=torch.float64):
+def _vectors(dtype: Any = torch.float64) -> Any:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, 4, 6, generator=generator, dtype=dtype)
     return x, torch.randn(2, 3, 6, generator=generator, dtype=dtype)
 
 
-def test_costs_are_what_their_names_say():
+def test_costs_are_what_their_names_say() -> None:
     x, y = _vectors()
     for i, j, k in np.ndindex(2, 4, 3):
         p, q = x[i, j].numpy(), y[i, k].numpy()
@@ -33,7 +35,7 @@ def test_costs_are_what_their_names_say():
         assert dot(x, y)[i, j, k].item() == pytest.approx(-(p @ q))
 
 
-def test_the_names_of_the_costs():
+def test_the_names_of_the_costs() -> None:
     assert {
         "cosine": cosine,
         "euclidean": euclidean,
@@ -44,13 +46,13 @@ def test_the_names_of_the_costs():
 
 
 @pytest.mark.parametrize("name", list(COSTS))
-def test_gradients_equal_finite_differences(name):
+def test_gradients_equal_finite_differences(name: str) -> None:
     x, y = (vectors.requires_grad_() for vectors in _vectors())
     assert torch.autograd.gradcheck(COSTS[name], (x, y))
 
 
 @pytest.mark.parametrize("name", list(COSTS))
-def test_gradients_are_finite_at_coincident_points_and_at_zero(name):
+def test_gradients_are_finite_at_coincident_points_and_at_zero(name: str) -> None:
     x = _vectors(torch.float32)[0]
     x[:, 1] = 0
     y = x[:, :3].clone()
@@ -64,14 +66,14 @@ def test_gradients_are_finite_at_coincident_points_and_at_zero(name):
 
 
 @pytest.mark.parametrize("name", ["euclidean", "squared-euclidean", "half-squared-euclidean"])
-def test_equal_words_are_at_zero_however_long_their_vectors(name):
+def test_equal_words_are_at_zero_however_long_their_vectors(name: str) -> None:
     x = _vectors(torch.float32)[0] + 1000
     assert (COSTS[name](x, x).diagonal(dim1=1, dim2=2) == 0).all()
     assert (cosine(x, x).diagonal(dim1=1, dim2=2).abs() < 1e-6).all()
 
 
 @pytest.mark.parametrize("name", list(COSTS))
-def test_autocast_and_half_precision_are_raised(name):
+def test_autocast_and_half_precision_are_raised(name: str) -> None:
     x, y = _vectors(torch.float32)
     expected = COSTS[name](x, y)
     with torch.autocast("cpu", torch.bfloat16):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -20,7 +22,7 @@ NAMES = st.sampled_from(list(COSTS))
 TAUS = st.sampled_from([None, 0.5])
 
 
-def _sides(seed, n=6, m=8, dtype=torch.float64):
+def _sides(seed: int, n: int = 6, m: int = 8, dtype: Any = torch.float64) -> Any:
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(1, n, 5, generator=generator, dtype=dtype)
     y = torch.randn(1, m, 5, generator=generator, dtype=dtype) + 0.5
@@ -30,11 +32,13 @@ def _sides(seed, n=6, m=8, dtype=torch.float64):
 
 @examples(30)
 @given(SEEDS, NAMES, TAUS, st.floats(0.02, 2))
-def test_it_is_the_cross_value_less_half_of_each_self_value(seed, name, tau, epsilon):
+def test_it_is_the_cross_value_less_half_of_each_self_value(
+    seed: int, name: str, tau: Any, epsilon: float
+) -> None:
     x, y, a, b = _sides(seed)
     cost = COSTS[name]
 
-    def transport(p, q, of_p, of_q):
+    def transport(p: Any, q: Any, of_p: Any, of_q: Any) -> Any:
         if tau is None:
             result = sinkhorn(cost(p, q), of_p, of_q, epsilon=epsilon, tolerance=1e-9)
         else:
@@ -51,7 +55,7 @@ def test_it_is_the_cross_value_less_half_of_each_self_value(seed, name, tau, eps
 
 @pytest.mark.parametrize("name", list(COSTS))
 @pytest.mark.parametrize("tau", [None, 0.5])
-def test_equal_sides_are_at_zero_with_no_gradient(name, tau):
+def test_equal_sides_are_at_zero_with_no_gradient(name: str, tau: Any) -> None:
     x, _, a, _ = _sides(0, dtype=torch.float32)
     order = torch.tensor([3, 1, 0, 5, 4, 2])
     x.requires_grad_()
@@ -63,7 +67,7 @@ def test_equal_sides_are_at_zero_with_no_gradient(name, tau):
     assert x.grad.abs().max() < 1e-5
 
 
-def test_two_diracs_are_at_their_cost():
+def test_two_diracs_are_at_their_cost() -> None:
     x, y = torch.tensor([[[0.0, 0.0]]]), torch.tensor([[[3.0, 4.0]]])
     one = torch.ones(1, 1)
     for epsilon in (0.01, 1.0, 100.0):
@@ -71,15 +75,15 @@ def test_two_diracs_are_at_their_cost():
         assert near.value.item() == pytest.approx(5, rel=1e-6)
 
 
-def test_diracs_of_unequal_mass_in_closed_form():
+def test_diracs_of_unequal_mass_in_closed_form() -> None:
     """At one point, without cost, OT is epsilon KL(p | ab) + tau KL(p | a) + tau KL(p | b) at its
     minimum over p, which one finds by hand."""
     epsilon, tau, a, b = 0.3, 0.8, 2.0, 0.5
 
-    def kl(p, q):
+    def kl(p: Any, q: Any) -> Any:
         return p * np.log(p / q) - p + q
 
-    def optimum(s, t):
+    def optimum(s: Any, t: Any) -> Any:
         log = (epsilon * np.log(s * t) + tau * np.log(s) + tau * np.log(t)) / (epsilon + 2 * tau)
         p = np.exp(log)
         return epsilon * kl(p, s * t) + tau * kl(p, s) + tau * kl(p, t)
@@ -96,7 +100,7 @@ def test_diracs_of_unequal_mass_in_closed_form():
 
 @examples(20)
 @given(SEEDS, NAMES, TAUS, st.floats(0.05, 2))
-def test_gradients_equal_finite_differences(seed, name, tau, epsilon):
+def test_gradients_equal_finite_differences(seed: int, name: str, tau: Any, epsilon: float) -> None:
     x, y, a, b = _sides(seed, 3, 4)
     settings_ = {"cost": COSTS[name], "epsilon": epsilon, "tau": tau, "tolerance": 1e-10}
     generator = torch.Generator().manual_seed(seed)
@@ -114,7 +118,7 @@ def test_gradients_equal_finite_differences(seed, name, tau, epsilon):
         assert (by * move).sum().item() == pytest.approx(numeric, rel=1e-3, abs=1e-5)
 
 
-def test_padding_gets_exactly_no_gradient_and_changes_nothing():
+def test_padding_gets_exactly_no_gradient_and_changes_nothing() -> None:
     x, y, a, b = _sides(1, dtype=torch.float32)
     alone = divergence(x, y, a, b, cost=cosine, epsilon=0.05)
     wide_x = torch.cat((x, torch.randn(1, 3, 5)), 1).requires_grad_()
@@ -130,7 +134,7 @@ def test_padding_gets_exactly_no_gradient_and_changes_nothing():
         assert by_x[:, :6].abs().sum() > 0
 
 
-def test_autocast_changes_little():
+def test_autocast_changes_little() -> None:
     x, y, a, b = _sides(2, dtype=torch.float32)
     full = divergence(x, y, a, b, cost=half_squared_euclidean, epsilon=0.5)
     with torch.autocast("cpu", torch.bfloat16):
@@ -142,7 +146,9 @@ def test_autocast_changes_little():
     assert half.cross.mass.item() == pytest.approx(1, abs=1e-4)
 
 
-def _annealed_far_enough(loss, x, y, a, b, epsilon, tau):
+def _annealed_far_enough(
+    loss: Any, x: Any, y: Any, a: Any, b: Any, epsilon: float, tau: Any
+) -> None:
     """Check that the plan of GeomLoss's potentials, which its value is made of, is a solution."""
     f, g = loss(a, x, b, y)
     cost = half_squared_euclidean(x[None], y[None])[0]
@@ -155,7 +161,7 @@ def _annealed_far_enough(loss, x, y, a, b, epsilon, tau):
 
 
 @pytest.mark.parametrize("reach", [None, 1.0])
-def test_it_is_what_geomloss_comes_to_when_it_anneals_slowly(reach):
+def test_it_is_what_geomloss_comes_to_when_it_anneals_slowly(reach: Any) -> None:
     x, y, a, b = _sides(3, n=9, m=12)
     blur = 2.0
     options = {"p": 2, "blur": blur, "scaling": 0.9998, "reach": reach, "backend": "tensorized"}
@@ -170,12 +176,12 @@ def test_it_is_what_geomloss_comes_to_when_it_anneals_slowly(reach):
 
 
 @pytest.mark.parametrize("epsilon", [0.2, 1.0])
-def test_gaussians_in_closed_form(epsilon):
+def test_gaussians_in_closed_form(epsilon: float) -> None:
     """Janati, Muzellec, Peyre, Cuturi, NeurIPS 2020, theorem 1, on a fine grid; epsilon is their 2 sigma^2."""
     points = torch.linspace(-9, 9, 361, dtype=torch.float64)
     first, second, shift = 1.0, 0.6, 0.8
 
-    def bell(centre, deviation):
+    def bell(centre: Any, deviation: Any) -> Any:
         weights = torch.exp(-((points - centre) ** 2) / (2 * deviation**2))
         return (weights / weights.sum())[None]
 
@@ -185,7 +191,7 @@ def test_gaussians_in_closed_form(epsilon):
         epsilon=epsilon, tolerance=1e-9, max_iterations=500,
     )  # fmt: skip
 
-    def closed(s, t, distance):
+    def closed(s: Any, t: Any, distance: Any) -> Any:
         half = epsilon / 2
         root = np.sqrt(4 * s**2 * t**2 + half**2)
         entropy = half * (1 - np.log(2 * half)) + half * np.log(root + half)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from geomloss import SamplesLoss
@@ -13,7 +15,7 @@ from otx.ot.solvers.geomloss import geomloss_divergence
 LENGTHS = [(12, 9), (5, 2), (1, 1), (7, 9), (3, 4), (1, 6)]
 
 
-def _batch(scale, dtype):
+def _batch(scale: Any, dtype: Any) -> Any:
     """Ragged sides whose padding is full of numbers that must not count."""
     generator = torch.Generator().manual_seed(0)
     x, y = (scale * torch.randn(6, n, 8, generator=generator, dtype=dtype) for n in (12, 9))
@@ -23,7 +25,7 @@ def _batch(scale, dtype):
     return x.requires_grad_(), y.requires_grad_(), x_mask, y_mask
 
 
-def _loop_of_geomloss(x, y, blur, scaling):
+def _loop_of_geomloss(x: Any, y: Any, blur: Any, scaling: Any) -> Any:
     """Values, and gradients by x and y, of each problem alone."""
     loss = SamplesLoss("sinkhorn", p=2, blur=blur, scaling=scaling, backend="tensorized")
     for i, (n, m) in enumerate(LENGTHS):
@@ -35,7 +37,9 @@ def _loop_of_geomloss(x, y, blur, scaling):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("scale", [0.003, 0.1, 1.0, 10.0])
 @pytest.mark.parametrize(("blur", "scaling"), [(0.05, 0.5), (0.01, 0.9)])
-def test_a_ragged_batch_equals_a_loop_of_geomloss(dtype, scale, blur, scaling):
+def test_a_ragged_batch_equals_a_loop_of_geomloss(
+    dtype: Any, scale: float, blur: float, scaling: float
+) -> None:
     x, y, x_mask, y_mask = _batch(scale, dtype)
     a, b = uniform(x_mask).to(dtype), uniform(y_mask).to(dtype)
     result = geomloss_divergence(x, y, a, b, blur=blur, scaling=scaling)
@@ -51,7 +55,7 @@ def test_a_ragged_batch_equals_a_loop_of_geomloss(dtype, scale, blur, scaling):
 
 
 @pytest.mark.parametrize("scale", [0.003, 0.1])
-def test_float32_equals_geomloss_in_float32(scale):
+def test_float32_equals_geomloss_in_float32(scale: float) -> None:
     x, y, x_mask, y_mask = _batch(scale, torch.float32)
     result = geomloss_divergence(x, y, uniform(x_mask), uniform(y_mask))
     by_x, by_y = torch.autograd.grad(result.value.sum(), (x, y))
@@ -62,7 +66,7 @@ def test_float32_equals_geomloss_in_float32(scale):
         assert torch.allclose(by_y[i, :m], to_y, atol=1e-4)
 
 
-def test_weighted_words_and_their_gradient_equal_geomloss():
+def test_weighted_words_and_their_gradient_equal_geomloss() -> None:
     generator = torch.Generator().manual_seed(1)
     x, y = (torch.randn(n, 4, generator=generator, dtype=torch.float64) for n in (5, 7))
     a, b = (torch.rand(n, generator=generator, dtype=torch.float64) + 0.1 for n in (5, 7))
@@ -76,7 +80,7 @@ def test_weighted_words_and_their_gradient_equal_geomloss():
         assert torch.allclose(mine, other, atol=1e-8)
 
 
-def test_it_reports_the_error_that_it_leaves():
+def test_it_reports_the_error_that_it_leaves() -> None:
     x, y, _, _ = _batch(1.0, torch.float64)
     mass = [torch.full((6, n), 1 / n, dtype=torch.float64) for n in (12, 9)]
     rough = geomloss_divergence(x, y, *mass).cross
@@ -89,7 +93,7 @@ def test_it_reports_the_error_that_it_leaves():
     assert not rough.converged[error > 0.1].any()
 
 
-def test_a_slow_annealing_nears_the_divergence():
+def test_a_slow_annealing_nears_the_divergence() -> None:
     x, y, x_mask, y_mask = _batch(0.3, torch.float64)
     a, b = uniform(x_mask).double(), uniform(y_mask).double()
     exact = divergence(x, y, a, b, cost=half_squared_euclidean, epsilon=0.09).value
@@ -97,7 +101,7 @@ def test_a_slow_annealing_nears_the_divergence():
     assert torch.allclose(slow, exact, atol=1e-3)
 
 
-def test_coincident_words_are_at_zero():
+def test_coincident_words_are_at_zero() -> None:
     x = torch.ones(1, 3, 4).requires_grad_()
     mass = torch.full((1, 3), 1 / 3)
     result = geomloss_divergence(x, torch.ones(1, 3, 4), mass, mass)
@@ -107,13 +111,13 @@ def test_coincident_words_are_at_zero():
 
 
 @pytest.mark.parametrize(("blur", "scaling"), [(0.0, 0.5), (0.05, 1.0), (0.05, 0.0)])
-def test_an_impossible_schedule_is_refused(blur, scaling):
+def test_an_impossible_schedule_is_refused(blur: float, scaling: float) -> None:
     x, mass = torch.randn(1, 3, 4), torch.full((1, 3), 1 / 3)
     with pytest.raises(ProblemError, match="blur is"):
         geomloss_divergence(x, x, mass, mass, blur=blur, scaling=scaling)
 
 
-def test_a_vector_that_is_not_finite_is_refused():
+def test_a_vector_that_is_not_finite_is_refused() -> None:
     x, mass = torch.randn(2, 3, 4), torch.full((2, 3), 1 / 3)
     x[1, 0, 0] = torch.nan
     with pytest.raises(ProblemError, match="problem 1"):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import ot
 import pytest
@@ -14,14 +16,14 @@ from tests.examples import examples
 SEEDS = st.integers(0, 2**31)
 
 
-def _measure(rng, count, lines):
+def _measure(rng: Any, count: Any, lines: Any) -> Any:
     masses = rng.random(count) + 0.05
     return rng.normal(size=(count, lines)), masses / masses.sum()
 
 
 @examples(60)
 @given(SEEDS, st.integers(1, 12), st.integers(1, 12), st.booleans())
-def test_it_is_pots_distance_on_each_line(seed, n, m, equal):
+def test_it_is_pots_distance_on_each_line(seed: int, n: int, m: int, equal: Any) -> None:
     rng = np.random.default_rng(seed)
     (x, a), (y, b) = _measure(rng, n, 3), _measure(rng, m, 3)
     if equal:
@@ -34,7 +36,7 @@ def test_it_is_pots_distance_on_each_line(seed, n, m, equal):
         assert found[line].item() == pytest.approx(expected, abs=1e-9)
 
 
-def test_padding_weighs_nothing_wherever_it_lies():
+def test_padding_weighs_nothing_wherever_it_lies() -> None:
     rng = np.random.default_rng(1)
     (x, a), (y, b) = _measure(rng, 4, 2), _measure(rng, 3, 2)
     alone = wasserstein_1d(*(torch.tensor(part)[None] for part in (x, y, a, b)))
@@ -46,7 +48,7 @@ def test_padding_weighs_nothing_wherever_it_lies():
     assert (x.grad[0, 4:] == 0).all() and (x.grad[0, :4] != 0).any()
 
 
-def test_its_gradient_is_right():
+def test_its_gradient_is_right() -> None:
     rng = np.random.default_rng(2)
     (x, a), (y, b) = _measure(rng, 4, 2), _measure(rng, 3, 2)
     places = [torch.tensor(side)[None].requires_grad_() for side in (x, y)]
