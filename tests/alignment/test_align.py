@@ -153,7 +153,7 @@ def test_a_second_run_of_the_name_and_a_changed_flag_are_refused(
     assert align("--steps", "4", "--run", "r") == 2
     assert "--resume r" in capfd.readouterr().err
     assert otx(["align", "--resume", "r", "--lr", "1", "--quiet"]) == 2
-    assert "--resume takes the run's own settings, and --lr would change" in capfd.readouterr().err
+    assert "--resume uses the run's own settings, and --lr would change" in capfd.readouterr().err
 
 
 def test_another_model_or_text_is_refused_on_resume(
