@@ -20,8 +20,8 @@ from typing import Any
 
 from otx import interfaces
 from otx.errors import OTXError, PluginError
-from otx.plugin_host.api import REMEDY as API_REMEDY
-from otx.plugin_host.api import api_1_reason, outdated
+from otx.plugin_host.api_level import REMEDY as API_REMEDY
+from otx.plugin_host.api_level import api_1_reason, outdated
 from otx.printable import error_text, shorten
 from otx.types import Metric, TaskInfo
 

@@ -20,7 +20,7 @@ from otx.config.schema import SECTIONS
 from otx.did_you_mean import nearest, remedy
 from otx.errors import PluginError, UsageError
 from otx.plugin_host.absent import Absent
-from otx.plugin_host.api import REMEDY, api_1_reason, outdated
+from otx.plugin_host.api_level import REMEDY, api_1_reason, outdated
 from otx.plugin_host.discovery import GROUP, Installed, given_files, installed
 from otx.plugin_host.isolation import OutOfPatience, guarded
 from otx.plugin_host.read_only import read_only

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from otx.config.objective_term import GRADIENT
 from otx.interfaces import View
-from otx.plugin_host.api import API, GUIDE, outdated
+from otx.plugin_host.api_level import API, GUIDE, outdated
 from otx.tensor_tree import Place
 from otx.types import EncodedPair, Loss, Scope, place_text
 

@@ -25,7 +25,7 @@ from otx.config.schema import SECTIONS
 from otx.did_you_mean import remedy
 from otx.errors import OTXError, PluginError, UsageError
 from otx.plugin_host.absent import Absent, absence_hint, canonical
-from otx.plugin_host.api import API, REMEDY, api_1_reason, outdated
+from otx.plugin_host.api_level import API, REMEDY, api_1_reason, outdated
 from otx.plugin_host.attribution import OURS, Owner, attributed, make
 from otx.plugin_host.option_checks import check_options
 from otx.types import Metric, TaskInfo

@@ -8,7 +8,7 @@ import pytest
 from otx.config.objective_term import COLUMNS
 from otx.errors import PluginError, UsageError
 from otx.plugin_host.absent import Absent
-from otx.plugin_host.api import API
+from otx.plugin_host.api_level import API
 from otx.plugin_host.registry import Registry
 from otx.types import TaskInfo
 

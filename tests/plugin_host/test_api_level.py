@@ -10,7 +10,7 @@ import pytest
 
 from otx.cli import run
 from otx.errors import PluginError
-from otx.plugin_host.api import API, API_1_NAMES, GUIDE, api_1_reason
+from otx.plugin_host.api_level import API, API_1_NAMES, GUIDE, api_1_reason
 from otx.plugin_host.plugin_files import VARIABLE
 from otx.plugin_host.registry import Registry
 
