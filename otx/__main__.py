@@ -1,4 +1,4 @@
-"""`python -m otx`."""
+"""Entry point of `python -m otx`."""
 
 from otx.cli import main
 

@@ -1,13 +1,21 @@
-"""One tree of errors: what went wrong, what to do about it, and the exit code that says which kind it was."""
+"""The tree of errors: each has a message, a remedy, and an exit code that states its kind."""
 
 from __future__ import annotations
 
 
 class OTXError(Exception):
-    """The base of every error that otx raises on purpose.
+    """Base of every error that otx raises on purpose.
 
-    ``message`` names the thing and the place in one line; ``remedy`` says what to do. ``exit_code`` is what the
-    command line exits with: 1 failed, 2 usage or settings, 3 data, 4 plugin, 5 interrupted and resumable.
+    The exit codes of the command line are 1 failed, 2 usage or settings, 3 data, 4 plugin, 5 interrupted and resumable.
+
+    Args:
+        message: What is wrong and where, in one line.
+        remedy: What to do.
+
+    Attributes:
+        message: What is wrong and where.
+        remedy: What to do; None if nothing can be said.
+        exit_code: Exit code of the command line.
     """
 
     exit_code = 1
@@ -28,34 +36,34 @@ class UsageError(OTXError):
 
 
 class DataError(OTXError):
-    """A file or a line in it that cannot be used as it is."""
+    """A file, or a line in it, that cannot be used."""
 
     exit_code = 3
 
 
 class MissingDataError(DataError):
-    """Files that are not there: a suite skips the task, where a damaged file would be a fault."""
+    """Files that do not exist. A suite skips the task; damaged files are a fault."""
 
 
 class PluginError(OTXError):
-    """A plugin that could not be loaded, or that broke its contract."""
+    """A plugin that could not be loaded, or that broke its interface."""
 
     exit_code = 4
 
 
 class Interrupted(OTXError):
-    """The run was stopped by a signal after everything was saved; it can be resumed."""
+    """A signal stopped the work after everything was saved; it can be resumed."""
 
     exit_code = 5
 
 
 class TrainingError(OTXError):
-    """Training stopped itself: a non-finite loss or gradient, a dead or unconverged transport."""
+    """Training that stopped itself: a loss is not finite, or transport lost its mass or does not converge."""
 
 
 class ProblemError(OTXError):
-    """A transport problem without a solution (zero mass, non-finite cost); names the problem's index."""
+    """A transport problem without a solution (zero mass, infinite cost); the message names its index."""
 
 
 class CheckpointError(DataError):
-    """A checkpoint is damaged, incomplete, or belongs to other settings or data."""
+    """A checkpoint that is damaged or incomplete, or that belongs to other settings or data."""

@@ -1,9 +1,10 @@
-"""The whole plugin contract: a plugin registers what it brings, and may watch runs.
+"""The hooks of plugins: one to register names, and five to observe runs.
 
-A plugin is a module (or package) named by an entry point in group ``otx``. Its hooks carry ``@otx.hookimpl`` and may
-leave out arguments they do not use. Registration names *targets* ("package.module:Name"); nothing heavy is imported
-before a command needs it. An observer's exception is recorded in the run folder and the run goes on; what it is given
-is read-only. A hook that only newer versions of otx have is marked ``@otx.hookimpl(optionalhook=True)``.
+A plugin is a module or package that an entry point in the group ``otx`` names. Its hooks are marked ``@otx.hookimpl``
+and may leave out arguments that they do not use. Registration names *targets* (``package.module:Name``), and nothing
+heavy is imported before a command needs it. The arguments of observers are read-only. An observer's exception is
+recorded in the run folder, and the run continues. Mark a hook that only newer versions of otx have with
+``@otx.hookimpl(optionalhook=True)``.
 """
 
 from __future__ import annotations
@@ -22,37 +23,65 @@ hookspec = pluggy.HookspecMarker("otx")
 
 @hookspec
 def otx_register(registry: Registry) -> None:
-    """Register objectives, encoders, corpora, tasks and recipes: see ``otx.plugin_host.registry.Registry``."""
+    """Register objectives, encoders, corpora, tasks and recipes.
+
+    Args:
+        registry: Its methods register names: see ``otx.plugin_host.registry.Registry``.
+    """
 
 
 @hookspec
 def otx_run_started(folder: Path, settings: Mapping[str, object], step: int) -> None:
-    """A run is about to make its first step, or goes on after ``step`` steps where it was interrupted (0: a new run).
+    """Observe that a run is about to make its first step, or to resume.
 
-    ``settings`` are the effective ones by table: those of otx, and every option of the encoder, the objectives and the
-    corpora, defaults included. An observer that writes a file drops its rows beyond ``step``: these steps come again.
+    Args:
+        folder: The run's folder.
+        settings: The effective settings by table: otx's own, and every option of the encoder, the objectives and the
+            corpora, defaults included.
+        step: Number of optimiser steps that are done; 0 for a new run. An observer that writes a file must drop its
+            rows beyond this step, because these steps are made again.
     """
 
 
 @hookspec
 def otx_step_finished(folder: Path, step: int, metrics: Mapping[str, float]) -> None:
-    """An optimiser step was made; ``metrics`` is the row written to metrics.jsonl."""
+    """Observe an optimiser step.
+
+    Args:
+        folder: The run's folder.
+        step: Number of optimiser steps that are done.
+        metrics: The row that was written to metrics.jsonl.
+    """
 
 
 @hookspec
 def otx_checkpoint_saved(folder: Path, checkpoint: Path) -> None:
-    """A checkpoint was written and verified."""
+    """Observe that a checkpoint was written.
+
+    Args:
+        folder: The run's folder.
+        checkpoint: The checkpoint's folder.
+    """
 
 
 @hookspec
 def otx_run_finished(folder: Path, status: str, reason: str | None) -> None:
-    """A run that had started ended: ``status`` is finished, failed or interrupted; ``reason`` is that of a failure."""
+    """Observe the end of a run that had started.
+
+    Args:
+        folder: The run's folder.
+        status: ``finished``, ``failed`` or ``interrupted``.
+        reason: Reason of a failure; otherwise None.
+    """
 
 
 @hookspec
 def otx_unit_finished(folder: Path, unit: Mapping[str, object]) -> None:
-    """An evaluation unit (task, language, seed) was computed and written to the run ``folder``.
+    """Observe that an evaluation unit (task, language, seed) was computed and written.
 
-    ``unit`` is the content of its file: task, language, metrics, digests, options, versions. Units that are known
-    already are not computed, and not announced, again.
+    Units that exist already are not computed again, and not announced again.
+
+    Args:
+        folder: The run's folder.
+        unit: Content of the unit's file: task, language, metrics, digests, options, versions.
     """

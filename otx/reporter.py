@@ -1,4 +1,4 @@
-"""How the engine speaks while it works: the command line draws it, tests and libraries may stay silent."""
+"""Reporters receive the progress of a call: the command line prints it, tests and libraries may stay silent."""
 
 from __future__ import annotations
 
@@ -7,29 +7,44 @@ from typing import Protocol
 
 
 class Reporter(Protocol):
-    """Receives stages, progress and notices; never raises."""
+    """Receives stages, progress and notices. Its methods never raise."""
 
     def stage(self, text: str) -> None:
-        """A new piece of work has begun."""
+        """Report that a new stage has begun, as a verb and an object: ``Loading encoder mini``.
+
+        Args:
+            text: The stage.
+        """
         ...
 
     def progress(self, label: str, done: int, total: int, fields: Mapping[str, float]) -> None:
-        """``done`` of ``total`` steps; ``fields`` are the numbers of the newest one."""
+        """Report progress.
+
+        Args:
+            label: The work.
+            done: Number of steps that are done.
+            total: Number of all steps.
+            fields: Numbers of the newest step, by name.
+        """
         ...
 
     def notice(self, text: str) -> None:
-        """Something that the user should know, in one line."""
+        """Report something that the user should know, in one line.
+
+        Args:
+            text: The notice.
+        """
         ...
 
 
 class Silent:
-    """A reporter that says nothing."""
+    """A reporter that ignores everything."""
 
     def stage(self, text: str) -> None:
-        """Say nothing."""
+        """Ignore the stage."""
 
     def progress(self, label: str, done: int, total: int, fields: Mapping[str, float]) -> None:
-        """Say nothing."""
+        """Ignore the progress."""
 
     def notice(self, text: str) -> None:
-        """Say nothing."""
+        """Ignore the notice."""

@@ -26,7 +26,7 @@ def measure(model: str, bitext: Path, data: Path) -> dict[str, float]:
     found = host(settings)
     encoder = open_encoder(model, found.registry, settings)
     held = tuple(str(prefix(bitext, "heldout-", language)) for language in LANGUAGES)
-    corpora = open_corpora(held, found.registry, settings)
+    corpora = open_corpora(held, found.registry, settings, settings.data)
     halves = [[Subset(own, np.arange(start, len(own), 2)) for own in corpora] for start in (0, 1)]
     select, report = diagnostics.measure(encoder, [HeldOut(half) for half in halves], -1, "last")
     numbers = report.numbers | {"select": select.numbers["retrieval"]}

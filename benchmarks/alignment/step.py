@@ -20,15 +20,14 @@ from typing import Any
 
 import torch
 
-from otx.alignment.data import load_data
+from otx.alignment.align import prepare_alignment
 from otx.alignment.model_setup import prepare_model
 from otx.alignment.trainable import TrainableAlignment
 from otx.config.settings import load_settings
 from otx.plugin_host.host import host
-from otx.reporter import Silent
-from otx.training.factories import make_objective, open_encoder
 from otx.training.fit import FitHooks, FitSettings, fit
 from otx.training.runtime import choose_autocast, seed_step
+from otx.training.session import Session
 from otx.types import EncodedPair
 
 WARM = 4
@@ -38,14 +37,11 @@ def make_job(flags: dict[str, Any]) -> TrainableAlignment:
     """The job that `otx align` would make of these settings."""
     settings = load_settings(flags=flags)
     found = host(settings)
-    encoder = open_encoder(settings.encoder.model, found.registry, settings)
-    seed_step(settings.align.seed, -1)
-    objective = make_objective(settings, found.registry, encoder.dimension)
-    encoder.max_length = min(encoder.max_length // (1 + objective.needs.tlm), 128)
-    material = load_data(settings, found.registry, encoder, Silent())
+    prepared = prepare_alignment(Session(settings, found))
+    encoder, objective = prepared.encoder, prepared.objective
     beside = prepare_model(settings, found, encoder, objective)
     encoder.module.train(settings.encoder.dropout)
-    return TrainableAlignment(settings, encoder, objective, material, beside)
+    return TrainableAlignment(settings, encoder, objective, prepared.data, beside)
 
 
 def leaves(pair: EncodedPair) -> EncodedPair:
@@ -69,7 +65,11 @@ def whole_steps(job: TrainableAlignment, steps: int) -> tuple[float, float]:
     """Median seconds of a step, and pairs a second over all of them."""
     rows: list[dict[str, float]] = []
     hooks = FitHooks(
-        lambda *_: None, rows.append, lambda _: None, lambda _: None, lambda: len(rows) >= steps
+        started=lambda *_: None,
+        step_finished=rows.append,
+        checkpoint_saved=lambda _: None,
+        notice=lambda _: None,
+        stop_requested=lambda: len(rows) >= steps,
     )
     with tempfile.TemporaryDirectory() as folder:
         autocast = choose_autocast("bf16", "cpu")

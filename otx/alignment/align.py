@@ -1,16 +1,17 @@
-"""`otx align`: corpus -> pairs -> batches -> encoder -> objective -> step -> checkpoint -> run folder."""
+"""Align an encoder: corpus -> pairs -> batches -> encoder -> objective -> step -> checkpoint -> run folder."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 
 from otx.alignment import diagnostics
 from otx.alignment.bitext_hashes import training_hashes
-from otx.alignment.data import AlignmentData, load_data
-from otx.alignment.model_selection import BEST, ModelSelector
+from otx.alignment.data import AlignmentData, BatchOrder, load_data, split_corpora
+from otx.alignment.model_selection import BEST, ModelSelector, SelectionSettings
 from otx.alignment.model_setup import prepare_model
 from otx.alignment.resume import (
     Differences,
@@ -20,33 +21,57 @@ from otx.alignment.resume import (
     recorded_threads,
     refuse_inexact,
 )
-from otx.alignment.run_record import autocast_of, create_run, note_plugin_changes
+from otx.alignment.run_record import (
+    RunInputs,
+    autocast_of,
+    create_run,
+    file_digests,
+    note_plugin_changes,
+)
 from otx.alignment.run_summary import RunSummary, summarise_run, warnings_for
 from otx.alignment.trainable import TrainableAlignment
-from otx.config.settings import Settings
 from otx.data.overlap import count_hits
 from otx.errors import Interrupted, UsageError
 from otx.interfaces import Encoder
-from otx.plugin_host.host import PluginHost
 from otx.reporter import Reporter
 from otx.runs.folder import RunFolder, check_name
 from otx.runs.gradient_shares import gradient_shares
 from otx.runs.measures import measure_text
 from otx.training import lora
-from otx.training.components import components, plugin_versions
-from otx.training.factories import learning_rate, make_objective, open_encoder, options_in_force
+from otx.training.components import components, effective_settings, plugin_versions
+from otx.training.factories import (
+    learning_rate,
+    make_objective,
+    objective_terms,
+    open_encoder,
+    options_in_force,
+)
 from otx.training.fit import FitHooks, FitSettings, fit
 from otx.training.observers import Observers
 from otx.training.runtime import StopSignals, open_device, seed_step, warn_of_slow_bf16
+from otx.training.session import Session
 from otx.training.trial import try_encoder
 from otx.training.vocabulary import Restriction, lift, restrict
 from otx.training.weighted_objective import WeightedSum
 
 
+@dataclass(frozen=True, slots=True)
+class PreparedAlignment:
+    """The encoder, the objectives and the text of an alignment.
+
+    Attributes:
+        encoder: The encoder, on its device, in evaluation mode.
+        objective: The weighted objectives, on the same device.
+        data: The text.
+    """
+
+    encoder: Encoder
+    objective: WeightedSum
+    data: AlignmentData
+
+
 def align(
-    settings: Settings,
-    host: PluginHost,
-    reporter: Reporter,
+    session: Session,
     *,
     name: str | None = None,
     resume: RunFolder | None = None,
@@ -54,70 +79,69 @@ def align(
 ) -> RunFolder:
     """Align an encoder, or resume an interrupted run.
 
-    A resumed run ends in the weights of one never stopped, bit for bit on a CPU.
+    A resumed run ends in the same weights as an uninterrupted one, bit for bit on a CPU.
 
     Args:
-        settings: What to do; for a resumed run, the settings of its record.
-        host: The plugins.
-        reporter: Receives stages, progress and notices.
-        name: The run's name; without one, it is generated.
+        session: The settings (for a resumed run, those of its record), plugins and reporter.
+        name: Name of a new run; None generates one.
         resume: The run to resume.
-        inexact: Whether to resume where that is not exact: with other versions, threads or device. run.json records it.
+        inexact: Resume even if versions, threads or the device differ, so that the weights are not the same bit for
+            bit. run.json records it.
 
     Returns:
-        The run's folder.
+        The folder of the finished run.
 
     Raises:
         UsageError: If the name is taken, or a setting does not fit the data.
-        Interrupted: After SIGINT or SIGTERM, everything saved (exit 5).
-        TrainingError: If the loop stops itself.
+        DataError: If a corpus or a model cannot be used.
+        Interrupted: After SIGINT or SIGTERM; everything is saved (exit 5).
+        TrainingError: If the loss is not finite, or a solver does not converge.
         CheckpointError: If what a resumed run was started with changed.
     """
-    root = Path(settings.runs.folder)
+    settings, reporter, host = session.settings, session.reporter, session.host
     if resume is None and name is not None:
-        check_name(root, name)
-    device = open_device(settings.runtime.device)
+        check_name(Path(settings.runs.folder), name)
     with (
-        StopSignals("start it again: nothing was lost") as signals,
+        StopSignals("run the same command again; nothing was lost") as signals,
         recorded_threads(resume, reporter),
     ):
-        encoder, objective, material = _prepare(settings, host, reporter, device)
+        prepared = prepare_alignment(session)
+        encoder, data = prepared.encoder, prepared.data
         digest = encoder.digest()
-        restriction = _restrict(settings, encoder, objective, material, reporter)
-        beside = prepare_model(settings, host, encoder, objective)
-        job = TrainableAlignment(settings, encoder, objective, material, beside)
-        outline = _outlined(settings, encoder, material, reporter)
-        options = options_in_force(settings, host.registry)
-        if beside.teacher is not None:
-            # Without align.teacher it is the encoder as it was, whose digest is known.
-            own = settings.align.teacher is None
-            options["teacher"] = {"digest": digest if own else beside.teacher.digest()}
-        plugins = plugin_versions(components(settings, host.registry), host)
-        run = resume or create_run(
-            root, name, settings, encoder, digest, material, outline, options, plugins
-        )
+        restriction = _restrict(prepared, settings.encoder.vocabulary, reporter)
+        auxiliary = prepare_model(settings, host, encoder, prepared.objective)
+        job = TrainableAlignment(settings, encoder, prepared.objective, data, auxiliary)
+        summary = _summarise(session, prepared)
+        # Without align.teacher, the teacher is the initial encoder, whose digest is known.
+        teacher = None if auxiliary.teacher is None else digest
+        if auxiliary.teacher is not None and settings.align.teacher is not None:
+            teacher = auxiliary.teacher.digest()
+        inputs = _inputs(session, prepared, summary, {"model": digest, "teacher": teacher})
+        plugins = plugin_versions(components(session), host)
+        notes = list(getattr(encoder, "notes", []))
+        run = resume or create_run(session, name, inputs, data, plugins=plugins, notes=notes)
         observers = Observers(host, run)
-        signals.remedy = f"go on with: otx align --resume {run.name}"
+        signals.remedy = f"resume with: otx align --resume {run.name}"
         with run.lock():
             differences: Differences = {}
             if resume is not None:
-                check_resumable(run, settings, encoder, digest, material, outline, options)
-                differences = inexact_differences(run, settings)
+                check_resumable(run, inputs)
+                differences = inexact_differences(run, settings.runtime)
                 if not inexact:
                     refuse_inexact(run, differences)
                 note_plugin_changes(run, plugins, reporter)
+            training = _Training(
+                session=session,
+                run=run,
+                job=job,
+                restriction=restriction,
+                steps=summary.steps,
+                signals=signals,
+                observers=observers,
+                differences=differences,
+            )
             try:
-                _train(
-                    settings,
-                    reporter,
-                    run,
-                    job,
-                    restriction,
-                    outline.steps,
-                    signals,
-                    observers,
-                    differences,
-                )
+                training.train()
             except (Interrupted, KeyboardInterrupt):
                 _end(run, observers, "interrupted")
                 raise
@@ -131,189 +155,254 @@ def align(
                 run.update(error=reason)
                 _end(run, observers, "failed", reason)
                 raise
-            # Everything is saved: a signal stops neither the observers, whose patience is short, nor the summary.
+            # Everything is saved: a signal stops neither the observers, which have little time, nor the summary.
             with signals.deferred():
                 _end(run, observers, "finished")
     return run
 
 
-def plan(settings: Settings, host: PluginHost, reporter: Reporter) -> RunSummary:
-    """What ``align`` would do, writing no run folder (``--dry-run``)."""
+def dry_run(session: Session, *, name: str | None = None) -> RunSummary:
+    """Return what ``align`` would do, without writing a run folder.
+
+    Args:
+        session: The settings, plugins and reporter.
+        name: Name of the run; refused as ``align`` would.
+
+    Raises:
+        UsageError: If the name is taken, or a setting does not fit the data.
+        DataError: If a corpus or a model cannot be used.
+    """
+    settings = session.settings
+    if name is not None:
+        check_name(Path(settings.runs.folder), name)
+    prepared = prepare_alignment(session)
+    _restrict(prepared, settings.encoder.vocabulary, session.reporter)
+    prepare_model(settings, session.host, prepared.encoder, prepared.objective)
+    return _summarise(session, prepared)
+
+
+def prepare_alignment(session: Session) -> PreparedAlignment:
+    """Load the encoder, make the objectives, and read the text.
+
+    Args:
+        session: The settings, plugins and reporter.
+
+    Raises:
+        UsageError: If a setting does not fit the data.
+        DataError: If a corpus or a model cannot be used.
+    """
+    settings, reporter, registry = session.settings, session.reporter, session.registry
+    options = settings.option_tables
     device = open_device(settings.runtime.device)
-    encoder, objective, material = _prepare(settings, host, reporter, device)
-    _restrict(settings, encoder, objective, material, reporter)
-    prepare_model(settings, host, encoder, objective)
-    return _outlined(settings, encoder, material, reporter)
-
-
-def _outlined(
-    settings: Settings, encoder: Encoder, material: AlignmentData, reporter: Reporter
-) -> RunSummary:
-    """The outline, with a notice for each thing that is unusual about it."""
-    outline = summarise_run(settings, encoder, material)
-    for line in warnings_for(encoder, outline):
-        reporter.notice(line)
-    return outline
-
-
-def _prepare(
-    settings: Settings, host: PluginHost, reporter: Reporter, device: torch.device
-) -> tuple[Encoder, WeightedSum, AlignmentData]:
     warn_of_slow_bf16(settings.runtime.dtype, device, reporter)
-    reporter.stage(f"loading the encoder {settings.encoder.model}")
-    encoder = open_encoder(settings.encoder.model, host.registry, settings)
+    reporter.stage(f"Loading encoder {settings.encoder.model}")
+    encoder = open_encoder(settings.encoder.model, registry, options)
     seed_step(settings.align.seed, -1)
-    objective = make_objective(settings, host.registry, encoder.dimension)
+    terms = objective_terms(settings.align)
+    objective = make_objective(terms, registry, options, encoder.dimension)
     # Both sides share one sequence in the tlm view.
-    room = encoder.max_length // 2 if objective.needs.tlm else encoder.max_length
-    encoder.max_length = min(room, settings.encoder.max_length)
+    limit = encoder.max_length // 2 if objective.needs.tlm else encoder.max_length
     encoder.module.to(device).eval()
     try_encoder(encoder, settings.encoder.layer)
-    material = load_data(settings, host.registry, encoder, reporter)
+    reporter.stage("Reading the corpora")
+    data = load_data(
+        split_corpora(settings.data, registry, options),
+        encoder,
+        reporter,
+        data=settings.data,
+        diagnostics=settings.diagnostics,
+        order=BatchOrder(settings.align.seed, settings.optimizer.accumulate),
+        max_length=min(limit, settings.encoder.max_length),
+    )
     objective.to(device)
-    return encoder, objective, material
+    return PreparedAlignment(encoder, objective, data)
+
+
+def _inputs(
+    session: Session,
+    prepared: PreparedAlignment,
+    summary: RunSummary,
+    digests: dict[str, str | None],
+) -> RunInputs:
+    settings, registry = session.settings, session.registry
+    terms = objective_terms(settings.align)
+    options = options_in_force(settings.encoder.model, terms, registry, settings.option_tables)
+    if digests["teacher"] is not None:
+        options["teacher"] = {"digest": digests["teacher"]}
+    return RunInputs(
+        model_digest=str(digests["model"]),
+        lr=learning_rate(settings.optimizer, prepared.encoder),
+        seed=settings.align.seed,
+        terms=terms,
+        summary=summary,
+        files=file_digests(settings.align, settings.diagnostics, prepared.data),
+        options=options,
+    )
+
+
+def _summarise(session: Session, prepared: PreparedAlignment) -> RunSummary:
+    """Return the summary, with a notice for each unusual count."""
+    summary = summarise_run(session.settings.align, prepared.encoder, prepared.data)
+    for line in warnings_for(prepared.encoder, summary):
+        session.reporter.notice(line)
+    return summary
 
 
 def _restrict(
-    settings: Settings,
-    encoder: Encoder,
-    objective: WeightedSum,
-    material: AlignmentData,
-    reporter: Reporter,
+    prepared: PreparedAlignment, vocabulary: str, reporter: Reporter
 ) -> Restriction | None:
     """Restrict training to the sub-words of the training text, unless an objective predicts sub-words."""
-    needs = objective.needs
-    if settings.encoder.vocabulary == "whole" or needs.masked or needs.tlm:
+    needs = prepared.objective.needs
+    if vocabulary == "whole" or needs.masked or needs.tlm:
         return None
-    restriction = restrict(encoder, np.concatenate([p.vocabulary for p in material.tokenised]))
+    ids = np.concatenate([tokens.vocabulary for tokens in prepared.data.tokenised])
+    restriction = restrict(prepared.encoder, ids)
     if restriction is not None:
         count, total = len(restriction.rows.rows), restriction.embedding.num_embeddings
         reporter.stage(
-            f"training {count:,} of {total:,} sub-word embeddings: those in the training text"
+            f"Training {count:,} of {total:,} sub-word embeddings: those in the training text"
         )
     return restriction
 
 
-def _train(
-    settings: Settings,
-    reporter: Reporter,
-    run: RunFolder,
-    job: TrainableAlignment,
-    restriction: Restriction | None,
-    steps: int,
-    signals: StopSignals,
-    observers: Observers,
-    differences: Differences,
-) -> None:
-    encoder, material = job.encoder, job.material
-    watch = ModelSelector(settings, encoder, material, run.path / BEST, steps)
-    run.update(status="running", error=None)
-    _count_gold(run, material, reporter)
-    if "diagnostics" not in run.record:
-        reporter.stage("measuring the untouched encoder on held-out pairs")
-        run.update(**watch.untouched())
-        if "retrieval" not in run.record["guards"]["before"]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Training:
+    """The training of one run, with the diagnostics before and after it."""
+
+    session: Session
+    run: RunFolder
+    job: TrainableAlignment
+    restriction: Restriction | None
+    steps: int
+    signals: StopSignals
+    observers: Observers
+    differences: Differences
+
+    def train(self) -> None:
+        """Measure the initial encoder, train, save the encoder, and measure it."""
+        settings, reporter, run = self.session.settings, self.session.reporter, self.run
+        encoder, signals = self.job.encoder, self.signals
+        selector = self._selector()
+        run.update(status="running", error=None)
+        _count_gold(run, self.job.material, reporter)
+        if "diagnostics" not in run.record:
+            self._measure_before(selector)
+        selector.refuse_ceiling(run.record["diagnostics"])
+        encoder.module.train(settings.encoder.dropout)
+        reporter.stage(f"Aligning with {', '.join(settings.align.objective)}: {self.steps} steps")
+        with signals.deferred():
+            reached = fit(self.job, self._fit_settings(), run.checkpoints, self._hooks(selector))
+            if signals.requested:
+                raise Interrupted(
+                    f"interrupted at step {reached} of {self.steps}; everything is saved in {run.path}",
+                    signals.remedy,
+                )
+        encoder.module.eval()
+        run.update(best=selector.put_back())
+        if settings.encoder.lora is not None:
+            lora.merge(encoder)
+        lift(encoder, self.restriction)
+        encoder.save(run.model)
+        run.update(model_digest=encoder.digest(), gradient_shares=gradient_shares(run.metrics()))
+        self._measure_after(selector)
+
+    def _selector(self) -> ModelSelector:
+        settings = self.session.settings
+        selection = SelectionSettings(
+            diagnostics=settings.diagnostics,
+            checkpoint_every=settings.checkpoint.every,
+            layer=settings.encoder.layer,
+            word_vector=settings.encoder.word_vector,
+        )
+        return ModelSelector(
+            selection,
+            self.job.encoder,
+            self.job.material,
+            folder=self.run.path / BEST,
+            steps=self.steps,
+        )
+
+    def _measure_before(self, selector: ModelSelector) -> None:
+        run, reporter = self.run, self.session.reporter
+        reporter.stage("Measuring the initial encoder on held-out pairs")
+        run.update(**selector.untouched())
+        before = run.record["guards"]["before"]
+        if "retrieval" not in before:
             reporter.notice(
                 "no pair is held out, so neither retrieval nor collapse is measured: "
                 "data.heldout is 0, or there are too few pairs"
             )
         for metric, reason in run.record["diagnostics"]["report"]["ceilings"].items():
-            value = run.record["guards"]["before"][metric]
-            reporter.notice(f"{metric} before training, {measure_text(metric, value)}: {reason}")
-    watch.refuse_ceiling(run.record["diagnostics"])
-    encoder.module.train(settings.encoder.dropout)
-    reporter.stage(f"aligning with {', '.join(settings.align.objective)}: {steps} steps")
-    with signals.deferred():
-        reached = fit(
-            job,
-            _fit_settings(settings, encoder, steps),
-            run.checkpoints,
-            _hooks(settings, reporter, run, steps, signals, watch, observers, differences),
+            text = measure_text(metric, before[metric])
+            reporter.notice(f"{metric} before training, {text}: {reason}")
+
+    def _measure_after(self, selector: ModelSelector) -> None:
+        run, reporter = self.run, self.session.reporter
+        reporter.stage("Measuring the aligned encoder on the same held-out pairs")
+        after = selector.reported()
+        before = run.record["guards"]["before"]
+        first, last = diagnostics.loss_ends([row["loss"] for row in run.metrics()])
+        still = after.ceilings().keys() & run.record["diagnostics"]["report"]["ceilings"].keys()
+        verdict = diagnostics.verdict(first, last, before, after.numbers, at_ceiling=still)
+        run.update(
+            guards={"before": before, "after": after.numbers},
+            loss={"first": first, "last": last},
+            verdict=verdict,
         )
-        if signals.requested:
-            raise Interrupted(
-                f"interrupted at step {reached} of {steps}; everything is saved in {run.path}",
-                signals.remedy,
-            )
-    encoder.module.eval()
-    run.update(best=watch.put_back())
-    if settings.encoder.lora is not None:
-        lora.merge(encoder)
-    lift(encoder, restriction)
-    encoder.save(run.model)
-    run.update(model_digest=encoder.digest(), gradient_shares=gradient_shares(run.metrics()))
-    reporter.stage("measuring the aligned encoder on the same held-out pairs")
-    after = watch.reported()
-    before = run.record["guards"]["before"]
-    first, last = diagnostics.loss_ends([row["loss"] for row in run.metrics()])
-    still = after.ceilings().keys() & run.record["diagnostics"]["report"]["ceilings"].keys()
-    verdict = diagnostics.verdict(first, last, before, after.numbers, still)
-    run.update(
-        guards={"before": before, "after": after.numbers},
-        loss={"first": first, "last": last},
-        verdict=verdict,
-    )
-    for line in verdict:
-        reporter.notice(line)
+        for line in verdict:
+            reporter.notice(line)
+
+    def _fit_settings(self) -> FitSettings:
+        settings = self.session.settings
+        optimizer, checkpoint = settings.optimizer, settings.checkpoint
+        return FitSettings(
+            steps=self.steps,
+            lr=learning_rate(optimizer, self.job.encoder),
+            seed=settings.align.seed,
+            warmup=optimizer.warmup,
+            weight_decay=optimizer.weight_decay,
+            clip=optimizer.clip,
+            checkpoint_every=checkpoint.every,
+            keep_checkpoints=checkpoint.keep,
+            autocast=autocast_of(settings.runtime),
+        )
+
+    def _hooks(self, selector: ModelSelector) -> FitHooks:
+        run, reporter, observers = self.run, self.session.reporter, self.observers
+        every = self.session.settings.checkpoint.every
+
+        def started(start: int, _: int) -> None:
+            run.rewind(start)
+            if self.differences:
+                record_inexact(run, self.differences, start)
+            observers.started(effective_settings(self.session), start)
+
+        def step_finished(row: dict[str, Any]) -> None:
+            step = int(row["step"])
+            row = row | selector.look(step)
+            run.append_metrics(row, synced=step % every == 0 or step == self.steps)
+            reporter.progress("align", step, self.steps, row)
+            observers.step_finished(row)
+
+        return FitHooks(
+            started=started,
+            step_finished=step_finished,
+            checkpoint_saved=observers.checkpoint_saved,
+            notice=reporter.notice,
+            stop_requested=lambda: self.signals.requested,
+        )
 
 
-def _count_gold(run: RunFolder, material: AlignmentData, reporter: Reporter) -> None:
-    """How many sentences of the gold word links the bitext holds: their error is then no clean number."""
-    hashes = training_hashes(run, material.train)
-    texts = [" ".join(side) for pair in material.gold for side in (pair.source, pair.target)]
+def _count_gold(run: RunFolder, data: AlignmentData, reporter: Reporter) -> None:
+    """Count the sentences of the gold word links that are in the bitext, which makes the error rate optimistic."""
+    hashes = training_hashes(run, data.train)
+    texts = [" ".join(side) for pair in data.gold for side in (pair.source, pair.target)]
     hits = count_hits(texts, hashes) if texts else 0
     run.update(gold_in_bitext={"hits": hits, "size": len(texts)})
     if hits:
         reporter.notice(
             f"{hits:,} of the {len(texts):,} sentences of the gold word links are in the bitext"
         )
-
-
-def _fit_settings(settings: Settings, encoder: Encoder, steps: int) -> FitSettings:
-    optimizer, checkpoint = settings.optimizer, settings.checkpoint
-    return FitSettings(
-        steps=steps,
-        lr=learning_rate(settings, encoder),
-        seed=settings.align.seed,
-        warmup=optimizer.warmup,
-        weight_decay=optimizer.weight_decay,
-        clip=optimizer.clip,
-        checkpoint_every=checkpoint.every,
-        keep_checkpoints=checkpoint.keep,
-        autocast=autocast_of(settings),
-    )
-
-
-def _hooks(
-    settings: Settings,
-    reporter: Reporter,
-    run: RunFolder,
-    steps: int,
-    signals: StopSignals,
-    watch: ModelSelector,
-    observers: Observers,
-    differences: Differences,
-) -> FitHooks:
-    def started(start: int, _: int) -> None:
-        run.rewind(start)
-        if differences:
-            record_inexact(run, differences, start)
-        observers.started(settings, start)
-
-    def step_finished(row: dict[str, float]) -> None:
-        row = row | watch.look(int(row["step"]))
-        step = int(row["step"])
-        run.append_metrics(row, synced=step % settings.checkpoint.every == 0 or step == steps)
-        reporter.progress("align", int(row["step"]), steps, row)
-        observers.step_finished(row)
-
-    return FitHooks(
-        started,
-        step_finished,
-        observers.checkpoint_saved,
-        reporter.notice,
-        lambda: signals.requested,
-    )
 
 
 def _end(run: RunFolder, observers: Observers, status: str, reason: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The sentences of a run's bitext as hashes, by which evaluation counts contamination; rebuilt where they are lost."""
+"""Hashes of the sentences of a run's bitext, by which evaluation counts contamination."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ _DIGEST = "bitext_hashes"
 def write_hashes(run: RunFolder, train: Sequence[Corpus]) -> np.ndarray:
     """Write the hashes of the training pairs' sentences, whole or not at all, and their digest into run.json.
 
+    Args:
+        run: The run.
+        train: Its training pairs.
+
     Returns:
         The hashes, sorted, uint64 ``[S]``.
     """
@@ -37,52 +41,60 @@ def write_hashes(run: RunFolder, train: Sequence[Corpus]) -> np.ndarray:
 
 
 def training_hashes(run: RunFolder, train: Sequence[Corpus]) -> np.ndarray:
-    """Return the hashes of a run that is being trained, written anew where the file is gone or damaged."""
+    """Return the hashes of a run in training; if the file is missing or damaged, it is written again.
+
+    Args:
+        run: The run.
+        train: Its training pairs.
+
+    Returns:
+        The hashes, sorted, uint64 ``[S]``.
+    """
     hashes = _read(run)
     return write_hashes(run, train) if hashes is None else hashes
 
 
 def recorded_hashes(run: RunFolder, registry: Registry, reporter: Reporter) -> np.ndarray:
-    """Return the hashes of a finished run, made anew from its corpora where the file is gone or damaged.
+    """Return the hashes of a finished run; if the file is missing or damaged, it is written again from the corpora.
 
     Args:
         run: A run of ``otx align``.
         registry: The registered corpora.
-        reporter: Is told that they are made anew.
+        reporter: Receives a notice if they are computed again.
 
     Returns:
         The hashes, sorted, uint64 ``[S]``.
 
     Raises:
-        DataError: If they are gone and the corpora are not as they were.
+        DataError: If the file is missing and the corpora changed.
     """
     hashes = _read(run)
     if hashes is not None:
         return hashes
     path = run.path / HASHES
-    reporter.notice(f"{path} is gone or damaged: it is made anew from the corpora")
+    reporter.notice(f"{path} is missing or damaged; computing it again from the corpora")
     settings = settings_from(run.record["settings"], f"run {run.name}")
     try:
-        parts = split_corpora(settings, registry).parts
+        parts = split_corpora(settings.data, registry, settings.option_tables).parts
     except OTXError as error:
         raise _unrecoverable(run, error.message) from error
     now = {(part.train.name, part.train.source_language): part.train for part in parts}
     for corpus in run.record["corpora"]:
         train = now.get((corpus["name"], corpus["source"]))
         if train is None or train.fingerprint() != corpus["fingerprint"]:
-            raise _unrecoverable(run, f"corpus {corpus['name']} is not as it was")
+            raise _unrecoverable(run, f"corpus {corpus['name']} changed")
     return write_hashes(run, [part.train for part in parts])
 
 
 def _read(run: RunFolder) -> np.ndarray | None:
-    """The hashes as they were written, None where they are gone or damaged."""
+    """Return the hashes as they were written; None if the file is missing or damaged."""
     try:
         hashes: np.ndarray = np.load(run.path / HASHES, allow_pickle=False)
     except (OSError, EOFError, ValueError):
         return None
     if hashes.dtype != np.uint64 or hashes.ndim != 1:
         return None
-    # A run from before the digest was recorded: sorted and without repetition is all that is known of it.
+    # A run of before the digest was recorded: that the hashes are sorted and different is all that can be checked.
     digest = run.record.get(_DIGEST)
     as_written = (hashes[1:] > hashes[:-1]).all() if digest is None else digest == _digest(hashes)
     return hashes if as_written else None
@@ -95,7 +107,7 @@ def _digest(hashes: np.ndarray) -> str:
 def _unrecoverable(run: RunFolder, reason: str) -> DataError:
     corpora = ", ".join(corpus["name"] for corpus in run.record["corpora"])
     return DataError(
-        f"{run.path / HASHES} is gone or damaged, so what the bitext shares with the test sets cannot be counted, "
-        f"and it cannot be made anew: {reason}",
-        f"put the corpora of the run ({corpora}) back as they were and repeat the command, or align again",
+        f"{run.path / HASHES} is missing or damaged, so the overlap of bitext and test sets cannot be counted, "
+        f"and it cannot be computed again: {reason}",
+        f"restore the corpora of the run ({corpora}) and repeat the command, or align again",
     )

@@ -1,4 +1,4 @@
-"""From settings to the things they name: encoder, objectives, corpora, held-out pairs, batches."""
+"""The text of an alignment: corpora, held-out pairs, distractors, tokenised pairs, batches and gold word links."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from otx.config.settings import Settings
+from otx.config.option_tables import OptionSource
+from otx.config.schema import DataSettings, DiagnosticsSettings
 from otx.data.batches import BatchSampler
 from otx.data.cache import cache_folder
 from otx.data.corpora import open_corpora
@@ -23,15 +24,23 @@ from otx.plugin_host.registry import Registry
 from otx.reporter import Reporter
 
 SPLIT_SEED = 0
-"""One for all runs: what is held out, and so what guards measure, does not depend on the run's seed."""
+"""The same for all runs: which pairs are held out, and what diagnostics measure, does not depend on ``align.seed``."""
 
 
 @dataclass(slots=True)
 class AlignmentData:
-    """The text side of a run: what is trained on, what is held out, and how it is drawn.
+    """The text side of an alignment: training pairs, held-out pairs, and the order of batches.
 
-    ``ledgers`` count where the lines of each corpus went.
-    ``distractors`` are pairs of ``train``, by corpus, that held-out retrieval searches besides the held-out pairs.
+    Attributes:
+        train: Training pairs of every corpus.
+        select: Held-out pairs that select the encoder to keep.
+        report: Held-out pairs whose numbers are reported.
+        distractors: Training pairs of every corpus that held-out retrieval also searches.
+        tokenised: Sub-words of the training pairs of every corpus.
+        sampler: Draws the micro-batches of every step.
+        ledgers: Counts of where the lines of every corpus went.
+        gold: Gold word links for the diagnostics.
+        max_length: Maximum number of sub-words of one side of a pair, special tokens included.
     """
 
     train: list[Corpus]
@@ -39,14 +48,22 @@ class AlignmentData:
     report: list[Corpus]
     distractors: list[Corpus]
     tokenised: list[TokenisedPairs]
-    plan: BatchSampler
+    sampler: BatchSampler
     ledgers: list[Ledger]
     gold: list[GoldPair]
+    max_length: int
 
 
 @dataclass(frozen=True, slots=True)
 class SplitCorpora:
-    """The corpora as opened, what the filters kept of each, how many went for each reason, and the parts."""
+    """Corpora after filtering and splitting.
+
+    Attributes:
+        opened: The corpora as opened.
+        kept: What the filters kept of each.
+        filtered: Number of pairs that each filter removed, by reason, for each corpus.
+        parts: Training, selection and report part of each corpus.
+    """
 
     opened: list[Corpus]
     kept: list[Corpus]
@@ -54,22 +71,40 @@ class SplitCorpora:
     parts: list[Split]
 
 
-def split_corpora(settings: Settings, registry: Registry) -> SplitCorpora:
+@dataclass(frozen=True, slots=True)
+class BatchOrder:
+    """Inputs of the order of batches, besides the text.
+
+    Attributes:
+        seed: ``align.seed``.
+        accumulate: Number of micro-batches in an optimiser step.
+    """
+
+    seed: int
+    accumulate: int = 1
+
+
+def split_corpora(data: DataSettings, registry: Registry, options: OptionSource) -> SplitCorpora:
     """Open, filter and split the corpora.
 
+    Args:
+        data: Names of the corpora, filters and number of held-out sentences.
+        registry: The registered corpora.
+        options: Their options.
+
     Raises:
-        UsageError: For what no corpus plugin understands.
-        DataError: For files that cannot be used, and where the filters leave nothing.
+        UsageError: For a text that no corpus plugin understands.
+        DataError: For files that cannot be used, and if the filters leave no pair of a corpus.
     """
-    data = settings.data
-    corpora = open_corpora(data.corpus, registry, settings)
+    corpora = open_corpora(data.corpus, registry, options, data)
     filters = FilterSettings(data.drop_duplicates, data.length_ratio, data.drop_identical)
     kept, counts = [], []
     for corpus in corpora:
         filtered, count = filter_corpus(corpus, filters)
         if len(filtered) == 0:
             raise DataError(
-                f"corpus {corpus.name}: no pair is left", "look at problems.jsonl and the filters"
+                f"corpus {corpus.name}: no pair is left",
+                "look at problems.jsonl, and at the filters in [data]",
             )
         kept.append(filtered)
         counts.append(count)
@@ -77,26 +112,42 @@ def split_corpora(settings: Settings, registry: Registry) -> SplitCorpora:
 
 
 def load_data(
-    settings: Settings, registry: Registry, encoder: Encoder, reporter: Reporter
+    corpora: SplitCorpora,
+    encoder: Encoder,
+    reporter: Reporter,
+    *,
+    data: DataSettings,
+    diagnostics: DiagnosticsSettings,
+    order: BatchOrder,
+    max_length: int,
 ) -> AlignmentData:
-    """Open, filter, split and tokenise the corpora, and plan their batches."""
-    data = settings.data
-    reporter.stage("reading the corpora")
-    corpora = split_corpora(settings, registry)
+    """Tokenise the corpora, draw the distractors, order the batches, and read the gold word links.
+
+    Args:
+        corpora: Corpora after splitting.
+        encoder: Its tokenizer is used.
+        reporter: Receives stages and notices.
+        data: Size and shares of the batches.
+        diagnostics: Number of retrieval candidates, and the gold word links.
+        order: Seed and accumulation of the batches.
+        max_length: Maximum number of sub-words of one side of a pair, special tokens included.
+    """
     train, select, report = (list(part) for part in zip(*corpora.parts, strict=True))
     held_out = [max(map(len, halves)) for halves in zip(select, report, strict=True)]
     distractors: list[Corpus] = [
-        *draw_distractors(train, held_out, settings.diagnostics.candidates, SPLIT_SEED)
+        *draw_distractors(train, held_out, diagnostics.candidates, SPLIT_SEED)
     ]
-    reporter.stage("cutting the text into sub-words")
-    tokenised = [tokenise(corpus, encoder, cache_folder()) for corpus in train]
-    plan = BatchSampler(
+    reporter.stage("Tokenising the corpora")
+    tokenised = [
+        tokenise(corpus, encoder, cache_folder(), max_length=max_length) for corpus in train
+    ]
+    sampler = BatchSampler(
         [pairs.lengths for pairs in tokenised],
         batch_tokens=data.batch_tokens,
-        seed=settings.align.seed,
+        seed=order.seed,
         sampling=data.sampling,
         every_pair=data.every_pair,
-        accumulate=settings.optimizer.accumulate,
+        accumulate=order.accumulate,
     )
     ledgers = [
         _count(corpus, part, tokens, count)
@@ -104,14 +155,24 @@ def load_data(
             corpora.kept, corpora.parts, tokenised, corpora.filtered, strict=True
         )
     ]
-    gold = gold_pairs(settings, corpora.opened)
+    gold = gold_pairs(diagnostics, corpora.opened)
     if note := outside_note(gold):
         reporter.notice(note)
-    return AlignmentData(train, select, report, distractors, tokenised, plan, ledgers, gold)
+    return AlignmentData(
+        train=train,
+        select=select,
+        report=report,
+        distractors=distractors,
+        tokenised=tokenised,
+        sampler=sampler,
+        ledgers=ledgers,
+        gold=gold,
+        max_length=max_length,
+    )
 
 
 def _count(corpus: Corpus, part: Split, tokens: TokenisedPairs, filtered: dict[str, int]) -> Ledger:
-    """Where the lines of a corpus went, ``corpus`` being what the filters left of it."""
+    """Count where the lines of a filtered corpus went."""
     held_out = len(part.select) + len(part.report)
     used = tokens.drawn_lines()
     left_out = {
@@ -121,22 +182,32 @@ def _count(corpus: Corpus, part: Split, tokens: TokenisedPairs, filtered: dict[s
     return count_used(corpus, used, held_out, filtered | left_out)
 
 
-def gold_pairs(settings: Settings, corpora: Sequence[Corpus]) -> list[GoldPair]:
-    """The gold word alignments for the guards: ``--gold FILE``, else those that a corpus brings for its languages."""
-    if settings.diagnostics.gold is not None:
-        return read_gold(
-            Path(settings.diagnostics.gold), index_base=settings.diagnostics.index_base
-        )
-    found: list[GoldPair] = []
+def gold_pairs(diagnostics: DiagnosticsSettings, corpora: Sequence[Corpus]) -> list[GoldPair]:
+    """Return the gold word links that diagnostics measure against.
+
+    Args:
+        diagnostics: Names a file of gold links; without one, the corpora's own are used.
+        corpora: The corpora as opened.
+
+    Raises:
+        DataError: If a file cannot be used.
+    """
+    if diagnostics.gold is not None:
+        return read_gold(Path(diagnostics.gold), index_base=diagnostics.index_base)
+    pairs: list[GoldPair] = []
     for corpus in corpora:
         files = getattr(corpus, "gold", None)
         if files is not None:
             gold, sentences = files
             # A corpus counts its words from 0, as its interface says.
-            found += read_gold(gold, sentences, index_base=0)
-    return found
+            pairs += read_gold(gold, sentences, index_base=0)
+    return pairs
 
 
-def count_idf(material: AlignmentData) -> list[tuple[Idf, Idf]]:
-    """Inverse document frequencies of both sides of every training corpus."""
-    return [(Idf.count(own, "source"), Idf.count(own, "pivot")) for own in material.tokenised]
+def count_idf(data: AlignmentData) -> list[tuple[Idf, Idf]]:
+    """Return the inverse document frequencies of both sides of every training corpus.
+
+    Args:
+        data: The text of the alignment.
+    """
+    return [(Idf.count(pairs, "source"), Idf.count(pairs, "pivot")) for pairs in data.tokenised]

@@ -1,4 +1,4 @@
-"""Loss is not the goal: what alignment did to retrieval, word alignment and the spread of the vectors."""
+"""Diagnostics of an encoder: retrieval, word alignment and the spread of the vectors, because loss is not the goal."""
 
 from __future__ import annotations
 
@@ -27,16 +27,20 @@ COLLAPSE_PAIRS = 4_000
 class Measurement:
     """The diagnostics of one encoder on one held-out part.
 
-    Args:
+    Attributes:
         numbers: Values by name. ``retrieval.xx``: share of held-out sentences whose translation is the nearest
-            candidate by cosine, both directions averaged; ``retrieval``: the mean over languages; ``aer``: alignment
-            error rate of the mutual argmax on the gold pairs, if any; ``random_cosine``: mean cosine of random pairs of
-            held-out sentence vectors (1 = collapsed); ``effective_rank``: exp of the entropy of the singular values of
-            the centred sentence vectors (Roy & Vetterli 2007).
-        queries: Held-out sentences of both sides by language.
-        candidates: Candidates on each side by language.
-        examples: Sentence pairs that ``retrieval`` and ``aer`` are measured on.
-        errors: Those of them that are not perfect: not found in both directions, or with a word-alignment error.
+            candidate by cosine, averaged over both directions; ``retrieval``: the mean over languages; ``aer``:
+            alignment error rate of the mutual argmax on the gold pairs, if any; ``random_cosine``: mean cosine of
+            random pairs of held-out sentence vectors (1 = collapsed); ``effective_rank``: exp of the entropy of the
+            singular values of the centred sentence vectors.
+        queries: Number of held-out sentences of both sides, by language.
+        candidates: Number of candidates on each side, by language.
+        examples: Number of sentence pairs that ``retrieval`` and ``aer`` are measured on.
+        errors: Number of these pairs that are not perfect: not retrieved in both directions, or with a word-alignment
+            error.
+
+    References:
+        Roy & Vetterli (2007), "The effective rank: A measure of effective dimensionality", EUSIPCO.
     """
 
     numbers: dict[str, float] = field(default_factory=dict)
@@ -46,23 +50,41 @@ class Measurement:
     errors: dict[str, int] = field(default_factory=dict)
 
     def ceilings(self) -> dict[str, str]:
-        """Return why each measure that cannot show a gain cannot."""
+        """Return the reason for each measure that cannot show a gain, by name."""
         reasons = {name: ceiling(self.examples[name], self.errors[name]) for name in self.examples}
         return {name: reason for name, reason in reasons.items() if reason}
 
 
 def measure(
-    encoder: Encoder, parts: Sequence[HeldOut], layer: int, word_vector: WordVector
+    encoder: Encoder,
+    parts: Sequence[HeldOut],
+    layer: int,
+    word_vector: WordVector,
+    *,
+    max_length: int | None = None,
 ) -> list[Measurement]:
-    """Measure the encoder on every part; sentences that parts share are encoded once."""
+    """Measure an encoder on held-out parts; sentences that parts share are encoded once.
+
+    Args:
+        encoder: The encoder, on its device.
+        parts: Held-out pairs, distractors and gold word links.
+        layer: Hidden layer of the vectors.
+        word_vector: Sub-words that make a word's vector.
+        max_length: Maximum number of sub-words of a sentence; None means the encoder's own limit.
+
+    Returns:
+        One measurement per part.
+    """
     with reading(encoder):
         sentences = (sentence for part in parts for sentence in part.sentences())
-        vectors = SentenceVectors.encode(encoder, sentences, layer)
+        vectors = SentenceVectors.encode(encoder, sentences, layer, max_length)
         measured = []
         for part in parts:
             measurement = _retrieval(vectors, part)
             if part.gold:
-                error, wrong = alignment_error(encoder, part.gold, layer, word_vector)
+                error, wrong = alignment_error(
+                    encoder, part.gold, layer, word_vector, max_length=max_length
+                )
                 measurement.numbers["aer"] = error
                 measurement.examples["aer"] = len(part.gold)
                 measurement.errors["aer"] = wrong
@@ -75,13 +97,14 @@ def _retrieval(vectors: SentenceVectors, part: HeldOut) -> Measurement:
     numbers = measurement.numbers
     everything = []
     wrong = 0
-    for language, own in vectors.candidates(part).items():
-        found = own.find()
-        numbers[f"retrieval.{language}"] = float(found.double().mean())
-        wrong += int((~found.all(1)).sum())
-        everything += [own.source[: own.queries], own.pivot[: own.queries]]
-        measurement.queries[language] = 2 * own.queries
-        measurement.candidates[language] = len(own.source)
+    for language, candidates in vectors.candidates(part).items():
+        hits = candidates.find()
+        numbers[f"retrieval.{language}"] = float(hits.double().mean())
+        wrong += int((~hits.all(1)).sum())
+        count = candidates.queries
+        everything += [candidates.source[:count], candidates.pivot[:count]]
+        measurement.queries[language] = 2 * count
+        measurement.candidates[language] = len(candidates.source)
     if everything:
         numbers["retrieval"] = sum(numbers.values()) / len(numbers)
         held_out = torch.cat(everything)
@@ -93,7 +116,15 @@ def _retrieval(vectors: SentenceVectors, part: HeldOut) -> Measurement:
 
 
 def random_cosine(vectors: Tensor) -> float:
-    """Mean cosine of random pairs of different rows of ``[N, D]``."""
+    """Return the mean cosine of random pairs of different rows.
+
+    Args:
+        vectors: Sentence vectors ``[N, D]``.
+
+    Example:
+        >>> round(random_cosine(torch.ones(3, 2)), 4)
+        1.0
+    """
     generator = torch.Generator().manual_seed(0)
     i = torch.randint(len(vectors), (COLLAPSE_PAIRS,), generator=generator)
     step = torch.randint(1, max(2, len(vectors)), (COLLAPSE_PAIRS,), generator=generator)
@@ -102,22 +133,57 @@ def random_cosine(vectors: Tensor) -> float:
 
 
 def effective_rank(vectors: Tensor) -> float:
-    """exp(entropy of the normalised singular values) of the centred rows of ``[N, D]``; 1 = one direction."""
+    """Return the effective rank of the centred rows: exp of the entropy of the normalised singular values.
+
+    Args:
+        vectors: Sentence vectors ``[N, D]``.
+
+    Returns:
+        A number from 1 (all variance in one direction) to ``min(N - 1, D)``.
+
+    Example:
+        >>> round(effective_rank(torch.tensor([[1.0, 0.0], [-1.0, 0.0]])), 4)
+        1.0
+
+    References:
+        Roy & Vetterli (2007), "The effective rank: A measure of effective dimensionality", EUSIPCO.
+    """
     values = torch.linalg.svdvals(vectors - vectors.mean(0))
     shares = values / values.sum().clamp(min=1e-12)
     return float(torch.exp(torch.special.entr(shares).sum()))
 
 
 def alignment_error(
-    encoder: Encoder, gold: Sequence[GoldPair], layer: int, word_vector: WordVector
+    encoder: Encoder,
+    gold: Sequence[GoldPair],
+    layer: int,
+    word_vector: WordVector,
+    *,
+    max_length: int | None = None,
 ) -> tuple[float, int]:
-    """Return the AER of the mutual argmax of the cosine of word vectors, and how many gold pairs have an error.
+    """Measure the alignment error rate (AER) of the mutual argmax of the cosine of word vectors.
 
     Words that the encoder cuts off have no links.
+
+    Args:
+        encoder: The encoder, on its device.
+        gold: Sentence pairs with sure and possible links.
+        layer: Hidden layer of the vectors.
+        word_vector: Sub-words that make a word's vector.
+        max_length: Maximum number of sub-words of a sentence; None means the encoder's own limit.
+
+    Returns:
+        The AER over all pairs, and the number of pairs with an error.
     """
     error = next(metric for metric in METRICS if metric.name == "aer")
-    source = encoder.tokenise([" ".join(pair.source) for pair in gold], pretokenised=True)
-    pivot = encoder.tokenise([" ".join(pair.target) for pair in gold], pretokenised=True)
+    source, pivot = (
+        encoder.tokenise(
+            [" ".join(getattr(pair, side)) for pair in gold],
+            pretokenised=True,
+            max_length=max_length,
+        )
+        for side in ("source", "target")
+    )
     sums: dict[str, float] = {}
     wrong = 0
     for indices in by_length(source, BATCH):
@@ -126,10 +192,10 @@ def alignment_error(
             batch = encoder.collate([rows[i] for i in indices])
             vectors, mask = encoder.encode(batch, (layer,)).words(layer, word_vector)
             sides += [vectors.float(), mask]
-        found: list[set[tuple[int, int]]] = [set() for _ in indices]
+        predicted: list[set[tuple[int, int]]] = [set() for _ in indices]
         for row, i, j in mutual_nearest(*sides).tolist():
-            found[row].add((i, j))
-        for links, index in zip(found, indices, strict=True):
+            predicted[row].add((i, j))
+        for links, index in zip(predicted, indices, strict=True):
             statistics = aer_statistics(frozenset(links), gold[index].links)
             wrong += bool(error.compute(statistics) > 0)
             for name, value in statistics.items():
@@ -138,7 +204,11 @@ def alignment_error(
 
 
 def loss_ends(losses: Sequence[float]) -> tuple[float, float]:
-    """Mean loss of the first and of the last tenth of the steps, a single step's being mostly noise."""
+    """Return the mean loss of the first and of the last tenth of the steps; a single step's is mostly noise.
+
+    Args:
+        losses: The loss of every step, in order.
+    """
     few = averaged_steps(len(losses))
     return sum(losses[:few]) / few, sum(losses[-few:]) / few
 
@@ -148,11 +218,21 @@ def verdict(
     loss_last: float,
     before: dict[str, float],
     after: dict[str, float],
+    *,
     at_ceiling: Collection[str] = (),
 ) -> list[str]:
-    """Plain sentences about what got worse; said loudest when the loss fell meanwhile.
+    """Describe in plain sentences which diagnostics got worse; a sentence says so if the loss fell meanwhile.
 
-    Measures that are ``at_ceiling`` both before and after are left out: too few examples differ to matter.
+    Args:
+        loss_first: Mean loss at the beginning.
+        loss_last: Mean loss at the end.
+        before: Diagnostics of the initial encoder.
+        after: Diagnostics of the aligned encoder.
+        at_ceiling: Measures at their ceiling before and after. They are left out: too few examples differ to matter.
+
+    Example:
+        >>> verdict(2.0, 1.0, {"retrieval": 0.9}, {"retrieval": 0.8})
+        ['the loss fell, but held-out retrieval fell from 90.0% to 80.0%']
     """
     fell = "the loss fell, but " if loss_last < loss_first else ""
 

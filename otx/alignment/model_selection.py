@@ -1,4 +1,4 @@
-"""What the guards say on the way, and the encoder that is kept: chosen on one held-out part, reported on another."""
+"""Measure the encoder during an alignment, and keep the best weights: one held-out part selects, another reports."""
 
 from __future__ import annotations
 
@@ -12,71 +12,116 @@ from otx.alignment import diagnostics
 from otx.alignment.data import AlignmentData
 from otx.alignment.diagnostics import Measurement
 from otx.alignment.heldout_retrieval import HeldOut
-from otx.config.settings import Settings
+from otx.config.schema import DiagnosticsSettings
 from otx.data.subset import Subset
 from otx.errors import UsageError
-from otx.files.shapes import NUMBER
 from otx.interfaces import Corpus, Encoder
 from otx.runs.measures import measure_text
-from otx.training import checkpoint
+from otx.training.best_checkpoint import BestCheckpoint
+from otx.types import WordVector
 
 BEST = "best"
+"""Name of the folder of the best weights, in the run's folder."""
 LOWER_IS_BETTER = {"aer"}
 
 
-class ModelSelector:
-    """Measures the encoder on held-out pairs; ``folder`` is where the best encoder so far lies.
+@dataclasses.dataclass(frozen=True, slots=True)
+class SelectionSettings:
+    """Options of the measurements during an alignment.
 
-    Gold links select on their even pairs and report on their odd ones if ``diagnostics.keep_best`` is ``aer``;
-    otherwise all of them report. Raises UsageError where the metric to keep the best by cannot be measured.
+    Attributes:
+        diagnostics: Interval of the measurements, and the metric that selects.
+        checkpoint_every: Interval of the measurements if a metric selects and ``diagnostics.every`` is not set.
+        layer: Hidden layer of the vectors.
+        word_vector: Sub-words that make a word's vector.
+    """
+
+    diagnostics: DiagnosticsSettings
+    checkpoint_every: int
+    layer: int
+    word_vector: WordVector
+
+
+class ModelSelector:
+    """Measures the encoder on held-out pairs, and keeps the best weights by one metric.
+
+    If ``diagnostics.keep_best`` is ``aer``, even gold pairs select and odd ones report; otherwise all of them report.
+
+    Args:
+        settings: Options of the measurements.
+        encoder: The encoder.
+        data: Held-out pairs, distractors and gold word links.
+        folder: Folder of the best weights so far.
+        steps: Number of optimiser steps of the run.
+
+    Raises:
+        UsageError: If the metric that selects cannot be measured.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        settings: SelectionSettings,
         encoder: Encoder,
-        material: AlignmentData,
+        data: AlignmentData,
+        *,
         folder: Path,
         steps: int,
     ) -> None:
-        self.settings, self.encoder, self.folder, self.steps = settings, encoder, folder, steps
+        self.settings, self.encoder, self.steps = settings, encoder, steps
+        self.max_length = data.max_length
         self.metric = settings.diagnostics.keep_best
-        every_checkpoint = settings.checkpoint.every if self.metric else 0
+        self.best = BestCheckpoint(
+            folder,
+            {"encoder": encoder.module},
+            higher_is_better=self.metric not in LOWER_IS_BETTER,
+        )
+        every_checkpoint = settings.checkpoint_every if self.metric else 0
         self.every = settings.diagnostics.every or every_checkpoint
-        _check_measurable(self.metric, material)
+        _check_measurable(self.metric, data)
         shared = self.metric != "aer"
-        gold = material.gold
-        self.report = HeldOut(material.report, material.distractors, gold if shared else gold[1::2])
-        fewer = _affordable_distractors(material, min(self.every, steps))
-        self.select = HeldOut(material.select, fewer, [] if shared else gold[::2])
+        gold = data.gold
+        self.report = HeldOut(data.report, data.distractors, gold if shared else gold[1::2])
+        fewer = _affordable_distractors(data, min(self.every, steps))
+        self.select = HeldOut(data.select, fewer, [] if shared else gold[::2])
 
     def reported(self) -> Measurement:
-        """Measure what is reported."""
+        """Measure the encoder on the pairs that report."""
         return self._measured(self.report)[0]
 
     def untouched(self) -> dict[str, Any]:
-        """Measure the encoder before training; returns the record's ``guards`` and ``diagnostics``.
+        """Measure the initial encoder.
 
-        Diagnostics count queries, candidates and errors of ``report`` and, where there are looks, of ``select``.
+        Returns:
+            The fields ``guards`` and ``diagnostics`` of the record. The latter counts queries, candidates and errors
+            of the part ``report`` and, if there are measurements during the run, of ``select``.
         """
         parts = {"report": self.report} | ({"select": self.select} if self.every else {})
         measured = dict(zip(parts, self._measured(*parts.values()), strict=True))
-        diagnostics = {name: _counted(part) for name, part in measured.items()}
-        return {"guards": {"before": measured["report"].numbers}, "diagnostics": diagnostics}
+        return {
+            "guards": {"before": measured["report"].numbers},
+            "diagnostics": {name: _counted(part) for name, part in measured.items()},
+        }
 
-    def refuse_ceiling(self, diagnostics: dict[str, Any]) -> None:
-        """Raise UsageError if the metric to keep the best by cannot show a gain on the pairs to choose by."""
+    def refuse_ceiling(self, recorded: dict[str, Any]) -> None:
+        """Refuse a metric that cannot show a gain on the pairs that select.
+
+        Args:
+            recorded: The field ``diagnostics`` of the record.
+
+        Raises:
+            UsageError: If the metric that selects is at its ceiling before training.
+        """
         if self.metric is None:
             return
-        chosen = diagnostics["select"]
-        reason = chosen["ceilings"].get(self.metric)
+        selection = recorded["select"]
+        reason = selection["ceilings"].get(self.metric)
         if reason is None:
             return
-        value = chosen["numbers"][self.metric]
-        examples, errors = chosen["examples"][self.metric], chosen["errors"][self.metric]
+        value = selection["numbers"][self.metric]
+        examples, errors = selection["examples"][self.metric], selection["errors"][self.metric]
         remedies = {
             "retrieval": "hold out more pairs (data.heldout), search more candidates (diagnostics.candidates; "
-            "raise diagnostics.every if looks use fewer), or keep the best by aer",
+            "raise diagnostics.every if measurements use fewer), or keep the best by aer",
             "aer": "give more gold word links, or keep the best by retrieval",
         }
         raise UsageError(
@@ -86,76 +131,68 @@ class ModelSelector:
         )
 
     def look(self, step: int) -> dict[str, float]:
-        """At the steps that are looked at, and at the last: the guards on what is chosen by, as ``diagnostics.NAME``.
+        """Measure on the pairs that select, if it is time to, and keep the weights if they are the best.
 
-        The best encoder is kept.
+        Args:
+            step: Number of optimiser steps that are done.
+
+        Returns:
+            Columns of metrics.jsonl, ``guards.NAME``; none at a step without a measurement.
         """
         if not self.every or (step % self.every and step != self.steps):
             return {}
         numbers = self._measured(self.select)[0].numbers
         if self.metric is not None:
-            self._keep(step, numbers[self.metric])
+            self.best.offer(step, numbers[self.metric], {"metric": self.metric})
         return {f"guards.{name}": value for name, value in numbers.items()}
 
     def put_back(self) -> dict[str, float | str] | None:
-        """Give the encoder the best weights that were kept; returns metric, step and value, None if none were."""
-        kept = self._best()
+        """Restore the best weights.
+
+        Returns:
+            Their metric, step and value; None if no weights were kept.
+
+        Raises:
+            CheckpointError: If the kept weights are damaged.
+        """
+        kept = None if self.metric is None else self.best.restore()
         if self.metric is None or kept is None:
             return None
-        checkpoint.load(kept, {"encoder": self.encoder.module}, None)
         return {"metric": self.metric, "step": kept.step, "value": kept.state["value"]}
 
-    def _best(self) -> checkpoint.Checkpoint | None:
-        """The best encoder so far. Raises CheckpointError where it is damaged: a worse one must not take its place."""
-        best, damaged = checkpoint.newest(self.folder, {"metric": str, "value": NUMBER})
-        for error in damaged:
-            raise error
-        return best
-
-    def _keep(self, step: int, value: float) -> None:
-        best = self._best()
-        sign = -1 if self.metric in LOWER_IS_BETTER else 1
-        if best is None or sign * value > sign * best.state["value"]:
-            state = {"metric": self.metric, "value": value}
-            checkpoint.save(self.folder, step, {"encoder": self.encoder.module}, None, state)
-            checkpoint.prune(self.folder, 1)
-
     def _measured(self, *parts: HeldOut) -> list[Measurement]:
-        return diagnostics.measure(
-            self.encoder, parts, self.settings.encoder.layer, self.settings.encoder.word_vector
-        )
+        layer, vector = self.settings.layer, self.settings.word_vector
+        return diagnostics.measure(self.encoder, parts, layer, vector, max_length=self.max_length)
 
 
 def _counted(measurement: Measurement) -> dict[str, Any]:
-    """A measurement as the record keeps it, and why a measure of it cannot show a gain."""
+    """Return a measurement as the record keeps it, with the reasons why measures cannot show a gain."""
     return dataclasses.asdict(measurement) | {"ceilings": measurement.ceilings()}
 
 
-def _affordable_distractors(material: AlignmentData, steps: int) -> list[Corpus]:
+def _affordable_distractors(data: AlignmentData, steps: int) -> list[Corpus]:
     """Return as many distractors as have no more sub-words than ``steps`` steps train on.
 
-    A look only passes forward, about a third of a training step's work, so that looks add about a third to the time
-    of a run at most. All looks of a run use the same distractors.
+    A measurement only passes forward, about a third of a training step's work, so that measurements add about a third
+    to the time of a run at most. All measurements of a run use the same distractors.
     """
-    sizes = [int(own.lengths.sum()) for own in material.tokenised]
-    trained = steps * sum(sizes) / material.plan.steps_per_epoch
+    sizes = [int(tokens.lengths.sum()) for tokens in data.tokenised]
+    trained = steps * sum(sizes) / data.sampler.steps_per_epoch
     searched = sum(
         len(distractors) * size / len(corpus)
-        for distractors, size, corpus in zip(
-            material.distractors, sizes, material.train, strict=True
-        )
+        for distractors, size, corpus in zip(data.distractors, sizes, data.train, strict=True)
     )
     share = min(1.0, trained / searched) if searched else 0.0
-    return [Subset(corpus, np.arange(int(share * len(corpus)))) for corpus in material.distractors]
+    return [Subset(corpus, np.arange(int(share * len(corpus)))) for corpus in data.distractors]
 
 
-def _check_measurable(metric: str | None, material: AlignmentData) -> None:
-    if metric == "retrieval" and not any(map(len, material.select)):
+def _check_measurable(metric: str | None, data: AlignmentData) -> None:
+    if metric == "retrieval" and not any(map(len, data.select)):
         raise UsageError(
-            "the best cannot be kept by retrieval: no pair is held out to choose by",
+            "the best cannot be kept by retrieval: no pair is held out to select by",
             "raise data.heldout, or give more pairs",
         )
-    if metric == "aer" and len(material.gold) < 2:
+    if metric == "aer" and len(data.gold) < 2:
         raise UsageError(
             "the best cannot be kept by aer: there are no gold word links", "give them with --gold"
         )

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
-from otx.alignment.data import AlignmentData
-from otx.alignment.run_record import autocast_of, file_digests
-from otx.alignment.run_summary import RunSummary
-from otx.config.settings import Settings
+from otx.alignment.run_record import RunInputs, autocast_of, comparable_inputs
+from otx.config.schema import RuntimeSettings
 from otx.errors import CheckpointError
-from otx.interfaces import Encoder
 from otx.printable import shorten
 from otx.reporter import Reporter
 from otx.runs.folder import RunFolder
 from otx.runs.record_migration import settings_digest
-from otx.training.factories import learning_rate, terms
 from otx.training.runtime import choose_device, device_name, precision_name, versions
 
 COMPUTING = ("otx", "torch", "transformers", "numpy")
-"""Packages whose other version may change the last bits of a step."""
+"""Packages of which another version may change the last bits of a step."""
 
 DEVICE, PRECISION = "the device", "the precision"
 
@@ -33,56 +27,19 @@ Differences = dict[str, tuple[str, str]]
 """The value at the run's beginning and the value now, by name."""
 
 
-def check_resumable(
-    run: RunFolder,
-    settings: Settings,
-    encoder: Encoder,
-    digest: str,
-    material: AlignmentData,
-    outline: RunSummary,
-    options: Mapping[str, Any],
-) -> None:
+def check_resumable(run: RunFolder, inputs: RunInputs) -> None:
     """Refuse to resume a run whose model, text, links, options or settings changed.
 
     Args:
         run: The run, as it was recorded.
-        settings: The settings that its record gave.
-        encoder: The encoder as it is now.
-        digest: The encoder's digest, before any training.
-        material: The corpora as they are now.
-        outline: The steps and parameters that follow from all this.
-        options: The options in force, by plugin.
+        inputs: The same inputs as they are now.
 
     Raises:
         CheckpointError: Naming the first thing that changed.
     """
     record = run.record
-    before = {
-        "the model": record["model_digest_before"],
-        "optimizer.lr": str(record.get("lr")),
-        "align.seed": str(record.get("alignment_seed")),
-        "the number of steps": str(record.get("steps")),
-        "the number of trained parameters": str(record.get("trainable_parameters")),
-        "the objectives": _plain(record.get("terms")),
-    }
-    before |= {
-        f"corpus {c.get('name')} ({c['source']})": c.get("fingerprint")
-        for c in record.get("corpora", [])
-    }
-    before |= record.get("files", {})
-    before |= {f"[{name}]": _plain(table) for name, table in record.get("options", {}).items()}
-    now = {
-        "the model": digest,
-        "optimizer.lr": str(learning_rate(settings, encoder)),
-        "align.seed": str(settings.align.seed),
-        "the number of steps": str(outline.steps),
-        "the number of trained parameters": str(outline.parameters),
-        "the objectives": _plain({term.name: term.amount for term in terms(settings)}),
-    }
-    now |= {f"corpus {c.name} ({c.source_language})": c.fingerprint() for c in material.train}
-    now |= file_digests(settings, material)
-    now |= {f"[{name}]": _plain(table) for name, table in options.items()}
-    # A run of before this field is compared by the rest.
+    before, now = comparable_inputs(record), comparable_inputs(inputs.record())
+    # Runs of before this field was recorded are compared by the rest.
     if "settings_digest" in record:
         before["a setting in run.json"] = record["settings_digest"]
         now["a setting in run.json"] = settings_digest(record["settings"])
@@ -91,22 +48,26 @@ def check_resumable(
             raise CheckpointError(
                 f"run {run.name} cannot be resumed: {what} changed "
                 f"({_short(before.get(what))} then, {_short(now.get(what))} now)",
-                "put it back as it was, or start a new run",
+                "restore what changed, or start a new run",
             )
 
 
-def inexact_differences(run: RunFolder, settings: Settings) -> Differences:
-    """Return what differs between the run's beginning and now in what bit-equality depends on.
+def inexact_differences(run: RunFolder, runtime: RuntimeSettings) -> Differences:
+    """Return the differences between the run's beginning and now that prevent bit-equality.
 
     These are the versions of the packages that compute, the device, the precision that follows from it, and on a CPU
     the number of threads.
+
+    Args:
+        run: The run, as it was recorded.
+        runtime: Device and precision of now.
     """
     recorded = run.record.get("versions", {}) | {
         DEVICE: run.record.get("device"),
         PRECISION: run.record.get("precision"),
     }
-    now = circumstances_of(choose_device(settings.runtime.device)) | {
-        PRECISION: precision_name(autocast_of(settings))
+    now = circumstances_of(choose_device(runtime.device)) | {
+        PRECISION: precision_name(autocast_of(runtime))
     }
     # What an older run did not record is not compared.
     return {
@@ -117,14 +78,22 @@ def inexact_differences(run: RunFolder, settings: Settings) -> Differences:
 
 
 def circumstances_of(device: torch.device) -> dict[str, str]:
-    """Return what a step's last bits depend on besides its inputs, by name."""
+    """Return what the last bits of a step depend on besides its inputs, by name.
+
+    Args:
+        device: The device.
+    """
     installed = versions()
     names = [*COMPUTING, *(["threads"] if device.type == "cpu" else [])]
     return {name: installed[name] for name in names} | {DEVICE: device_name(device)}
 
 
 def refuse_inexact(run: RunFolder, differences: Differences) -> None:
-    """Refuse to resume a run that would not end in the weights of one never stopped.
+    """Refuse to resume a run that would not end in the same weights as an uninterrupted one.
+
+    Args:
+        run: The run, for the message.
+        differences: What ``inexact_differences`` returned.
 
     Raises:
         CheckpointError: Naming every difference, if there is one.
@@ -136,12 +105,18 @@ def refuse_inexact(run: RunFolder, differences: Differences) -> None:
     )
     raise CheckpointError(
         f"run {run.name} cannot be resumed exactly: {changes}",
-        "resume it where these are as they were, or go on with --inexact, which run.json records",
+        "resume it under the same conditions, or add --inexact, which run.json records",
     )
 
 
 def record_inexact(run: RunFolder, differences: Differences, step: int) -> None:
-    """Write into run.json that the run goes on inexactly from ``step``, and what differs now."""
+    """Record in run.json that the run is inexact from ``step`` on, and what differs.
+
+    Args:
+        run: The run.
+        differences: The value that ``inexact_differences`` returned.
+        step: Number of optimiser steps that are done.
+    """
     entry = {"step": step, "changed": {name: list(both) for name, both in differences.items()}}
     now = {
         field: differences[name][1]
@@ -153,9 +128,13 @@ def record_inexact(run: RunFolder, differences: Differences, step: int) -> None:
 
 @contextmanager
 def recorded_threads(run: RunFolder | None, reporter: Reporter) -> Iterator[None]:
-    """Compute with the number of threads that a resumed run began with, where the machine has as many cores.
+    """Compute with the number of threads that a resumed run began with, if the machine has as many cores.
 
-    Sums are split by thread, so another number gives other last bits.
+    Sums are split by thread, so another number of threads gives other last bits.
+
+    Args:
+        run: The run that is resumed; None for a new one.
+        reporter: Receives a notice if the number changes.
     """
     before = torch.get_num_threads()
     count = before if run is None else _threads_of(run, before)
@@ -163,7 +142,7 @@ def recorded_threads(run: RunFolder | None, reporter: Reporter) -> Iterator[None
         yield
         return
     torch.set_num_threads(count)
-    reporter.notice(f"computing with {count} threads, as this run began, instead of {before}")
+    reporter.notice(f"computing with {count} threads instead of {before}, as this run began")
     try:
         yield
     finally:
@@ -171,7 +150,7 @@ def recorded_threads(run: RunFolder | None, reporter: Reporter) -> Iterator[None
 
 
 def _threads_of(run: RunFolder, present: int) -> int:
-    """The recorded number of threads, or the present one where there is none or too few cores for it."""
+    """Return the recorded number of threads, or the present one if none is recorded or there are too few cores."""
     recorded = str(run.record.get("versions", {}).get("threads", ""))
     if not re.fullmatch("[1-9][0-9]{0,3}", recorded) or int(recorded) > _cores():
         return present
@@ -184,11 +163,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _plain(table: Any) -> str:
-    return json.dumps(table)
-
-
 def _short(value: str | None) -> str:
-    """A digest by its beginning, anything else by at most 80 characters."""
+    """Return the beginning of a digest, and at most 80 characters of anything else."""
     text = str(value)
     return text[:12] if re.fullmatch("[0-9a-f]{32,}", text) else shorten(text)

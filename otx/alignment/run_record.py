@@ -1,9 +1,11 @@
-"""Record everything that a run's numbers depend on when it begins."""
+"""Write the record of a new run: everything that its numbers depend on."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,14 @@ from otx.alignment.bitext_hashes import write_hashes
 from otx.alignment.data import AlignmentData
 from otx.alignment.run_summary import RunSummary
 from otx.alignment.training_links import link_digests
-from otx.config.objective_term import parse_term
-from otx.config.settings import Settings
+from otx.config.objective_term import ObjectiveTerm, parse_term
+from otx.config.schema import AlignSettings, DiagnosticsSettings, RuntimeSettings
 from otx.files.digests import file_digest
-from otx.interfaces import Encoder
 from otx.links.gold import gold_files
 from otx.reporter import Reporter
 from otx.runs.folder import RunFolder
 from otx.runs.plugin_notes import version_changes
 from otx.runs.record_migration import settings_digest
-from otx.training.factories import learning_rate, terms
 from otx.training.runtime import (
     choose_autocast,
     choose_device,
@@ -30,80 +30,166 @@ from otx.training.runtime import (
     precision_name,
     versions,
 )
+from otx.training.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class RunInputs:
+    """Inputs that must be the same when a run is resumed, besides its settings.
+
+    ``create_run`` records it, and ``check_resumable`` compares it with the record.
+
+    Attributes:
+        model_digest: Digest of the encoder before any training.
+        lr: Peak learning rate.
+        seed: ``align.seed``.
+        terms: Objectives with their weights.
+        summary: Corpora with their fingerprints, number of steps and of trained parameters.
+        files: Digest of each file that is read besides the corpora, by what it is.
+        options: Options in force, by name of encoder or objective.
+    """
+
+    model_digest: str
+    lr: float
+    seed: int
+    terms: Sequence[ObjectiveTerm]
+    summary: RunSummary
+    files: Mapping[str, str]
+    options: Mapping[str, Any]
+
+    def record(self) -> dict[str, Any]:
+        """Return the fields of run.json."""
+        return {
+            "model_digest_before": self.model_digest,
+            "terms": {term.name: term.amount for term in self.terms},
+            "alignment_seed": self.seed,
+            "corpora": self.summary.corpora,
+            "files": dict(self.files),
+            "options": dict(self.options),
+            "steps": self.summary.steps,
+            "lr": self.lr,
+            "trainable_parameters": self.summary.parameters,
+        }
+
+
+def comparable_inputs(record: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the inputs of a run as texts by name, for a comparison and its message.
+
+    Args:
+        record: The record of a run, or ``RunInputs.record()``.
+
+    Example:
+        >>> comparable_inputs({"model_digest_before": "ab", "lr": 1e-4, "options": {"l2": {"unit": "words"}}})["[l2]"]
+        '{"unit": "words"}'
+    """
+    texts = {
+        "the model": record["model_digest_before"],
+        "optimizer.lr": str(record.get("lr")),
+        "align.seed": str(record.get("alignment_seed")),
+        "the number of steps": str(record.get("steps")),
+        "the number of trained parameters": str(record.get("trainable_parameters")),
+        "the objectives": json.dumps(record.get("terms")),
+    }
+    texts |= {
+        f"corpus {corpus.get('name')} ({corpus['source']})": corpus.get("fingerprint")
+        for corpus in record.get("corpora", [])
+    }
+    texts |= record.get("files", {})
+    return texts | {
+        f"[{name}]": json.dumps(table) for name, table in record.get("options", {}).items()
+    }
 
 
 def create_run(
-    root: Path,
+    session: Session,
     name: str | None,
-    settings: Settings,
-    encoder: Encoder,
-    digest: str,
-    material: AlignmentData,
-    outline: RunSummary,
-    options: Mapping[str, Any],
+    inputs: RunInputs,
+    data: AlignmentData,
+    *,
     plugins: Sequence[Mapping[str, str]],
+    notes: Sequence[str] = (),
 ) -> RunFolder:
-    """A new run folder with everything that its numbers will depend on; ``digest`` is the untouched encoder's.
+    """Create a run folder, and record everything that the run's numbers depend on.
 
-    ``plugins``: kind, name, distribution and version of each that is used.
+    Args:
+        session: The settings, all of which are recorded with their origins.
+        name: Name of the run; None generates one from the objective and the model.
+        inputs: What must be the same when the run is resumed.
+        data: The text; its refused lines and the hashes of its sentences are written.
+        plugins: Kind, name, distribution and version of each plugin that is used.
+        notes: The encoder's notes on its checkpoint.
 
-    Raises UsageError for a name that is taken.
+    Raises:
+        UsageError: If the name is taken.
     """
+    settings = session.settings
     stem = "-".join(
         [
             *(parse_term(text).name for text in settings.align.objective[:1]),
             Path(settings.encoder.model).name,
         ]
     )
+    root = Path(settings.runs.folder)
     run = RunFolder.create(root, name, stem=stem, kind="align", settings=settings.as_dict())
     run.update(
         settings_digest=settings_digest(run.record["settings"]),
         model=settings.encoder.model,
-        model_digest_before=digest,
         objectives=list(settings.align.objective),
-        terms={term.name: term.amount for term in terms(settings)},
-        alignment_seed=settings.align.seed,
         origins=settings.origins(),
-        corpora=outline.corpora,
-        files=file_digests(settings, material),
-        options=options,
-        precision=precision_name(autocast_of(settings)),
+        precision=precision_name(autocast_of(settings.runtime)),
         device=device_name(choose_device(settings.runtime.device)),
-        steps=outline.steps,
-        lr=learning_rate(settings, encoder),
-        trainable_parameters=outline.parameters,
-        encoder_notes=list(getattr(encoder, "notes", [])),
+        encoder_notes=list(notes),
         versions=versions(),
         plugins=list(plugins),
+        **inputs.record(),
     )
-    problems = [problem for corpus in material.train for problem in corpus.problems()]
-    problems += [problem for tokens in material.tokenised for problem in tokens.problems()]
+    problems = [problem for corpus in data.train for problem in corpus.problems()]
+    problems += [problem for tokens in data.tokenised for problem in tokens.problems()]
     run.add_problems(problems)
     run.update(problems=dict(Counter(problem.kind for problem in problems)))
-    write_hashes(run, material.train)
+    write_hashes(run, data.train)
     return run
 
 
-def file_digests(settings: Settings, material: AlignmentData) -> dict[str, str]:
-    """What a run reads beside its corpora: ``links`` of each, and ``gold`` with its sentences."""
+def file_digests(
+    align: AlignSettings, diagnostics: DiagnosticsSettings, data: AlignmentData
+) -> dict[str, str]:
+    """Return the digest of each file that an alignment reads besides its corpora.
+
+    Args:
+        align: Word links to train with.
+        diagnostics: Gold word links.
+        data: The corpora, each of which may have a file of links.
+
+    Returns:
+        Digests by what the file is: ``links de``, ``gold``, ``gold sentences``.
+    """
     files: dict[str, Path] = {}
-    if settings.diagnostics.gold is not None:
-        gold, sentences = gold_files(Path(settings.diagnostics.gold))
+    if diagnostics.gold is not None:
+        gold, sentences = gold_files(Path(diagnostics.gold))
         files |= {"gold": gold, "gold sentences": sentences}
-    return link_digests(settings, material) | {
-        what: file_digest(path) for what, path in files.items()
-    }
+    return link_digests(align, data) | {what: file_digest(path) for what, path in files.items()}
 
 
-def autocast_of(settings: Settings) -> torch.dtype | None:
-    """What the run's encoder is autocast to, on its device."""
-    return choose_autocast(settings.runtime.dtype, choose_device(settings.runtime.device))
+def autocast_of(runtime: RuntimeSettings) -> torch.dtype | None:
+    """Return the type that the encoder is autocast to on its device; None for float32.
+
+    Args:
+        runtime: Device and precision.
+    """
+    return choose_autocast(runtime.dtype, choose_device(runtime.device))
 
 
 def note_plugin_changes(
     run: RunFolder, plugins: Sequence[Mapping[str, str]], reporter: Reporter
 ) -> None:
-    """Say and record which plugins a run is resumed with in another version than it began with."""
+    """Report and record the plugins whose version differs from that of the run's beginning.
+
+    Args:
+        run: The run that is resumed.
+        plugins: Kind, name, distribution and version of each plugin that is used now.
+        reporter: Receives a notice for each change.
+    """
     changes = version_changes(run.record.get("plugins", []), plugins)
     for line in changes:
         reporter.notice(f"resumed with other plugins: {line}")

@@ -1,4 +1,4 @@
-"""What a run would do: counts of pairs, steps, parameters and bytes, and what is unusual about them."""
+"""Counts of pairs, steps, parameters and bytes of an alignment, and warnings about unusual ones."""
 
 from __future__ import annotations
 
@@ -6,28 +6,43 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from otx.alignment.data import AlignmentData
-from otx.config.settings import Settings
+from otx.config.schema import AlignSettings
 from otx.interfaces import Encoder
-from otx.training.factories import trainable
+from otx.training.factories import count_trainable
 
 UNKNOWN_SHOWN = 0.01
-"""Share of unknown sub-words above which a language is named."""
+"""Share of unknown sub-words above which a warning names the language."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What a run would do: for ``--dry-run`` and the record."""
+    """Counts of an alignment, for ``--dry-run`` and the record.
+
+    Attributes:
+        corpora: For each corpus its name, languages, ledger, sides cut by language, share of unknown sub-words by
+            language, and fingerprint.
+        steps: Number of optimiser steps.
+        parameters: Number of trained parameters of the encoder.
+        checkpoint_megabytes: Estimated size of a checkpoint: weights and two moments of the optimiser in float32.
+        max_length: Maximum number of sub-words of one side of a pair, special tokens included.
+    """
 
     corpora: list[dict[str, Any]]
     steps: int
     parameters: int
     checkpoint_megabytes: float
+    max_length: int
 
 
-def summarise_run(settings: Settings, encoder: Encoder, material: AlignmentData) -> RunSummary:
-    """Counts of pairs, steps, parameters and bytes."""
-    wanted = settings.align
-    steps = wanted.steps or max(1, round(wanted.epochs * material.plan.steps_per_epoch))
+def summarise_run(align: AlignSettings, encoder: Encoder, data: AlignmentData) -> RunSummary:
+    """Count pairs, steps, parameters and bytes.
+
+    Args:
+        align: Number of steps or epochs.
+        encoder: The encoder, prepared for training.
+        data: The text.
+    """
+    steps = align.steps or max(1, round(align.epochs * data.sampler.steps_per_epoch))
     size = sum(p.numel() * 4 for p in encoder.module.parameters())
     corpora = [
         {
@@ -39,22 +54,31 @@ def summarise_run(settings: Settings, encoder: Encoder, material: AlignmentData)
             "unknown_rate": tokens.unknown_rate,
             "fingerprint": train.fingerprint(),
         }
-        for train, tokens, ledger in zip(
-            material.train, material.tokenised, material.ledgers, strict=True
-        )
+        for train, tokens, ledger in zip(data.train, data.tokenised, data.ledgers, strict=True)
     ]
-    return RunSummary(corpora, steps, trainable(encoder), 3 * size / 1e6)
+    return RunSummary(
+        corpora=corpora,
+        steps=steps,
+        parameters=count_trainable(encoder),
+        checkpoint_megabytes=3 * size / 1e6,
+        max_length=data.max_length,
+    )
 
 
-def warnings_for(encoder: Encoder, outline: RunSummary) -> list[str]:
-    """The encoder's notes on its checkpoint, what was cut, and languages that its tokenizer hardly knows."""
+def warnings_for(encoder: Encoder, summary: RunSummary) -> list[str]:
+    """Return the encoder's notes, and warnings about cut sentences and languages with many unknown sub-words.
+
+    Args:
+        encoder: The encoder.
+        summary: The counts of the alignment.
+    """
     lines = [str(note) for note in getattr(encoder, "notes", [])]
-    for corpus in outline.corpora:
+    for corpus in summary.corpora:
         for language, cut in corpus["cut_sides"].items():
             if cut:
                 lines.append(
                     f"{corpus['name']}: {cut:,} of {corpus['ledger']['used']:,} {language} sentences are cut at "
-                    f"{encoder.max_length} sub-words (encoder.max_length)"
+                    f"{summary.max_length} sub-words (encoder.max_length)"
                 )
         for language, share in corpus["unknown_rate"].items():
             if share > UNKNOWN_SHOWN:

@@ -46,9 +46,13 @@ class TrainableAlignment:
         self.taught = None
         if beside.teacher is not None and beside.teacher is not beside.reference:
             teacher, cache = beside.teacher, cache_folder()
-            self.taught = [tokenise(corpus, teacher, cache) for corpus in material.train]
+            # A teacher of its own has its own limit; the encoder as it was reads what the encoder reads.
+            limit = material.max_length if align.teacher is None else None
+            self.taught = [
+                tokenise(corpus, teacher, cache, max_length=limit) for corpus in material.train
+            ]
         self.idf = count_idf(material) if needs.idf else None
-        self.links = given_links(settings, material) if needs.links else None
+        self.links = given_links(align, material) if needs.links else None
 
     def begin(self, step: int, steps: int) -> None:
         """Weights of this moment's terms; the moving average takes in what the last step made."""
@@ -59,7 +63,7 @@ class TrainableAlignment:
 
     def micro_batches(self, step: int) -> Sequence[tuple[int, np.ndarray]]:
         """(corpus, indices) of the step's micro-batches."""
-        return self.material.plan.micro_batches(step)
+        return self.material.sampler.micro_batches(step)
 
     def loss(self, batch: tuple[int, np.ndarray]) -> Loss:
         """The composite objective's loss of one batch of one language pair."""

@@ -1,4 +1,4 @@
-"""Word links to train with: from a Pharaoh file, a bilingual dictionary, or eflomal."""
+"""Word links to train with, from a Pharaoh file, a bilingual dictionary, or eflomal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from otx.alignment.data import AlignmentData
-from otx.config.settings import Settings
+from otx.config.schema import AlignSettings
 from otx.data.cache import built, cache_folder
 from otx.data.subset import Subset, each_pair
 from otx.data.words import split_words, splits_everywhere
@@ -24,43 +24,64 @@ from otx.printable import quote
 from otx.types import Links
 
 EFLOMAL_VERSION = 1
-"""Changes whenever eflomal would be asked otherwise."""
+"""Raised whenever eflomal would be called in another way; part of the cache key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the links of the corpora that ``name`` fits (source language or corpus; "" for any) come from."""
+    """A source of word links for some corpora.
+
+    Attributes:
+        name: Source language or name of the corpora; empty for any.
+        kind: Kind of the source.
+        path: The file of a Pharaoh file or dictionary.
+    """
 
     name: str
     kind: Literal["file", "dictionary", "eflomal"]
     path: Path = Path()
 
 
-def given_links(settings: Settings, material: AlignmentData) -> list[Sequence[Links] | None]:
-    """Word links by corpus and pair, as ``align.links`` says; without it, those that a corpus brings, or None.
+def given_links(align: AlignSettings, data: AlignmentData) -> list[Sequence[Links] | None]:
+    """Return the word links that an alignment trains with.
 
-    In the EncodedPair, the source language's word is first and the pivot's second; a file's record
-    (``otx.links.sidecar``) or ``align.links_direction`` states its order. Raises UsageError where a corpus has no
-    links, DataError for a file that does not fit.
+    In an ``EncodedPair``, the word of the source language comes first. The order in a file is stated by its record
+    (``otx.links.sidecar``) or by ``align.links_direction``.
+
+    Args:
+        align: Names the sources of the links.
+        data: The training pairs.
+
+    Returns:
+        For each corpus the links of every pair; without ``align.links``, those that the corpus brings, or None.
+
+    Raises:
+        UsageError: If there is no source for a corpus, or nothing states the direction of a file.
+        DataError: If a file does not fit its corpus.
     """
-    if settings.align.links is None:
-        return [corpus.links() for corpus in material.train]
-    directions = settings.align.links_direction
-    _refuse_foreign(directions, material.train)
-    return [_read(source, corpus, directions) for corpus, source in _by_corpus(settings, material)]
+    if align.links is None:
+        return [corpus.links() for corpus in data.train]
+    directions = align.links_direction
+    _refuse_foreign(directions, data.train)
+    return [_read(source, corpus, directions) for corpus, source in _by_corpus(align.links, data)]
 
 
-def link_digests(settings: Settings, material: AlignmentData) -> dict[str, str]:
-    """A digest of what each source's links are made from, for a resumed run to be compared by."""
-    if settings.align.links is None:
+def link_digests(align: AlignSettings, data: AlignmentData) -> dict[str, str]:
+    """Return a digest of the content behind each source of links, by which a resumed run is compared.
+
+    Args:
+        align: Names the sources of the links.
+        data: The training pairs.
+    """
+    if align.links is None:
         return {}
     digests = {}
-    for corpus, source in _by_corpus(settings, material):
+    for corpus, source in _by_corpus(align.links, data):
         path = eflomal_file(corpus) if source.kind == "eflomal" else source.path
         name = f"links {source.name or corpus.name}"
         digests[name] = file_digest(path)
         if source.kind == "file":
-            swapped, base = _reading(source.path, corpus, settings.align.links_direction)
+            swapped, base = _reading(source.path, corpus, align.links_direction)
             # Nothing is added for links as otx has always read them, so that earlier runs stay comparable.
             if swapped or base:
                 order = direction.name(_orders(corpus)[swapped])
@@ -69,12 +90,26 @@ def link_digests(settings: Settings, material: AlignmentData) -> dict[str, str]:
 
 
 def sources(text: str) -> list[Source]:
-    """The sources that ``align.links`` names."""
+    """Return the sources that ``align.links`` names.
+
+    Args:
+        text: The setting.
+
+    Example:
+        >>> [(source.name, source.kind) for source in sources("de:a.links,eflomal")]
+        [('de', 'file'), ('', 'eflomal')]
+    """
     return [_source(item.strip()) for item in text.split(",") if item.strip()]
 
 
 def eflomal_file(corpus: Corpus) -> Path:
-    """Links by eflomal, a line a pair; made once and kept, since no two calls give quite the same."""
+    """Return the file of eflomal's links, one line a pair.
+
+    It is made once and kept in the cache, because no two calls of eflomal give exactly the same links.
+
+    Args:
+        corpus: The corpus.
+    """
     key = short_key("eflomal", EFLOMAL_VERSION, corpus.fingerprint())
 
     def build(folder: Path) -> None:
@@ -94,22 +129,23 @@ def _source(text: str) -> Source:
     return Source(name, "file", Path(path))
 
 
-def _by_corpus(settings: Settings, material: AlignmentData) -> list[tuple[Corpus, Source]]:
-    given = {source.name: source for source in sources(settings.align.links or "")}
-    alone = given.get("")
-    found = []
-    for corpus in material.train:
-        own = given.get(corpus.name) or given.get(corpus.source_language)
-        # Eflomal needs no file, so that it can be meant for all.
-        if own is None and alone and (len(material.train) == 1 or alone.kind == "eflomal"):
-            own = alone
-        if own is None:
+def _by_corpus(text: str, data: AlignmentData) -> list[tuple[Corpus, Source]]:
+    """Return every training corpus with its source of links."""
+    given = {source.name: source for source in sources(text)}
+    default = given.get("")
+    pairs = []
+    for corpus in data.train:
+        source = given.get(corpus.name) or given.get(corpus.source_language)
+        # Eflomal needs no file, so it can be meant for all corpora.
+        if source is None and default and (len(data.train) == 1 or default.kind == "eflomal"):
+            source = default
+        if source is None:
             raise UsageError(
                 f"align.links names no file for {corpus.name} ({corpus.source_language})",
-                "write xx:FILE,yy:FILE, one file a language pair",
+                "write xx:FILE,yy:FILE, one file per language pair",
             )
-        found.append((corpus, own))
-    return found
+        pairs.append((corpus, source))
+    return pairs
 
 
 def _read(source: Source, corpus: Corpus, directions: Sequence[str]) -> Sequence[Links]:
@@ -132,7 +168,7 @@ def _from_eflomal(corpus: Corpus) -> list[Links]:
 
 
 def _words(corpus: Corpus) -> list[tuple[list[str], list[str]]]:
-    """The words of every pair as vectors are made of them; none for text whose words are the tokenizer's sub-words."""
+    """Return the words of every pair that have a vector each; none for text whose words are its sub-words."""
 
     def split(text: str) -> list[str]:
         if not corpus.pretokenised and not splits_everywhere(text):
@@ -144,7 +180,7 @@ def _words(corpus: Corpus) -> list[tuple[list[str], list[str]]]:
 
 
 def _from_file(path: Path, corpus: Corpus, directions: Sequence[str]) -> list[Links]:
-    """The file's links in the order of the corpus's pairs: its lines are those of the corpus's files."""
+    """Return a file's links in the order of the corpus's pairs; its lines are those of the corpus's files."""
     if not corpus.pretokenised:
         raise UsageError(
             f"corpus {corpus.name}: word links count the words of pre-tokenised text",
@@ -162,9 +198,9 @@ def _from_file(path: Path, corpus: Corpus, directions: Sequence[str]) -> list[Li
     if max(lines) > len(by_line):
         raise DataError(
             f"{path} has {len(by_line):,} lines, and corpus {corpus.name} a pair in line {max(lines):,}",
-            "links need one line a pair of the files, in their order",
+            "give one line of links per line of the corpus's files, in their order",
         )
-    found = []
+    ordered = []
     for pair in each_pair(corpus):
         links = by_line[pair.line - 1]
         if swapped:
@@ -177,8 +213,8 @@ def _from_file(path: Path, corpus: Corpus, directions: Sequence[str]) -> list[Li
                     f"word {j} is outside its pair of {sizes[0]} and {sizes[1]} words (counted from 0)",
                     "check the direction of the links, and that the file belongs to this corpus",
                 )
-        found.append(links)
-    return found
+        ordered.append(links)
+    return ordered
 
 
 def _refuse_foreign(directions: Sequence[str], corpora: Sequence[Corpus]) -> None:
@@ -198,7 +234,7 @@ def _orders(corpus: Corpus) -> tuple[tuple[str, str], tuple[str, str]]:
 
 
 def _reading(path: Path, corpus: Corpus, directions: Sequence[str]) -> tuple[bool, int | None]:
-    """Whether the file has the pivot's words first, and what it counts from if its record states it."""
+    """Return True if the file has the pivot's words first, and the first word index if its record states it."""
     record = read_record(path)
     swapped = _is_swapped(path, corpus, record, directions)
     return swapped, None if record is None else record.index_base
@@ -207,7 +243,7 @@ def _reading(path: Path, corpus: Corpus, directions: Sequence[str]) -> tuple[boo
 def _is_swapped(
     path: Path, corpus: Corpus, record: LinksRecord | None, directions: Sequence[str]
 ) -> bool:
-    """Whether the file has the pivot's words first. Raises UsageError if nothing states it."""
+    """Return True if the file has the pivot's words first. Raises UsageError if nothing states it."""
     languages, reverse = _orders(corpus)
     named = direction.name(languages), direction.name(reverse)
     given = [text for text in directions if text in named]
@@ -231,8 +267,8 @@ def _is_swapped(
     whole = corpus.corpus if isinstance(corpus, Subset) else corpus
     if record.corpus_digest not in (None, whole.fingerprint()):
         raise DataError(
-            f"{path}: its links are of another corpus than {corpus.name}, or of that text read otherwise "
+            f"{path}: its links are of another corpus than {corpus.name}, or of its text under other options "
             f"(corpus_digest in {stated.name})",
-            "write the links again with otx link; or, if the lines do match, remove corpus_digest",
+            "write the links again with otx link; if the lines do match, remove corpus_digest",
         )
     return swapped

@@ -1,4 +1,4 @@
-"""The command line: one file a command, and the one place where errors become messages and exit codes."""
+"""The command line: one file per command, and the one place where errors become messages and exit codes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperArgument
 
 from otx import __version__
 from otx.cli.console import hush, screen
+from otx.cli.flags import example
 from otx.errors import OTXError
 from otx.plugin_host.host import ONLY
 from otx.plugin_host.plugin_files import VARIABLE, set_plugin_files
@@ -33,32 +35,39 @@ COMMANDS = (
     "config",
     "doctor",
 )
-"""The modules of this package that hold commands, in the order of the help; each has ``register(app)``."""
+"""Modules of this package that hold commands, in the order of the help; each has ``register(app)``."""
 
 ANYWHERE = ("--no-plugins", "--debug", "--quiet")
-"""Flags of otx itself that may stand behind the command too."""
+"""Flags of otx itself that may follow the command, too."""
 PLUGIN = "--plugin"
-"""An option of otx itself that may stand behind the command too, and is followed by a value."""
+"""Option of otx itself, with a value, that may follow the command, too."""
 
 INTERRUPTED = 130
 LONGEST_MESSAGE = 2_000
-"""In characters. A message quotes little of a file, but an error of a library or plugin may quote all of it."""
+"""Maximum length of a message in characters. An error of a library or plugin may quote a whole file."""
 
 
 def main() -> None:
     """Run the command line and exit."""
-    # Until a command takes signals over to save its work, SIGTERM ends it as Ctrl-C does: with a line.
+    # Until a command handles signals to save its work, SIGTERM ends it as Ctrl-C does, with one line.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command and return its exit code: see ``otx.errors`` for what each means."""
+    """Run a command.
+
+    Args:
+        arguments: The arguments after ``otx``.
+
+    Returns:
+        The exit code; ``otx.errors`` lists the codes.
+    """
     before = {name: os.environ.get(name) for name in (ONLY, VARIABLE)}
     try:
         return _run(arguments)
     finally:
-        # Where this process goes on, as in a test or a notebook, the next command has flags of its own.
+        # If this process continues, as in a test or a notebook, the next command has flags of its own.
         for name, value in before.items():
             os.environ.pop(name, None)
             if value is not None:
@@ -69,37 +78,71 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         ordered = _globals_first(arguments)
         with screen.command():
-            application(_asked_for(ordered))(ordered, prog_name="otx")
+            _command(application(_asked_for(ordered)))(ordered, prog_name="otx")
     except SystemExit as end:
-        # Typer turns Ctrl-C into this exit by itself.
+        # Typer itself turns Ctrl-C into this exit.
         if end.code == INTERRUPTED:
-            return _finish(_tell_interrupted())
+            return _finish(_report_interrupted())
         return _finish(end.code if isinstance(end.code, int) else int(bool(end.code)))
     except KeyboardInterrupt:
-        return _finish(_tell_interrupted())
+        return _finish(_report_interrupted())
     except OTXError as error:
-        return _finish(_tell(error.message, error.remedy, error.exit_code))
+        return _finish(_report(error.message, error.remedy, error.exit_code))
     except Exception as error:
-        return _finish(_tell_unexpected(error))
+        return _finish(_report_unexpected(error))
     return _finish(0)
 
 
 def application(commands: Sequence[str] = COMMANDS) -> typer.Typer:
-    """The typer application. Its help is plain text: rich would double the time to show it."""
+    """Return the typer application. Its help is plain text, because rich would double the time to show it.
+
+    Args:
+        commands: Modules of the commands to add.
+    """
     app = typer.Typer(
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(begin)
+    app.callback(
+        epilog=example(
+            "otx align --model mini --corpus sample:de --steps 50 --run first",
+            "otx eval retrieval --run first",
+            "otx compare first",
+        )
+    )(begin)
     for name in commands:
         import_module(f"otx.cli.{name}").register(app)
     return app
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+class _PlainArgument(TyperArgument):
+    """An argument that help shows by its name alone: ``RUN``, without braces and Python types."""
+
+    def display_type_rich(self, ctx: Any) -> str | None:
+        """Return no type."""
+        return None
+
+    def _usage_display_name(self) -> str:
+        name = self.display_name_raw if self.nargs == 1 else f"{self.display_name_raw}..."
+        return name if self.required else f"[{name}]"
+
+
+def _command(app: typer.Typer) -> Any:
+    """Return the command of an application, whose arguments are shown plainly."""
+    command = typer.main.get_command(app)
+    commands = [command]
+    for group in commands:
+        commands.extend(getattr(group, "commands", {}).values())
+        for parameter in group.params:
+            if isinstance(parameter, TyperArgument):
+                parameter.__class__ = _PlainArgument
+    return command
+
+
+def _version(show: bool) -> None:
+    if show:
         screen.result(f"otx {__version__}")
         raise typer.Exit()
 
@@ -109,12 +152,14 @@ def begin(
         bool, typer.Option("--no-plugins", help="Load only the plugins that come with otx.")
     ] = False,
     plugin: Annotated[
-        # The plain name is the module of the command, once that is imported.
+        # Once the command is imported, the plain name is its module.
         builtins.list[str] | None,
-        typer.Option(PLUGIN, metavar="FILE", help="Load a plugin from a .py file; again for more."),
+        typer.Option(
+            PLUGIN, metavar="FILE", help="Load a plugin from a .py file; repeat the flag for more."
+        ),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No notes and no progress.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no notes and no progress.")] = False,
     version: Annotated[
         bool,
         typer.Option(
@@ -122,24 +167,24 @@ def begin(
         ),
     ] = False,
 ) -> None:
-    """Align multilingual encoders, and measure what that did to cross-lingual transfer."""
+    """Align multilingual encoders, and measure the effect on cross-lingual transfer."""
     screen.debug, screen.quiet = debug, quiet
     if no_plugins:
-        # In the environment, so that it holds in processes that this one starts.
+        # In the environment, so that it applies to processes that this one starts.
         os.environ[ONLY] = ""
     if plugin:
         set_plugin_files(plugin)
 
 
 def _asked_for(ordered: Sequence[str]) -> Sequence[str]:
-    """The one command that is named, so that a quick one need not wait for the others; else all."""
-    behind = ordered[_globals_in(ordered) :]
-    first = behind[0] if behind else ""
+    """Return the one command that is named, so that its start need not wait for the others; otherwise all."""
+    rest = ordered[_globals_in(ordered) :]
+    first = rest[0] if rest else ""
     return (first,) if first in COMMANDS else COMMANDS
 
 
 def _globals_in(ordered: Sequence[str]) -> int:
-    """Count the arguments in front that are otx's own."""
+    """Return the number of leading arguments that are otx's own."""
     count = 0
     while count < len(ordered) and (width := _global_width(ordered[count])):
         count += width
@@ -147,14 +192,14 @@ def _globals_in(ordered: Sequence[str]) -> int:
 
 
 def _global_width(argument: str) -> int:
-    """Return how many arguments a flag of otx itself takes, with itself; 0 for any other argument."""
+    """Return the number of arguments of a flag of otx itself, including itself; 0 for any other argument."""
     if argument == PLUGIN:
         return 2
     return int(argument in ANYWHERE or argument.startswith(f"{PLUGIN}="))
 
 
 def _globals_first(arguments: Sequence[str]) -> list[str]:
-    """Put the flags of otx itself in front, wherever before ``--`` they stand."""
+    """Move the flags of otx itself to the front, from anywhere before ``--``."""
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
     front: list[str] = []
     others: list[str] = []
@@ -166,7 +211,7 @@ def _globals_first(arguments: Sequence[str]) -> list[str]:
     return [*front, *others, *arguments[end:]]
 
 
-def _tell(message: str, remedy: str | None, code: int) -> int:
+def _report(message: str, remedy: str | None, code: int) -> int:
     if screen.debug:
         import traceback
 
@@ -183,23 +228,23 @@ def _cut(text: str) -> str:
     return f"{text[:LONGEST_MESSAGE]}... ({len(text):,} characters)"
 
 
-def _tell_interrupted() -> int:
-    return _tell("interrupted", "run the same command again", INTERRUPTED)
+def _report_interrupted() -> int:
+    return _report("interrupted", "run the same command again", INTERRUPTED)
 
 
-def _tell_unexpected(error: Exception) -> int:
-    # Plugins may use the click that typer does not: its errors are usage errors all the same.
+def _report_unexpected(error: Exception) -> int:
+    # Plugins may use the real click, of which typer has a copy: its errors are usage errors, too.
     click = sys.modules.get("click")
     if click is not None and isinstance(error, click.ClickException):
-        return _tell(error.format_message(), None, 2)
+        return _report(error.format_message(), None, 2)
     if isinstance(error, OSError):
-        return _tell(_system_text(error), "run it again with --debug for the whole story", 1)
+        return _report(_system_text(error), "run it again with --debug for the traceback", 1)
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return _tell(text, "this is a bug, here or in a plugin; --debug shows where it happened", 1)
+    return _report(text, "this is a bug in otx or in a plugin; --debug shows where it happened", 1)
 
 
 def _system_text(error: OSError) -> str:
-    """Describe an error of the system: a name that is too long for it is not quoted in full."""
+    """Describe an error of the operating system; a very long file name is not quoted in full."""
     if error.strerror is None or error.filename is None:
         return str(error)
     return f"{error.strerror}: {quote(str(error.filename))}"

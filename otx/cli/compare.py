@@ -11,6 +11,7 @@ import typer
 from otx.cli.completion import runs, tasks
 from otx.cli.console import screen
 from otx.cli.context import open_project, warn_of_damaged
+from otx.cli.flags import example
 from otx.plugin_host.attribution import attributed_metrics
 from otx.types import TaskInfo
 
@@ -24,7 +25,11 @@ Format = Literal["table", "markdown", "csv", "json", "latex"]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("compare")(compare)
+    app.command(
+        "compare",
+        short_help="Compare runs with their baseline.",
+        epilog=example("otx compare first second", "otx compare --format markdown"),
+    )(compare)
 
 
 def compare(

@@ -1,4 +1,4 @@
-"""Names for shell completion, from the registry; nothing heavy is imported."""
+"""Names for shell completion, from the registry and the run folders; nothing heavy is imported."""
 
 from __future__ import annotations
 
@@ -8,17 +8,29 @@ from otx.plugin_host.registry import Kind
 
 
 def objectives(incomplete: str) -> list[str]:
-    """Objectives that begin so."""
+    """Return the objectives whose name begins with ``incomplete``.
+
+    Args:
+        incomplete: Beginning of the name.
+    """
     return _names("objective", incomplete)
 
 
 def tasks(incomplete: str) -> list[str]:
-    """Tasks that begin so."""
+    """Return the tasks whose name begins with ``incomplete``.
+
+    Args:
+        incomplete: Beginning of the name.
+    """
     return _names("task", incomplete)
 
 
 def runs(incomplete: str) -> list[str]:
-    """Run folders that begin so."""
+    """Return the runs whose name begins with ``incomplete``.
+
+    Args:
+        incomplete: Beginning of the name.
+    """
     from pathlib import Path
 
     from otx.runs.folder import run_names

@@ -1,4 +1,4 @@
-"""What goes where: the result on stdout, everything else on stderr, and no fuss if nobody reads on."""
+"""Printing: the result on stdout, everything else on stderr, and no error if the reader has gone."""
 
 from __future__ import annotations
 
@@ -18,12 +18,19 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 WIDE = 10_000
+"""Width in columns of output that goes to a file or a pipe."""
 NARROWEST = 20
+"""Minimum width in columns of a wrapped last column."""
 
 
 @dataclass(slots=True)
 class Screen:
-    """``quiet`` leaves out notes; ``debug`` shows tracebacks."""
+    """The output of this process.
+
+    Attributes:
+        quiet: True to print no notes.
+        debug: True to print tracebacks.
+    """
 
     quiet: bool = False
     debug: bool = False
@@ -33,7 +40,7 @@ class Screen:
 
     @contextmanager
     def command(self) -> Iterator[None]:
-        """Delimit one command, at whose end ``keep_stdout`` is undone."""
+        """Delimit one command; at its end ``keep_stdout`` is undone."""
         try:
             with ExitStack() as self._command:
                 yield
@@ -41,9 +48,9 @@ class Screen:
             self._command, self._kept = None, False
 
     def keep_stdout(self) -> None:
-        """Keep stdout for results from here to the end of the command: what anyone else prints goes to stderr.
+        """Reserve stdout for results to the end of the command; other output goes to stderr.
 
-        Called before code of plugins runs, and not at the start: help and completion are printed by click.
+        Call this before code of plugins runs, and not earlier: click prints help and completion to stdout.
         """
         if self._command is not None and not self._kept:
             self._kept, self._stdout = True, sys.stdout
@@ -55,31 +62,55 @@ class Screen:
         return self._stdout if self._kept else sys.stdout
 
     def result(self, text: str) -> None:
-        """Print to stdout."""
+        """Print to stdout.
+
+        Args:
+            text: The text.
+        """
         _write(self.stdout, text)
 
     def draw(self, render: Callable[[int], RenderableType]) -> None:
-        """Print what rich draws to stdout, for a width in columns; its foreign text is already escaped."""
+        """Print what rich draws to stdout.
+
+        Args:
+            render: Returns what to draw, for a width in columns. Its foreign text is already escaped.
+        """
         console = self.console()
         with console.capture() as captured:
             console.print(render(console.width))
         _print(self.stdout, captured.get().rstrip("\n"))
 
     def json(self, value: Any) -> None:
-        """Print as JSON to stdout."""
+        """Print as JSON to stdout.
+
+        Args:
+            value: A value that JSON can hold.
+        """
         self.result(json.dumps(value, indent=2, ensure_ascii=False))
 
     def note(self, text: str) -> None:
-        """Print to stderr, unless quiet."""
+        """Print to stderr, unless quiet.
+
+        Args:
+            text: The text.
+        """
         if not self.quiet:
             self.warn(text)
 
     def warn(self, text: str) -> None:
-        """Print to stderr."""
+        """Print to stderr.
+
+        Args:
+            text: The text.
+        """
         _write(sys.stderr, text)
 
     def console(self, *, stderr: bool = False) -> Console:
-        """A rich console; a table that goes to a file or a pipe is as wide as it needs to be."""
+        """Return a rich console; output to a file or a pipe is as wide as it needs to be.
+
+        Args:
+            stderr: Print to stderr instead of stdout.
+        """
         from rich.console import Console
 
         console = Console(file=None if stderr else self.stdout, stderr=stderr)
@@ -89,29 +120,42 @@ class Screen:
 
 
 screen = Screen()
-"""The process's own."""
+"""The output of this process."""
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as aligned columns; on a terminal the last column is wrapped to its width."""
+    """Return rows as aligned columns; on a terminal the last column is wrapped.
+
+    Args:
+        rows: Rows of as many cells each.
+
+    Example:
+        >>> print(columns([("a", "first"), ("long", "second")]))
+        a     first
+        long  second
+    """
     if not rows:
         return ""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     indent = sum(widths) + 2 * len(widths)
-    room = WIDE
+    width_left = WIDE
     if screen.stdout is not None and screen.stdout.isatty():
-        room = max(shutil.get_terminal_size().columns - indent, NARROWEST)
+        width_left = max(shutil.get_terminal_size().columns - indent, NARROWEST)
     lines = []
     for *first, last in rows:
         start = "".join(f"{cell:<{width}}  " for cell, width in zip(first, widths, strict=True))
-        wrapped = textwrap.wrap(last, room) or [""]
+        wrapped = textwrap.wrap(last, width_left) or [""]
         lines.append((start + wrapped[0]).rstrip())
         lines += [" " * indent + line for line in wrapped[1:]]
     return "\n".join(lines)
 
 
 def hush(stream: TextIO) -> None:
-    """Send what is still to be written to nowhere: its reader has gone."""
+    """Discard all further output of a stream whose reader has gone.
+
+    Args:
+        stream: The stream.
+    """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

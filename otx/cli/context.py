@@ -1,4 +1,4 @@
-"""What every command that does work begins with: settings, plugins, and every name checked before anything loads."""
+"""Settings and plugins of a command, with every name checked before anything heavy is loaded."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from otx.cli.console import screen
 from otx.config.objective_term import parse_term
+from otx.config.option_tables import OptionTables
 from otx.config.settings import Settings, load_settings, overlaid
 from otx.plugin_host.host import PluginHost, host
 from otx.plugin_host.registry import Registry
@@ -18,22 +19,32 @@ def open_project(
     sets: Sequence[str] = (),
     recipe: str | None = None,
 ) -> tuple[Settings, PluginHost]:
-    """Settings (otx.toml, then the recipe of that name, then flags by dotted key and ``--set`` texts) and plugins.
+    """Load settings and plugins, and check names and options.
 
-    Raises UsageError for an objective, a recipe, a table or an option that nobody knows.
+    Args:
+        flags: Values of flags by dotted key; None and empty lists are flags that were not given.
+        sets: Texts of ``--set``.
+        recipe: Name of a recipe; its settings take precedence over otx.toml, but not over flags.
+
+    Raises:
+        UsageError: For an unknown objective, recipe, table or option.
     """
     settings = load_settings(flags=flags, sets=sets)
     plugins = open_host(settings)
     if recipe is not None:
         path = plugins.registry.find("recipe", recipe).path
         settings = overlaid(settings, recipe=path)
-        plugins.check_tables(settings)
-    _check_names(settings, plugins.registry)
+        plugins.check_tables(settings.option_tables)
+    _check_names(settings.align.objective, settings.option_tables, plugins.registry)
     return settings, plugins
 
 
 def open_host(settings: Settings) -> PluginHost:
-    """Plugins, loaded; a line on stderr for each that failed."""
+    """Load the plugins, with a warning for each that failed.
+
+    Args:
+        settings: Disabled plugins, preferred distributions, and the tables of options.
+    """
     plugins = host(settings)
     screen.keep_stdout()
     for record in plugins.failed:
@@ -45,18 +56,22 @@ def open_host(settings: Settings) -> PluginHost:
 
 
 def warn_of_damaged(root: Path) -> None:
-    """Print a warning for each run in ``root`` whose record cannot be read."""
+    """Print a warning for each run whose record cannot be read.
+
+    Args:
+        root: Folder of the run folders.
+    """
     from otx.runs.folder import damaged_runs
 
     for error in damaged_runs(root):
-        screen.warn(f"warning: left out: {error}")
+        screen.warn(f"warning: skipped {error}")
 
 
-def _check_names(settings: Settings, registry: Registry) -> None:
-    for text in settings.align.objective:
+def _check_names(objectives: Sequence[str], options: OptionTables, registry: Registry) -> None:
+    for text in objectives:
         registry.find("objective", parse_term(text).name)
-    for name in settings.options:
+    for name in options.tables:
         owners = registry.owners(name)
         # The command settles who is meant by a contested name.
         if len(owners) == 1:
-            owners[0].read_options(settings)
+            owners[0].read_options(options)

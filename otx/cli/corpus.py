@@ -11,6 +11,7 @@ import typer
 from otx.cli.completion import tasks
 from otx.cli.console import columns, screen
 from otx.cli.context import open_project
+from otx.cli.flags import example
 from otx.data.corpora import resolve_corpus
 from otx.data.ledger import kinds_text
 from otx.errors import DataError, MissingDataError
@@ -29,10 +30,24 @@ Sets = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Look at a bitext, and spoil one on purpose.")
-    group.command("stats")(stats)
-    group.command("noise")(noise)
-    app.add_typer(group, name="corpus")
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    group.command(
+        "stats",
+        short_help="Describe the lines and pairs of a bitext.",
+        epilog=example("otx corpus stats data/en-de"),
+    )(stats)
+    group.command(
+        "noise",
+        short_help="Write a bitext with some wrong pairs.",
+        epilog=example("otx corpus noise data/en-de --output wrong/en-de"),
+    )(noise)
+    app.add_typer(
+        group,
+        name="corpus",
+        help="Describe a bitext, or write one with wrong pairs.",
+        short_help="Describe a bitext, or add wrong pairs.",
+        epilog=example("otx corpus stats data/en-de"),
+    )
 
 
 def stats(
@@ -97,7 +112,7 @@ def _opened(
     resolve_corpus(spec, host.registry)
     from otx.data.corpora import open_corpora
 
-    corpora = open_corpora([spec], host.registry, settings, any_share=any_share)
+    corpora = open_corpora([spec], host.registry, settings, settings.data, any_share=any_share)
     return corpora, settings, host
 
 

@@ -1,4 +1,4 @@
-"""`otx doctor`: is everything here that otx needs, and does it work?"""
+"""`otx doctor`: check that everything that otx needs is installed and works."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import tempfile
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from otx import __version__
 from otx.cli.console import columns, screen
+from otx.cli.flags import Json, example
+from otx.config.option_tables import OptionTables
 from otx.config.settings import Settings, load_settings
 from otx.errors import OTXError, PluginError
 from otx.plugin_host.host import PluginHost, PluginRecord
@@ -37,23 +39,30 @@ LIBRARIES = (
 )
 EPSILON = 0.5
 TOLERANCE = 1e-5
+"""Regularisation and accepted error of the check of the transport solver."""
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(doctor)
+    """Add the command.
+
+    Args:
+        app: The application.
+    """
+    app.command(
+        short_help="Check the installation, device and plugins.", epilog=example("otx doctor")
+    )(doctor)
 
 
-def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def doctor(json: Json = False) -> None:
     """Check versions, device, disk, plugins and the transport solver.
 
-    Exit code 0 if all of it works, 1 if otx itself or its settings are broken, and 4 if only plugins are: one failed,
-    or a name that several bring is not settled.
+    The exit code is 0 if everything works, 1 if otx itself or its settings are broken, and 4 if only plugins are: one
+    failed, or a name that several distributions register is not settled.
     """
     settings, complaint = _settings()
     plugins = PluginHost(settings.plugins)
     plugins.load()
-    complaint = complaint or _table_complaint(plugins, settings)
+    complaint = complaint or _table_complaint(plugins, settings.option_tables)
     clashes = [
         {"names": clash(owners[0].kind, owners), "remedy": clash_remedy(owners[0].kind, owners)}
         for owners in plugins.registry.clashes()
@@ -80,9 +89,9 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
         raise typer.Exit(PluginError.exit_code)
 
 
-def _table_complaint(plugins: PluginHost, settings: Settings) -> str | None:
+def _table_complaint(plugins: PluginHost, options: OptionTables) -> str | None:
     try:
-        plugins.check_tables(settings)
+        plugins.check_tables(options)
     except OTXError as error:
         return str(error)
     return None
@@ -103,7 +112,14 @@ def _version(distribution: str) -> str | None:
 
 
 def examine(runs: Path) -> list[dict[str, Any]]:
-    """The result of each check, whatever the others meet; ``runs`` is where run folders would lie."""
+    """Make every check, even if another one fails.
+
+    Args:
+        runs: Folder of the run folders, which need not exist.
+
+    Returns:
+        Name, success and finding of each check.
+    """
     checks: dict[str, Callable[[], str]] = {
         "processor": _processor,
         "device": _device,
@@ -117,9 +133,9 @@ def examine(runs: Path) -> list[dict[str, Any]]:
         try:
             results.append({"name": name, "ok": True, "found": check()})
         except Exception as error:
-            # A diagnosis goes on whatever one check meets, and says what it met.
-            found = f"{type(error).__name__}: {error}"
-            results.append({"name": name, "ok": False, "found": found})
+            # A failed check is a finding; the others are made all the same.
+            text = f"{type(error).__name__}: {error}"
+            results.append({"name": name, "ok": False, "found": text})
     return results
 
 
@@ -162,7 +178,7 @@ def _writing(runs: Path) -> str:
 
 
 def _transport() -> str:
-    """Two points each way, 0 or 1 apart: the value is -epsilon log((1 + exp(-1 / epsilon)) / 2)."""
+    """Compare Sinkhorn with the closed form for two points 0 or 1 apart: -epsilon log((1 + exp(-1 / epsilon)) / 2)."""
     import torch
 
     from otx.ot.solvers.sinkhorn import sinkhorn

@@ -11,6 +11,7 @@ import typer
 from otx.cli.completion import runs, tasks
 from otx.cli.console import columns, screen
 from otx.cli.context import open_project, warn_of_damaged
+from otx.cli.flags import example
 from otx.cli.format_metrics import numbers_by
 from otx.cli.progress import reporter
 from otx.config.settings import overlaid
@@ -29,7 +30,11 @@ def register(app: typer.Typer) -> None:
     Args:
         app: The app.
     """
-    app.command("eval")(evaluate)
+    app.command(
+        "eval",
+        short_help="Evaluate runs on tasks.",
+        epilog=example("otx eval retrieval --run first", "otx eval xnli --model mini --quick"),
+    )(evaluate)
 
 
 def evaluate(
@@ -105,7 +110,7 @@ def evaluate(
     entries = find_tasks(task, host.registry)
     settings = overlaid(settings, flags=_task_options(entries, task_flags))
     for entry in entries:
-        entry.read_options(settings)
+        entry.read_options(settings.option_tables)
     root = Path(settings.runs.folder)
     for name in run or []:
         RunFolder.open(root, name)

@@ -2,57 +2,71 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from otx.cli.completion import runs
 from otx.cli.console import screen
 from otx.cli.context import open_project
+from otx.cli.flags import BatchTokens, Corpus, Device, Layer, Model, Run, Sets, example
 from otx.cli.progress import reporter
 from otx.data.corpora import resolve_corpus
 from otx.data.ledger import kinds_text
 from otx.errors import UsageError
 
 if TYPE_CHECKING:
-    from otx.config.settings import Settings
+    from otx.config.schema import RunSettings
 
-WAYS = ("argmax", "itermax", "softmax", "entmax", "plan", "null")
+METHODS = ("argmax", "itermax", "softmax", "entmax", "plan", "null")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("link")(link)
+    """Add the command.
+
+    Args:
+        app: The application.
+    """
+    app.command(
+        "link",
+        short_help="Write word links of a bitext.",
+        epilog=example("otx link data/en-es --model mini --output en-es.links"),
+    )(link)
 
 
 def link(
-    corpus: Annotated[
-        str, typer.Argument(help="Prefix of two line-aligned files (path/en-de) of one pair.")
+    corpus: Corpus,
+    output: Annotated[
+        str, typer.Option(metavar="FILE", help="File for the links, one line per sentence pair.")
     ],
-    output: Annotated[str, typer.Option(help="File for the links, one line a sentence pair.")],
-    run: Annotated[
-        str | None, typer.Option(help="Use the encoder of this run.", autocompletion=runs)
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="Use this encoder as it is.")] = None,
-    by: Annotated[str, typer.Option(help=f"How links are found: {', '.join(WAYS)}.")] = "argmax",
+    run: Run = None,
+    model: Model = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method", "--by", metavar="NAME", help=f"Extraction method: {', '.join(METHODS)}."
+        ),
+    ] = "argmax",
     threshold: Annotated[
         float | None,
-        typer.Option(help="Probability both ways (softmax, entmax), share of the largest (plan)."),
+        typer.Option(
+            metavar="P",
+            help="Minimum probability in both directions (softmax, entmax), or share of the largest entry (plan).",
+        ),
     ] = None,
-    epsilon: Annotated[float, typer.Option(help="Regularisation of the plan.")] = 0.1,
+    epsilon: Annotated[
+        float, typer.Option(metavar="X", help="Regularisation strength of the plan.")
+    ] = 0.1,
     probabilities: Annotated[
-        str | None, typer.Option(help="File for how sure each link is, from 0 to 1.")
+        str | None,
+        typer.Option(metavar="FILE", help="File for the probability of each link, from 0 to 1."),
     ] = None,
-    layer: Annotated[int | None, typer.Option(help="Hidden layer (-1 = last).")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1.")] = None,
-    batch_tokens: Annotated[
-        int | None, typer.Option(help="Sub-words of both sides at once.")
-    ] = None,
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", help="Any key of otx.toml: table.key=value.")
-    ] = None,
+    layer: Layer = None,
+    device: Device = None,
+    batch_tokens: BatchTokens = None,
+    sets: Sets = None,
 ) -> None:
-    """Write Pharaoh links (i-j, from 0), a line for each line of the corpus: otx link data/en-es --output links.
+    """Write Pharaoh links (i-j, counted from 0), one line for each line of the corpus.
 
     i is a word of the language that the corpus's name puts first (en in data/en-es), and FILE.json states the
     direction. Words are the white-space tokens of pre-tokenised text (--set files.pretokenised=true), otherwise otx's
@@ -60,10 +74,10 @@ def link(
     """
     if (run is None) == (model is None):
         raise UsageError("give one of --run and --model", "--run NAME or --model mini")
-    if by not in WAYS:
-        raise UsageError(f"--by {by}: no such way", f"take one of {', '.join(WAYS)}")
-    if threshold is not None and by in ("argmax", "itermax", "null"):
-        raise UsageError(f"--threshold means nothing to {by}", "leave it out")
+    if method not in METHODS:
+        raise UsageError(f"--method {method}: no such method", f"use one of {', '.join(METHODS)}")
+    if threshold is not None and method in ("argmax", "itermax", "null"):
+        raise UsageError(f"--threshold has no effect on {method}", "leave it out")
     if not epsilon > 0:
         raise UsageError(f"--epsilon is {epsilon:g}", "it must be above 0")
     flags: dict[str, Any] = {
@@ -73,17 +87,20 @@ def link(
     }
     settings, host = open_project(flags, sets or [])
     resolve_corpus(corpus, host.registry)
-    from pathlib import Path
-
     from otx.alignment.link import Outputs
     from otx.alignment.link import link as engine
     from otx.links.methods import MethodSettings
+    from otx.training.session import Session
 
     outputs = Outputs(Path(output), None if probabilities is None else Path(probabilities))
-    way = MethodSettings(by, threshold, epsilon)  # type: ignore[arg-type]
     with reporter() as report:
-        reference = model if run is None else _model_of(run, settings)
-        linked = engine(settings, host, report, corpus, str(reference), way, outputs)
+        linked = engine(
+            Session(settings, host, report),
+            corpus,
+            str(model if run is None else _model_of(run, settings.runs)),
+            method=MethodSettings(method, threshold, epsilon),  # type: ignore[arg-type]
+            outputs=outputs,
+        )
     ledger = linked.ledger
     if ledger.refused:
         screen.note(f"note: lines without links: {kinds_text(ledger.refused, 'refused')}")
@@ -93,13 +110,11 @@ def link(
     )
 
 
-def _model_of(name: str, settings: Settings) -> str:
-    """Where the aligned encoder of a run lies. Raises UsageError for a run that has none yet."""
-    from pathlib import Path
-
+def _model_of(name: str, runs: RunSettings) -> str:
+    """Return the folder of a run's aligned encoder. Raises UsageError for a run that has none yet."""
     from otx.runs.folder import RunFolder
 
-    run = RunFolder.open(Path(settings.runs.folder), name)
+    run = RunFolder.open(Path(runs.folder), name)
     if not run.model.is_dir():
         raise UsageError(
             f"run {name} has no encoder of its own: it is {run.record['status']}",

@@ -1,4 +1,4 @@
-"""`otx list`: what there is to choose from."""
+"""`otx list`: list registered objectives, encoders, corpora, tasks and recipes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from otx.cli.console import columns, screen
 from otx.cli.context import open_host
+from otx.cli.flags import Json, example
 from otx.config.settings import load_settings
 from otx.config.validation import field_docs
 from otx.did_you_mean import remedy
@@ -17,8 +18,16 @@ from otx.plugin_host.registry import KINDS, PLURALS, Entry
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("list")(list_names)
+    """Add the command.
+
+    Args:
+        app: The application.
+    """
+    app.command(
+        "list",
+        short_help="List objectives, encoders, corpora, tasks.",
+        epilog=example("otx list objectives", "otx list tasks --json"),
+    )(list_names)
 
 
 def _kinds(incomplete: str) -> list[str]:
@@ -29,18 +38,18 @@ def list_names(
     kind: Annotated[
         str,
         typer.Argument(
-            help="objectives, encoders, corpora, tasks or recipes.", autocompletion=_kinds
+            metavar="KIND",
+            help="objectives, encoders, corpora, tasks or recipes.",
+            autocompletion=_kinds,
         ),
     ],
-    json: Annotated[
-        bool, typer.Option("--json", help="Print JSON, with every option and its default.")
-    ] = False,
+    json: Json = False,
 ) -> None:
-    """List objectives, encoders, corpora, tasks or recipes."""
-    wanted = next((one for one in KINDS if PLURALS[one] == kind), None)
-    if wanted is None:
+    """List objectives, encoders, corpora, tasks or recipes; with --json, with every option and its default."""
+    singular = next((one for one in KINDS if PLURALS[one] == kind), None)
+    if singular is None:
         raise UsageError(f"there is no list of '{kind}'", remedy(kind, PLURALS.values()))
-    entries = open_host(load_settings()).registry.entries(wanted)
+    entries = open_host(load_settings()).registry.entries(singular)
     if json:
         screen.json([_described(entry) for entry in entries])
     elif entries:

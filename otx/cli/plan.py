@@ -10,12 +10,17 @@ import typer
 from otx.cli.completion import runs
 from otx.cli.console import screen
 from otx.cli.context import open_project
+from otx.cli.flags import example
 from otx.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("plan")(plan)
+    app.command(
+        "plan",
+        short_help="Show the transport plan of a sentence pair.",
+        epilog=example('otx plan "Der Hund schläft." "The dog sleeps." --run first'),
+    )(plan)
 
 
 def plan(

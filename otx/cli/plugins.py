@@ -1,4 +1,4 @@
-"""`otx plugins`: what became of each plugin; leaving one out, and taking it back."""
+"""`otx plugins`: list, disable, enable and check plugins."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from otx.cli.check import check
 from otx.cli.console import columns, screen
+from otx.cli.flags import Json, example
 from otx.config.settings import load_settings
 from otx.config.toml_file import edit_list
 from otx.did_you_mean import remedy
@@ -16,24 +17,47 @@ from otx.errors import PluginError, UsageError
 from otx.plugin_host.discovery import find_installed, installed
 from otx.plugin_host.host import PluginHost, PluginRecord
 
-JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-NAME = Annotated[str, typer.Argument(help="The plugin's name, or distribution:name.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the plugin, or distribution:name.")
+]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands.
+
+    Args:
+        app: The application.
+    """
     commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-    commands.command("list")(list_plugins)
-    commands.command()(disable)
-    commands.command()(enable)
-    commands.command()(check)
-    app.add_typer(commands, name="plugins", help="List, disable, enable and check plugins.")
+    commands.command(
+        "list",
+        short_help="List every plugin with its status.",
+        epilog=example("otx plugins list"),
+    )(list_plugins)
+    commands.command(
+        short_help="Disable a plugin in otx.toml.", epilog=example("otx plugins disable otx-pull")
+    )(disable)
+    commands.command(
+        short_help="Enable a plugin that was disabled.",
+        epilog=example("otx plugins enable otx-pull"),
+    )(enable)
+    commands.command(
+        short_help="Check that a plugin keeps its contract.",
+        epilog=example("otx plugins check sinkhorn"),
+    )(check)
+    app.add_typer(
+        commands,
+        name="plugins",
+        help="List, disable, enable and check plugins.",
+        short_help="List, disable, enable and check plugins.",
+        epilog=example("otx plugins list"),
+    )
 
 
-def list_plugins(json: JSON = False) -> None:
-    """List every plugin, installed or given by --plugin, and whether it loads.
+def list_plugins(json: Json = False) -> None:
+    """List every plugin, installed or given by --plugin, with its status.
 
-    Exit code 4 if a file given by --plugin does not load.
+    The exit code is 4 if a file given by --plugin does not load.
     """
     plugins = PluginHost(load_settings().plugins)
     plugins.load()
@@ -46,8 +70,8 @@ def list_plugins(json: JSON = False) -> None:
         raise typer.Exit(PluginError.exit_code)
 
 
-def disable(name: NAME, json: JSON = False) -> None:
-    """Leave a plugin out, in otx.toml. Runs none of its code."""
+def disable(name: Name, json: Json = False) -> None:
+    """Disable a plugin in otx.toml. Runs none of its code."""
     plugin = find_installed(name, installed())
     if plugin.ours:
         raise UsageError(f"plugin '{plugin.name}' comes with otx and cannot be disabled")
@@ -57,8 +81,8 @@ def disable(name: NAME, json: JSON = False) -> None:
     _report(name, "disabled", json)
 
 
-def enable(name: NAME, json: JSON = False) -> None:
-    """Take a plugin back that was disabled. Runs none of its code."""
+def enable(name: Name, json: Json = False) -> None:
+    """Enable a plugin that was disabled. Runs none of its code."""
     before = load_settings().plugins.disabled
     if name not in before:
         raise UsageError(f"plugin '{name}' is not disabled", remedy(name, before))
@@ -74,7 +98,7 @@ def _row(record: PluginRecord) -> tuple[str, ...]:
 
 def _write(disabled: list[str]) -> None:
     path = edit_list("plugins", "disabled", disabled)
-    screen.note(f"wrote {path}")
+    screen.note(f"Wrote {path}")
 
 
 def _report(name: str, status: str, json: bool) -> None:

@@ -11,6 +11,7 @@ import typer
 from otx.cli.completion import runs, tasks
 from otx.cli.console import screen
 from otx.cli.context import open_project
+from otx.cli.flags import example
 from otx.cli.progress import reporter
 from otx.errors import DataError, UsageError
 
@@ -24,7 +25,11 @@ def register(app: typer.Typer) -> None:
     Args:
         app: The app.
     """
-    app.command("predict")(predict)
+    app.command(
+        "predict",
+        short_help="Predict lines of text with a trained head.",
+        epilog=example("otx predict xnli --run first < pairs.tsv"),
+    )(predict)
 
 
 def predict(

@@ -16,10 +16,19 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 SECONDS_BETWEEN_LINES = 10.0
+"""Minimum time between two lines of progress where there is no terminal."""
 
 
 def describe(fields: Mapping[str, float]) -> str:
-    """The newest step's numbers in one line: the loss and its terms, transport health, speed."""
+    """Return the numbers of a step in one line: the loss and its terms, transport health, and speed.
+
+    Args:
+        fields: A row of metrics.jsonl.
+
+    Example:
+        >>> describe({"loss": 0.25, "seconds": 0.5, "tokens": 1000, "pairs": 10})
+        'loss 0.25  2,000 tokens/s  20 pairs/s'
+    """
     shown = [f"loss {fields['loss']:.3g}"] if "loss" in fields else []
     terms = [name for name in fields if "." not in name and name not in COLUMNS]
     if len(terms) > 1:
@@ -39,7 +48,7 @@ def describe(fields: Mapping[str, float]) -> str:
 
 
 class PlainReporter:
-    """One line for each stage, and for progress one every ten seconds."""
+    """Prints one line per stage, and one line of progress every ten seconds."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -55,7 +64,7 @@ class PlainReporter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Nothing is left open."""
+        """Close nothing: this reporter holds nothing open."""
 
     def stage(self, text: str) -> None:
         """Print the stage."""
@@ -64,7 +73,7 @@ class PlainReporter:
         )
 
     def progress(self, label: str, done: int, total: int, fields: Mapping[str, float]) -> None:
-        """Print a line if the last is ten seconds old, or at the end."""
+        """Print a line if the last one is ten seconds old, or at the end."""
         now = time.monotonic()
         began, first = self._began.setdefault(label, (now, done))
         if now - self._last < SECONDS_BETWEEN_LINES and done < total:
@@ -79,7 +88,7 @@ class PlainReporter:
 
 
 class LiveReporter(PlainReporter):
-    """A rich bar for progress; stages and notices scroll above it."""
+    """Draws a bar for progress; stages and notices scroll above it."""
 
     def __init__(self, console: Console) -> None:
         from rich.progress import (
@@ -115,7 +124,7 @@ class LiveReporter(PlainReporter):
         self._bars.stop()
 
     def progress(self, label: str, done: int, total: int, fields: Mapping[str, float]) -> None:
-        """Move the label's bar."""
+        """Advance the bar of the label."""
         if label not in self._tasks:
             self._tasks[label] = self._bars.add_task(printable(label), total=total, numbers="")
         numbers = printable(describe(fields))
@@ -123,13 +132,13 @@ class LiveReporter(PlainReporter):
 
 
 class QuietReporter(PlainReporter):
-    """Says what the user must know, and nothing else."""
+    """Prints notices only."""
 
     def progress(self, label: str, done: int, total: int, fields: Mapping[str, float]) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def stage(self, text: str) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def notice(self, text: str) -> None:
         """Print the notice."""
@@ -137,7 +146,7 @@ class QuietReporter(PlainReporter):
 
 
 def reporter() -> PlainReporter:
-    """A live reporter on a terminal, otherwise a plain one; with ``--quiet``, notices only."""
+    """Return a live reporter on a terminal, otherwise a plain one; with ``--quiet`` one that prints notices only."""
     console = screen.console(stderr=True)
     if screen.quiet:
         return QuietReporter(console)

@@ -11,8 +11,8 @@ import typer
 from otx.cli.completion import runs
 from otx.cli.console import columns, screen
 from otx.cli.context import open_host
-from otx.cli.format_metrics import numbers_by
-from otx.cli.guards import guard_lines
+from otx.cli.flags import example
+from otx.cli.format_metrics import diagnostic_lines, numbers_by
 from otx.config.settings import load_settings
 from otx.data.ledger import ledger_text
 from otx.printable import shorten
@@ -31,7 +31,11 @@ LONGEST_CELL = 2000
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("show")(show)
+    app.command(
+        "show",
+        short_help="Show what a run did, and its results.",
+        epilog=example("otx show first"),
+    )(show)
 
 
 def show(
@@ -60,7 +64,7 @@ def show(
         rows += _made_of(record)
     screen.result(columns([(name, shorten(value, LONGEST_CELL)) for name, value in rows]))
     if "after" in record.get("guards", {}):
-        screen.result("\n" + "\n".join(guard_lines(record)))
+        screen.result("\n" + "\n".join(diagnostic_lines(record)))
         for line in record.get("verdict", []):
             screen.result(f"! {line}")
     if units:

@@ -1,1 +1,1 @@
-"""Settings: the tables of otx.toml, their checks, and where each value was set."""
+"""Settings: the tables of otx.toml, their checks, and the origin of each value."""

@@ -53,6 +53,9 @@ RENAMED: Mapping[str, str] = MappingProxyType(
 def migrate_key(dotted: str) -> str:
     """Return the present name of a setting, which may be ``dotted`` itself.
 
+    Args:
+        dotted: Dotted key, under its old or its present name.
+
     Example:
         >>> migrate_key("align.lr")
         'optimizer.lr'

@@ -1,4 +1,4 @@
-"""One term of what is minimised: an objective's name and its weight, fixed or changing over the run."""
+"""Terms of the loss: the name of an objective and its weight, which may change over the run."""
 
 from __future__ import annotations
 
@@ -16,16 +16,20 @@ _GRAMMAR = 'write NAME or WEIGHT*NAME, as in "0.5*tlm", or in "0..1*tlm" for a w
 _KEYS = ("name", "weight", "over")
 
 COLUMNS = frozenset({"step", "loss", "pairs", "tokens", "grad_norm", "lr", "seconds", "guards"})
-"""Columns of metrics.jsonl that the training loop writes: no objective, whose name is a column too, has one of them."""
+"""Columns of metrics.jsonl that otx writes. An objective's name is a column, too, so no objective has one of them."""
 GRADIENT = "gradient"
-"""The last part of the column of an objective's gradient norm, which no term of its own may have as its name."""
+"""Last part of the column of an objective's gradient norm; no term of an objective may have this name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveTerm:
-    """An objective by name; its weight goes in a straight line from ``start`` to ``end``.
+    """An objective and its weight, which changes linearly from ``start`` to ``end`` and then stays.
 
-    It gets there after ``over``, a share of the run's steps, and stays.
+    Attributes:
+        name: Name of the objective.
+        start: Weight at the beginning of the run.
+        end: Weight at the end.
+        over: Share of the run's steps, above 0 and at most 1, over which the weight changes.
     """
 
     name: str
@@ -34,25 +38,42 @@ class ObjectiveTerm:
     over: float = 1.0
 
     def weight(self, share: float) -> float:
-        """The weight when ``share`` (0 to 1) of the run is done."""
+        """Return the weight when ``share`` (0 to 1) of the run is done.
+
+        Args:
+            share: Share of the run that is done, from 0 to 1.
+
+        Example:
+            >>> ObjectiveTerm("tlm", 0.0, 1.0, over=0.5).weight(0.25)
+            0.5
+        """
         return self.start + (self.end - self.start) * min(1.0, share / self.over)
 
     @property
     def amount(self) -> str:
-        """The weight as it is written: ``0.5``, ``0..1`` or ``0..1@0.2``."""
+        """The weight as text: ``0.5``, ``0..1`` or ``0..1@0.2``."""
         if self.start == self.end:
             return f"{self.start:g}"
         return f"{self.start:g}..{self.end:g}" + (f"@{self.over:g}" if self.over < 1 else "")
 
 
 def parse_term(text: str) -> ObjectiveTerm:
-    """``sinkhorn``, ``0.5*tlm``, ``0..1*tlm`` (over the whole run) or ``0..1@0.2*tlm`` (over its first fifth).
+    """Parse a term.
 
-    Raises UsageError for what is none of these.
+    Args:
+        text: ``sinkhorn``, ``0.5*tlm``, ``0..1*tlm`` (rising over the whole run) or ``0..1@0.2*tlm`` (over its first
+            fifth).
+
+    Raises:
+        UsageError: For any other text.
+
+    Example:
+        >>> parse_term("0.5*tlm")
+        ObjectiveTerm(name='tlm', start=0.5, end=0.5, over=1.0)
     """
     match = _TEXT.fullmatch(text.strip())
     if match is None:
-        raise UsageError(f"'{text}', which is no objective", _GRAMMAR)
+        raise UsageError(f"'{text}', which is not an objective", _GRAMMAR)
     amount, name = match["weight"] or "1", match["name"]
     span, at, over = amount.partition("@")
     start, dots, end = span.partition("..")
@@ -67,13 +88,24 @@ def parse_term(text: str) -> ObjectiveTerm:
 
 
 def term_text(table: Mapping[str, Any]) -> str:
-    """A table of ``[[align.objective]]`` as the text that says the same. Raises UsageError for one without a name."""
+    """Return a table of ``[[align.objective]]`` as text.
+
+    Args:
+        table: ``name``, and optionally ``weight`` and ``over``.
+
+    Raises:
+        UsageError: For an unknown key, and for a table without a name.
+
+    Example:
+        >>> term_text({"name": "tlm", "weight": "0..1", "over": 0.2})
+        '0..1@0.2*tlm'
+    """
     for key in table:
         if key not in _KEYS:
             advice = remedy(key, set(_KEYS))
             raise UsageError(
                 f"[[align.objective]] has no key '{key}'",
-                f"{advice}; an objective's own options stand in the table of its name",
+                f"{advice}; an objective's own options belong in the table of its name",
             )
     if not isinstance(table.get("name"), str):
         raise UsageError("[[align.objective]] without a name", 'write name = "sinkhorn"')

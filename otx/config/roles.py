@@ -1,14 +1,14 @@
-"""Roles of options: what a content key takes from a plugin's options.
+"""Roles of options: which of a plugin's options a content key includes.
 
 Every option is part of the key of what depends on it, unless its field declares a role:
 
     data: str | None = field(default=None, metadata=PATH)
     lr: float = field(default=2e-5, metadata=OPTIMISATION)
 
-- ``PATH``: where data is stored. The key takes the content's digest instead: a task's fingerprints cover its files,
-  and otx digests the file or folder that an option of an objective or encoder names.
-- ``OPTIMISATION``: how a head is trained, which does not shape the features of a task (``TransferTask.features``).
-  Only the cache of features leaves it out; a result's key has it.
+- ``PATH``: the place of data. The key has the digest of the content instead: a task's fingerprints cover its files, and
+  otx digests the file or folder that an option of an objective or encoder names.
+- ``OPTIMISATION``: how a head is trained, which does not change the features of a task (``TransferTask.features``).
+  Only the cache of features leaves it out; the key of a result has it.
 
 The names of options never decide.
 """
@@ -32,10 +32,13 @@ _ROLES = ("path", "optimisation")
 
 
 def role(field: dataclasses.Field[Any]) -> str | None:
-    """Return the role that a field declares, None for an ordinary option.
+    """Return the role that a field declares; None for an ordinary option.
+
+    Args:
+        field: A field of an options dataclass.
 
     Raises:
-        PluginError: If there is no such role.
+        PluginError: If the role is unknown.
     """
     name: str | None = field.metadata.get("role")
     if name is not None and name not in _ROLES:
@@ -46,14 +49,22 @@ def role(field: dataclasses.Field[Any]) -> str | None:
 
 
 def keyed_options(options: Any, *, leave_out: tuple[str, ...] = ("path",)) -> dict[str, Any]:
-    """Return the options that a key takes as JSON values.
+    """Return the options that a content key includes, as JSON values.
 
     Args:
         options: A plugin's options: a dataclass, or None for a plugin without options.
         leave_out: Roles whose options the key leaves out.
 
     Returns:
-        Option name to value.
+        Values by name.
+
+    Example:
+        >>> @dataclasses.dataclass
+        ... class Options:
+        ...     data: str | None = dataclasses.field(default=None, metadata=PATH)
+        ...     lr: float = 0.5
+        >>> keyed_options(Options(data="x"))
+        {'lr': 0.5}
     """
     if not dataclasses.is_dataclass(options):
         return {}
@@ -63,13 +74,13 @@ def keyed_options(options: Any, *, leave_out: tuple[str, ...] = ("path",)) -> di
 
 
 def digested_options(options: Any) -> dict[str, Any]:
-    """Return every option as a JSON value, with the content's digest in place of a path.
+    """Return every option as a JSON value, with the digest of the content in place of a path.
 
     Args:
         options: A plugin's options: a dataclass, or None for a plugin without options.
 
     Returns:
-        Option name to value; for a path that is not set, None.
+        Values by name; None for a path that is not set.
 
     Raises:
         DataError: If a file that a path names cannot be read.

@@ -1,7 +1,7 @@
 """Settings: defaults, then otx.toml, then a recipe, then flags; typed, each value with its origin.
 
-Paths in settings count from the folder where the command is run, but for ``runs.folder`` where otx.toml or nobody sets
-it: a project has one folder of runs, beside its otx.toml, wherever in it one works.
+Paths in settings are relative to the working folder, except ``runs.folder`` if otx.toml sets it or nothing does: it is
+relative to the folder of otx.toml, so that a project has one folder of runs from wherever in it a command is called.
 """
 
 from __future__ import annotations
@@ -15,35 +15,61 @@ from typing import Any
 
 from otx.config.migration import RENAMED, migrate_tables
 from otx.config.objective_term import term_text
-from otx.config.schema import SECTIONS, Sections
+from otx.config.option_tables import DEFAULT, OptionTables
+from otx.config.schema import SECTIONS, RunSettings, Sections
 from otx.config.toml_file import find_file, parse_value, read_file
 from otx.config.validation import field_types, fill
 from otx.did_you_mean import remedy
 from otx.errors import UsageError
 
-DEFAULT = "default"
+MIGRATE = "otx config migrate"
+"""Command that rewrites an otx.toml with old names of settings."""
+ARGUMENT = "argument"
+"""Origin of a value that a call from Python gives."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings(Sections):
-    """Everything that can be set.
+    """All settings of one command.
+
+    A component receives the table it owns (``settings.optimizer``), and ``option_tables`` if it opens plugins' objects.
 
     Attributes:
         options: Tables of objectives, encoders, corpora and tasks, by name.
-        given: Where each dotted key was set: "otx.toml:12", "recipe wordot", "--lr" or "--set".
-        file: The otx.toml that was read, if there was one.
+        given: Origin of each dotted key that was set: ``otx.toml:12``, ``recipe wordot``, ``--lr`` or ``--set``.
+        file: The otx.toml that was read; None if there is none.
     """
 
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
     file: Path | None = None
 
+    @property
+    def option_tables(self) -> OptionTables:
+        """The options of plugins, with their origins."""
+        return OptionTables(self.options, self.given)
+
     def origin(self, dotted: str) -> str:
-        """Where a key got its value: "default", "otx.toml:12", "recipe wordot", "--lr" or "--set"."""
+        """Return the origin of a dotted key; ``default`` for one that nothing sets.
+
+        Args:
+            dotted: The dotted key.
+        """
         return self.given.get(dotted, DEFAULT)
 
+    def value(self, dotted: str) -> Any:
+        """Return the value of a dotted key that was set.
+
+        Args:
+            dotted: The dotted key.
+        """
+        section, _, key = dotted.partition(".")
+        if section in SECTIONS:
+            return getattr(getattr(self, section), key)
+        return self.options[section][key]
+
     def origins(self) -> dict[str, str]:
-        """The origin of every key of ``as_dict``."""
+        """Return the origin of every key of ``as_dict``."""
         return {
             f"{section}.{key}": self.origin(f"{section}.{key}")
             for section, table in self.as_dict().items()
@@ -51,21 +77,16 @@ class Settings(Sections):
         }
 
     def read_options(self, name: str, kind: type[Any] | None) -> Any:
-        """Return table ``name`` as an instance of the options class ``kind``; None for a plugin without options.
+        """Return the options of one plugin object: see ``OptionTables.read_options``.
 
-        Raises:
-            UsageError: For an unknown key (with the nearest known one) and for a value of a wrong type.
+        Args:
+            name: Name of the table.
+            kind: The plugin's options class; None for a plugin without options.
         """
-        table = self.options.get(name, {})
-        if kind is not None:
-            return fill(kind, table, name, self.origin)
-        for key in table:
-            dotted = f"{name}.{key}"
-            raise UsageError(f"{self.origin(dotted)}: unknown setting '{dotted}'", "it has none")
-        return None
+        return self.option_tables.read_options(name, kind)
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
-        """All tables as JSON can hold them, laid out like otx.toml."""
+        """Return all tables as JSON values, laid out like otx.toml."""
         ours = {name: dataclasses.asdict(getattr(self, name)) for name in SECTIONS}
         plain: dict[str, dict[str, Any]] = _plain({**ours, **self.options})
         return plain
@@ -75,35 +96,41 @@ def load_settings(
     *,
     flags: Mapping[str, Any] | None = None,
     sets: Sequence[str] = (),
+    arguments: Mapping[str, Any] | None = None,
     recipe: Path | None = None,
     start: Path | None = None,
 ) -> Settings:
-    """Settings of the folder ``start`` (default: the working folder).
+    """Load the settings that hold in a folder.
 
-    ``flags`` are values by dotted key (None and empty sequences are flags that were not given), ``sets`` texts
-    ``table.key=value``. Raises UsageError naming file, line and key.
+    Args:
+        flags: Values by dotted key; None and empty sequences are flags that were not given.
+        sets: Texts of ``--set``: ``table.key=value``.
+        arguments: Values by dotted key that a call from Python gives; they take precedence over all others.
+        recipe: TOML file whose settings take precedence over otx.toml, but not over flags.
+        start: Folder where the search for otx.toml begins; the working folder by default.
+
+    Returns:
+        The settings, each with its origin.
+
+    Raises:
+        UsageError: For an unknown or renamed key, a wrong type or a value out of range, naming file, line and key.
     """
     gathered = _Gathered()
     file = find_file(start or Path.cwd())
     if file is not None:
-        gathered.layer(read_file(file))
+        gathered.layer(read_file(file), os.path.relpath(file))
     if recipe is not None:
-        whence = f"recipe {recipe.stem}"
-        named = (entry[:2] for entry in read_file(recipe) if not entry[0].startswith("recipe."))
-        gathered.layer([(dotted, value, whence) for dotted, value in named])
-    gathered.layer(
-        [
-            (dotted, value, f"--{dotted.rpartition('.')[2].replace('_', '-')}")
-            for dotted, value in (flags or {}).items()
-            if value is not None and value != () and value != []
-        ]
-    )
+        gathered.layer(*_recipe_entries(recipe))
+    gathered.layer(_given_flags(flags or {}))
     for text in sets:
         dotted, equals, value = text.partition("=")
         if not equals:
-            raise UsageError(f"--set '{text}' sets nothing", "write --set table.key=value")
+            raise UsageError(f"--set '{text}' has no value", "write --set table.key=value")
         gathered.layer([(dotted.strip(), parse_value(value.strip()), "--set")])
-    return _anchored(gathered.settings(file))
+    gathered.layer([(dotted, value, ARGUMENT) for dotted, value in (arguments or {}).items()])
+    settings = gathered.settings(file)
+    runs = _anchored(settings.runs, file, settings.origin("runs.folder"))
+    return dataclasses.replace(settings, runs=runs)
 
 
 def overlaid(
@@ -111,7 +138,7 @@ def overlaid(
 ) -> Settings:
     """Add a recipe or flags to loaded settings, without reading otx.toml again.
 
-    Flags that need the plugins, such as ``--data`` of whichever tasks are named, are known only after loading.
+    Flags that need the plugins, such as ``--data`` of the tasks that are named, are known only after loading.
 
     Args:
         settings: The loaded settings.
@@ -119,36 +146,22 @@ def overlaid(
         flags: Further values by dotted key; ``--set`` takes precedence over them.
 
     Returns:
-        The settings as if all had been given to ``load_settings``.
+        The settings as if everything had been given to ``load_settings``.
 
     Raises:
         UsageError: For an unknown key, a wrong type or a value out of range, naming its origin.
     """
-
-    def value_of(dotted: str) -> Any:
-        section, _, key = dotted.partition(".")
-        if section in SECTIONS:
-            return getattr(getattr(settings, section), key)
-        return settings.options[section][key]
-
-    given = [(dotted, value_of(dotted), origin) for dotted, origin in settings.given.items()]
+    given = [(key, settings.value(key), origin) for key, origin in settings.given.items()]
     gathered = _Gathered()
     gathered.layer([entry for entry in given if not entry[2].startswith("--")])
     if recipe is not None:
-        origin = f"recipe {recipe.stem}"
-        named = (entry[:2] for entry in read_file(recipe) if not entry[0].startswith("recipe."))
-        gathered.layer([(dotted, value, origin) for dotted, value in named])
-    added = [
-        (dotted, value, f"--{dotted.rpartition('.')[2].replace('_', '-')}")
-        for dotted, value in (flags or {}).items()
-        if value is not None and value != () and value != []
-    ]
+        gathered.layer(*_recipe_entries(recipe))
     known = [entry for entry in given if entry[2].startswith("--") and entry[2] != "--set"]
-    gathered.layer([*known, *added])
-    gathered.layer([entry for entry in given if entry[2] == "--set"])
+    gathered.layer([*known, *_given_flags(flags or {})])
+    gathered.layer([entry for entry in given if entry[2] in ("--set", ARGUMENT)])
     result = gathered.settings(settings.file)
     if "runs.folder" not in result.given:
-        # The default is beside otx.toml.
+        # The default is relative to the folder of otx.toml.
         result = dataclasses.replace(result, runs=settings.runs)
     return result
 
@@ -167,14 +180,27 @@ def settings_from(record: Mapping[str, Mapping[str, Any]], origin: str) -> Setti
     return gathered.settings(None)
 
 
-def _anchored(settings: Settings) -> Settings:
-    origin = settings.origin("runs.folder")
-    if settings.file is None or origin in ("--folder", "--set") or origin.startswith("recipe"):
-        return settings
-    folder = Path(os.path.relpath(settings.file.parent / settings.runs.folder))
-    return dataclasses.replace(
-        settings, runs=dataclasses.replace(settings.runs, folder=str(folder))
-    )
+def _given_flags(flags: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
+    """Return the flags that were given, with their origins."""
+    return [
+        (dotted, value, f"--{dotted.rpartition('.')[2].replace('_', '-')}")
+        for dotted, value in flags.items()
+        if value is not None and value != () and value != []
+    ]
+
+
+def _recipe_entries(recipe: Path) -> tuple[list[tuple[str, Any, str]], str]:
+    """Return the settings of a recipe with their origin, and the origin."""
+    origin = f"recipe {recipe.stem}"
+    named = (entry[:2] for entry in read_file(recipe) if not entry[0].startswith("recipe."))
+    return [(dotted, value, origin) for dotted, value in named], origin
+
+
+def _anchored(runs: RunSettings, file: Path | None, origin: str) -> RunSettings:
+    """Return the table with a folder relative to that of otx.toml, unless a flag or a recipe sets it."""
+    if file is None or origin in ("--folder", "--set", ARGUMENT) or origin.startswith("recipe"):
+        return runs
+    return dataclasses.replace(runs, folder=os.path.relpath(file.parent / runs.folder))
 
 
 class _Gathered:
@@ -184,12 +210,13 @@ class _Gathered:
         self.tables: dict[str, dict[str, Any]] = {}
         self.given: dict[str, str] = {}
 
-    def layer(self, entries: Iterable[tuple[str, Any, str]]) -> None:
-        """Set what one place gives: dotted keys, values and origins.
+    def layer(self, entries: Iterable[tuple[str, Any, str]], place: str = "") -> None:
+        """Set the values of one place, given as dotted keys, values and origins.
 
-        Epochs that are given over steps of a place before, a recipe say, take them back.
+        Epochs take precedence over the steps of an earlier place, such as a recipe.
         """
         entries = list(entries)
+        _refuse_old_names([(dotted, origin) for dotted, _, origin in entries], place)
         given = {dotted for dotted, _, _ in entries}
         if "align.epochs" in given and "align.steps" not in given:
             self.tables.get("align", {}).pop("steps", None)
@@ -208,11 +235,6 @@ class _Gathered:
             meant = [one for one in sorted(known) if one.endswith(f".{dotted}")]
             advice = f"did you mean '{meant[0]}'?" if meant else remedy(dotted, known)
             raise UsageError(f"{origin}: '{dotted}' is in no table", advice)
-        if new_name := RENAMED.get(f"{section}.{key}"):
-            raise UsageError(
-                f"{origin}: '{section}.{key}' is now '{new_name}'",
-                f"write {new_name}; otx config migrate rewrites an otx.toml",
-            )
         table = self.tables.setdefault(section, {})
         if inner:
             before = table.get(key)
@@ -223,7 +245,7 @@ class _Gathered:
         self.given[f"{section}.{key}"] = origin
 
     def settings(self, file: Path | None) -> Settings:
-        """The typed settings."""
+        """Return the typed settings."""
         ours = {
             name: fill(kind, self.tables.get(name, {}), name, self._origin)
             for name, kind in SECTIONS.items()
@@ -233,6 +255,29 @@ class _Gathered:
 
     def _origin(self, dotted: str) -> str:
         return self.given.get(dotted, DEFAULT)
+
+
+def _refuse_old_names(keys: Sequence[tuple[str, str]], place: str) -> None:
+    """Raise UsageError that lists every old name among dotted keys with their origins, and its new name."""
+    shortened = [(".".join(dotted.split(".")[:2]), origin) for dotted, origin in keys]
+    old = {dotted: origin for dotted, origin in shortened if dotted in RENAMED}
+    if not old:
+        return
+    in_file = place != "" and not place.startswith("recipe ")
+    named = {dotted: f"'{dotted}' is now '{RENAMED[dotted]}'" for dotted in old}
+    if len(old) == 1:
+        ((dotted, origin),) = old.items()
+        advice = f"rewrite the file with: {MIGRATE}" if in_file else f"write {RENAMED[dotted]}"
+        raise UsageError(f"{origin}: {named[dotted]}", advice)
+    lines = {dotted: origin.rpartition(":")[2] for dotted, origin in old.items() if in_file}
+    shown = [
+        text + (f" (line {lines[dotted]})" if lines.get(dotted, "").isdecimal() else "")
+        for dotted, text in named.items()
+    ]
+    raise UsageError(
+        f"{place} has {len(old)} settings under old names: {', '.join(shown)}",
+        f"rewrite the file with: {MIGRATE}" if in_file else "write the new names",
+    )
 
 
 def _plain(value: Any) -> Any:

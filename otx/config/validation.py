@@ -1,4 +1,4 @@
-"""From a table of TOML to a frozen dataclass: every key known, every value of its field's type."""
+"""Conversion of a TOML table into a frozen dataclass, with checks of keys, types and ranges."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from otx.printable import shorten
 T = TypeVar("T")
 
 LARGEST = 2**63 - 1
-"""Largest whole number that an option takes: torch's and numpy's."""
+"""Largest whole number of an option: that of torch and numpy."""
 
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 _FIELD_DOC = re.compile(r"^(\w+): (.*(?:\n[ \t]+\S.*)*)", re.MULTILINE)
@@ -28,7 +28,13 @@ _ATTRIBUTES = re.compile(r"^Attributes:\n((?:[ \t]+\S.*\n?|\n(?=[ \t]))+)", re.M
 
 
 class SettingError(UsageError):
-    """A value that ``__post_init__`` refuses: ``field`` is the key, ``message`` what it must be."""
+    """A value that a dataclass refuses.
+
+    Args:
+        field: Name of the field.
+        message: What the value must be, to follow the field's name.
+        remedy: What to do.
+    """
 
     def __init__(self, field: str, message: str, remedy: str | None = None) -> None:
         super().__init__(message, remedy)
@@ -49,7 +55,7 @@ class Constrained:
 
 
 class Unfit(Exception):
-    """A value of another type; the argument says in words which type is needed."""
+    """A value of a wrong type; the argument describes the right one."""
 
 
 def fill(
@@ -58,10 +64,24 @@ def fill(
     section: str,
     origin: Callable[[str], str] = lambda dotted: "settings",
 ) -> T:
-    """An instance of the dataclass ``kind`` from ``table``, fields without a key at their default.
+    """Return an instance of a dataclass with the values of a table.
 
-    ``section`` is the table's name and ``origin`` says where a dotted key was set, both for messages. Raises UsageError
-    for an unknown key (with the nearest known one), for a value of a wrong type, and for one that ``kind`` refuses.
+    Args:
+        kind: The dataclass; a field without a key has its default.
+        table: Values by key, as TOML gives them.
+        section: Name of the table, for messages.
+        origin: Returns the origin of a dotted key, for messages.
+
+    Raises:
+        UsageError: For an unknown key (with the nearest known one), a value of a wrong type, and one that ``kind``
+            refuses.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Options(Constrained):
+        ...     epsilon: Annotated[float, Gt(0)] = 0.1
+        >>> fill(Options, {"epsilon": 1}, "sinkhorn")
+        Options(epsilon=1.0)
     """
     types = field_types(kind)
     values = {}
@@ -89,7 +109,14 @@ def fill(
 
 
 def field_types(kind: type[Any]) -> dict[str, Any]:
-    """Every field of a dataclass with its type. Raises PluginError if a type cannot be found."""
+    """Return the type of every field of a dataclass, by name.
+
+    Args:
+        kind: The dataclass.
+
+    Raises:
+        PluginError: If a type cannot be resolved.
+    """
     try:
         hints = get_type_hints(kind)
     except NameError as error:
@@ -181,22 +208,51 @@ def _bounds(constraints: Sequence[Any]) -> str:
 
 
 def field_docs(kind: type[Any]) -> dict[str, str]:
-    """What the docstrings say of each field: lines ``name: text``, indented lines going on with it.
+    """Return the description of each field from the docstrings of a dataclass and its bases.
 
-    A field that a base class documents need not be documented again.
+    A description is a line ``name: text``, under ``Attributes:`` if there is such a section, and the indented lines
+    after it.
+
+    Args:
+        kind: The dataclass.
+
+    Returns:
+        Descriptions by field; fields without one are left out.
+
+    Example:
+        >>> @dataclasses.dataclass
+        ... class Options:
+        ...     '''Attributes:
+        ...         rate: Learning rate.
+        ...     '''
+        ...     rate: float = 1.0
+        >>> field_docs(Options)
+        {'rate': 'Learning rate.'}
     """
-    found: dict[str, str] = {}
+    docs: dict[str, str] = {}
     for owner in reversed(kind.__mro__):
         text = inspect.cleandoc(owner.__doc__ or "")
         if section := _ATTRIBUTES.search(text):
             text = inspect.cleandoc(section[1])
-        found |= {name: " ".join(doc.split()) for name, doc in _FIELD_DOC.findall(text)}
-    return {f.name: found[f.name] for f in dataclasses.fields(kind) if f.name in found}
+        docs |= {name: " ".join(doc.split()) for name, doc in _FIELD_DOC.findall(text)}
+    return {f.name: docs[f.name] for f in dataclasses.fields(kind) if f.name in docs}
 
 
-def convert(value: Any, wanted: Any) -> Any:
-    """Return a TOML value as a value of the type ``wanted``. Raises Unfit for one of another type."""
-    origin, arguments = get_origin(wanted), get_args(wanted)
+def convert(value: Any, kind: Any) -> Any:
+    """Return a TOML value as a value of a type.
+
+    Args:
+        value: The value.
+        kind: A type of a field: see ``otx.plugin_host.option_checks``.
+
+    Raises:
+        Unfit: If the value does not have the type.
+
+    Example:
+        >>> convert(["a"], tuple[str, ...])
+        ('a',)
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         return _convert_union(value, arguments)
     if origin is Literal:
@@ -205,7 +261,7 @@ def convert(value: Any, wanted: Any) -> Any:
                 return choice
         raise Unfit(f"one of {', '.join(map(str, arguments))}")
     if origin is tuple:
-        # A lone value is a list of one: --set align.objective=l2.
+        # A single value is a list of one: --set align.objective=l2.
         items = value if isinstance(value, list | tuple) else [value]
         try:
             return tuple(convert(item, arguments[0]) for item in items)
@@ -215,17 +271,17 @@ def convert(value: Any, wanted: Any) -> Any:
         if not isinstance(value, Mapping):
             raise Unfit("a table")
         return {str(key): convert(item, arguments[1]) for key, item in value.items()}
-    if type(value) is int and wanted in (int, float) and abs(value) > LARGEST:
-        raise Unfit(f"{_WORDS[wanted]} of at most 64 bits")
-    if wanted is float and type(value) is int:
+    if type(value) is int and kind in (int, float) and abs(value) > LARGEST:
+        raise Unfit(f"{_WORDS[kind]} of at most 64 bits")
+    if kind is float and type(value) is int:
         return float(value)
-    if wanted in _WORDS and type(value) is wanted:
+    if kind in _WORDS and type(value) is kind:
         return value
-    raise Unfit(_WORDS.get(wanted, str(wanted)))
+    raise Unfit(_WORDS.get(kind, str(kind)))
 
 
 def _convert_union(value: Any, choices: tuple[Any, ...]) -> Any:
-    # TOML has no null: "none" takes back what a file or a recipe has set.
+    # TOML has no null: "none" undoes what a file or a recipe has set.
     if NoneType in choices and (value is None or value == "none"):
         return None
     reasons = []

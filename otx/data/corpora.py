@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from otx.config.settings import Settings
+from otx.config.option_tables import OptionSource
+from otx.config.schema import DataSettings
 from otx.data.ledger import Ledger, count_lines, kinds_text
 from otx.data.lines import NOT_UTF8, REPAIRED
 from otx.errors import DataError, UsageError
@@ -21,7 +22,12 @@ SHOWN = 3
 
 
 def open_corpora(
-    specs: Sequence[str], registry: Registry, settings: Settings, *, any_share: bool = False
+    specs: Sequence[str],
+    registry: Registry,
+    options: OptionSource,
+    data: DataSettings,
+    *,
+    any_share: bool = False,
 ) -> list[Corpus]:
     """Open every corpus of every spec, one a language pair.
 
@@ -31,7 +37,8 @@ def open_corpora(
     Args:
         specs: What was given after ``--corpus``.
         registry: The registered corpora.
-        settings: The settings.
+        options: The corpora's options.
+        data: Pivot language, and the share of refused lines that is accepted.
         any_share: Also return a corpus of which more than ``data.max_bad`` of the lines were refused, or all.
 
     Returns:
@@ -46,12 +53,12 @@ def open_corpora(
     found: list[Corpus] = []
     for spec in specs:
         entry, rest = resolve_corpus(spec, registry)
-        _refuse_two_meanings(spec, entry, settings.data.pivot)
-        opened: list[Corpus] = entry.make(rest, entry.read_options(settings), settings.data.pivot)
+        _refuse_two_meanings(spec, entry, data.pivot)
+        opened: list[Corpus] = entry.make(rest, entry.read_options(options), data.pivot)
         found += opened
     if not any_share:
         for corpus in found:
-            _limit_refused(corpus, settings.data.max_bad)
+            _limit_refused(corpus, data.max_bad)
     return found
 
 

@@ -132,21 +132,36 @@ class TokenisedPairs:
         return column
 
 
-def tokenise(corpus: Corpus, encoder: Encoder, cache: Path) -> TokenisedPairs:
-    """The corpus in the encoder's sub-words.
+def tokenise(
+    corpus: Corpus, encoder: Encoder, cache: Path, *, max_length: int | None = None
+) -> TokenisedPairs:
+    """Return the corpus in the encoder's sub-words, from the cache if it is there.
 
-    Kept in ``cache`` under the digests of the text and the tokenizer and the length limit. Raises
-    UsageError for a tokenizer that is not a fast one, which gives no offsets.
+    The cache is keyed by the digests of the text and the tokenizer, the effective length limit and the encoder's class.
+
+    Args:
+        corpus: The pairs.
+        encoder: The encoder; its tokenizer must be a fast one, which gives character offsets.
+        cache: The cache folder.
+        max_length: Longest row in sub-words, special tokens included; the encoder's own ``max_length`` applies where
+            it is lower, or where none is given.
+
+    Returns:
+        The rows, memory-mapped.
+
+    Raises:
+        UsageError: If the tokenizer is not a fast one.
     """
     kind = f"{type(encoder).__module__}.{type(encoder).__qualname__}"
-    limit = encoder.max_length
+    limit = encoder.max_length if max_length is None else min(max_length, encoder.max_length)
     key = short_key(VERSION, corpus.fingerprint(), tokenizer_digest(encoder.tokenizer), limit, kind)
     return TokenisedPairs(
-        built(cache / "tokenised" / key, lambda folder: _store(folder, corpus, encoder)), corpus
+        built(cache / "tokenised" / key, lambda folder: _store(folder, corpus, encoder, limit)),
+        corpus,
     )
 
 
-def _store(folder: Path, corpus: Corpus, encoder: Encoder) -> None:
+def _store(folder: Path, corpus: Corpus, encoder: Encoder, limit: int) -> None:
     lengths = array("i")
     counts = SideCounts(), SideCounts()
     unknown = encoder.tokenizer.unk_token_id
@@ -155,7 +170,10 @@ def _store(folder: Path, corpus: Corpus, encoder: Encoder) -> None:
     def rows() -> Iterator[tuple[Any, ...]]:
         for pairs in blocks(corpus):
             texts = [pair.source for pair in pairs], [pair.pivot for pair in pairs]
-            cut = [encoder.tokenise(side, pretokenised=corpus.pretokenised) for side in texts]
+            cut = [
+                encoder.tokenise(side, pretokenised=corpus.pretokenised, max_length=limit)
+                for side in texts
+            ]
             for source, pivot, pair in zip(*cut, pairs, strict=True):
                 sides = source, pivot
                 usable = all(max(row.word_index, default=-1) >= 0 for row in sides)

@@ -33,7 +33,7 @@ class Faults:
         """
         if str(error) not in map(str, self.errors):
             self.errors.append(error)
-            self._reporter.stage(f"Skipped: {error.message}")
+            self._reporter.stage("Skipped unusable data; its error is shown at the end")
 
     def has_data(self, task: Task) -> bool:
         """Return True if a task finds its files; otherwise this is a fault.

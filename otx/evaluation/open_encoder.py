@@ -49,7 +49,7 @@ def open_target(session: Session, target: Target) -> OpenEncoder:
     """
     runtime = session.settings.runtime
     entry, reference = target.reference(session.registry)
-    options = entry.read_options(session.settings)
+    options = entry.read_options(session.settings.option_tables)
     device = open_device(runtime.device)
 
     def reopen(folder: Path | str) -> Encoder:

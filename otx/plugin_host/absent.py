@@ -1,4 +1,4 @@
-"""Plugins that are installed but not loaded, and what to say where a name may be theirs."""
+"""Plugins that are installed but not loaded, and the hint for a name that may be theirs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SHOWN = 3
-"""Plugins that a message names; the others are counted."""
+"""Number of plugins that a message names; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Absent:
     Attributes:
         name: The plugin's name.
         distribution: The distribution that brings it.
-        state: What became of it, as "disabled" or "failed".
+        state: ``disabled``, ``failed`` or ``left out``.
         remedy: How to load it.
     """
 
@@ -28,17 +28,17 @@ class Absent:
 
 
 def absence_hint(name: str, absent: Sequence[Absent]) -> str | None:
-    """Say which plugins that are not loaded may bring an unknown name.
+    """Return a hint to plugins that are not loaded and may register an unknown name.
 
-    What a plugin registers is known only when it runs, so a plugin or distribution of that name is named with its
-    remedy, and otherwise all that are not loaded are listed.
+    What a plugin registers is known only when it runs. So a plugin or distribution of that name is named with its
+    remedy; otherwise all that are not loaded are listed.
 
     Args:
         name: The unknown name, or ``distribution:name``.
         absent: The plugins that are not loaded.
 
     Returns:
-        The hint, or None if every plugin is loaded.
+        The hint; None if every plugin is loaded.
 
     Example:
         >>> absence_hint("pull", [Absent("pull", "otx-pull", "disabled", "otx plugins enable pull")])
@@ -56,11 +56,13 @@ def absence_hint(name: str, absent: Sequence[Absent]) -> str | None:
         return None
     names = [f"{one.name} ({one.state})" for one in absent[:SHOWN]]
     more = f" and {len(absent) - SHOWN} more" if len(absent) > SHOWN else ""
-    return (
-        f"a plugin that is not loaded may bring it: {', '.join(names)}{more}; see otx plugins list"
-    )
+    return f"a plugin that is not loaded may register it: {', '.join(names)}{more}; see otx plugins list"
 
 
 def canonical(distribution: str) -> str:
-    """Return a distribution's name as package indexes compare it."""
+    """Return a distribution's name as package indexes compare it.
+
+    Args:
+        distribution: Name of the distribution, as it is written.
+    """
     return re.sub(r"[-_.]+", "-", distribution).lower()

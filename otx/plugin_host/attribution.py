@@ -1,8 +1,8 @@
-"""Calls into plugins: what fails inside one names the object, its distribution and version.
+"""Attribution of failures in plugins: an error names the object, its distribution and version.
 
-``make`` calls a registered target and watches what it gives: an exception that leaves one of the methods of its
-contract becomes a PluginError with the original as its cause. Errors of otx's own pass, and so do those that are no
-fault of a plugin: a full disk, a full memory, an interrupt.
+``make`` calls a registered target and wraps the object that it returns: an exception that leaves a method of its
+interface becomes a PluginError with the original as its cause. otx's own errors pass unchanged, and so do errors that
+are not the plugin's fault: a full disk, a full memory, an interrupt.
 """
 
 from __future__ import annotations
@@ -20,23 +20,31 @@ from typing import Any
 
 from otx import interfaces
 from otx.errors import OTXError, PluginError
+from otx.printable import error_text, shorten
 from otx.types import Metric, TaskInfo
 
 OURS = "otx"
 """The distribution whose plugins come with otx."""
 LONGEST = 300
-"""Characters of a foreign exception's text that a message shows."""
+"""Maximum length of a foreign exception's text in a message, in characters."""
 REMEDY = "tell the plugin's author; --debug shows where it happened"
 OUR_REMEDY = "this is a bug of otx; --debug shows where it happened"
 HINTS = MappingProxyType({"objective": "views that its needs does not name are None, or empty; "})
-"""The usual cause of an exception in an object of this kind."""
+"""Usual cause of an exception in an object of each kind."""
 _EXHAUSTED = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE)
 _OWNER, _PLAIN = "_otx_owner", "_otx_plain"
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The plugin behind an object: kind and name, the distribution that registered it, and its target."""
+    """The plugin behind an object.
+
+    Attributes:
+        kind: Kind of the object: objective, encoder, corpus or task.
+        name: Its registered name.
+        distribution: Distribution that registered it.
+        target: Its class or function, ``package.module:Name``.
+    """
 
     kind: str
     name: str
@@ -48,31 +56,38 @@ class Owner:
         label = f"{self.kind} '{self.name}'"
         if not self.distribution:
             return label
-        # Looked up when something failed: reading metadata takes milliseconds.
+        # Looked up only when something failed: reading metadata takes milliseconds.
         with contextlib.suppress(metadata.PackageNotFoundError):
             return f"{label} of {self.distribution} {metadata.version(self.distribution)}"
         return f"{label} of {self.distribution}"
 
     def fault(self, complaint: str, remedy: str | None = None) -> PluginError:
-        """Return the error that says what is wrong with the object."""
+        """Return an error that names the object.
+
+        Args:
+            complaint: Fault of the object.
+            remedy: What to do; by default, to tell the plugin's author.
+        """
         usual = OUR_REMEDY if self.distribution == OURS else REMEDY
         return PluginError(f"{self}: {complaint}", remedy or usual)
 
     def blame(self, error: BaseException) -> PluginError:
-        """Return the error that names the owner, and the line of its code that ``error`` passed."""
-        text = " ".join(str(error).split())
-        text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+        """Return an error that names the object and the line of its package that raised ``error``.
+
+        Args:
+            error: The exception that left the object.
+        """
         if isinstance(error, SystemExit):
             text = f"it called sys.exit({error.code!r})"
         else:
-            text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+            text = shorten(error_text(error), LONGEST)
         fault = self.fault(text + self._place(error))
         if self.distribution != OURS:
             fault.remedy = f"{HINTS.get(self.kind, '')}{fault.remedy}"
         return fault
 
     def _place(self, error: BaseException) -> str:
-        """The deepest line of the owner's package in the traceback."""
+        """Return the deepest line of the owner's package in the traceback, in brackets."""
         package, place, trace = (
             self.target.partition(":")[0].partition(".")[0],
             "",
@@ -86,14 +101,23 @@ class Owner:
 
 
 def owner_of(instance: object, default: Owner | None = None) -> Owner | None:
-    """Return who answers for an object that ``make`` gave, and ``default`` for any other."""
+    """Return the owner of an object that ``make`` returned, and ``default`` for any other object.
+
+    Args:
+        instance: The object.
+        default: Owner of an object that ``make`` did not return.
+    """
     owner: Owner | None = getattr(type(instance), _OWNER, default)
     return owner
 
 
 @contextlib.contextmanager
 def attributed(owner: Owner | None) -> Iterator[None]:
-    """Turn an exception of the body into a PluginError of the owner; without an owner, let it pass."""
+    """Turn an exception in the body into a PluginError of the owner; without an owner, do nothing.
+
+    Args:
+        owner: The owner; None attributes nothing.
+    """
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -103,18 +127,18 @@ def attributed(owner: Owner | None) -> Iterator[None]:
 
 
 def make(owner: Owner, target: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a target and watch what it gives.
+    """Call a registered target, and attribute later failures of the object that it returns.
 
     Args:
-        owner: Who answers for it. Of the kind ``corpus``, the target gives a list.
+        owner: Owner of the object. A target of the kind ``corpus`` returns a list of objects.
         target: The class or function that was registered.
-        arguments: What its kind is called with.
+        arguments: The arguments that targets of this kind take.
 
     Returns:
-        What the target gave: for ``corpus`` a list, otherwise one object.
+        The list of a ``corpus``, or the object of any other kind.
 
     Raises:
-        PluginError: If the target fails, or what it gives lacks a member of its contract.
+        PluginError: If the target fails, or an object lacks a member of its interface.
     """
     with attributed(owner):
         result = target(*arguments)
@@ -131,7 +155,12 @@ def make(owner: Owner, target: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def attributed_metrics(owner: Owner, info: TaskInfo) -> TaskInfo:
-    """Return what a task is with metrics whose exceptions name it."""
+    """Return the information of a task with metrics whose exceptions name the task.
+
+    Args:
+        owner: Owner of the task.
+        info: Information of the task.
+    """
 
     def watched(metric: Metric) -> Metric:
         def compute(sums: Mapping[str, Any]) -> Any:
@@ -159,7 +188,7 @@ _SPECIAL = ("__call__", "__len__", "__getitem__")
 
 
 def _calls(protocol: type[Any]) -> set[str]:
-    """The methods of a contract, those of its bases included."""
+    """Return the methods of an interface, those of its bases included."""
     names = {
         name for base in protocol.__mro__ for name, value in vars(base).items() if callable(value)
     }
@@ -171,7 +200,7 @@ def _calls(protocol: type[Any]) -> set[str]:
 
 
 def _missing(instance: Any, kind: str) -> list[str]:
-    """Members of the contract that an object lacks; what a task needs depends on its kind."""
+    """Return the members of the interface that an object lacks; a task's interface depends on its kind."""
     protocol = _PROTOCOLS[kind][0]
     if kind == "task":
         if not hasattr(instance, "info"):
@@ -183,11 +212,11 @@ def _missing(instance: Any, kind: str) -> list[str]:
 
 
 def _passes(error: BaseException, owner: Owner) -> bool:
-    """Return whether an exception is not the owner's fault, or is handled elsewhere."""
+    """Return True if an exception is not the owner's fault, or is handled elsewhere."""
     if isinstance(error, OTXError | MemoryError):
         return True
     if isinstance(error, OSError):
-        # Ours leave a file that cannot be opened to the command line, which names it.
+        # For otx's own objects, the command line names the file that cannot be opened.
         return owner.distribution == OURS or error.errno in _EXHAUSTED
     torch, click = sys.modules.get("torch"), sys.modules.get("click")
     if click is not None and isinstance(error, click.ClickException):
@@ -196,13 +225,13 @@ def _passes(error: BaseException, owner: Owner) -> bool:
 
 
 def _watch(instance: Any, owner: Owner) -> None:
-    """Give an object a class between it and its own, whose methods are attributed."""
+    """Change an object's class to a subclass whose methods attribute their failures."""
     if owner_of(instance) == owner:
         return
-    # Watched for another owner before, it is watched for this one alone.
+    # An object that was wrapped for another owner is wrapped for this one alone.
     plain: Any = getattr(type(instance), _PLAIN, type(instance))
     try:
-        # Past a frozen dataclass's __setattr__.
+        # Bypasses the __setattr__ of a frozen dataclass.
         object.__setattr__(instance, "__class__", _watched(plain, owner))
     except TypeError as error:
         raise owner.fault(
@@ -212,7 +241,7 @@ def _watch(instance: Any, owner: Owner) -> None:
 
 
 class _Unannounced:
-    """A base that keeps ``__init_subclass__`` of a plugin's class from hearing of the watched one."""
+    """A base that keeps ``__init_subclass__`` of a plugin's class from being called for the wrapping subclass."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         pass
@@ -220,7 +249,7 @@ class _Unannounced:
 
 @functools.cache
 def _watched(kind: Any, owner: Owner) -> type[Any]:
-    """A class that differs from ``kind`` in nothing but attribution; its name is the same, which keys depend on."""
+    """Return a subclass that differs in attribution only; its name is the same, because cache keys depend on it."""
     contracts = (*_PROTOCOLS[owner.kind], *_BASES.get(owner.kind, ()))
     names = set[str]().union(*(_calls(contract) for contract in contracts))
     members: dict[str, Any] = {
@@ -231,7 +260,7 @@ def _watched(kind: Any, owner: Owner) -> type[Any]:
         _OWNER: owner,
         _PLAIN: kind,
     }
-    # An object changes its class only to one of the same layout: an object with slots has none of this base's.
+    # An object can change its class only to one of the same layout, which this base would change for slots.
     ordinary = kind.__dictoffset__ and kind.__weakrefoffset__ and _is_dict_added_to_object(kind)
     bases = (_Unannounced, kind) if ordinary else (kind,)
     metaclass: Any = type(kind)
@@ -251,7 +280,7 @@ def _is_dict_added_to_object(kind: Any) -> bool:
 
 def _attributed_method(watched: type[Any], name: str, owner: Owner) -> Callable[..., Any]:
     def call(self: Any, *arguments: Any, **named: Any) -> Any:
-        # Not ``attributed``: a generator a call would cost more than the rest of this.
+        # Not ``attributed``: a generator per call would cost more than everything else here.
         try:
             result = getattr(super(watched, self), name)(*arguments, **named)
         except (Exception, SystemExit) as error:
@@ -269,6 +298,6 @@ def _attributed_items(owner: Owner, items: Iterator[Any]) -> Iterator[Any]:
 
 
 def _is_past_the_end(instance: Any, name: str, error: BaseException, arguments: Any) -> bool:
-    """Return whether an IndexError is the end of a sequence, which ends an iteration."""
+    """Return True if an IndexError is the end of a sequence, which ends an iteration."""
     past = name == "__getitem__" and isinstance(error, IndexError)
     return past and not -len(instance) <= arguments[0] < len(instance)

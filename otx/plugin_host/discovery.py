@@ -1,4 +1,4 @@
-"""Find plugins without running them: those that installed distributions announce, and files given by ``--plugin``."""
+"""Find plugins without running them: those of installed distributions, and files given by ``--plugin``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from otx.plugin_host.attribution import OURS
 from otx.plugin_host.plugin_files import file_version, load_file, plugin_files
 
 GROUP = "otx"
-"""The group of entry points that plugins are announced in, and the project name of their hooks."""
+"""Group of the entry points of plugins, and project name of their hooks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A plugin as its distribution's metadata announces it, or a plugin file; ``load`` imports it.
+    """A plugin that is installed or given as a file. None of its code has run.
 
-    No code of it has run.
+    Attributes:
+        name: Name of its entry point, or the path of a plugin file.
+        distribution: Distribution that brings it, or the path of a plugin file.
+        version: Version of the distribution, or the beginning of the file's digest.
+        load: Imports it and returns the module.
+        is_file: True for a plugin file.
     """
 
     name: str
@@ -33,7 +38,7 @@ class Installed:
 
     @property
     def ours(self) -> bool:
-        """Whether it came with otx."""
+        """True if it is part of otx."""
         return canonical(self.distribution) == OURS
 
     @property
@@ -43,20 +48,20 @@ class Installed:
 
 
 def installed() -> list[Installed]:
-    """Every installed plugin, ours first, then by name; reads metadata only, and no more of it than it must."""
-    found: dict[str, list[Installed]] = {}
+    """Return every installed plugin, otx's own first, then by name. Reads metadata only, and as little as possible."""
+    by_distribution: dict[str, list[Installed]] = {}
     for distribution in metadata.distributions():
         text = distribution.read_text("entry_points.txt") or ""
         if f"[{GROUP}]" in text:
             name = str(distribution.metadata["Name"] or "unnamed")
             # A second copy further down the path is shadowed, as it is for import.
-            found.setdefault(canonical(name), list(_announced(distribution, name)))
-    plugins = [plugin for several in found.values() for plugin in several]
+            by_distribution.setdefault(canonical(name), list(_announced(distribution, name)))
+    plugins = [plugin for several in by_distribution.values() for plugin in several]
     return sorted(plugins, key=lambda p: (not p.ours, p.name, p.distribution))
 
 
 def given_files() -> list[Installed]:
-    """Return the plugin files that ``--plugin`` gives, in their order."""
+    """Return the plugin files of ``--plugin``, in their order."""
     return [
         Installed(path, path, _version(path), partial(load_file, path), is_file=True)
         for path in plugin_files()
@@ -67,7 +72,7 @@ def _version(path: str) -> str:
     try:
         return file_version(path)
     except DataError:
-        # Loading it fails in the same way, and is recorded as a failure of this plugin alone.
+        # Loading the file fails in the same way, and is recorded as a failure of this plugin alone.
         return ""
 
 
@@ -88,13 +93,21 @@ def _announced(distribution: metadata.Distribution, owner: str) -> Iterator[Inst
 
 
 def find_installed(name: str, among: Iterable[Installed]) -> Installed:
-    """The plugin that ``name`` or ``distribution:name`` stands for. Raises UsageError for none and for several."""
+    """Return the plugin of a name.
+
+    Args:
+        name: ``name`` or ``distribution:name``.
+        among: The plugins to search.
+
+    Raises:
+        UsageError: If there is none, or more than one.
+    """
     plugins = list(among)
-    found = [plugin for plugin in plugins if name in (plugin.name, plugin.full_name)]
-    if not found:
+    matches = [plugin for plugin in plugins if name in (plugin.name, plugin.full_name)]
+    if not matches:
         known = {plugin.name for plugin in plugins if not plugin.ours}
         raise UsageError(f"no plugin '{name}' is installed", remedy(name, known))
-    if len(found) > 1:
-        both = " or ".join(plugin.full_name for plugin in found)
+    if len(matches) > 1:
+        both = " or ".join(plugin.full_name for plugin in matches)
         raise UsageError(f"several plugins are named '{name}'", f"write {both}")
-    return found[0]
+    return matches[0]

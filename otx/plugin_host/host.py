@@ -1,7 +1,7 @@
-"""The plugin host: finds plugins by their metadata, loads and calls them one by one, and lives on when they fail.
+"""The plugin host: finds plugins by their metadata, loads and calls them one by one, and survives their failures.
 
-Plugins that come with otx arrive by the same entry points and hooks as any other; disabling, ``OTX_PLUGINS`` and
-``--no-plugins`` concern the others only.
+otx's own plugins use the same entry points and hooks as any other. Disabling, ``OTX_PLUGINS`` and ``--no-plugins``
+apply to the others only.
 """
 
 from __future__ import annotations
@@ -27,21 +27,33 @@ from otx.plugin_host.registry import Registry
 from otx.printable import error_text
 
 if TYPE_CHECKING:
+    from otx.config.option_tables import OptionTables
     from otx.config.schema import PluginSettings
     from otx.config.settings import Settings
 
 ONLY, STRICT = "OTX_PLUGINS", "OTX_PLUGINS_STRICT"
+"""Environment variables: the only plugins to load, and whether a plugin that fails is an error."""
 
 DISABLED = "disabled in otx.toml"
+"""Reason in the record of a plugin that otx.toml disables."""
 
 Status = Literal["loaded", "failed", "disabled"]
 
 
 @dataclass(frozen=True, slots=True)
 class PluginRecord:
-    """What became of one plugin. ``error`` is one line, ``trace`` the whole story; ``hooks`` are those it has.
+    """The result of loading one plugin.
 
-    A plugin file (``is_file``) has its path as name and distribution, and the beginning of its digest as version.
+    Attributes:
+        name: Name of the plugin, or the path of a plugin file.
+        distribution: Its distribution, or the path of a plugin file.
+        version: Version of the distribution, or the beginning of the file's digest.
+        status: ``loaded``, ``failed`` or ``disabled``.
+        hooks: Names of the hooks that it implements.
+        milliseconds: Time to load it.
+        error: Reason of the status in one line; None for a plugin that is loaded.
+        trace: Traceback of a failure.
+        is_file: True for a plugin file.
     """
 
     name: str
@@ -56,7 +68,15 @@ class PluginRecord:
 
 
 class PluginHost:
-    """``registry`` holds what plugins brought, ``records`` what became of each; both are filled by ``load``."""
+    """Loads plugins and calls their hooks.
+
+    Args:
+        settings: Disabled plugins, and preferred distributions.
+
+    Attributes:
+        registry: The names that plugins registered; filled by ``load``.
+        records: The result of loading each plugin; filled by ``load``.
+    """
 
     def __init__(self, settings: PluginSettings) -> None:
         self.registry = Registry(prefer=settings.prefer)
@@ -67,23 +87,23 @@ class PluginHost:
         self._silenced: set[str] = set()
 
     def load(self) -> None:
-        """Load every plugin that is wanted. Whatever one of them does is recorded, and the next one is loaded."""
+        """Load every plugin that is not disabled. A failure is recorded, and the next plugin is loaded."""
         only = os.environ.get(ONLY)
-        wanted = (
+        selected = (
             None if only is None else [name.strip() for name in only.split(",") if name.strip()]
         )
-        found = installed()
+        plugins = installed()
         owners: dict[str, str] = {}
-        for plugin in found:
-            if not plugin.ours and (reason := self._unwanted(plugin, wanted)):
+        for plugin in plugins:
+            if not plugin.ours and (reason := self._reason_to_skip(plugin, selected)):
                 self.records.append(_record(plugin, "disabled", error=reason))
             else:
                 self.records.append(self._admit(plugin, owners))
-        for name in wanted or []:
-            if not any(name in (plugin.name, plugin.full_name) for plugin in found):
+        for name in selected or []:
+            if not any(name in (plugin.name, plugin.full_name) for plugin in plugins):
                 error = f"{ONLY} names it, but it is not installed"
                 self.records.append(PluginRecord(name, "", "", "failed", error=error))
-        # A file is asked for by name: what leaves out installed plugins does not leave it out.
+        # A file is named explicitly: settings that skip installed plugins do not apply to it.
         self.records += [self._admit(plugin, owners) for plugin in given_files()]
         for record in self.records:
             if record.status != "loaded":
@@ -95,7 +115,7 @@ class PluginHost:
         return [record for record in self.records if record.status == "failed"]
 
     def observers(self) -> list[tuple[str, str, str]]:
-        """Return name, distribution and version of every plugin that observes."""
+        """Return name, distribution and version of every plugin that implements an observer hook."""
         return [
             (record.name, record.distribution, record.version)
             for record in self.records
@@ -103,11 +123,17 @@ class PluginHost:
         ]
 
     def notify(self, hook: str, **arguments: Any) -> list[str]:
-        """Call an observer hook, plugin by plugin, and return what went wrong, one line a failure.
+        """Call an observer hook of every plugin.
 
-        Every plugin gets the same read-only copies of the arguments. A KeyboardInterrupt is a failure too: a caller
-        whose work a signal stops looks at its ``StopSignals`` afterwards. A plugin that does not come back in
-        ``PATIENCE`` seconds is not called again.
+        A plugin that does not return within ``PATIENCE`` seconds is not called again. A KeyboardInterrupt counts as a
+        failure, too; a caller whose work a signal stops must check its ``StopSignals`` afterwards.
+
+        Args:
+            hook: Name of the hook.
+            arguments: Its arguments; every plugin receives the same read-only copies.
+
+        Returns:
+            One line for each failure.
         """
         failures = []
         given = read_only(arguments)
@@ -124,26 +150,32 @@ class PluginHost:
                     self._silenced.add(name)
         return failures
 
-    def check_tables(self, settings: Settings) -> None:
-        """Refuse a table of options that belongs to nobody: UsageError with the nearest known name.
+    def check_tables(self, options: OptionTables) -> None:
+        """Refuse a table of options whose name nothing has registered.
 
-        Where a plugin is not loaded, a name that resembles no other may be that plugin's, and stands.
+        If a plugin is not loaded, a name that resembles no other may be that plugin's, and is accepted.
+
+        Args:
+            options: The tables of otx.toml that do not belong to otx.
+
+        Raises:
+            UsageError: Naming the table, where it was set, and the nearest known name.
         """
         known = self.registry.names() | set(SECTIONS)
         complete = all(record.status == "loaded" for record in self.records)
-        for name, table in settings.options.items():
+        for name, table in options.tables.items():
             if name not in known and (complete or nearest(name, known)):
-                origin = next((settings.origin(f"{name}.{key}") for key in table), "settings")
+                origin = next((options.origin(f"{name}.{key}") for key in table), "settings")
                 hint, advice = self.registry.absence_hint(name), remedy(name, known)
                 raise UsageError(
                     f"{origin}: unknown table [{name}]", f"{advice} {hint}" if hint else advice
                 )
 
-    def _unwanted(self, plugin: Installed, wanted: list[str] | None) -> str | None:
+    def _reason_to_skip(self, plugin: Installed, selected: list[str] | None) -> str | None:
         names = (plugin.name, plugin.full_name)
         if any(name in names for name in self._disabled):
             return DISABLED
-        if wanted is not None and not any(name in names for name in wanted):
+        if selected is not None and not any(name in names for name in selected):
             return f"left out by --no-plugins or {ONLY}"
         return None
 
@@ -152,7 +184,7 @@ class PluginHost:
         if record.status == "failed":
             state, advice = "failed", "see otx doctor"
         elif record.error == DISABLED:
-            # As it is written in otx.toml, which is what `enable` removes.
+            # The name as it is written in otx.toml, because that is what `enable` removes.
             written = next(name for name in self._disabled if name in names)
             state, advice = "disabled", f"otx plugins enable {written}"
         else:
@@ -166,17 +198,19 @@ class PluginHost:
                 owner = owners.setdefault(plugin.name, plugin.distribution)
                 if owner != plugin.distribution:
                     raise PluginError(
-                        f"{owner} and {plugin.distribution} both bring a plugin named '{plugin.name}'",
+                        f"{owner} and {plugin.distribution} both have a plugin named '{plugin.name}'",
                         f"otx plugins disable {owner}:{plugin.name}, or remove one of them",
                     )
                 module = plugin.load()
                 hooks = self._register(plugin, module)
         except (Exception, SystemExit, OutOfPatience) as error:
-            return _record(plugin, "failed", began, error=_in_words(error), trace=_trace(error))
-        return _record(plugin, "loaded", began, hooks)
+            return _record(
+                plugin, "failed", began=began, error=_in_words(error), trace=_trace(error)
+            )
+        return _record(plugin, "loaded", began=began, hooks=hooks)
 
     def _register(self, plugin: Installed, module: Any) -> tuple[str, ...]:
-        """Hook a plugin in, wholly or not at all: what it registers is kept apart until all of it is there."""
+        """Register a plugin completely or not at all: its names are kept apart until all of them are registered."""
         manager = self._manager
         if manager.is_registered(module) or manager.has_plugin(plugin.full_name):
             raise PluginError("another plugin is the same module, or has its full name")
@@ -194,12 +228,12 @@ class PluginHost:
         return hooks
 
     def _alone(self, module: Any, hook: str) -> Callable[..., Any]:
-        """The hook, calling this plugin only: in a common call one that raises would stop the others."""
+        """Return a caller of a hook of this plugin only: in a common call, one that raises would stop the others."""
         others = [other for other in self._manager.get_plugins() if other is not module]
         return self._manager.subset_hook_caller(hook, others)
 
     def _known_hooks(self, module: Any) -> tuple[str, ...]:
-        """The hooks that this otx calls; one it does not know must be marked ``optionalhook=True``."""
+        """Return the hooks that this otx calls; an unknown one must be marked ``optionalhook=True``."""
         callers = self._manager.get_hookcallers(module) or []
         specified = {name for name in vars(hookspecs) if name.startswith("otx_")}
         for caller in callers:
@@ -212,10 +246,14 @@ class PluginHost:
 
 
 def host(settings: Settings) -> PluginHost:
-    """A loaded host whose names agree with the settings' tables.
+    """Load the plugins, and check that every table of the settings belongs to otx or to a registered name.
 
-    Raises UsageError for a table that belongs to nobody, and PluginError for a plugin file that failed or, where
-    ``OTX_PLUGINS_STRICT`` is set, for the first plugin that failed.
+    Args:
+        settings: The settings.
+
+    Raises:
+        UsageError: For a table whose name nothing has registered.
+        PluginError: For a plugin file that failed or, if ``OTX_PLUGINS_STRICT`` is set, for any plugin that failed.
     """
     loaded = PluginHost(settings.plugins)
     loaded.load()
@@ -230,29 +268,29 @@ def host(settings: Settings) -> PluginHost:
             raise PluginError(
                 f"plugin {record.name} ({record.distribution}) failed: {record.error}"
             )
-    loaded.check_tables(settings)
+    loaded.check_tables(settings.option_tables)
     return loaded
 
 
 def _record(
     plugin: Installed,
     status: Status,
+    *,
     began: float | None = None,
     hooks: tuple[str, ...] = (),
     error: str | None = None,
     trace: str | None = None,
 ) -> PluginRecord:
-    spent = 0.0 if began is None else 1000 * (time.perf_counter() - began)
     return PluginRecord(
-        plugin.name,
-        plugin.distribution,
-        plugin.version,
-        status,
-        hooks,
-        spent,
-        error,
-        trace,
-        plugin.is_file,
+        name=plugin.name,
+        distribution=plugin.distribution,
+        version=plugin.version,
+        status=status,
+        hooks=hooks,
+        milliseconds=0.0 if began is None else 1000 * (time.perf_counter() - began),
+        error=error,
+        trace=trace,
+        is_file=plugin.is_file,
     )
 
 
@@ -262,7 +300,7 @@ def _in_words(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"it called sys.exit({error.code!r})"
     if isinstance(error, pluggy.PluginValidationError):
-        # The first sentence says which argument; the rest is a list of file names.
+        # The first sentence names the argument; the rest is a list of file names.
         text = inspect.cleandoc(str(error)).split("\n")[-1].strip()
         return f"{type(error).__name__}: {text}"
     return error_text(error)

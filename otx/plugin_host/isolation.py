@@ -1,4 +1,4 @@
-"""Running code that is not ours: what it prints goes to stderr, and it may not take for ever."""
+"""Guard for code of plugins: its output goes to stderr, and it is interrupted if it takes too long."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from collections.abc import Iterator
 from types import FrameType
 
 PATIENCE = 5.0
-"""Seconds after which a plugin that does not come back is given up."""
+"""Seconds without progress after which a plugin is interrupted."""
 
 
 class OutOfPatience(BaseException):
-    """Raised into a plugin that takes too long. No Exception, so that the plugin does not swallow it by habit."""
+    """Raised into a plugin that takes too long. Not an Exception, so that a plugin does not swallow it by habit."""
 
 
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
-    """Send what is printed to stderr, and interrupt after ``PATIENCE`` seconds without progress.
+    """Send the body's output to stderr, and interrupt it after ``PATIENCE`` seconds without progress.
 
-    Progress is a module imported: a plugin may import torch from a cold disk, and that takes as long as it takes.
-    The clock is SIGALRM, which needs the main thread of a POSIX process and reaches Python code, sleeping and most
-    waiting for input or output, but not a loop in C; anywhere else there is no clock. A thread could not be stopped,
-    and one left behind in an import would hold that import's lock.
+    Progress is the import of a module: a plugin may import torch from a cold disk, which may take long. The clock is
+    SIGALRM. It needs the main thread of a POSIX process, and interrupts Python code, sleep and most waiting for input
+    or output, but not a loop in C; elsewhere there is no clock. A thread could not be stopped, and one that is left
+    behind in an import would hold that import's lock.
+
+    Raises:
+        OutOfPatience: Into the body.
     """
     with contextlib.redirect_stdout(sys.stderr), _clock(PATIENCE):
         yield
@@ -46,10 +49,10 @@ def _clock(seconds: float) -> Iterator[None]:
             modules = len(sys.modules)
             signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
             return
-        raise OutOfPatience(f"it did not come back within {seconds:g} seconds")
+        raise OutOfPatience(f"it did not return within {seconds:g} seconds")
 
     handler = signal.signal(signal.SIGALRM, ring)
-    # Again every second, for a plugin that swallows everything.
+    # Repeated every second, for a plugin that swallows everything.
     left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     began = time.monotonic()
     try:

@@ -1,4 +1,4 @@
-"""Check an options class when it is registered, so that its faults stay with the plugin that brings it.
+"""Check an options class when it is registered, so that a fault fails only the plugin that brings it.
 
 Options are a frozen dataclass in which every field has a default and one of these types:
 
@@ -7,8 +7,8 @@ Options are a frozen dataclass in which every field has a default and one of the
 - ``tuple[T, ...]`` and ``dict[str, T]`` of allowed types;
 - ``T | None`` and other unions of allowed types.
 
-A path is a ``str`` or ``str | None``. A default must have its field's type exactly, except that ``float`` also takes a
-whole number.
+A path is a ``str`` or ``str | None``. A default must have exactly the type of its field, except that ``float`` also
+accepts a whole number.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def check_options(kind: type[Any]) -> None:
     """Refuse an options class that some command could not read, show or record.
 
     Args:
-        kind: What a plugin registers as the options of one of its names.
+        kind: The class that a plugin registers as the options of one of its names.
 
     Raises:
-        PluginError: If it is not a frozen dataclass, a field has an unknown role, another type or no default, a
-            default does not fit its type, or an instance cannot be made from the defaults. The message names the class
-            and the field.
+        PluginError: If it is not a frozen dataclass; a field has an unknown role, a type that is not allowed or no
+            default; a default does not fit its type; or an instance cannot be made from the defaults. The message names
+            the class and the field.
 
     Example:
         >>> @dataclasses.dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _is_allowed(kind: Any) -> bool:
 
 
 def _fits(default: Any, kind: Any) -> bool:
-    """Return whether a table could give the default, and JSON could hold it."""
+    """Return True if a table could give the default, and JSON could hold it."""
     try:
         return bool(convert(default, kind) == default) and _is_json(default)
     except Exception:
@@ -117,7 +117,7 @@ def _is_json(value: Any) -> bool:
 
 
 def _check_instance(kind: type[Any]) -> None:
-    """Make one from the defaults: what ``__post_init__`` raises or leaves behind would reach every command."""
+    """Make an instance from the defaults: a fault in ``__post_init__`` would otherwise reach every command."""
     try:
         values = dataclasses.asdict(kind())
     except Exception as error:

@@ -16,13 +16,13 @@ from otx.files.digests import file_digest
 from otx.files.reading import read_bytes
 
 VARIABLE = "OTX_PLUGIN_FILES"
-"""Files to load, separated as in PATH; ``--plugin`` sets it, so that it holds in processes that this one starts."""
+"""Environment variable of the files to load, separated as in PATH; processes that this one starts inherit it."""
 MAX_BYTES = 2**24
-"""Largest plugin file: 16 MiB."""
+"""Maximum size of a plugin file: 16 MiB."""
 
 
 class _Loader(SourceFileLoader):
-    """Compiles the file anew each time: no ``__pycache__`` beside it, and no stale code from one."""
+    """Compiles the file each time, so that there is no ``__pycache__`` beside it and no stale code from one."""
 
     def get_code(self, fullname: str) -> CodeType:
         code: CodeType = self.source_to_code(read_bytes(Path(self.path), MAX_BYTES), self.path)
@@ -30,19 +30,19 @@ class _Loader(SourceFileLoader):
 
 
 def set_plugin_files(paths: Sequence[str]) -> None:
-    """Make the files the plugin files of this process and of those that it starts.
+    """Set the plugin files of this process and of the processes that it starts.
 
     Args:
         paths: The files, as given by ``--plugin``.
 
     Raises:
-        UsageError: For a path that is not a Python file, or that ``OTX_PLUGIN_FILES`` cannot hold.
+        UsageError: For a path that is not a Python file, or that contains the separator of PATH.
     """
     for path in paths:
         if not path.endswith(".py") or not Path(path).is_file():
             raise UsageError(f"--plugin {path}: no such Python file", "give the path of a .py file")
         if os.pathsep in path:
-            raise UsageError(f"--plugin {path}: the path holds a '{os.pathsep}'", "rename it")
+            raise UsageError(f"--plugin {path}: the path contains '{os.pathsep}'", "rename it")
     os.environ[VARIABLE] = os.pathsep.join(paths)
 
 
@@ -53,12 +53,16 @@ def plugin_files() -> list[str]:
 
 
 def file_version(path: str) -> str:
-    """Return what stands for the version of a plugin file: the beginning of its digest."""
+    """Return the version of a plugin file: the beginning of its digest.
+
+    Args:
+        path: The file.
+    """
     return file_digest(Path(path))[:12]
 
 
 def load_file(path: str) -> ModuleType:
-    """Import a plugin file as a module of its name, so that ``"FILE:Name"`` is a target.
+    """Import a plugin file as a module of its name, so that ``FILE:Name`` is a target.
 
     Args:
         path: The file.
@@ -67,7 +71,7 @@ def load_file(path: str) -> ModuleType:
         The module, also in ``sys.modules``.
 
     Raises:
-        PluginError: If the name cannot be a module's, or another module or plugin file has it.
+        PluginError: If the name cannot be that of a module, or another module or plugin file has it.
     """
     name = Path(path).stem
     if not name.isidentifier() or iskeyword(name):
@@ -90,7 +94,7 @@ def load_file(path: str) -> ModuleType:
 
 
 def _taken_by(name: str) -> str | None:
-    """Return where the module of this name comes from, or None if there is none but of a plugin file before."""
+    """Return the origin of the module of this name; None if there is none, or one of an earlier plugin file."""
     module = sys.modules.get(name)
     if module is not None:
         if isinstance(getattr(module, "__loader__", None), _Loader):

@@ -1,4 +1,4 @@
-"""Read-only copies of values that several plugins see."""
+"""Read-only copies of values that several plugins receive."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 
 def read_only(value: Any) -> Any:
-    """Copy a value so that nobody who gets it can alter what another sees.
+    """Return a copy of a value that its receivers cannot change.
 
     Args:
-        value: A value of JSON, or any other. Mappings become read-only mappings and sequences become tuples, at every
-            depth; everything else is taken as it is.
+        value: A JSON value, or any other. Mappings become read-only mappings and sequences become tuples, at every
+            depth; everything else stays as it is.
 
     Returns:
         The copy.

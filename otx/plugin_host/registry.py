@@ -1,4 +1,13 @@
-"""Names and what they stand for: where the code lies, one line about it, its options. Imports nothing heavy."""
+"""The registry of names: objectives, encoders, corpora, tasks and recipes, with their targets and options.
+
+A plugin registers its names in the hook ``otx_register``:
+
+    @otx.hookimpl
+    def otx_register(registry):
+        registry.objective("pull", "my_package.pull:Pull", "Pulls linked words together", PullOptions)
+
+Targets are ``package.module:Name``. They are imported when a command needs them; this module imports nothing heavy.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +17,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from otx.config.objective_term import COLUMNS
+from otx.config.option_tables import OptionSource
 from otx.config.schema import SECTIONS
 from otx.did_you_mean import remedy
 from otx.errors import OTXError, PluginError, UsageError
@@ -18,9 +28,6 @@ from otx.plugin_host.absent import Absent, absence_hint, canonical
 from otx.plugin_host.attribution import OURS, Owner, attributed, make
 from otx.plugin_host.option_checks import check_options
 from otx.types import Metric, TaskInfo
-
-if TYPE_CHECKING:
-    from otx.config.settings import Settings
 
 API = 1
 """The plugin contract's level; it grows whenever a plugin can ask for something new."""
@@ -39,9 +46,16 @@ _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 class Entry:
     """One registered name.
 
-    ``target`` is "package.module:Name" (empty for a recipe, which has ``path``); ``options`` a frozen dataclass that is
-    light to import; ``distribution`` the installed package that brought it, or the path of a plugin file, with its
-    ``version``; ``info`` what a task is.
+    Attributes:
+        kind: Kind of the object.
+        name: The name, in lower case.
+        target: Its class or function, ``package.module:Name``; empty for a recipe.
+        summary: Description in one line.
+        options: A frozen dataclass that is light to import; None without options.
+        distribution: Distribution that registered it, or the path of a plugin file.
+        info: Information of a task.
+        path: File of a recipe.
+        version: Version of the distribution, or the beginning of a plugin file's digest.
     """
 
     kind: Kind
@@ -55,7 +69,11 @@ class Entry:
     version: str = ""
 
     def load(self) -> Any:
-        """Import the target. Raises PluginError naming the plugin, the target and the cause."""
+        """Import the target and return it.
+
+        Raises:
+            PluginError: If it cannot be imported, naming the plugin, the target and the cause.
+        """
         module, _, attribute = self.target.partition(":")
         try:
             from importlib import import_module
@@ -72,28 +90,34 @@ class Entry:
 
     @property
     def owner(self) -> Owner:
-        """Who answers for what the target gives."""
+        """The owner of the objects that the target makes, for error messages."""
         return Owner(self.kind, self.name, self.distribution, self.target)
 
     @property
     def full_name(self) -> str:
-        """``distribution:name``, which settles a clash."""
+        """``distribution:name``, which is unique."""
         return f"{self.distribution}:{self.name}"
 
-    def read_options(self, settings: Settings) -> Any:
-        """Return the entry's options from the settings table of its name, or None if it has no options.
+    def read_options(self, options: OptionSource) -> Any:
+        """Return the entry's options from the table of its name, or None if it has no options.
+
+        Args:
+            options: The option tables, or the settings that hold them.
 
         Raises:
             UsageError: For an unknown key (with the nearest known one) and for a value of a wrong type.
         """
         with attributed(self.owner):
-            return settings.read_options(self.name, self.options)
+            return options.read_options(self.name, self.options)
 
     def make(self, *arguments: Any) -> Any:
-        """Call the target with what its kind takes (see the methods of ``Registry``).
+        """Call the target; later failures of the object that it returns are attributed to the plugin.
 
-        Raises PluginError naming the plugin if the target cannot be imported or fails; so does every method of the
-        contract of what it gives.
+        Args:
+            arguments: The arguments that targets of this kind take: see the methods of ``Registry``.
+
+        Raises:
+            PluginError: If the target cannot be imported or fails, naming the plugin.
         """
         return make(self.owner, self.load(), *arguments)
 
@@ -101,9 +125,12 @@ class Entry:
 class Registry:
     """Registered objectives, encoders, corpora, tasks and recipes.
 
-    A name is one thing: objectives, encoders, corpora and tasks share one space of names, as each owns the settings
-    table of its name. ``distribution`` (of this ``version``) is who registers; ``prefer`` maps a contested name to a
-    distribution.
+    Objectives, encoders, corpora and tasks share one space of names, because each owns the settings table of its name.
+
+    Args:
+        distribution: Distribution that registers, or the path of a plugin file.
+        prefer: Distribution to use for a name that several distributions register, by name.
+        version: Version of the distribution.
     """
 
     def __init__(
@@ -118,20 +145,44 @@ class Registry:
     def objective(
         self, name: str, target: str, summary: str, options: type[Any] | None = None
     ) -> None:
-        """An objective: ``Target(options, dimension)`` is an ``otx.types.Objective``."""
-        self._add("objective", name, target, summary, options)
+        """Register an objective.
+
+        Args:
+            name: Its name; also that of its settings table.
+            target: ``Target(options, dimension)`` returns an ``otx.interfaces.Objective``; ``dimension`` is the width
+                of the encoder's vectors.
+            summary: Description in one line.
+            options: A frozen dataclass with a default for every field.
+        """
+        self._add("objective", name, target, summary, options=options)
 
     def encoder(
         self, name: str, target: str, summary: str, options: type[Any] | None = None
     ) -> None:
-        """An encoder: ``Target(reference, options)`` is an ``otx.types.Encoder``."""
-        self._add("encoder", name, target, summary, options)
+        """Register an encoder.
+
+        Args:
+            name: Its name; also that of its settings table.
+            target: ``Target(reference, options)`` returns an ``otx.interfaces.Encoder``; ``reference`` is REST of
+                ``NAME:REST``, or the name.
+            summary: Description in one line.
+            options: A frozen dataclass with a default for every field.
+        """
+        self._add("encoder", name, target, summary, options=options)
 
     def corpus(
         self, name: str, target: str, summary: str, options: type[Any] | None = None
     ) -> None:
-        """A corpus: ``target(spec, options, pivot)`` gives a list of ``otx.types.Corpus``, one a language pair."""
-        self._add("corpus", name, target, summary, options)
+        """Register a corpus.
+
+        Args:
+            name: Its name; also that of its settings table.
+            target: ``target(spec, options, pivot)`` returns a list of ``otx.interfaces.Corpus``, one per language pair;
+                ``spec`` is REST of ``NAME:REST``.
+            summary: Description in one line.
+            options: A frozen dataclass with a default for every field.
+        """
+        self._add("corpus", name, target, summary, options=options)
 
     def task(
         self,
@@ -142,20 +193,36 @@ class Registry:
         *,
         info: TaskInfo,
     ) -> None:
-        """A task: ``Target(options)`` is an ``otx.types.ProbeTask`` or ``TransferTask``; ``info`` says what it is."""
+        """Register a task.
+
+        Args:
+            name: Its name; also that of its settings table.
+            target: ``Target(options)`` returns an ``otx.interfaces.ProbeTask`` or ``TransferTask``.
+            summary: Description in one line.
+            options: A frozen dataclass with a default for every field.
+            info: Its information, for listings; its name must be ``name``.
+        """
         _check_info(name, info)
         if info.name != name:
-            raise PluginError(f"task '{name}': its info is named '{info.name}'", "name both alike")
-        self._add("task", name, target, summary, options, info=info)
+            raise PluginError(
+                f"task '{name}': its info is named '{info.name}'", "give both the same name"
+            )
+        self._add("task", name, target, summary, options=options, info=info)
 
     def recipe(self, name: str, path: Path, summary: str) -> None:
-        """A recipe: settings in a TOML file laid out like otx.toml."""
+        """Register a recipe.
+
+        Args:
+            name: Its name.
+            path: A TOML file of settings, laid out like otx.toml.
+            summary: Description in one line.
+        """
         if not isinstance(path, Path):
             raise PluginError(f"recipe '{name}': its path is not a pathlib.Path", "write Path(...)")
         self._add("recipe", name, "", summary, path=path)
 
     def require_api(self, level: int) -> None:
-        """Refuse to be registered with an otx whose plugin contract is older than ``level``."""
+        """Refuse to be registered with an otx whose plugin API is older than ``level``."""
         if level > API:
             raise PluginError(
                 f"it needs plugin API {level}, and this otx has {API}",
@@ -163,67 +230,93 @@ class Registry:
             )
 
     def extend(self, other: Registry) -> None:
-        """Take over everything that ``other`` holds."""
+        """Add everything that another registry holds.
+
+        Args:
+            other: The other registry.
+        """
         self._entries += other._entries
 
     def entries(self, kind: Kind) -> list[Entry]:
-        """Everything of a kind, by name."""
-        found = (entry for entry in self._entries if entry.kind == kind)
-        return sorted(found, key=lambda entry: (entry.name, entry.distribution))
+        """Return the entries of a kind, sorted by name.
+
+        Args:
+            kind: The kind.
+        """
+        entries = (entry for entry in self._entries if entry.kind == kind)
+        return sorted(entries, key=lambda entry: (entry.name, entry.distribution))
 
     def names(self) -> set[str]:
-        """Every name that owns a table of options."""
+        """Return every name that owns a table of options."""
         return {entry.name for entry in self._entries if entry.kind != "recipe"}
 
     def add_absent(self, plugin: Absent) -> None:
-        """Name a plugin that is not loaded: an unknown name may be one that it brings."""
+        """Add a plugin that is not loaded: an unknown name may be one that it registers.
+
+        Args:
+            plugin: The plugin.
+        """
         self._absent.append(plugin)
 
     def absence_hint(self, name: str) -> str | None:
-        """Say which plugins that are not loaded may bring an unknown name; None if all are loaded."""
+        """Return a hint to plugins that are not loaded and may register a name; None if all are loaded.
+
+        Args:
+            name: The unknown name, or ``distribution:name``.
+        """
         return absence_hint(name, self._absent)
 
     def owners(self, name: str) -> list[Entry]:
-        """Return every entry that owns the settings table ``name``, of whatever kind; otx's own first."""
+        """Return every entry that owns the settings table ``name``, of any kind; otx's own first.
+
+        Args:
+            name: Name of the table.
+        """
         owning = (entry for entry in self._entries if entry.kind != "recipe")
         return _own_first(entry for entry in owning if entry.name == name)
 
     def clashes(self) -> list[list[Entry]]:
-        """Return the owners of every name that several distributions bring and no preference settles."""
+        """Return the owners of every name that several distributions register and no preference settles."""
         contested = (self.owners(name) for name in sorted(self.names() - set(self.prefer)))
         return [owners for owners in contested if len(owners) > 1]
 
     def find(self, kind: Kind, name: str) -> Entry:
-        """The entry ``name`` stands for; ``distribution:name`` settles a clash, and so does ``plugins.prefer``.
+        """Return the entry of a name.
 
-        Raises UsageError for an unknown name, with the nearest known one, and for a name that two distributions bring,
-        of whatever kind.
+        Args:
+            kind: Kind of the entry.
+            name: ``name``, or ``distribution:name`` if several distributions register it; ``plugins.prefer`` also
+                settles such a clash.
+
+        Raises:
+            UsageError: For an unknown name, with the nearest known one, and for a name that several distributions
+                register, of any kind.
         """
         owner, _, bare = name.rpartition(":")
         chosen = owner or self.prefer.get(bare, "")
-        found = [entry for entry in self.entries(kind) if entry.name == bare]
-        if not found:
+        matches = [entry for entry in self.entries(kind) if entry.name == bare]
+        if not matches:
             raise self._unknown(kind, name)
         if chosen:
-            chosen_ones = [e for e in found if canonical(e.distribution) == canonical(chosen)]
+            chosen_ones = [e for e in matches if canonical(e.distribution) == canonical(chosen)]
             if not chosen_ones:
-                raise self._not_of(kind, bare, chosen, found, by_preference=not owner)
+                raise self._not_of(kind, chosen, matches, by_preference=not owner)
             return chosen_ones[0]
-        owners = _own_first(found) if kind == "recipe" else self.owners(bare)
+        owners = _own_first(matches) if kind == "recipe" else self.owners(bare)
         if len(owners) > 1:
             raise UsageError(clash(kind, owners), clash_remedy(kind, owners))
-        return found[0]
+        return matches[0]
 
     def resolve(self, kind: Kind, text: str, default: str) -> tuple[Entry, str]:
-        """Return the entry that ``NAME``, ``NAME:REST`` or ``DIST:NAME:REST`` names, and the rest.
+        """Return the entry that ``NAME``, ``NAME:REST`` or ``DIST:NAME:REST`` names, and REST.
 
         Args:
-            kind: The kind of entry.
-            text: What a user wrote.
-            default: The name that any other text goes to, whole.
+            kind: Kind of the entry.
+            text: The text that a user wrote.
+            default: Name of the entry that any other text belongs to; REST is then the whole text.
 
         Raises:
-            UsageError: For a name that two distributions bring, and for one that the distribution does not bring.
+            UsageError: For a name that several distributions register, and for one that the distribution does not.
         """
         names = {entry.name for entry in self.entries(kind)}
         first, _, after_first = text.partition(":")
@@ -241,12 +334,13 @@ class Registry:
         return UsageError(f"unknown {kind} '{name}'", f"{hint}; {advice}" if hint else advice)
 
     def _not_of(
-        self, kind: Kind, name: str, chosen: str, found: Sequence[Entry], *, by_preference: bool
+        self, kind: Kind, chosen: str, matches: Sequence[Entry], *, by_preference: bool
     ) -> UsageError:
-        """Of a name that exists, but not from the distribution that was asked for."""
+        """Return the error for a name that exists, but not in the chosen distribution."""
+        name = matches[0].name
         why = f"[plugins] prefer gives it to {chosen}" if by_preference else f"not by {chosen}"
-        owners = " and by ".join(entry.distribution for entry in _own_first(found))
-        advice = f"write {_full_names(found)}"
+        owners = " and by ".join(entry.distribution for entry in _own_first(matches))
+        advice = f"write {_full_names(matches)}"
         if by_preference:
             advice += ", or change [plugins] prefer"
         hint = self.absence_hint(f"{chosen}:{name}")
@@ -261,22 +355,32 @@ class Registry:
         name: str,
         target: str,
         summary: str,
-        options: type[Any] | None = None,
         *,
+        options: type[Any] | None = None,
         info: TaskInfo | None = None,
         path: Path | None = None,
     ) -> None:
         self._check_name(kind, name)
         if kind != "recipe" and not _TARGET.fullmatch(target):
             raise PluginError(
-                f"{kind} '{name}': '{target}' is no target", "write package.module:Name"
+                f"{kind} '{name}': '{target}' is not a target", "write package.module:Name"
             )
         if not isinstance(summary, str):
             raise PluginError(f"{kind} '{name}': its summary is not text", "write one line")
         if options is not None:
             _check_options(kind, name, options)
         self._entries.append(
-            Entry(kind, name, target, summary, options, self.distribution, info, path, self.version)
+            Entry(
+                kind=kind,
+                name=name,
+                target=target,
+                summary=summary,
+                options=options,
+                distribution=self.distribution,
+                info=info,
+                path=path,
+                version=self.version,
+            )
         )
 
     def _check_name(self, kind: Kind, name: str) -> None:
@@ -298,7 +402,12 @@ class Registry:
 
 
 def clash(kind: Kind, owners: Sequence[Entry]) -> str:
-    """Say who brings a contested name, with their kinds where these differ from ``kind``."""
+    """Return a message that names the owners of a contested name, with their kinds if these differ from ``kind``.
+
+    Args:
+        kind: Kind of the entry that was looked up.
+        owners: The entries of the name.
+    """
     parts = [
         entry.distribution + ("" if entry.kind == kind else f" as {_a(entry.kind)}")
         for entry in owners
@@ -307,7 +416,12 @@ def clash(kind: Kind, owners: Sequence[Entry]) -> str:
 
 
 def clash_remedy(kind: Kind, owners: Sequence[Entry]) -> str:
-    """Say how to settle a contested name: by a full name of this kind, or by preferring the first of its owners."""
+    """Return how to settle a contested name: by a full name, or by preferring the first of its owners.
+
+    Args:
+        kind: Kind of the entry that was looked up.
+        owners: The entries of the name.
+    """
     named = [entry for entry in owners if entry.kind == kind] or owners
     key, value = owners[0].name, json.dumps(owners[0].distribution)
     return (
@@ -321,7 +435,7 @@ def _full_names(entries: Sequence[Entry]) -> str:
 
 
 def _own_first(entries: Iterable[Entry]) -> list[Entry]:
-    """Sort by distribution, otx's own before all others: what it ships is what most users mean."""
+    """Sort by distribution, otx's own first: what it ships is what most users mean."""
     return sorted(entries, key=lambda e: (canonical(e.distribution) != OURS, e.distribution))
 
 
@@ -330,7 +444,7 @@ def _a(kind: Kind) -> str:
 
 
 def _check_info(name: str, info: TaskInfo) -> None:
-    """Refuse what a listing could not show: PluginError naming the field."""
+    """Raise PluginError for information that a listing could not show, naming the field."""
     if not isinstance(info, TaskInfo):
         raise PluginError(f"task '{name}': its info is not an otx.types.TaskInfo")
     texts = ("name", "version", "licence", "source_language")

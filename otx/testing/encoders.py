@@ -132,11 +132,14 @@ def _check_tokens(encoder: Encoder) -> None:
 
 def _check_cuts(encoder: Encoder) -> None:
     limit = encoder.max_length
-    encoder.max_length = ROOM
-    try:
-        (row,) = encoder.tokenise([PRETOKENISED], pretokenised=True)
-    finally:
-        encoder.max_length = limit
+    long_text = " ".join([PRETOKENISED] * limit)
+    (longest,) = encoder.tokenise([long_text], pretokenised=True, max_length=2 * limit)
+    _require(encoder.max_length == limit, "tokenise changes the encoder's max_length")
+    _require(
+        len(longest.ids) <= limit,
+        f"with max_length {2 * limit} a text has {len(longest.ids)} sub-words; its own max_length is {limit}",
+    )
+    (row,) = encoder.tokenise([PRETOKENISED], pretokenised=True, max_length=ROOM)
     _, whole = _numbered(encoder, PRETOKENISED, pretokenised=True)
     _require(len(row.ids) <= ROOM, f"with max_length {ROOM} a text has {len(row.ids)} sub-words")
     kept = set(row.word_index) - {-1}

@@ -1,1 +1,1 @@
-"""Train a model: the loop, checkpoints, freezing, LoRA, and the encoders that are read beside it."""
+"""Train a model: the loop, checkpoints, freezing, LoRA, and auxiliary encoders."""

@@ -75,7 +75,7 @@ class BestCheckpoint:
         if kept is not None and not self.is_better(value, kept.state["value"]):
             return False
         saved = {**(state or {}), "value": value}
-        path = checkpoint.save(self.folder, step, self.modules, None, saved)
+        path = checkpoint.save(self.folder, step, self.modules, state=saved)
         for other in checkpoint.checkpoints(self.folder):
             if other != path:
                 shutil.rmtree(other)

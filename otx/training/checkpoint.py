@@ -1,8 +1,9 @@
-"""Checkpoints that can be trusted: written beside, flushed, renamed, with a manifest of digests; no pickle anywhere.
+"""Checkpoints, written whole or not at all and verified by digests when they are read; no pickle anywhere.
 
 A checkpoint is a folder ``step-00000200`` with ``tensors.safetensors`` (modules and optimiser state), ``state.json``
-(numbers, and which parameters have optimiser state) and ``manifest.json`` (SHA-256 of both). A folder without a valid
-manifest is damaged; one of another name is not a checkpoint.
+(numbers, and which parameters have optimiser state) and ``manifest.json`` (SHA-256 of both). It is written into another
+folder, flushed to disk, and renamed. A folder without a valid manifest is damaged; one of another name is not a
+checkpoint.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -29,7 +31,7 @@ from otx.files.shapes import COUNT, check_shape
 
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 TRAINED = "trained"
-"""Field of the state: indices of the parameters that have optimiser state. One that never had a gradient has none."""
+"""Field of the state: indices of the parameters with optimiser state; one that never had a gradient has none."""
 MOMENTS = ("exp_avg", "exp_avg_sq")
 _NAME = re.compile(r"step-([0-9]{8})")
 _OTHER = "resume with the model and objectives that the run was started with"
@@ -38,7 +40,13 @@ _FREE_SPACE_FACTOR = 1.1
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A verified checkpoint: its folder, optimiser step and saved numbers."""
+    """A verified checkpoint.
+
+    Attributes:
+        path: Its folder.
+        step: Number of optimiser steps that were done.
+        state: Numbers and texts that were saved with it.
+    """
 
     path: Path
     step: int
@@ -49,12 +57,24 @@ def save(
     folder: Path,
     step: int,
     modules: Mapping[str, nn.Module],
-    optimizer: torch.optim.Optimizer | None,
-    state: Mapping[str, Any],
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    state: Mapping[str, Any] = MappingProxyType({}),
 ) -> Path:
-    """Write ``folder/step-N``, whole or not at all; without an optimiser, it can be read but not trained on.
+    """Write a checkpoint, whole or not at all.
 
-    Raises OTXError naming the bytes needed if the disk is full.
+    Args:
+        folder: Folder of the checkpoints.
+        step: Number of optimiser steps that were done.
+        modules: The modules, by name.
+        optimizer: The optimiser over their trained parameters; without it, training cannot resume from the checkpoint.
+        state: Further numbers and texts, as JSON can hold them.
+
+    Returns:
+        The checkpoint's folder.
+
+    Raises:
+        OTXError: If it cannot be written, naming the bytes needed.
     """
     target = folder / f"step-{step:08d}"
     partial = folder / f".partial-{step:08d}"
@@ -82,7 +102,7 @@ def save(
         shutil.rmtree(partial, ignore_errors=True)
         raise OTXError(
             f"checkpoint of step {step} could not be written to {folder}: {error}",
-            f"it needs {needed / 1e6:.0f} MB there; earlier checkpoints are untouched",
+            f"it needs {needed / 1e6:.0f} MB; earlier checkpoints are unchanged",
         ) from error
     return target
 
@@ -90,14 +110,14 @@ def save(
 def newest(
     folder: Path, shape: Mapping[str, Any] | None = None
 ) -> tuple[Checkpoint | None, list[CheckpointError]]:
-    """Find the newest whole checkpoint.
+    """Find the newest valid checkpoint.
 
     Args:
-        folder: The folder that holds the checkpoints.
+        folder: Folder of the checkpoints.
         shape: Fields that the saved numbers must have, as in ``otx.files.shapes``.
 
     Returns:
-        The checkpoint, None if there is none, and what is wrong with each later one.
+        The checkpoint, or None if there is none, and the fault of each later one.
     """
     damaged: list[CheckpointError] = []
     for path in reversed(checkpoints(folder)):
@@ -109,14 +129,23 @@ def newest(
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Return the folders of the checkpoints, whole or damaged, by step; other names are not ours."""
+    """Return the folders of the checkpoints, valid or damaged, by step; folders of other names are left out.
+
+    Args:
+        folder: Folder of the checkpoints.
+    """
     return sorted(
         path for path in folder.glob("step-*") if _NAME.fullmatch(path.name) and path.is_dir()
     )
 
 
 def set_aside(folder: Path, step: int) -> None:
-    """Rename every checkpoint later than ``step`` to ``damaged-...``: it is neither used again nor counted."""
+    """Rename every checkpoint later than ``step`` to ``damaged-...``, so that it is neither used nor counted.
+
+    Args:
+        folder: Folder of the checkpoints.
+        step: Step of the last checkpoint that stays.
+    """
     for path in checkpoints(folder):
         if _step_of(path) > step:
             aside = folder / f"damaged-{path.name}"
@@ -129,7 +158,7 @@ def load(
     modules: Mapping[str, nn.Module],
     optimizer: torch.optim.Optimizer | None,
 ) -> None:
-    """Put weights and optimiser state back, exactly.
+    """Restore weights and optimiser state exactly.
 
     Args:
         checkpoint: What ``newest`` returned.
@@ -137,7 +166,7 @@ def load(
         optimizer: The optimiser over their trained parameters; None restores the weights alone.
 
     Raises:
-        CheckpointError: If a name, shape or type does not fit, or a trained parameter's optimiser state is missing.
+        CheckpointError: If a name, shape or type does not fit, or optimiser state of a trained parameter is missing.
     """
     try:
         tensors = load_file(checkpoint.path / TENSORS)
@@ -152,7 +181,12 @@ def load(
 
 
 def prune(folder: Path, keep: int) -> None:
-    """Remove all but the newest ``keep`` checkpoints."""
+    """Remove all but the newest ``keep`` checkpoints.
+
+    Args:
+        folder: Folder of the checkpoints.
+        keep: Number of checkpoints that stay.
+    """
     for path in checkpoints(folder)[:-keep]:
         if path.is_symlink():
             path.unlink()
@@ -184,7 +218,7 @@ def _load_module(name: str, module: nn.Module, tensors: Mapping[str, Tensor], pa
     saved = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     present = module.state_dict()
     for key, value in saved.items():
-        # Torch would round to another type without a word.
+        # Torch would round to another type silently.
         if key in present and present[key].dtype != value.dtype:
             raise CheckpointError(
                 f"{path}: {prefix}{key} is {value.dtype}, not {present[key].dtype}", _OTHER
@@ -209,7 +243,7 @@ def _module_tensors(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
 
 
 def _tied(module: nn.Module) -> set[str]:
-    """Names whose tensor already has an earlier name."""
+    """Return the names whose tensor has an earlier name."""
     seen: dict[int, str] = {}
     tied: set[str] = set()
     for key, value in module.state_dict(keep_vars=True).items():
@@ -229,7 +263,7 @@ def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 def _optimizer_states(
     optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], checkpoint: Checkpoint
 ) -> dict[int, dict[str, Tensor]]:
-    """The saved state of every trained parameter, by index. Raises CheckpointError if a part is missing."""
+    """Return the saved state of every trained parameter, by index. Raises CheckpointError if a part is missing."""
     path = checkpoint.path
     states: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
@@ -237,7 +271,7 @@ def _optimizer_states(
             _, index, name = f"{key}/".split("/")[:3]
             states.setdefault(index, {})[name] = value
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    # Checkpoints of before this field are known by their tensors alone.
+    # Checkpoints of before this field existed have nothing but their tensors.
     trained = checkpoint.state.get(TRAINED, [int(index) for index in states if index.isdecimal()])
     if (
         not trained

@@ -1,4 +1,4 @@
-"""The plugins behind an alignment or a result: what each is, its effective options, its distribution and version."""
+"""The plugins behind an alignment or a result: their effective options, distributions and versions."""
 
 from __future__ import annotations
 
@@ -6,37 +6,46 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from otx.config.settings import Settings
 from otx.data.corpora import DEFAULT_CORPUS
 from otx.plugin_host.host import PluginHost
-from otx.plugin_host.registry import Entry, Registry
-from otx.training.factories import resolve_encoder, terms
+from otx.plugin_host.registry import Entry
+from otx.training.factories import objective_terms, resolve_encoder
+from otx.training.session import Session
 
 
-def components(settings: Settings, registry: Registry) -> list[Entry]:
+def components(session: Session) -> list[Entry]:
     """Return the registered names that an alignment uses: encoders, objectives with those added, and corpora.
 
     Args:
-        settings: The settings of the run.
-        registry: What plugins registered.
+        session: The settings of the run, and the plugins.
 
     Returns:
         The entries, each once.
     """
+    settings, registry = session.settings, session.registry
     teacher = settings.align.teacher
     models = [settings.encoder.model, *([] if teacher is None else [teacher])]
-    found = [resolve_encoder(model, registry)[0] for model in models]
-    found += [registry.find("objective", term.name) for term in terms(settings)]
-    found += [registry.resolve("corpus", spec, DEFAULT_CORPUS)[0] for spec in settings.data.corpus]
-    return [entry for number, entry in enumerate(found) if entry not in found[:number]]
+    entries = [resolve_encoder(model, registry)[0] for model in models]
+    entries += [registry.find("objective", term.name) for term in objective_terms(settings.align)]
+    entries += [
+        registry.resolve("corpus", spec, DEFAULT_CORPUS)[0] for spec in settings.data.corpus
+    ]
+    return [entry for number, entry in enumerate(entries) if entry not in entries[:number]]
 
 
-def effective_settings(settings: Settings, registry: Registry) -> dict[str, dict[str, Any]]:
-    """Return all settings of an alignment, with every option of the components that it uses, defaults included."""
-    tables = settings.as_dict()
-    for entry in components(settings, registry):
+def effective_settings(session: Session) -> dict[str, dict[str, Any]]:
+    """Return all settings of an alignment, with every option of its components, defaults included.
+
+    Args:
+        session: The settings of the run, and the plugins.
+
+    Returns:
+        Values by table and key.
+    """
+    tables = session.settings.as_dict()
+    for entry in components(session):
         if entry.options is not None:
-            tables[entry.name] = asdict(entry.read_options(settings))
+            tables[entry.name] = asdict(entry.read_options(session.settings.option_tables))
     return tables
 
 

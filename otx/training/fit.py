@@ -1,7 +1,7 @@
-"""The training loop: one place where parameters change, for alignment and for task heads alike.
+"""The training loop: the one place where parameters change, for alignments and for task heads.
 
-A step's data and random numbers are pure functions of (seed, step), and a checkpoint holds everything else, so a run
-resumed at any step is bit-equal on the CPU to one never stopped.
+The data and random numbers of a step are pure functions of (seed, step), and a checkpoint holds everything else. So a
+run that is resumed at any step ends, on a CPU, in the same weights as an uninterrupted one, bit for bit.
 """
 
 from __future__ import annotations
@@ -25,47 +25,89 @@ from otx.training.runtime import seed_step
 from otx.types import Loss
 
 DEAD_MASS = 1e-3
+"""Share of the expected transport mass below which training stops."""
 CONVERGED_WARN, CONVERGED_FAIL = 0.95, 0.5
+"""Mean shares of converged transport problems below which the loop warns, and below which it stops."""
 HEALTH_WINDOW = 10
+"""Number of steps over which the share of converged problems is averaged."""
 FLAT_STEPS = 3
+"""Number of steps in a row with a gradient of exactly zero after which training stops."""
 BETAS = (0.9, 0.999)
+"""AdamW's decay rates of the first and second moment."""
 NORM_PART = 1 << 16
-"""Entries of a gradient that are squared together on the CPU: 512 KB in float64, which a core's cache holds."""
+"""Number of gradient entries that are squared together on the CPU: 512 KB in float64, which fits a core's cache."""
 
 
 class Trainable(Protocol):
-    """What is trained: modules, the micro-batches of a step, and the loss of one of them."""
+    """A training task: modules, the micro-batches of a step, and the loss of one of them.
+
+    Attributes:
+        modules: Modules whose parameters are trained and saved, by name.
+    """
 
     modules: Mapping[str, nn.Module]
 
     def begin(self, step: int, steps: int) -> None:
-        """Before optimiser step ``step`` (from 0) of ``steps``: take what depends on how far the run is."""
+        """Prepare optimiser step ``step`` (from 0) of ``steps``: weights that change over the run, moving averages.
+
+        Args:
+            step: The step, from 0.
+            steps: Number of all steps.
+        """
         ...
 
     def micro_batches(self, step: int) -> Sequence[Any]:
-        """The micro-batches whose losses are averaged in optimiser step ``step``: a pure function of it."""
+        """Return the micro-batches whose losses are averaged in a step; a pure function of ``step``.
+
+        Args:
+            step: The step, from 0.
+        """
         ...
 
     def loss(self, batch: Any) -> Loss:
-        """The loss of one micro-batch."""
+        """Return the loss of one micro-batch.
+
+        Args:
+            batch: One of the step's micro-batches.
+        """
         ...
 
     def gradients(self) -> Mapping[str, float]:
-        """After a step's backward passes: the norm of what each part of the loss sent, where it has parts."""
+        """Return the norm of the gradient that each part of the loss sent back in this step, by name."""
         ...
 
     def describe(self, batch: Any) -> str:
-        """Which pairs or examples the batch holds, for error messages."""
+        """Return which pairs or examples the batch holds, for error messages.
+
+        Args:
+            batch: A micro-batch.
+        """
         ...
 
     def size(self, batch: Any) -> tuple[int, int]:
-        """(pairs or examples, real sub-words) in the batch."""
+        """Return the number of pairs or examples, and of real sub-words, in the batch.
+
+        Args:
+            batch: A micro-batch.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """How to optimise: AdamW, linear warm-up over ``warmup`` (a share of the steps), linear decay to 0, clipping."""
+    """Options of the optimisation: AdamW, linear warm-up, linear decay to 0, and clipping.
+
+    Attributes:
+        steps: Number of optimiser steps.
+        lr: Peak learning rate.
+        seed: Seed of the random numbers of every step.
+        warmup: Share of the steps over which the learning rate rises.
+        weight_decay: Weight decay of matrices; vectors have none.
+        clip: Maximum norm of the gradient.
+        checkpoint_every: Number of steps between checkpoints.
+        keep_checkpoints: Number of checkpoints that are kept.
+        autocast: Type that the forward pass is autocast to; None for float32.
+    """
 
     steps: int
     lr: float
@@ -78,10 +120,17 @@ class FitSettings:
     autocast: torch.dtype | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FitHooks:
-    """What the loop tells and asks: the step it starts from and the last, a metrics row after each, a saved
-    checkpoint, a notice, whether to stop."""
+    """Functions that the loop calls.
+
+    Attributes:
+        started: Receives the number of steps that are done, and of all steps.
+        step_finished: Receives the numbers of a step: its row of metrics.jsonl.
+        checkpoint_saved: Receives the folder of a checkpoint.
+        notice: Receives a warning.
+        stop_requested: Returns True if the loop must save and stop after this step.
+    """
 
     started: Callable[[int, int], None]
     step_finished: Callable[[dict[str, float]], None]
@@ -91,15 +140,26 @@ class FitHooks:
 
 
 def fit(job: Trainable, settings: FitSettings, folder: Path, hooks: FitHooks) -> int:
-    """Train ``job`` to ``settings.steps``, going on from the newest valid checkpoint in ``folder``.
+    """Train to the last step, from the newest valid checkpoint if there is one.
 
-    Returns the step reached: fewer than asked for means that a stop was requested; everything is saved then.
-    Raises TrainingError before the optimiser step for a non-finite loss or gradient (naming step, term and pairs),
-    for a dead transport, and for one that no longer converges.
+    Args:
+        job: The training task.
+        settings: Options of the optimisation.
+        folder: Folder of the checkpoints.
+        hooks: Functions that the loop calls.
+
+    Returns:
+        The number of steps done: fewer than ``settings.steps`` if a stop was requested; everything is saved then.
+
+    Raises:
+        TrainingError: Before the optimiser step, if the loss or gradient is not finite (naming step, term and pairs),
+            a transport plan has lost its mass, or a solver no longer converges.
+        CheckpointError: If the newest valid checkpoint belongs to another model.
+        OTXError: If the disk is full.
     """
     optimizer = make_optimizer(job.modules, settings)
     health = Health(hooks.notice)
-    start = _resume(job, optimizer, health, folder, hooks)
+    start = _resume(job, optimizer, health, folder=folder, notice=hooks.notice)
     hooks.started(start, settings.steps)
     device = next(p for m in job.modules.values() for p in m.parameters()).device.type
     for step in range(start, settings.steps):
@@ -120,7 +180,9 @@ def fit(job: Trainable, settings: FitSettings, folder: Path, hooks: FitHooks) ->
         hooks.step_finished({"step": step + 1, **row})
         stop = hooks.stop_requested()
         if stop or (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
-            saved = checkpoint.save(folder, step + 1, job.modules, optimizer, health.state())
+            saved = checkpoint.save(
+                folder, step + 1, job.modules, optimizer=optimizer, state=health.state()
+            )
             checkpoint.prune(folder, settings.keep_checkpoints)
             hooks.checkpoint_saved(saved)
         if stop:
@@ -129,10 +191,15 @@ def fit(job: Trainable, settings: FitSettings, folder: Path, hooks: FitHooks) ->
 
 
 def make_optimizer(modules: Mapping[str, nn.Module], settings: FitSettings) -> torch.optim.AdamW:
-    """AdamW over every parameter that wants a gradient; vectors (biases, norms) are not decayed."""
-    wanted = {id(p): p for m in modules.values() for p in m.parameters() if p.requires_grad}
-    matrices = [p for p in wanted.values() if p.ndim > 1]
-    vectors = [p for p in wanted.values() if p.ndim <= 1]
+    """Return AdamW over every trained parameter, each once; vectors (biases, norms) are not decayed.
+
+    Args:
+        modules: Modules by name; they may share parameters.
+        settings: Learning rate and weight decay.
+    """
+    trained = {id(p): p for m in modules.values() for p in m.parameters() if p.requires_grad}
+    matrices = [p for p in trained.values() if p.ndim > 1]
+    vectors = [p for p in trained.values() if p.ndim <= 1]
     groups = [
         {"params": matrices, "weight_decay": settings.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
@@ -141,7 +208,16 @@ def make_optimizer(modules: Mapping[str, nn.Module], settings: FitSettings) -> t
 
 
 def schedule(step: int, settings: FitSettings) -> float:
-    """The learning rate's factor at ``step`` (from 0): linear warm-up, then linear decay to 0 at the end."""
+    """Return the factor of the learning rate at a step: linear warm-up, then linear decay to 0 at the end.
+
+    Args:
+        step: Optimiser step, from 0.
+        settings: Number of steps, and the share of them that warms up.
+
+    Example:
+        >>> [schedule(step, FitSettings(steps=4, lr=1.0, seed=1, warmup=0.5)) for step in range(4)]
+        [0.5, 1.0, 1.0, 0.5]
+    """
     warm = math.ceil(settings.warmup * settings.steps)
     if step < warm:
         return (step + 1) / warm
@@ -149,10 +225,13 @@ def schedule(step: int, settings: FitSettings) -> float:
 
 
 class Health:
-    """Acts on what solvers report: stops a dead transport, warns of and stops an unconverged one.
+    """Checks what solvers report: stops at a transport plan without mass, warns and stops if solvers do not converge.
 
-    ``state`` and ``restore`` carry what it remembers over a resume, so that a resumed run stops where an unbroken one
-    does.
+    ``state`` and ``restore`` carry its memory over a resume, so that a resumed run stops where an uninterrupted one
+    would.
+
+    Args:
+        notice: Receives a warning.
     """
 
     SHAPE: ClassVar[dict[str, Any]] = {
@@ -160,7 +239,7 @@ class Health:
         "warned": [str],
         "flat": {str: COUNT},
     }
-    """What ``restore`` takes, as ``otx.files.shapes`` has it."""
+    """Shape of the state, in the notation of ``otx.files.shapes``."""
 
     def __init__(self, notice: Callable[[str], None]) -> None:
         self._notice = notice
@@ -169,19 +248,31 @@ class Health:
         self._flat: dict[str, int] = {}
 
     def state(self) -> dict[str, Any]:
-        """What it remembers, as JSON can hold it."""
+        """Return the memory as JSON values."""
         recent = {name: list(shares) for name, shares in self._recent.items()}
         return {"converged": recent, "warned": sorted(self._warned), "flat": dict(self._flat)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Remember what ``state`` gave."""
+        """Restore the memory that ``state`` returned.
+
+        Args:
+            state: The value that ``state`` returned.
+        """
         self._recent = {
             name: deque(shares, maxlen=HEALTH_WINDOW) for name, shares in state["converged"].items()
         }
         self._warned, self._flat = set(state["warned"]), dict(state["flat"])
 
     def check_gradients(self, norms: Mapping[str, float], step: int) -> None:
-        """Raise TrainingError for a part of the loss that has sent nothing back for ``FLAT_STEPS`` steps."""
+        """Check that every part of the loss sends a gradient.
+
+        Args:
+            norms: Norm of the gradient of each part, by name.
+            step: The optimiser step.
+
+        Raises:
+            TrainingError: If a norm was exactly zero for ``FLAT_STEPS`` steps in a row.
+        """
         for name, norm in norms.items():
             self._flat[name] = self._flat.get(name, 0) + 1 if norm == 0.0 else 0
             if self._flat[name] == FLAT_STEPS:
@@ -191,7 +282,15 @@ class Health:
                 )
 
     def check(self, row: Mapping[str, float], step: int) -> None:
-        """Look at one step's row. Raises TrainingError with the cause."""
+        """Check the numbers that solvers report.
+
+        Args:
+            row: The numbers of a step, by name.
+            step: The optimiser step.
+
+        Raises:
+            TrainingError: If a transport plan has lost its mass, or too few problems converge.
+        """
         for name, value in row.items():
             prefix, _, quantity = name.rpartition(".")
             if quantity == "mass":
@@ -220,16 +319,22 @@ class Health:
 
 
 def _resume(
-    job: Trainable, optimizer: torch.optim.Optimizer, health: Health, folder: Path, hooks: FitHooks
+    job: Trainable,
+    optimizer: torch.optim.Optimizer,
+    health: Health,
+    *,
+    folder: Path,
+    notice: Callable[[str], None],
 ) -> int:
+    """Load the newest valid checkpoint, and return its step; 0 if there is none."""
     newest, damaged = checkpoint.newest(folder, Health.SHAPE)
     start = 0 if newest is None else newest.step
     if newest is not None:
         checkpoint.load(newest, job.modules, optimizer)
         health.restore(newest.state)
     for error in damaged:
-        hooks.notice(f"{error.message}; going on from step {start}")
-    # Only now: where the one before cannot be loaded, nothing is renamed.
+        notice(f"{error.message}; resuming from step {start}")
+    # Only now: if the earlier one cannot be loaded, nothing is renamed.
     checkpoint.set_aside(folder, start)
     return start
 
@@ -237,7 +342,7 @@ def _resume(
 def _accumulate(
     job: Trainable, step: int, device: str, autocast: torch.dtype | None
 ) -> dict[str, float]:
-    """Backward through the step's micro-batches, their losses averaged; returns the step's numbers."""
+    """Pass backward through the micro-batches of a step, their losses averaged, and return the step's numbers."""
     batches = job.micro_batches(step)
     sums: dict[str, list[float]] = {}
     pairs = tokens = 0
@@ -278,18 +383,22 @@ def _refuse_nonfinite(scalars: Mapping[str, float], batch: str, step: int) -> No
 def gradient_norm(gradients: Sequence[Tensor]) -> Tensor:
     """Return the L2 norm of all entries, summed in float64 and rounded to float32 at the end.
 
-    In float32 the last bit would depend on how many rows without a gradient a table has; in float64 a difference is too
-    small to survive the rounding, but for one case in millions.
+    In float32 the last bit would depend on how many rows without a gradient a table has. In float64 a difference is too
+    small to survive the rounding, except in one case in millions.
 
     Args:
-        gradients: Tensors of any shapes on one device; none at all has norm 0.
+        gradients: Tensors of any shapes on one device; the norm of none is 0.
 
     Returns:
         The norm ``[]``.
+
+    Example:
+        >>> gradient_norm([torch.tensor([3.0]), torch.tensor([[4.0]])])
+        tensor(5.)
     """
     if not gradients:
         return torch.zeros(())
-    # The CPU converts a whole tensor before it sums: in parts, no second copy of a table is made.
+    # The CPU converts a whole tensor before it sums; in parts, it makes no second copy of a table.
     parts = [
         part
         for gradient in gradients

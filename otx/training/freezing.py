@@ -1,4 +1,4 @@
-"""The layers of an encoder: which are trained, and whether their states are kept or computed again."""
+"""Freezing of parts of an encoder, and recomputation of its activations in the backward pass."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from otx.types import Part
 
 
 def stack(encoder: Encoder) -> nn.ModuleList:
-    """The encoder's layers, lowest first. Raises UsageError where they cannot be told from the rest."""
+    """Return the encoder's layers, lowest first.
+
+    Args:
+        encoder: The encoder.
+
+    Raises:
+        UsageError: If its module has no list of as many modules as the encoder has layers.
+    """
     for part in encoder.module.modules():
         if isinstance(part, nn.ModuleList) and len(part) == encoder.layers:
             return part
@@ -26,9 +33,15 @@ def stack(encoder: Encoder) -> nn.ModuleList:
 
 
 def freeze(encoder: Encoder, parts: Sequence[Part]) -> None:
-    """Take parts out of training: ``embeddings`` of every kind, ``lower`` half of the layers, ``upper`` half.
+    """Exclude parts of an encoder from training.
 
-    Of an odd number of layers the middle one is in the upper half. A head that the encoder carries is in none.
+    Args:
+        encoder: The encoder, changed in place.
+        parts: ``embeddings`` of every kind, the ``lower`` half of the layers, the ``upper`` half. The middle one of an
+            odd number of layers belongs to the upper half. A head that the encoder has belongs to no part.
+
+    Raises:
+        UsageError: If the encoder's layers cannot be identified.
     """
     if not parts:
         return
@@ -45,10 +58,16 @@ def freeze(encoder: Encoder, parts: Sequence[Part]) -> None:
 
 
 def recompute(encoder: Encoder) -> None:
-    """Keep only what goes into each layer, and compute its inside again for the gradient (Chen et al. 2016).
+    """Keep only the input of each layer, and recompute its activations in the backward pass.
 
-    Values and gradients are the same, dropout included; memory falls by about the number of states in a layer, for
-    one more forward pass.
+    Values and gradients are the same, dropout included. Memory falls by about the number of states in a layer, at the
+    cost of one more forward pass.
+
+    Args:
+        encoder: The encoder, changed in place.
+
+    References:
+        Chen et al. (2016), "Training Deep Nets with Sublinear Memory Cost". https://arxiv.org/abs/1604.06174
     """
     for layer in stack(encoder):
         layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)

@@ -1,4 +1,8 @@
-"""Training low-rank additions to an encoder's linear maps in place of its weights (Hu et al. 2022), by peft."""
+"""LoRA: low-rank adapters that are trained in place of an encoder's weights, by peft.
+
+References:
+    Hu et al. (2022), "LoRA: Low-Rank Adaptation of Large Language Models". https://arxiv.org/abs/2106.09685
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,18 @@ from otx.interfaces import Encoder
 from otx.training.freezing import stack
 
 SCALE = 2
-"""alpha / rank: the additions count twice, as is usual."""
+"""alpha / rank, at its usual value."""
 
 
 def add(encoder: Encoder, rank: int) -> None:
-    """Freeze the encoder and give every linear map of its layers a trained addition of ``rank``, which begins at 0.
+    """Freeze an encoder, and add a trained adapter to every linear map of its layers; it begins at 0.
 
-    Raises UsageError where peft is not installed.
+    Args:
+        encoder: The encoder, changed in place.
+        rank: Rank of the adapters.
+
+    Raises:
+        UsageError: If peft is not installed, or the encoder's layers cannot be identified.
     """
     try:
         import peft
@@ -25,18 +34,22 @@ def add(encoder: Encoder, rank: int) -> None:
         raise UsageError("encoder.lora needs peft", 'pip install "otx[lora]"') from error
     inside = {id(part) for part in stack(encoder).modules() if isinstance(part, nn.Linear)}
     names = [name for name, part in encoder.module.named_modules() if id(part) in inside]
-    wanted = peft.LoraConfig(r=rank, lora_alpha=SCALE * rank, target_modules=names)
-    peft.inject_adapter_in_model(wanted, encoder.module)
+    config = peft.LoraConfig(r=rank, lora_alpha=SCALE * rank, target_modules=names)
+    peft.inject_adapter_in_model(config, encoder.module)
 
 
 def merge(encoder: Encoder) -> None:
-    """Add what was trained to the weights: the encoder has its own parts again, and nothing of peft's."""
+    """Merge the adapters into the weights, so that the encoder has its original modules again.
+
+    Args:
+        encoder: The encoder that ``add`` changed.
+    """
     from peft.tuners.lora import LoraLayer
 
     parts: dict[str, Any] = dict(encoder.module.named_modules())
     added = {name: part for name, part in parts.items() if isinstance(part, LoraLayer)}
     for name, part in added.items():
         part.merge(safe_merge=True)
-        above, _, own = name.rpartition(".")
-        setattr(encoder.module.get_submodule(above), own, part.get_base_layer())
+        parent, _, attribute = name.rpartition(".")
+        setattr(encoder.module.get_submodule(parent), attribute, part.get_base_layer())
     encoder.module.requires_grad_(True)

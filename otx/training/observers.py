@@ -1,4 +1,4 @@
-"""Tell observers what happens to a run, and record what fails in them: the run goes on."""
+"""Notify observers of a run, and record their failures, which do not stop the run."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from otx.config.settings import Settings
 from otx.plugin_host.host import PluginHost
 from otx.runs.folder import RunFolder
 from otx.runs.results import EvalUnit
-from otx.training.components import effective_settings
 
 
 class Observers:
@@ -19,34 +17,58 @@ class Observers:
 
     Args:
         host: The loaded plugins.
-        run: The run; its record's ``observer_failures`` lists every failure.
+        run: The run; ``observer_failures`` of its record lists every failure.
     """
 
     def __init__(self, host: PluginHost, run: RunFolder) -> None:
         self._host, self._run = host, run
         self._started = False
 
-    def started(self, settings: Settings, step: int) -> None:
-        """Say that the run begins after ``step`` optimiser steps, with its effective settings."""
+    def started(self, settings: Mapping[str, Mapping[str, Any]], step: int) -> None:
+        """Notify that the run starts.
+
+        Args:
+            settings: The effective settings by table and key, as ``effective_settings`` returns them.
+            step: Number of optimiser steps that are done; 0 for a new run.
+        """
         self._started = True
-        effective = effective_settings(settings, self._host.registry)
-        self._notify("otx_run_started", settings=effective, step=step)
+        self._notify("otx_run_started", settings=settings, step=step)
 
     def step_finished(self, row: Mapping[str, float]) -> None:
-        """Say that an optimiser step was made, with its row of metrics.jsonl."""
+        """Notify that an optimiser step was made; ``row`` is its row of metrics.jsonl.
+
+        Args:
+            row: Numbers of the step by name, ``step`` among them.
+        """
         self._notify("otx_step_finished", step=int(row["step"]), metrics=row)
 
     def checkpoint_saved(self, path: Path) -> None:
-        """Say that a checkpoint was written."""
+        """Notify that a checkpoint was written to the folder ``path``.
+
+        Args:
+            path: The checkpoint's folder.
+        """
         self._notify("otx_checkpoint_saved", checkpoint=path)
 
     def finished(self, status: str, reason: str | None = None) -> None:
-        """Say that the run ended, to those who heard that it began."""
+        """Notify that the run ended, if ``started`` was called.
+
+        Args:
+            status: ``finished``, ``failed`` or ``interrupted``.
+            reason: Reason of a failure.
+        """
         if self._started:
             self._notify("otx_run_finished", status=status, reason=reason)
 
     def unit_finished(self, unit: EvalUnit) -> list[str]:
-        """Say that an evaluation unit was computed and written; returns what failed."""
+        """Notify that an evaluation unit was computed and written.
+
+        Args:
+            unit: The unit.
+
+        Returns:
+            One line for each observer that failed.
+        """
         return self._notify("otx_unit_finished", unit=asdict(unit))
 
     def _notify(self, hook: str, **arguments: Any) -> list[str]:

@@ -21,7 +21,14 @@ _SEED_SPACE = 2**63 - 1
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` is the first GPU, otherwise the CPU. Raises UsageError for a device that is not there."""
+    """Return the device of a name.
+
+    Args:
+        name: ``auto`` (the first GPU, otherwise the CPU), ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        UsageError: If there is no such device.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -34,29 +41,50 @@ def choose_device(name: str) -> torch.device:
 
 
 def open_device(name: str) -> torch.device:
-    """The device of ``choose_device``, made ready for batches of ever new shapes."""
+    """Return the device of a name, set up for batches of ever new shapes.
+
+    Args:
+        name: As ``choose_device`` takes it.
+
+    Raises:
+        UsageError: If there is no such device.
+    """
     device = choose_device(name)
     if device.type == "cuda":
-        # cuDNN's attention plans anew for every shape that it meets: a bf16 step on an H200 took .25 s, not .07.
+        # cuDNN's attention makes a new plan for every new shape: a bf16 step on an H200 took .25 s instead of .07.
         torch.backends.cuda.enable_cudnn_sdp(False)
     if device.type == "cpu":
-        # oneDNN, which multiplies bf16, keeps 1,024 compiled products, one for every shape: gigabytes after some
-        # hundred batches, and slower than compiling again. It reads this at its first product.
+        # oneDNN, which multiplies bf16, keeps 1,024 compiled products, one per shape: gigabytes after some hundred
+        # batches, and slower than compiling again. It reads this variable at its first product.
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
     return device
 
 
 def choose_autocast(name: str, device: torch.device) -> torch.dtype | None:
-    """The autocast type: ``auto`` is bf16 on a GPU and none (float32) on the CPU, where bit-equality is promised."""
+    """Return the type of autocast.
+
+    Args:
+        name: ``fp32``, ``bf16``, or ``auto``: bf16 on a GPU, and float32 on the CPU, where bit-equality is promised.
+        device: The device.
+
+    Returns:
+        The type; None for float32.
+    """
     if name == "bf16" or (name == "auto" and device.type == "cuda"):
         return torch.bfloat16
     return None
 
 
 def warn_of_slow_bf16(name: str, device: torch.device, reporter: Reporter) -> None:
-    """Say so if ``name`` selects bf16 on a CPU that converts every product: a training step took 11 times as long.
+    """Report a notice if bf16 is selected on a CPU without bf16 instructions.
 
-    Measured on AVX2, with layers of 384 dimensions. On AVX-512 without bf16, oneDNN emulates it; also slower.
+    There a training step took 11 times as long: measured on AVX2, with layers of 384 dimensions. On AVX-512 without
+    bf16, oneDNN emulates it, which is also slower.
+
+    Args:
+        name: Precision, as ``choose_autocast`` takes it.
+        device: The device.
+        reporter: Receives the notice.
     """
     if device.type != "cpu" or choose_autocast(name, device) is not torch.bfloat16:
         return
@@ -68,35 +96,52 @@ def warn_of_slow_bf16(name: str, device: torch.device, reporter: Reporter) -> No
 
 
 def device_name(device: torch.device) -> str:
-    """Return what computes: the GPU's name, or ``cpu`` with the instructions that torch's kernels use."""
+    """Return the GPU's name, or ``cpu`` with the instruction set that torch's kernels use.
+
+    Args:
+        device: The device.
+    """
     if device.type == "cuda":
         return f"cuda {torch.cuda.get_device_name(device)}"
     return f"{device.type} {torch.backends.cpu.get_cpu_capability()}"
 
 
 def precision_name(autocast: torch.dtype | None) -> str:
-    """``float32``, or the type that autocast makes of it: ``bfloat16``."""
+    """Return the name of the precision.
+
+    Args:
+        autocast: Type of autocast; None for float32.
+
+    Example:
+        >>> precision_name(None), precision_name(torch.bfloat16)
+        ('float32', 'bfloat16')
+    """
     return str(autocast or torch.float32).removeprefix("torch.")
 
 
 def seed_step(seed: int, step: int) -> None:
-    """Set torch's random state as a pure function of (seed, step): a resumed run draws what an unbroken one draws."""
+    """Set torch's random state as a pure function of (seed, step), so that a resumed run draws the same numbers.
+
+    Args:
+        seed: Seed of the run.
+        step: The step; -1 before the first.
+    """
     torch.manual_seed((seed * 1_000_003 + step * 7_919 + 12_345) % _SEED_SPACE)
 
 
 def versions() -> dict[str, str]:
-    """Versions that a number may depend on, with the machine's threads."""
-    found = {name: _version(name) for name in PACKAGES}
+    """Return the versions that numbers may depend on, and the number of threads."""
+    packages = {name: _version(name) for name in PACKAGES}
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "threads": str(torch.get_num_threads()),
-        **found,
+        **packages,
     }
 
 
 def _version(name: str) -> str:
-    """Return the installed version; no number depends on a package that is not there (POT on a bare machine)."""
+    """Return the installed version; ``absent`` for a package that is not installed, on which no number depends."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -106,8 +151,15 @@ def _version(name: str) -> str:
 class StopSignals:
     """Turns SIGINT and SIGTERM into an orderly end: the first stops the work, a second exits at once.
 
-    What keeps nothing half done is interrupted where it stands, and Interrupted (exit 5) with ``remedy`` leaves the
-    block. Within ``deferred()`` the signal only sets ``requested``, for a loop that finishes and saves its step.
+    Work that leaves nothing half done is interrupted immediately, and the block raises Interrupted (exit 5). Within
+    ``deferred()`` a signal only sets ``requested``, for a loop that finishes and saves its step.
+
+    Args:
+        remedy: Remedy of the error: how to resume.
+
+    Attributes:
+        remedy: Remedy of the error; may be changed within the block.
+        requested: True once a signal came.
     """
 
     def __init__(self, remedy: str) -> None:
@@ -134,7 +186,7 @@ class StopSignals:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Within, a signal interrupts nothing; ``requested`` says that it came."""
+        """Within this block, a signal interrupts nothing and only sets ``requested``."""
         self._deferred = True
         try:
             yield
@@ -146,5 +198,5 @@ class StopSignals:
             os._exit(128 + number)
         self.requested = True
         if not self._deferred:
-            # No Exception, so that nothing on the way, a plugin's guard least of all, takes it for a failure.
+            # Not an Exception, so that nothing on the way, such as the guard of a plugin, takes it for a failure.
             raise KeyboardInterrupt

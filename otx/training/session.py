@@ -1,4 +1,4 @@
-"""What every piece of work shares: settings, plugins, and where progress is reported."""
+"""The session: settings, plugins, and the receiver of progress."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from otx.reporter import Reporter, Silent
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Settings, plugins and reporter of one command or one call from Python.
+    """Settings, plugins and reporter of one command, or of one call from Python.
+
+    ``align``, ``evaluate``, ``link`` and their like receive a session; the functions that they call receive only the
+    table of settings that they read.
 
     Attributes:
         settings: The effective settings.

@@ -1,4 +1,4 @@
-"""Try an encoder on one short text before anything long begins."""
+"""A trial of an encoder on one short text, before anything long begins."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def try_encoder(encoder: Encoder, layer: int) -> None:
 
     Args:
         encoder: The encoder, on its device.
-        layer: The hidden layer that will be read.
+        layer: Hidden layer that will be read.
 
     Raises:
-        DataError: If it fails, or gives numbers that are not finite.
-        OTXError: What the encoder itself raises, such as UsageError for a layer that it does not have.
+        DataError: If the encoder fails, or returns numbers that are not finite.
+        OTXError: If the encoder itself raises one, such as UsageError for a layer that it does not have.
     """
     try:
         with reading(encoder):
@@ -32,14 +32,15 @@ def try_encoder(encoder: Encoder, layer: int) -> None:
         owner = owner_of(encoder)
         if owner is None or owner.distribution != OURS or error.__cause__ is None:
             raise
-        # Our encoders run any model folder: what its libraries raise is about the model, and no bug.
+        # otx's own encoders run any model folder: an error of its libraries is a fault of the model, not a bug.
         cause = error.__cause__
         raise DataError(
             f"{encoder.reference}: the encoder cannot encode {quote(TEXT)}: "
             f"{type(cause).__name__}: {quote(str(cause))}",
-            "use another encoder, or ask who made it",
+            "use another encoder, or ask its author",
         ) from cause
     if not torch.isfinite(vectors).all():
         raise DataError(
-            f"{encoder.reference}: the encoder's vectors are not finite", "are its weights damaged?"
+            f"{encoder.reference}: the encoder's vectors are not finite",
+            "check whether its weights are damaged",
         )

@@ -1,7 +1,7 @@
-"""Train only the rows of the input embeddings that occur in the training text.
+"""Training of only those rows of the input embeddings that occur in the training text.
 
-A run on one language pair reads some thousands of the 250,000 sub-words of XLM-R, yet the embeddings of all of them are
-69 % of XLM-R base's parameters, each with a gradient, two moments of AdamW and three copies in every checkpoint.
+A run on one language pair reads some thousands of XLM-R's 250,000 sub-words. Yet the embeddings of all of them are 69 %
+of XLM-R base's parameters, each with a gradient, two moments of AdamW and three copies in every checkpoint.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from otx.interfaces import Encoder
 
 
 class _Frozen:
-    """A tensor that copies of a module share: nothing changes it."""
+    """A tensor that copies of a module share, because nothing changes it."""
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
@@ -30,11 +30,11 @@ class _Frozen:
 class OccurringRows(nn.Module):
     """Input embeddings of which only some rows are parameters.
 
-    All other rows, such as those that only held-out text reads, stay as they were when this was made, and so does the
-    padding row. State dict and optimiser see the chosen rows only. Copies of the module share the rest.
+    All other rows, such as those of sub-words that only held-out text has, are constant, and so is the padding row. The
+    state dict and the optimiser contain the trained rows only. Copies of the module share the others.
 
     Args:
-        embedding: The whole table, ``[V, D]``.
+        embedding: The whole table ``[V, D]``.
         rows: Ids ``[K]`` of the rows to train, ascending, without the padding row.
     """
 
@@ -48,7 +48,11 @@ class OccurringRows(nn.Module):
         self._ids = rows
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Look up ids of any shape; returns vectors of that shape and ``D``."""
+        """Return the vectors ``[..., D]`` of ids ``[...]``.
+
+        Args:
+            ids: Sub-word ids of any shape.
+        """
         place = self._place.tensor[ids]
         frozen = functional.embedding(ids, self._table.tensor)
         if len(self.rows) == 0:
@@ -58,7 +62,7 @@ class OccurringRows(nn.Module):
 
     @torch.no_grad()
     def whole(self) -> Tensor:
-        """Return the table ``[V, D]`` with the trained rows in their places."""
+        """Return the whole table ``[V, D]``, trained rows included."""
         table = self._table.tensor.clone()
         table[self._ids] = self.rows
         return table
@@ -66,7 +70,14 @@ class OccurringRows(nn.Module):
 
 @dataclass(slots=True)
 class Restriction:
-    """The parts that ``restrict`` took off the encoder and ``lift`` puts back."""
+    """The parts that ``restrict`` removed from an encoder, and ``lift`` restores.
+
+    Attributes:
+        embedding: The whole table.
+        rows: The module in its place.
+        tied: Modules and attributes of the parameters that share the table.
+        heads: Names and modules of the heads.
+    """
 
     embedding: nn.Embedding
     rows: OccurringRows
@@ -75,16 +86,17 @@ class Restriction:
 
 
 def restrict(encoder: Encoder, ids: np.ndarray, *, keep_head: bool = False) -> Restriction | None:
-    """Leave only these rows of the input embeddings as parameters.
+    """Restrict the trained input embeddings to some rows.
 
     Args:
-        encoder: The encoder, on the device where it is trained. Copies made of it from now on share the frozen rows.
+        encoder: The encoder, on the device where it is trained; changed in place. Copies that are made of it afterwards
+            share the frozen rows.
         ids: Ids ``[K]`` of the sub-words in the training text, in any order; the padding row is never trained.
-        keep_head: Whether the head that the checkpoint carries is trained. Otherwise it is taken off, as are parameters
-            that share the table: the output layer of a masked-LM head.
+        keep_head: Train the head that the checkpoint has. Otherwise it is removed, and so are parameters that share the
+            table, such as the output layer of a masked-LM head.
 
     Returns:
-        What ``lift`` needs; None where the encoder's input embeddings are not a plain table of their own, and so stay
+        The argument of ``lift``; None if the encoder's input embeddings are not a plain table of their own, and so stay
         whole.
 
     Example:
@@ -117,16 +129,16 @@ def restrict(encoder: Encoder, ids: np.ndarray, *, keep_head: bool = False) -> R
 
 
 def lift(encoder: Encoder, restriction: Restriction | None) -> None:
-    """Put the whole table back, trained rows included, and what was taken off.
+    """Restore the whole table, trained rows included, and the parts that ``restrict`` removed.
 
     Args:
-        encoder: The encoder that was restricted.
-        restriction: What ``restrict`` returned.
+        encoder: The encoder that was restricted; changed in place.
+        restriction: The value that ``restrict`` returned.
     """
     if restriction is None:
         return
     embedding, rows = restriction.embedding, restriction.rows
-    # A new tensor: copies of the encoder still read the old one.
+    # A new tensor, because copies of the encoder still read the old one.
     embedding.weight = nn.Parameter(rows.whole(), requires_grad=rows.rows.requires_grad)
     _replace(encoder.module, rows, embedding)
     for name, head in restriction.heads:
@@ -143,7 +155,7 @@ def _replace(module: nn.Module, old: nn.Module, new: nn.Module) -> None:
 
 
 def _heads(module: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Return the parts of a Hugging Face model that stand on its encoder."""
+    """Return the modules of a Hugging Face model on top of its encoder."""
     base = getattr(module, "base_model", module)
     if base is module:
         return []
@@ -151,7 +163,7 @@ def _heads(module: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def _input_embeddings(module: nn.Module) -> nn.Embedding | None:
-    """Return the plain table of a Hugging Face model's input embeddings, None for anything else."""
+    """Return the plain table of a Hugging Face model's input embeddings; None for anything else."""
     ask = getattr(module, "get_input_embeddings", None)
     embedding = ask() if callable(ask) else None
     if type(embedding) is not nn.Embedding:

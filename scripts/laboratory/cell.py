@@ -116,6 +116,7 @@ def _project(job: Job, more: Mapping[str, Any]) -> tuple[Settings, PluginHost]:
 def _aligned(job: Job, settings: Settings, plugins: PluginHost, recorder: Recorder) -> RunFolder:
     """Align, or resume the alignment that a stopped process left."""
     from otx.alignment.align import align
+    from otx.training.session import Session
 
     if job.contents["wrong"] is not None:
         corpora = _write_wrong(job, settings, plugins)
@@ -126,8 +127,8 @@ def _aligned(job: Job, settings: Settings, plugins: PluginHost, recorder: Record
         return left
     if left is None or "model_digest_before" not in left.record:
         shutil.rmtree(folder, ignore_errors=True)
-        return align(settings, plugins, recorder, name=RUN)
-    return align(settings, plugins, recorder, resume=left)
+        return align(Session(settings, plugins, recorder), name=RUN)
+    return align(Session(settings, plugins, recorder), resume=left)
 
 
 def _write_wrong(job: Job, settings: Settings, plugins: PluginHost) -> list[str]:
@@ -138,7 +139,7 @@ def _write_wrong(job: Job, settings: Settings, plugins: PluginHost) -> list[str]
     folder = Path(job.scratch) / "wrong"
     shutil.rmtree(folder, ignore_errors=True)
     prefixes = []
-    for corpus in open_corpora(settings.data.corpus, plugins.registry, settings):
+    for corpus in open_corpora(settings.data.corpus, plugins.registry, settings, settings.data):
         prefix = folder / f"{corpus.pivot_language}-{corpus.source_language}"
         write_noised(corpus, prefix, job.contents["wrong"], seed=1)
         prefixes.append(str(prefix))

@@ -126,7 +126,7 @@ def test_a_signal_outside_the_loop_interrupts_at_once(
     assert align("--steps", "3", "--run", "whole") == 0
     after = []
 
-    def killed(*arguments: Any) -> None:
+    def killed(*arguments: Any, **named: Any) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         after.append("went on")
 

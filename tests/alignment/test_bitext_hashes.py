@@ -47,7 +47,7 @@ def test_eval_makes_them_anew_from_the_corpora(
     damage(FILE)
     assert otx(["eval", "word-retrieval", "--run", "r"]) == 0
     assert FILE.read_bytes() == before
-    assert "made anew from the corpora" in capfd.readouterr().err
+    assert "missing or damaged; computing it again from the corpora" in capfd.readouterr().err
 
 
 def test_eval_says_what_to_do_where_the_corpora_changed_or_are_gone(
@@ -59,7 +59,7 @@ def test_eval_says_what_to_do_where_the_corpora_changed_or_are_gone(
         text = Path(f"{bitext}.{code}").read_text()
         Path(f"moved.{code}").write_text(text.replace("a", "o"))
     for corpus, reason in (
-        ("moved", "is not as it was"),
+        ("moved", "it cannot be computed again: corpus"),
         ("gone/en-de", "needs two files|no file"),
     ):
         prefix = "en:moved.en,de:moved.de" if corpus == "moved" else corpus
@@ -67,7 +67,7 @@ def test_eval_says_what_to_do_where_the_corpora_changed_or_are_gone(
         Path("runs/r/run.json").write_text(json.dumps(record))
         assert otx(["eval", "word-retrieval", "--run", "r", "--quiet"]) == 3
         error = capfd.readouterr().err
-        assert HASHES in error and "put the corpora of the run" in error
+        assert HASHES in error and "restore the corpora of the run" in error
         assert any(text in error for text in reason.split("|"))
 
 
@@ -93,7 +93,7 @@ def test_a_run_from_before_the_digest_keeps_its_hashes(tmp_path: Path) -> None:
     recorded_hashes(run, Registry("otx"), Silent())
     run.update(corpora=[])
     np.save(run.path / HASHES, hashes[::-1])
-    with pytest.raises(DataError, match="gone or damaged"):
+    with pytest.raises(DataError, match="missing or damaged"):
         recorded_hashes(run, Registry("otx"), Silent())
 
 

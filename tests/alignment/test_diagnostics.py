@@ -1,4 +1,4 @@
-"""Guards against closed forms and brute force."""
+"""Diagnostics against closed forms and brute force."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,9 @@ class ByText:
     def __init__(self, vectors: dict[str, torch.Tensor]) -> None:
         self.vectors, self.module, self.texts = vectors, torch.nn.Identity(), []
 
-    def tokenise(self, texts: Sequence[str], *, pretokenised: bool = False) -> list[TokenRow]:
+    def tokenise(
+        self, texts: Sequence[str], *, pretokenised: bool = False, max_length: int | None = None
+    ) -> list[TokenRow]:
         self.texts += texts
         return [TokenRow([len(self.texts) - len(texts) + i], [0], 1, 0) for i in range(len(texts))]
 
@@ -146,8 +148,8 @@ def test_the_verdict_names_what_got_worse_and_keeps_silent_otherwise() -> None:
 
 def test_the_verdict_keeps_silent_about_what_was_and_is_at_its_ceiling() -> None:
     before, after = {"retrieval": 1.0, "aer": 0.0}, {"retrieval": 0.995, "aer": 0.01}
-    assert verdict(2.0, 1.0, before, after, {"retrieval", "aer"}) == []
-    assert len(verdict(2.0, 1.0, before, after, {"aer"})) == 1
+    assert verdict(2.0, 1.0, before, after, at_ceiling={"retrieval", "aer"}) == []
+    assert len(verdict(2.0, 1.0, before, after, at_ceiling={"aer"})) == 1
 
 
 @pytest.mark.parametrize(("errors", "named"), [(5, True), (6, False)])

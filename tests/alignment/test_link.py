@@ -72,7 +72,7 @@ def test_every_pair_has_the_links_that_it_has_alone(
 
 @pytest.mark.parametrize("by", ["itermax", "softmax", "entmax", "plan", "null"])
 def test_every_way_writes_as_many_lines(link: Any, by: str) -> None:
-    assert link("--output", "links", "--by", by) == 0
+    assert link("--output", "links", "--method", by) == 0
     assert len(Path("links").read_text().splitlines()) == COUNT
 
 
@@ -127,7 +127,7 @@ def test_a_file_that_is_there_is_never_overwritten(
 ) -> None:
     Path(name).write_text("mine\n")
     assert link("--output", "links") == 2
-    assert f"{name} is there already" in capfd.readouterr().err
+    assert f"{name} exists already" in capfd.readouterr().err
     assert Path(name).read_text() == "mine\n"
 
 
@@ -246,8 +246,8 @@ def test_what_was_cut_is_said(link: Any, capfd: pytest.CaptureFixture[str]) -> N
         (["--output", "a.gz"], "written as plain text"),
         (["--output", "a", "--probabilities", "a"], "cannot hold links and probabilities"),
         (["--output", "a", "--probabilities", "a.json"], "cannot hold the record of the links"),
-        (["--output", "a", "--by", "magic"], "no such way"),
-        (["--output", "a", "--threshold", "0.1"], "--threshold means nothing to argmax"),
+        (["--output", "a", "--method", "magic"], "--method magic: no such method"),
+        (["--output", "a", "--threshold", "0.1"], "--threshold has no effect on argmax"),
         (["--output", "a", "--run", "r"], "give one of --run and --model"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Guards on the way: the best encoder by one held-out part is kept, and the other part reports."""
+"""Diagnostics during a run: the best encoder by one held-out part is kept, and the other part reports."""
 
 import json
 from pathlib import Path
@@ -28,10 +28,10 @@ def bitext(larger_bitext: str) -> str:
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, metric: str, values: list[float]) -> list[Any]:
-    """Guards that say these values in turn; what was measured on is kept, in the same order."""
+    """Make diagnostics return these values in turn; keep what was measured on, in the same order."""
     seen: list[Any] = []
 
-    def measure(encoder: Any, parts: Any, *_: Any) -> list[Measurement]:
+    def measure(encoder: Any, parts: Any, *_: Any, **__: Any) -> list[Measurement]:
         measured = []
         for part in parts:
             lines = [pair.line for corpus in part.pairs for pair in corpus]
@@ -110,7 +110,7 @@ def test_a_metric_at_its_ceiling_is_refused_before_training(
 ) -> None:
     value = {"retrieval": 0.975, "aer": 0.02}[metric]
 
-    def measure(encoder: Any, parts: Any, *_: Any) -> list[Measurement]:
+    def measure(encoder: Any, parts: Any, *_: Any, **__: Any) -> list[Measurement]:
         return [Measurement({metric: value}, {}, {}, {metric: 100}, {metric: 5}) for _ in parts]
 
     monkeypatch.setattr(diagnostics, "measure", measure)
@@ -129,8 +129,8 @@ def test_before_after_and_looks_search_recorded_numbers_of_candidates(
 ) -> None:
     measure, seen = diagnostics.measure, []
 
-    def counting(encoder: Any, parts: Any, *rest: Any) -> list[Measurement]:
-        measured = measure(encoder, parts, *rest)
+    def counting(encoder: Any, parts: Any, *rest: Any, **named: Any) -> list[Measurement]:
+        measured = measure(encoder, parts, *rest, **named)
         seen.append([own.candidates["de"] for own in measured])
         return measured
 
@@ -142,7 +142,7 @@ def test_before_after_and_looks_search_recorded_numbers_of_candidates(
     assert 16 < select < report and looks == [[select], [select]]
     out = capfd.readouterr().out
     assert "held-out retrieval, 144 candidates" in out
-    assert f"on the pairs chosen by, {select} candidates" in out
+    assert f"on the selection pairs, {select} candidates" in out
     (run,) = Path("runs").glob("*/run.json")
     recorded = json.loads(run.read_text())["diagnostics"]
     assert recorded["report"]["candidates"] == {"de": 144}

@@ -83,7 +83,7 @@ def test_an_edited_setting_is_refused(
     assert otx(["align", "--resume", "r", "--quiet", "--inexact"]) == 3
     error = capfd.readouterr().err
     assert "run r cannot be resumed" in error and "changed" in error
-    assert "put it back as it was, or start a new run" in error
+    assert "restore what changed, or start a new run" in error
     assert record_of(stopped)["status"] == "interrupted"
 
 
@@ -146,7 +146,7 @@ def test_the_recorded_number_of_threads_is_restored(
     finally:
         torch.set_num_threads(before)
     assert set(counts) == {2}
-    assert "computing with 2 threads, as this run began, instead of 1" in capfd.readouterr().err
+    assert "computing with 2 threads instead of 1, as this run began" in capfd.readouterr().err
     assert "inexact" not in record_of(stopped)
 
 

@@ -161,7 +161,7 @@ def test_a_damaged_record_does_not_hide_the_other_runs(
     assert cli.run(["compare", "--set", "compare.samples=100"]) == 0
     printed = capfd.readouterr()
     assert "sinkhorn" in printed.out and "l2" in printed.out
-    assert "warning: left out: " in printed.err and "broken/run.json" in printed.err
+    assert "warning: skipped " in printed.err and "broken/run.json" in printed.err
     assert "keep the folder" in printed.err
     # By its name it is asked for, so that it cannot be left out; every command says the same.
     answers = set()

@@ -32,5 +32,5 @@ def test_init_begins_a_file_and_never_overwrites_one(otx: Run, tmp_path: Path) -
     assert first.returncode == 0 and tomli.loads((tmp_path / "otx.toml").read_text())
     (tmp_path / "otx.toml").write_text("[optimizer]\nlr = 0.5\n")
     second = otx("config", "init")
-    assert second.returncode == 2 and "is there already" in second.stderr
+    assert second.returncode == 2 and "exists already" in second.stderr
     assert (tmp_path / "otx.toml").read_text() == "[optimizer]\nlr = 0.5\n"

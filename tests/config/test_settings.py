@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from otx.cli.config import template
 from otx.config.schema import SECTIONS
-from otx.config.settings import Settings, load_settings, settings_from
+from otx.config.settings import Settings, load_settings, overlaid, settings_from
 from otx.config.toml_file import edit_list, parse_value
 from otx.config.validation import field_docs
 from otx.errors import PluginError, UsageError
@@ -401,3 +401,16 @@ def test_options_that_cannot_be_made_are_named_with_their_plugin(
     entry = Entry("objective", "odd", "bad:Odd", "odd", options, "bad-obj")
     with pytest.raises(PluginError, match=f"^objective 'odd' of bad-obj: {complaint}"):
         entry.read_options(Settings())
+
+
+def test_adding_a_recipe_or_flags_later_is_like_giving_them_at_once(folder: Path) -> None:
+    write(folder / "otx.toml", "[runs]\nfolder = 'r'\n[align]\nsteps = 9\n[pull]\nepsilon = 1\n")
+    recipe = write(folder / "long.toml", "[align]\nepochs = 3\n[pull]\nepsilon = 2\ncost = 'a'\n")
+    flags, late = {"align.seed": 4, "pull.cost": "b"}, {"pull.size": 5, "align.seed": 6}
+    sets = ["pull.size=7", "plugins.prefer.pull=mine"]
+    at_once = load_settings(flags=flags | late, sets=sets, recipe=recipe)
+    later = overlaid(overlaid(load_settings(flags=flags, sets=sets), recipe=recipe), flags=late)
+    assert later.as_dict() == at_once.as_dict() and later.origins() == at_once.origins()
+    python = load_settings(sets=["align.seed=2"], arguments={"align.seed": 3, "runs.folder": "x"})
+    assert (python.align.seed, python.runs.folder) == (3, "x")
+    assert python.origin("align.seed") == "argument"

@@ -54,14 +54,17 @@ class LetterEncoder:
             ),
         )
 
-    def tokenise(self, texts: Sequence[str], *, pretokenised: bool = False) -> list[TokenRow]:
+    def tokenise(
+        self, texts: Sequence[str], *, pretokenised: bool = False, max_length: int | None = None
+    ) -> list[TokenRow]:
         self.calls += 1
-        return [self._row(text) for text in texts]
+        limit = self.max_length if max_length is None else min(max_length, self.max_length)
+        return [self._row(text, limit) for text in texts]
 
-    def _row(self, text: str) -> TokenRow:
+    def _row(self, text: str, limit: int) -> TokenRow:
         ids, index, words = [1], [-1], text.split()
         for number, word in enumerate(words):
-            if len(ids) + len(word) + 1 > self.max_length:
+            if len(ids) + len(word) + 1 > limit:
                 return TokenRow([*ids, 2], [*index, -1], number, len(words) - number)
             ids += [0 if letter == "?" else ord(letter) for letter in word]
             index += [number] * len(word)

@@ -41,7 +41,7 @@ def registry(monkeypatch: pytest.MonkeyPatch, corpus) -> Registry:
 
 def names(specs, registry: Registry, **options) -> list[str]:
     settings = Settings(data=DataSettings(pivot="fr"), options=options)
-    found = open_corpora(specs, registry, settings)
+    found = open_corpora(specs, registry, settings, settings.data)
     assert {corpus.pivot_language for corpus in found} == {"fr"}
     return [corpus.name for corpus in found]
 
@@ -104,7 +104,7 @@ def limited(corpus, problems: list[Problem], max_bad: float) -> None:
     registry.corpus("files", "otx.data.corpora:target9", "a test")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpora, "target9", lambda *_: [whole], raising=False)
-        assert open_corpora(["x/y"], registry, settings) == [whole]
+        assert open_corpora(["x/y"], registry, settings, settings.data) == [whole]
 
 
 def test_too_many_refused_pairs_stop_the_run_and_the_first_are_named(corpus) -> None:

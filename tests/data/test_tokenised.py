@@ -6,10 +6,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from otx.data.tokenised import tokenise
+from otx.data.tokenised import VERSION, tokenise
+from otx.data.tokenizer_rules import tokenizer_digest
 from otx.errors import UsageError
+from otx.files.digests import short_key
 
 PAIRS = [("ab c?", "xyz"), ("??", "x y z"), ("lang genug um zu enden", "w"), ("a", "toolongword")]
+
+
+def keys(cache: Path) -> set[str]:
+    """Return the keys of what the cache has of tokenised text."""
+    return {folder.name for folder in (cache / "tokenised").iterdir() if folder.is_dir()}
 
 
 def test_rows_are_the_encoder_s(corpus, encoder, tmp_path: Path) -> None:
@@ -58,6 +65,26 @@ def test_the_cache_is_keyed_by_text_tokenizer_and_length(corpus, encoder, tmp_pa
     ]:
         tokenise(corpus(texts), other, tmp_path)
         assert other.calls > 0
+
+
+def test_the_limit_of_a_run_is_the_lower_one_and_keys_like_an_encoder_s(
+    corpus, encoder, tmp_path: Path
+) -> None:
+    own = encoder(max_length=9)
+    rows = tokenise(corpus(PAIRS), own, tmp_path).rows(np.array([2]))
+    (key,) = keys(tmp_path)
+    roomy = encoder(max_length=100)
+    for limit, used in [(9, roomy), (9, own), (200, own), (None, own)]:
+        calls = used.calls
+        pairs = tokenise(corpus(PAIRS), used, tmp_path, max_length=limit)
+        assert used.calls == calls and pairs.rows(np.array([2])) == rows
+    assert roomy.max_length == 100
+    assert keys(tmp_path) == {key}
+    kind = f"{type(own).__module__}.{type(own).__qualname__}"
+    text = corpus(PAIRS).fingerprint()
+    assert key == short_key(VERSION, text, tokenizer_digest(own.tokenizer), 9, kind)
+    tokenise(corpus(PAIRS), roomy, tmp_path, max_length=10)
+    assert roomy.calls > 0 and len(keys(tmp_path)) == 2
 
 
 def test_many_rows_keep_their_places(corpus, encoder, tmp_path: Path) -> None:

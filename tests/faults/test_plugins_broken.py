@@ -23,7 +23,7 @@ HALF = "    registry.objective('half', 'bad:Thing', 'never seen')\n"
 FAULTS = {
     "import-error": ("import no_such_module_anywhere\n", "no_such_module_anywhere"),
     "system-exit": ("import sys\nsys.exit(3)\n", "sys.exit(3)"),
-    "hangs": ("import time\ntime.sleep(60)\n", "did not come back within 5 seconds"),
+    "hangs": ("import time\ntime.sleep(60)\n", "did not return within 5 seconds"),
     "wrong-hook": (HOOK.replace("otx_register", "otx_registers") + "    pass\n", "otx_registers"),
     "wrong-argument": (HOOK.replace("(registry)", "(register)") + "    pass\n", "register"),
     "raises-in-hook": (HOOK + HALF + "    raise RuntimeError('no luck')\n", "no luck"),
@@ -95,7 +95,7 @@ def test_two_plugins_of_one_name(otx: Run, distribution: Install) -> None:
     listed = otx("plugins", "list", "--json", PYTHONPATH=path)
     twins = named(listed.stdout, "name", "twin")
     assert [twin["status"] for twin in twins] == ["loaded", "failed"]
-    assert "alpha and beta both bring a plugin named 'twin'" in str(twins[1]["error"])
+    assert "alpha and beta both have a plugin named 'twin'" in str(twins[1]["error"])
     objectives = otx("list", "objectives", "--json", PYTHONPATH=path)
     assert objectives.returncode == 0 and len(named(objectives.stdout, "name", "welcome")) == 1
     settled = otx("plugins", "disable", "alpha:twin", PYTHONPATH=path)

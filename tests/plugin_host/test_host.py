@@ -163,7 +163,7 @@ def test_a_plugin_that_hangs_is_given_up(
     monkeypatch.setattr(isolation, "PATIENCE", 0.2)
     add("sleeper", "import time\ntime.sleep(60)")
     record = record_of(loaded(), "sleeper")
-    assert record.status == "failed" and "did not come back within 0.2" in (record.error or "")
+    assert record.status == "failed" and "did not return within 0.2" in (record.error or "")
 
 
 def test_a_plugin_prints_to_stderr(
@@ -309,7 +309,7 @@ def test_an_observer_that_hangs_is_not_called_again(
     told = [
         made.notify("otx_step_finished", folder=tmp_path, step=step, metrics={}) for step in (1, 2)
     ]
-    assert len(told[0]) == 1 and "did not come back" in told[0][0] and told[1] == []
+    assert len(told[0]) == 1 and "did not return" in told[0][0] and told[1] == []
     assert sys.modules["hanger"].seen == [1]
 
 

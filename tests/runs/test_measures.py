@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from otx.alignment.diagnostics import verdict
-from otx.cli.guards import guard_lines
+from otx.cli.format_metrics import diagnostic_lines
 from otx.runs.layout import guard_grid
 from otx.runs.measures import MEASURES, measure_text
 from otx.runs.table import Comparison, Guard
@@ -17,7 +17,7 @@ def test_a_measure_has_one_unit_wherever_it_is_shown(name: str) -> None:
     texts = [measure_text(name, numbers[name]) for numbers in (BEFORE, AFTER)]
     record = {"guards": {"before": BEFORE, "after": AFTER}}
     place = list(MEASURES).index(name)
-    assert all(text in guard_lines(record)[place] for text in texts)
+    assert all(text in diagnostic_lines(record)[place] for text in texts)
     assert all(
         text in verdict(2.0, 1.0, BEFORE, AFTER)[place if place < 2 else 5 - place]
         for text in texts

@@ -19,6 +19,7 @@ from otx.testing import check_encoder
 from otx.types import Encoded, TokenBatch, TokenRow
 from otx_encoders.huggingface import HuggingFaceEncoder
 from otx_encoders.options import EncoderOptions
+from otx_encoders.rows import tokenise
 
 
 class Good(HuggingFaceEncoder):
@@ -27,22 +28,47 @@ class Good(HuggingFaceEncoder):
 
 
 class WordsFromOne(Good):
-    def tokenise(self, texts: Sequence[str], *, pretokenised: bool = False) -> list[TokenRow]:
-        rows = super().tokenise(texts, pretokenised=pretokenised)
+    def tokenise(self, texts: Sequence[str], **how: Any) -> list[TokenRow]:
+        rows = super().tokenise(texts, **how)
         return [replace(r, word_index=[w + (w >= 0) for w in r.word_index]) for r in rows]
 
 
 class CutsInWords(Good):
-    def tokenise(self, texts: Sequence[str], *, pretokenised: bool = False) -> list[TokenRow]:
-        limit, self.max_length = self.max_length, 500
+    def tokenise(
+        self, texts: Sequence[str], *, pretokenised: bool = False, max_length: int | None = None
+    ) -> list[TokenRow]:
         rows = super().tokenise(texts, pretokenised=pretokenised)
-        self.max_length = limit
+        limit = max_length or self.max_length
         return [replace(r, ids=r.ids[:limit], word_index=r.word_index[:limit]) for r in rows]
 
 
 class CountsNoCuts(Good):
-    def tokenise(self, texts: Sequence[str], *, pretokenised: bool = False) -> list[TokenRow]:
-        return [replace(row, cut=0) for row in super().tokenise(texts, pretokenised=pretokenised)]
+    def tokenise(self, texts: Sequence[str], **how: Any) -> list[TokenRow]:
+        return [replace(row, cut=0) for row in super().tokenise(texts, **how)]
+
+
+class IgnoresTheLimit(Good):
+    def tokenise(
+        self, texts: Sequence[str], *, pretokenised: bool = False, max_length: int | None = None
+    ) -> list[TokenRow]:
+        return super().tokenise(texts, pretokenised=pretokenised)
+
+
+class KeepsTheLimit(Good):
+    def tokenise(
+        self, texts: Sequence[str], *, pretokenised: bool = False, max_length: int | None = None
+    ) -> list[TokenRow]:
+        self.max_length = max_length or self.max_length
+        return super().tokenise(texts, pretokenised=pretokenised)
+
+
+class LongerThanItself(Good):
+    def tokenise(
+        self, texts: Sequence[str], *, pretokenised: bool = False, max_length: int | None = None
+    ) -> list[TokenRow]:
+        return tokenise(
+            self.tokenizer, texts, max_length or self.max_length, pretokenised=pretokenised
+        )
 
 
 class ReadsPadding(Good):
@@ -133,6 +159,9 @@ def test_a_good_encoder_passes(tiny_model: Path) -> None:
         (WordsFromOne, "by the tokenizer's offsets they are"),
         (CutsInWords, r"is cut in two|words .* are kept"),
         (CountsNoCuts, "are kept; the row counts"),
+        (IgnoresTheLimit, "with max_length 8 a text has"),
+        (KeepsTheLimit, "tokenise changes the encoder's max_length"),
+        (LongerThanItself, "with max_length 512 a text has"),
         (PaddingIsAWord, "gives padding a word"),
         (ReadsPadding, "in a batch with longer texts its states differ"),
         (Frozen, "its states have no gradient"),

@@ -51,7 +51,7 @@ def same(one: nn.Module, other: nn.Module) -> bool:
 
 def test_round_trip_is_bit_equal_and_keeps_ties(tmp_path: Path) -> None:
     modules, optimizer = made()
-    checkpoint.save(tmp_path, 3, modules, optimizer, {"note": "x"})
+    checkpoint.save(tmp_path, 3, modules, optimizer=optimizer, state={"note": "x"})
     found, damaged = checkpoint.newest(tmp_path)
     assert found is not None and not damaged
     assert (found.step, found.state["note"]) == (3, "x")
@@ -71,8 +71,8 @@ def test_a_damaged_newest_is_named_and_the_one_before_used(
     tmp_path: Path, name: str, harm: str
 ) -> None:
     modules, optimizer = made()
-    checkpoint.save(tmp_path, 1, modules, optimizer, {})
-    hurt = checkpoint.save(tmp_path, 2, modules, optimizer, {}) / name
+    checkpoint.save(tmp_path, 1, modules, optimizer=optimizer)
+    hurt = checkpoint.save(tmp_path, 2, modules, optimizer=optimizer) / name
     content = hurt.read_bytes()
     if harm == "delete":
         hurt.unlink()
@@ -86,7 +86,7 @@ def test_a_damaged_newest_is_named_and_the_one_before_used(
     assert len(damaged) == 1 and "step-00000002" in str(damaged[0])
     checkpoint.set_aside(tmp_path, found.step)
     assert checkpoint.newest(tmp_path)[1] == []
-    checkpoint.save(tmp_path, 2, modules, optimizer, {})
+    checkpoint.save(tmp_path, 2, modules, optimizer=optimizer)
     checkpoint.prune(tmp_path, 1)
     found, damaged = checkpoint.newest(tmp_path)
     assert found is not None and found.step == 2 and not damaged
@@ -94,7 +94,7 @@ def test_a_damaged_newest_is_named_and_the_one_before_used(
 
 def test_other_shapes_are_refused(tmp_path: Path) -> None:
     modules, optimizer = made()
-    checkpoint.save(tmp_path, 1, modules, optimizer, {})
+    checkpoint.save(tmp_path, 1, modules, optimizer=optimizer)
     found, _ = checkpoint.newest(tmp_path)
     assert found is not None
     modules["objective"] = nn.Linear(4, 2)
@@ -106,18 +106,18 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_no_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modules, optimizer = made()
-    checkpoint.save(tmp_path, 1, modules, optimizer, {})
+    checkpoint.save(tmp_path, 1, modules, optimizer=optimizer)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10))
     with pytest.raises(OTXError, match="MB"):
-        checkpoint.save(tmp_path, 2, modules, optimizer, {})
+        checkpoint.save(tmp_path, 2, modules, optimizer=optimizer)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000001"]
 
 
 def test_prune_keeps_the_newest(tmp_path: Path) -> None:
     modules, optimizer = made()
     for step in (1, 2, 30):
-        checkpoint.save(tmp_path, step, modules, optimizer, {})
+        checkpoint.save(tmp_path, step, modules, optimizer=optimizer)
     checkpoint.prune(tmp_path, 2)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000002", "step-00000030"]
 
@@ -135,7 +135,7 @@ optimizer.step()
 print("ready", flush=True)
 for step in range(1, 100000):
     nn.init.constant_(module.weight, float(step))
-    checkpoint.save(Path(sys.argv[1]), step, {"m": module}, optimizer, {})
+    checkpoint.save(Path(sys.argv[1]), step, {"m": module}, optimizer=optimizer)
     checkpoint.prune(Path(sys.argv[1]), 2)
 """
 
@@ -168,7 +168,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_newest(tmp_path: Path) -> None:
 def test_folders_of_other_names_are_ignored(tmp_path: Path, name: str) -> None:
     modules, optimizer = made()
     for step in (3, 4, 5):
-        checkpoint.save(tmp_path, step, modules, optimizer, {})
+        checkpoint.save(tmp_path, step, modules, optimizer=optimizer)
     shutil.copytree(tmp_path / "step-00000005", tmp_path / name)
     (tmp_path / "step-00000009").write_text("a file")
     newest, damaged = checkpoint.newest(tmp_path)
@@ -206,7 +206,7 @@ STATES = {
 def test_a_state_that_cannot_be_this_steps_is_damage(tmp_path: Path, text: str) -> None:
     modules, optimizer = made()
     for step in (1, 2):
-        checkpoint.save(tmp_path, step, modules, optimizer, {"flat": {}})
+        checkpoint.save(tmp_path, step, modules, optimizer=optimizer, state={"flat": {}})
     (tmp_path / "step-00000002" / checkpoint.STATE).write_text(text)
     sign(tmp_path / "step-00000002")
     newest, damaged = checkpoint.newest(tmp_path, {"flat": {str: int}})
@@ -218,7 +218,9 @@ def test_a_state_that_cannot_be_this_steps_is_damage(tmp_path: Path, text: str) 
 @pytest.mark.parametrize("text", ["[]", "3", "[" * 100_000, '{"state.json": 5}', "{}"])
 def test_an_odd_manifest_is_damage(tmp_path: Path, text: str) -> None:
     modules, optimizer = made()
-    (checkpoint.save(tmp_path, 1, modules, optimizer, {}) / checkpoint.MANIFEST).write_text(text)
+    (checkpoint.save(tmp_path, 1, modules, optimizer=optimizer) / checkpoint.MANIFEST).write_text(
+        text
+    )
     newest, damaged = checkpoint.newest(tmp_path)
     assert newest is None and len(damaged) == 1
 
@@ -253,7 +255,7 @@ HARMS: dict[str, Harm] = {
 @pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
 def test_state_lost_in_part_is_refused(tmp_path: Path, harm: Harm) -> None:
     modules, optimizer = made()
-    folder = checkpoint.save(tmp_path, 3, modules, optimizer, {})
+    folder = checkpoint.save(tmp_path, 3, modules, optimizer=optimizer)
     tensors = load_file(folder / checkpoint.TENSORS)
     harm(tensors)
     save_file(tensors, folder / checkpoint.TENSORS)
@@ -276,7 +278,7 @@ def test_only_parameters_that_are_trained_have_state(tmp_path: Path) -> None:
     modules, optimizer = begin()
     modules["encoder"](torch.randn(5, 4)).sum().backward()
     optimizer.step()
-    checkpoint.save(tmp_path, 1, modules, optimizer, {})
+    checkpoint.save(tmp_path, 1, modules, optimizer=optimizer)
     newest, _ = checkpoint.newest(tmp_path)
     assert newest is not None and newest.state[checkpoint.TRAINED] == [0]
     others, other = begin()

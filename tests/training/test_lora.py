@@ -109,6 +109,6 @@ def test_without_peft_the_way_out_is_named(
     encoder: HuggingFaceEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "peft", None)
-    with pytest.raises(UsageError, match=r"align\.lora needs peft") as caught:
+    with pytest.raises(UsageError, match=r"encoder\.lora needs peft") as caught:
         lora.add(encoder, 4)
     assert caught.value.remedy == 'pip install "otx[lora]"'

@@ -140,6 +140,11 @@ def test_the_same_text_gives_the_same_bits(checkpoint: Any, text: list[str]) -> 
 
 def test_the_limit_can_be_lowered_later(checkpoint: Any) -> None:
     encoder = opened(checkpoint("BertModel"))
-    encoder.max_length = 6
-    (row,) = encoder.tokenise(["The quick brown fox jumps over the lazy dog"])
+    text = "The quick brown fox jumps over the lazy dog"
+    (row,) = encoder.tokenise([text], max_length=6)
     assert len(row.ids) <= 6 and row.cut > 0
+    limit = encoder.max_length
+    assert encoder.tokenise([text * limit], max_length=9 * limit) == encoder.tokenise(
+        [text * limit]
+    )
+    assert encoder.max_length == limit
