@@ -33,6 +33,8 @@ from otx.types import (
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from otx.heads import Head
+
 
 class Objective(Protocol):
     """A ``torch.nn.Module`` made as ``Target(options, dimension)``; no encoder, optimiser or I/O inside."""
@@ -46,10 +48,21 @@ class Objective(Protocol):
 
 
 class Encoder(Protocol):
-    """A multilingual encoder made as ``Target(reference, options)``; raises DataError or UsageError when it cannot.
+    """Base class of encoders, made as ``Target(reference, options)``.
 
-    It may also say ``notes``, what is unusual about its checkpoint, and ``learning_rate``, the peak rate at which it
-    is aligned where ``optimizer.lr`` gives none (otherwise 5e-5).
+    Inherit from it and implement the abstract methods, or write a class with all of these members. ``Target`` raises
+    DataError for a checkpoint that it cannot use and UsageError for an option that does not fit it.
+
+    Attributes:
+        reference: The name, Hub id or folder that the encoder was made from.
+        dimension: Length D of a hidden state.
+        layers: Number of layers; hidden states are numbered 0 (embeddings) to ``layers``.
+        max_length: Longest row in sub-words, special tokens included. Nobody changes it: a shorter limit is an
+            argument of ``tokenise``.
+        module: All trained weights, heads included.
+        tokenizer: A fast Hugging Face tokenizer (``transformers.PreTrainedTokenizerBase`` with offsets).
+        notes: Sentences about what is unusual in the checkpoint; runs and evaluations report them.
+        learning_rate: Peak learning rate of an alignment whose settings give no ``optimizer.lr``; None for 5e-5.
     """
 
     reference: str
@@ -58,80 +71,172 @@ class Encoder(Protocol):
     max_length: int
     module: nn.Module
     tokenizer: Any
-    """A fast Hugging Face tokenizer (``transformers.PreTrainedTokenizerBase`` with offsets)."""
+    notes: Sequence[str] = ()
+    learning_rate: float | None = None
 
+    @abstractmethod
     def tokenise(
         self, texts: Sequence[str], *, pretokenised: bool = False, max_length: int | None = None
     ) -> list[TokenRow]:
-        """Return the sub-words and word indices of each text, special tokens added.
+        """Split texts into sub-words, with the word of each, and add special tokens.
 
         Args:
             texts: The texts.
-            pretokenised: True if words are what stands between spaces.
+            pretokenised: True if words are separated by white space; otherwise words are Unicode word segments.
             max_length: Longest row in sub-words, special tokens included. The encoder's own ``max_length`` applies
-                where it is lower, or where none is given. A longer text is cut between words.
+                where it is lower or where this is None. A longer text is cut between words, never inside one.
+
+        Returns:
+            One row per text. ``otx.data.words.word_index`` numbers the words.
         """
         ...
 
+    @abstractmethod
     def collate(self, rows: Sequence[TokenRow]) -> TokenBatch:
-        """Rows padded to the longest of them, on the encoder's device."""
+        """Pad rows to the longest of them.
+
+        Args:
+            rows: At least one row of ``tokenise``.
+
+        Returns:
+            A batch ``[B, T]`` on the encoder's device; the mask is True at sub-words.
+        """
         ...
 
+    @abstractmethod
     def encode(self, batch: TokenBatch, layers: Sequence[int] = (-1,)) -> Encoded:
-        """Hidden states of the layers asked for (0 = embeddings, 1.. = layers, negative from the end)."""
+        """Compute hidden states. The caller chooses train or eval mode, gradients and autocast.
+
+        Args:
+            batch: A batch of ``collate``.
+            layers: Layers to return: 0 for the embeddings, 1 to ``layers``, or negative from the end.
+
+        Returns:
+            The states ``[B, T, D]`` by the layer numbers that were asked for.
+
+        Raises:
+            UsageError: If the encoder has no such layer.
+        """
         ...
 
     def masked_logits(self, batch: TokenBatch, picked: Tensor) -> Tensor:
-        """Masked-LM logits ``[K, V]`` at ``picked [B, T]``; UsageError if the checkpoint has no LM head."""
-        ...
+        """Predict masked sub-words.
 
-    def carried_head(self, kind: str) -> nn.Module | None:
-        """A head the checkpoint already has: a module that takes a TokenBatch and gives logits, sharing the encoder's
-        weights; else None. Kinds: "question-answering" (``[B, T, 2]``), "sequence-classification" (``[B, C]``),
-        "token-classification" (``[B, T, C]``); the two last say ``labels``, the names of their C classes in order."""
-        ...
+        Args:
+            batch: A batch ``[B, T]`` whose sub-words at ``picked`` are masked.
+            picked: Positions to predict ``[B, T]``, True at K of them.
 
-    def fresh_head(self, kind: str, labels: Sequence[str]) -> nn.Module:
-        """The same with new weights (drawn from torch's generator), in place of any head there was: ``module`` holds it
-        and ``save`` writes it. UsageError if there can be none."""
-        ...
+        Returns:
+            Logits ``[K, V]`` over the vocabulary.
 
+        Raises:
+            UsageError: If the checkpoint has no masked-LM head. The default always raises it.
+        """
+        raise UsageError(
+            f"{self.reference}: the checkpoint has no masked-LM head",
+            "use a ...ForMaskedLM checkpoint, or an objective that does not mask",
+        )
+
+    def carried_head(self, kind: str) -> Head | None:
+        """Return a task head that the checkpoint already has.
+
+        Args:
+            kind: "question-answering" (logits ``[B, T, 2]``: start and end), "sequence-classification" (``[B, C]``) or
+                "token-classification" (``[B, T, C]``).
+
+        Returns:
+            A module that maps a TokenBatch to logits and shares the encoder's weights, or None (the default) if the
+            checkpoint has no head of this kind. Heads of the last two kinds have ``labels``, the names of their C
+            classes in order.
+        """
+        return None
+
+    def fresh_head(self, kind: str, labels: Sequence[str]) -> Head:
+        """Replace any task head by a new one, with weights drawn from torch's generator.
+
+        Args:
+            kind: A kind as in ``carried_head``.
+            labels: Names of the classes in the order of their logits; none for question answering.
+
+        Returns:
+            The head. From now on ``module`` holds it and ``save`` writes it.
+
+        Raises:
+            UsageError: If the encoder can have no such head. The default always raises it.
+        """
+        raise UsageError(
+            f"{self.reference}: {type(self).__name__} makes no head for {kind}",
+            "choose another encoder or another task",
+        )
+
+    @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write a plain Hugging Face folder in float32 (config, safetensors, tokenizer)."""
+        """Write a plain Hugging Face folder in float32: config, safetensors, tokenizer.
+
+        Args:
+            folder: An existing folder.
+        """
         ...
 
+    @abstractmethod
     def digest(self) -> str:
-        """A hash of the weights and the tokenizer as they are now."""
+        """Return a hash of the present weights, the configuration and the tokenizer."""
         ...
 
 
 class Corpus(Protocol):
-    """Map-style pairs of one language pair, with random access; memory does not grow with the size."""
+    """Base class of corpora: the sentence pairs of one language pair, with random access.
+
+    ``Target(rest, options, pivot)`` returns a list of them. Inherit from it and implement the abstract methods, or
+    write a class with all of these members. Memory must not grow with the number of pairs.
+
+    Attributes:
+        name: What the corpus is called in messages and records.
+        source_language: Code of the source language, such as ``de``.
+        pivot_language: Code of the pivot language.
+        pretokenised: True if words are separated by white space.
+        gold: Files of gold word links and of their sentences, if the corpus has them; indices count from 0.
+    """
 
     name: str
     source_language: str
     pivot_language: str
-    pretokenised: bool
+    pretokenised: bool = False
+    gold: tuple[Path, Path] | None = None
 
+    @abstractmethod
     def __len__(self) -> int:
-        """How many pairs."""
+        """Return the number of pairs."""
         ...
 
+    @abstractmethod
     def __getitem__(self, index: int) -> Pair:
-        """Pair number ``index`` (from 0)."""
+        """Return a pair.
+
+        Args:
+            index: Its number, from 0.
+
+        Raises:
+            IndexError: Beyond the last pair.
+        """
         ...
 
+    @abstractmethod
     def fingerprint(self) -> str:
-        """A hash of the content."""
+        """Return a hash of the pairs, their line numbers and languages, but not of paths."""
         ...
 
     def problems(self) -> Sequence[Problem]:
-        """Every refused line."""
-        ...
+        """Return every refused or repaired line; none by default."""
+        return ()
 
     def links(self) -> Sequence[Links] | None:
-        """Given word links, one set a pair (of the pre-tokenised words), or None."""
-        ...
+        """Return the word links that come with the corpus.
+
+        Returns:
+            One set per pair, in the words of the pre-tokenised text; None (the default) if there are none.
+        """
+        return None
 
 
 class Task(Protocol):

@@ -24,8 +24,8 @@ from otx.ot.solvers.fused_gromov import fused_gromov
 from otx.ot.solvers.partial import partial
 from otx.ot.solvers.sinkhorn import sinkhorn
 from otx.ot.solvers.unbalanced import unbalanced
+from otx_encoders import EncoderOptions
 from otx_encoders.mini import MiniEncoder
-from otx_encoders.options import EncoderOptions
 
 SAMPLE = Path(__file__).parents[1] / "plugins" / "otx_corpora" / "sample"
 

@@ -18,6 +18,7 @@ FLOORS: dict[str, tuple[float, str]] = {
     "errors": (0, "types"),
     "types": (0, "types"),
     "did_you_mean": (0, "types"),
+    "heads": (0, "types"),
     "hookspecs": (0, "types"),
     "printable": (0, "types"),
     "reporter": (0, "types"),

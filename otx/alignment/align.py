@@ -118,7 +118,7 @@ def align(
             teacher = auxiliary.teacher.digest()
         inputs = _inputs(session, prepared, summary, {"model": digest, "teacher": teacher})
         plugins = plugin_versions(components(session), host)
-        notes = list(getattr(encoder, "notes", []))
+        notes = list(encoder.notes)
         run = resume or create_run(session, name, inputs, data, plugins=plugins, notes=notes)
         observers = Observers(host, run)
         signals.remedy = f"resume with: otx align --resume {run.name}"

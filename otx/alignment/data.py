@@ -196,9 +196,8 @@ def gold_pairs(diagnostics: DiagnosticsSettings, corpora: Sequence[Corpus]) -> l
         return read_gold(Path(diagnostics.gold), index_base=diagnostics.index_base)
     pairs: list[GoldPair] = []
     for corpus in corpora:
-        files = getattr(corpus, "gold", None)
-        if files is not None:
-            gold, sentences = files
+        if corpus.gold is not None:
+            gold, sentences = corpus.gold
             # A corpus counts its words from 0, as its interface says.
             pairs += read_gold(gold, sentences, index_base=0)
     return pairs

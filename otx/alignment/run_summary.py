@@ -72,7 +72,7 @@ def warnings_for(encoder: Encoder, summary: RunSummary) -> list[str]:
         encoder: The encoder.
         summary: The counts of the alignment.
     """
-    lines = [str(note) for note in getattr(encoder, "notes", [])]
+    lines = [str(note) for note in encoder.notes]
     for corpus in summary.corpora:
         for language, cut in corpus["cut_sides"].items():
             if cut:

@@ -1,4 +1,4 @@
-"""`otx plugins check`: try an objective, encoder, corpus or task against its contract."""
+"""`otx plugins check`: check an objective, encoder, corpus or task against its interface."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from otx.cli import flags
 from otx.cli.console import screen
 from otx.cli.context import open_project
 from otx.did_you_mean import remedy
@@ -21,14 +22,21 @@ if TYPE_CHECKING:
     from otx.plugin_host.host import PluginHost
 
 DIMENSION = 16
-"""Width of the random vectors that objectives are tried on."""
+"""Length of the random vectors that objectives are checked with."""
 
 Passed = Callable[[str], None]
+"""Called with the name of each check that passed."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """The result for one object: the names of the checks that it passed, and the error that ended them."""
+    """Result of checking one object.
+
+    Attributes:
+        entry: The registered object.
+        passed: Names of the checks that it passed.
+        error: The error that ended the checks; None if it passed all of them.
+    """
 
     entry: Entry
     passed: list[str] = field(default_factory=list)
@@ -39,16 +47,18 @@ def check(
     name: Annotated[
         str,
         typer.Argument(
-            help="Objective, encoder, corpus or task, or a plugin for all it registers; "
-            "NAME:REST where an encoder or corpus has something to open."
+            metavar="NAME",
+            help="An objective, encoder, corpus or task, or a plugin, to check everything that it registers. "
+            "NAME:REST gives an encoder or corpus what it opens.",
         ),
     ],
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", help="Any key of otx.toml: table.key=value.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    sets: flags.Sets = None,
+    json: flags.Json = False,
 ) -> None:
-    """Check that what a plugin registers keeps its contract; a task needs its data (--set TASK.data=DIR)."""
+    """Check that what a plugin registers keeps its interface (otx.interfaces).
+
+    A task needs its data: --set TASK.data=DIR.
+    """
     settings, host = open_project({}, sets or [])
     entries, rest = find_entries(name, host)
     outcomes = []
@@ -66,9 +76,19 @@ def check(
 
 
 def find_entries(name: str, host: PluginHost) -> tuple[list[Entry], str]:
-    """Find what a name stands for, in every kind, and what of it is for an encoder or a corpus to open.
+    """Find the objects that a name refers to.
 
-    Raises UsageError for a name that nothing has, and PluginError for a plugin that failed.
+    Args:
+        name: The name of an object or of a plugin, with ``DIST:`` before it and, for an encoder or corpus, ``:REST``
+            after it.
+        host: The plugins.
+
+    Returns:
+        The objects, of any kind, and what an encoder or corpus shall open.
+
+    Raises:
+        UsageError: If nothing has this name.
+        PluginError: If the plugin was not loaded.
     """
     registry = host.registry
     entries = [entry for kind in KINDS if kind != "recipe" for entry in registry.entries(kind)]
@@ -120,7 +140,7 @@ def _checks(entry: Entry, rest: str, host: PluginHost, settings: Settings, passe
         check_objective(lambda: entry.make(options, DIMENSION), dimension=DIMENSION, passed=passed)
     elif entry.kind == "encoder":
         if entry.name == DEFAULT_ENCODER and not rest:
-            raise UsageError(f"{entry.name} opens any model", f"name one: {entry.name}:PATH")
+            raise UsageError(f"{entry.name} needs a model to open", f"name one: {entry.name}:PATH")
         check_encoder(
             lambda reference: entry.make(reference, options), rest or entry.name, passed=passed
         )

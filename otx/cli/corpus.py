@@ -1,4 +1,4 @@
-"""`otx corpus`: look at a bitext, and spoil one on purpose."""
+"""`otx corpus`: describe a bitext, or write one with mismatched pairs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from otx.cli import flags
 from otx.cli.completion import tasks
 from otx.cli.console import columns, screen
 from otx.cli.context import open_project
@@ -23,18 +24,20 @@ if TYPE_CHECKING:
 
 _CODE = re.compile("[a-z]{2,3}(?:[-_].*)?")
 
-Sets = Annotated[
-    list[str] | None, typer.Option("--set", help="Any key of otx.toml: table.key=value.")
-]
-
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands.
+
+    Args:
+        app: The command line.
+    """
     group = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
     group.command(
         "stats",
         short_help="Describe the lines and pairs of a bitext.",
-        epilog=example("otx corpus stats data/en-de"),
+        epilog=example(
+            "otx corpus stats data/en-de", "otx corpus stats sample:de --against retrieval"
+        ),
     )(stats)
     group.command(
         "noise",
@@ -51,45 +54,56 @@ def register(app: typer.Typer) -> None:
 
 
 def stats(
-    spec: Annotated[str, typer.Argument(help="A corpus, as --corpus of otx align takes it.")],
+    spec: flags.Corpus,
     against: Annotated[
         list[str] | None,
         typer.Option(
-            help="Task whose sentences are looked for; without it, all with data at hand.",
+            metavar="TASK",
+            help="Task whose test sentences are searched in the corpus; repeat the flag for more. "
+            "By default every task that has data here.",
             autocompletion=tasks,
         ),
     ] = None,
-    sets: Sets = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    sets: flags.Sets = None,
+    json: flags.Json = False,
 ) -> None:
-    """Lines, lengths, ratios, repetitions, scripts, and what of it is tested on."""
+    """Describe the lines and pairs of a bitext.
+
+    Prints lengths, ratios, repetitions, scripts, and overlap with test sets. An exclamation mark
+    warns of sentences in another script, and of test sentences in the corpus.
+    """
     corpora, settings, host = _opened(spec, sets, any_share=True)
     from otx.data.overlap import count_hits, sentence_hashes
     from otx.data.statistics import describe
 
-    found = []
+    described = []
     for corpus in corpora:
-        own, hashes = describe(corpus), sentence_hashes([corpus])
+        statistics, hashes = describe(corpus), sentence_hashes([corpus])
         tested = _tested(host, settings, against, corpus.source_language, corpus.pivot_language)
         overlap = {name: (count_hits(texts, hashes), len(texts)) for name, texts in tested.items()}
-        found.append(dataclasses.replace(own, overlap=overlap))
+        described.append(dataclasses.replace(statistics, overlap=overlap))
     if json:
-        return screen.json([dataclasses.asdict(own) for own in found])
-    screen.result("\n\n".join(columns(_rows(own)) for own in found))
+        return screen.json([dataclasses.asdict(statistics) for statistics in described])
+    screen.result("\n\n".join(columns(_rows(statistics)) for statistics in described))
 
 
 def noise(
-    spec: Annotated[str, typer.Argument(help="A corpus of one language pair.")],
+    spec: flags.Corpus,
     output: Annotated[
-        str, typer.Option(help="Prefix of the two files that are written (path/en-de).")
+        str, typer.Option(metavar="PREFIX", help="Prefix of the two files to write (path/en-de).")
     ],
     wrong: Annotated[
-        float, typer.Option(help="Share of the sentences that get another's translation.")
+        float,
+        typer.Option(metavar="SHARE", help="Share of pairs with the translation of another pair."),
     ] = 0.1,
-    seed: Annotated[int, typer.Option(help="What they are drawn from.")] = 1,
-    sets: Sets = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the draw of these pairs.")] = 1,
+    sets: flags.Sets = None,
 ) -> None:
-    """Write a corpus in which some sentences stand beside another's translation, for controls."""
+    """Write a bitext with some mismatched pairs, as a control.
+
+    The share --wrong of the pairs gets the translation of another pair. The corpus must have one
+    language pair.
+    """
     corpora, _, _ = _opened(spec, sets)
     if len(corpora) > 1:
         names = ", ".join(corpus.name for corpus in corpora)
@@ -98,10 +112,11 @@ def noise(
 
     from otx.data.noise import write_noised
 
-    made = write_noised(corpora[0], Path(output), wrong, seed)
-    alike = f"; {made.alike:,} of them read like their own by chance" if made.alike else ""
+    noised = write_noised(corpora[0], Path(output), wrong, seed)
+    alike = f"; {noised.alike:,} of these sentences are alike by chance" if noised.alike else ""
     screen.result(
-        f"{made.moved:,} of {made.pairs:,} pairs have another's {corpora[0].pivot_language} side{alike}"
+        f"Saved to {output}.*: {noised.moved:,} of {noised.pairs:,} pairs have the "
+        f"{corpora[0].pivot_language} sentence of another pair{alike}"
     )
 
 
@@ -119,52 +134,52 @@ def _opened(
 def _tested(
     host: PluginHost, settings: Any, names: list[str] | None, *languages: str
 ) -> dict[str, list[str]]:
-    """The tested sentences of each task and language, and of sets that are called by another name than a language's."""
+    """Return the test sentences of each task and language, and of test sets that are not named after a language."""
     from otx.data.languages import language_of
 
-    found: dict[str, list[str]] = {}
+    sentences: dict[str, list[str]] = {}
     missing: list[str] = []
     registry = host.registry
-    wanted = [registry.find("task", name) for name in names] if names else registry.entries("task")
-    for entry in wanted:
+    entries = [registry.find("task", name) for name in names] if names else registry.entries("task")
+    for entry in entries:
         name = entry.name
         try:
             task = entry.make(entry.read_options(settings))
             for language in task.languages():
-                # Gold sets have names of their own, of which it is not known here what they hold.
+                # Gold sets have other names, which do not tell their languages.
                 if language_of(language) in languages or not _CODE.fullmatch(language):
-                    found[f"{name} {language}"] = task.sentences(language)
+                    sentences[f"{name} {language}"] = task.sentences(language)
         except DataError as error:
-            # Asked for by name, a task must have its data.
+            # A task that was named must have its data.
             if names:
                 raise
             if isinstance(error, MissingDataError):
                 missing.append(name)
             else:
-                screen.note(f"note: {name} is not counted: {error.message}")
+                screen.note(f"note: skipped {name}: {error.message}")
     if missing:
         screen.note(
-            f"note: no test data here of {', '.join(missing)} (--against TASK says what it needs)"
+            f"note: skipped tasks without data: {', '.join(missing)} (--against TASK shows what it needs)"
         )
-    return found
+    return sentences
 
 
-def _rows(own: Statistics) -> list[tuple[str, str]]:
+def _rows(statistics: Statistics) -> list[tuple[str, str]]:
     rows = [
-        ("corpus", own.name),
-        ("lines", f"{own.ledger.read:,}"),
-        ("pairs", f"{own.pairs:,}"),
-        ("refused", kinds_text(own.ledger.refused)),
-        ("repaired", kinds_text(own.ledger.repaired)),
-        ("came before", f"{own.duplicates:,} pairs"),
-        ("both sides alike", f"{own.identical:,} pairs"),
-        ("longer : shorter", _spread(own.ratio)),
+        ("corpus", statistics.name),
+        ("lines", f"{statistics.ledger.read:,}"),
+        ("pairs", f"{statistics.pairs:,}"),
+        ("refused", kinds_text(statistics.ledger.refused)),
+        ("repaired", kinds_text(statistics.ledger.repaired)),
+        ("repeated", f"{statistics.duplicates:,} pairs"),
+        ("identical sides", f"{statistics.identical:,} pairs"),
+        ("longer : shorter", _spread(statistics.ratio)),
     ]
-    for side in own.sides:
+    for side in statistics.sides:
         rows += _side_rows(side)
     rows += [
         (f"in {name}", f"{hits:,} of {size:,} tested sentences" + (" !" if hits else ""))
-        for name, (hits, size) in own.overlap.items()
+        for name, (hits, size) in statistics.overlap.items()
     ]
     return rows
 
@@ -174,7 +189,7 @@ def _side_rows(side: Side) -> list[tuple[str, str]]:
     return [
         (f"{side.language} words", _spread(side.words)),
         (f"{side.language} characters", _spread(side.characters)),
-        (f"{side.language} came before", f"{side.repeated:,} sentences"),
+        (f"{side.language} repeated", f"{side.repeated:,} sentences"),
         (
             f"{side.language} script",
             f"{side.in_script:.1%} of the letters are {' or '.join(side.scripts)}; "

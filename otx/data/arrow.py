@@ -1,4 +1,4 @@
-"""Rows streamed into an Arrow file that ``datasets`` maps into memory."""
+"""Stream rows into an Arrow file, and map it into memory with ``datasets``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ BLOCK = 1_000
 
 
 def write_arrow(path: Path, schema: pa.Schema, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Write rows, each a tuple in the schema's order, holding no more than a block of them."""
+    """Write rows to an Arrow file, with no more than a block of them in memory.
+
+    Args:
+        path: The file.
+        schema: Names and types of the columns.
+        rows: Tuples in the schema's order.
+    """
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         for block in _blocks(iter(rows)):
             columns = zip(zip(*block, strict=True), schema.types, strict=True)
@@ -26,8 +32,15 @@ def write_arrow(path: Path, schema: pa.Schema, rows: Iterable[tuple[Any, ...]]) 
 
 
 def open_arrow(path: Path) -> Dataset:
-    """The file as a memory-mapped data set."""
-    # It brings pandas and a second of imports, which probes of plain files do without.
+    """Open an Arrow file as a memory-mapped data set.
+
+    Args:
+        path: A file that ``write_arrow`` wrote.
+
+    Returns:
+        The data set.
+    """
+    # datasets imports pandas, which takes a second; probes of plain files do not need it.
     from datasets import Dataset
 
     return Dataset.from_file(str(path))

@@ -1,4 +1,4 @@
-"""Which pairs go into which batch: a pure function of lengths, settings, seed and step."""
+"""Draw batches of pairs: a pure function of lengths, settings, seed and step."""
 
 from __future__ import annotations
 
@@ -12,25 +12,36 @@ from otx.errors import DataError, UsageError
 SIMILAR = 1.25
 """Lengths within this factor may share a batch."""
 MIXED = 4
-"""Batches' worth of pairs, at least, among which each epoch draws anew who shares a batch."""
+"""Minimum number of batches whose pairs each epoch mixes anew."""
 
 MicroBatch = tuple[int, np.ndarray]
-"""The corpus's number and the pairs' indices in it."""
+"""Number of a corpus, and the indices of pairs in it."""
 
 
 class BatchSampler:
-    """Micro-batches of every optimiser step, ``accumulate`` of them a step.
+    """Draws the micro-batches of every optimiser step.
 
-    A micro-batch holds pairs of one corpus, of similar length; both sides padded to the longest of
-    both have no more than ``batch_tokens`` sub-words together, unless the batch is a single longer
-    pair. Within its corpus every pair (with a word on both sides) is drawn exactly once an epoch.
+    A micro-batch consists of pairs of one corpus, of similar length. Within a corpus, every pair with a word on both
+    sides is drawn exactly once per epoch. If ``accumulate`` does not divide an epoch, its last step continues in the
+    next epoch.
 
-    ``sampling``: ``proportional``, an epoch is every pair of every corpus once; ``equal``, every
-    corpus gives as many micro-batches to an epoch as the one that has most, the others beginning
-    anew in another order. ``every_pair``: each step draws ``accumulate`` micro-batches from every
-    corpus, so from every language pair, whatever ``sampling`` says; an epoch is then the one that
-    has most, once. Draws follow one another without a gap: where ``accumulate`` does not divide an
-    epoch, its last step goes on into the next.
+    Args:
+        lengths: For each corpus, the sub-words of both sides of its pairs ``[N, 2]``; 0 on a side excludes a pair.
+        batch_tokens: Maximum number of sub-words in a micro-batch, both sides padded to the longest of both. A single
+            longer pair is a batch of its own.
+        seed: Seed of the order.
+        sampling: With ``proportional``, an epoch is every pair of every corpus once. With ``equal``, every corpus gives
+            as many micro-batches to an epoch as the one with most; the others start again in another order.
+        every_pair: Whether each step draws ``accumulate`` micro-batches from every corpus, and so from every language
+            pair, whatever ``sampling`` is. An epoch is then one pass over the corpus with most micro-batches.
+        accumulate: Micro-batches per optimiser step.
+
+    Attributes:
+        steps_per_epoch: Optimiser steps of one epoch, rounded up.
+
+    Raises:
+        UsageError: If ``batch_tokens`` or ``accumulate`` is below 1.
+        DataError: If a corpus has no pair to train on.
     """
 
     def __init__(
@@ -48,7 +59,7 @@ class BatchSampler:
                 f"batch_tokens is {batch_tokens} and accumulate {accumulate}", "give 1 or more"
             )
         self._draws = [
-            _Draws(own, batch_tokens, seed, number) for number, own in enumerate(lengths)
+            _Draws(sizes, batch_tokens, seed, number) for number, sizes in enumerate(lengths)
         ]
         self._seed, self._every_pair, self._accumulate = seed, every_pair, accumulate
         counts = np.array([draws.count for draws in self._draws])
@@ -59,7 +70,11 @@ class BatchSampler:
         self.steps_per_epoch = -(-epoch // accumulate)
 
     def micro_batches(self, step: int) -> list[MicroBatch]:
-        """The micro-batches of optimiser step ``step`` (from 0, in the first epoch and on)."""
+        """Return the micro-batches of an optimiser step.
+
+        Args:
+            step: Number of the step, from 0, counted over all epochs.
+        """
         rounds = range(step * self._accumulate, (step + 1) * self._accumulate)
         if self._every_pair:
             turns = [(number, turn) for turn in rounds for number in range(len(self._draws))]
@@ -68,29 +83,32 @@ class BatchSampler:
         return [(number, self._draws[number].batch(turn)) for number, turn in turns]
 
     def _turn(self, draw: int) -> tuple[int, int]:
-        """Draw number ``draw`` of all: whose turn it is, and how many it had before."""
+        """Return the corpus of a draw, and how many draws that corpus had before."""
         epoch, place = divmod(draw, int(self._shares.sum()))
         if self._turns[0] != epoch:
             generator = np.random.default_rng([self._seed, 0, epoch])
             numbers = np.repeat(np.arange(len(self._shares)), self._shares)
-            had = self._shares * epoch
+            earlier = self._shares * epoch
             turns = []
             for number in generator.permutation(numbers):
-                turns.append((int(number), int(had[number])))
-                had[number] += 1
+                turns.append((int(number), int(earlier[number])))
+                earlier[number] += 1
             self._turns = epoch, turns
         return self._turns[1][place]
 
 
 class _Draws:
-    """The endless row of one corpus's micro-batches, ``count`` an epoch."""
+    """The endless sequence of one corpus's micro-batches, ``count`` per epoch."""
 
     def __init__(self, lengths: np.ndarray, batch_tokens: int, seed: int, number: int) -> None:
         self._seed, self._number = seed, number
         self._buckets = _buckets(np.asarray(lengths), batch_tokens)
         self.count = sum(parts for _, parts in self._buckets)
         if self.count == 0:
-            raise DataError(f"corpus {number + 1} of the run has no pair to train on")
+            raise DataError(
+                f"corpus {number + 1} of the run has no pair to train on",
+                "give more pairs, or lower data.heldout",
+            )
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
 
     def batch(self, turn: int) -> np.ndarray:
@@ -108,7 +126,7 @@ class _Draws:
 
 
 def _buckets(lengths: np.ndarray, batch_tokens: int) -> list[tuple[np.ndarray, int]]:
-    """Pairs of similar length, longest first, and into how many batches each such bucket goes."""
+    """Return buckets of pairs of similar length, longest first, with the number of batches of each."""
     drawn = np.flatnonzero((lengths > 0).all(axis=1))
     longest = lengths[drawn].max(axis=1, initial=0)
     order = np.argsort(-longest, kind="stable")

@@ -1,10 +1,10 @@
-"""Bitext: two line-aligned files as a corpus in a memory-mapped Arrow file."""
+"""Bitext: two line-aligned files, read once into a memory-mapped corpus."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,24 +16,37 @@ from otx.data.encodings import UTF8
 from otx.data.lines import Line, read_lines
 from otx.errors import DataError
 from otx.files.digests import file_digest, short_key
-from otx.types import Links, Pair, Problem
+from otx.interfaces import Corpus
+from otx.types import Pair, Problem
 
 VERSION = 1
-"""Changes whenever the same bytes would be read differently."""
+"""Raised whenever the same bytes would be read differently."""
 MAX_CHARACTERS = 10_000
+"""Default for the longest line in characters."""
 
 NumberedLines = tuple[int, Line, Line]
-"""A line's number, from 1, and its two sides, source first."""
+"""Number of a line, from 1, and its two sides, source first."""
 
 _SCHEMA = pa.schema([("source", pa.string()), ("pivot", pa.string()), ("line", pa.int64())])
 _PAIRS, _PROBLEMS, _RECORD = "pairs.arrow", "problems.jsonl", "record.json"
 
 
-class Bitext:
-    """A types.Corpus over what ``store_pairs`` filled; text is in memory only when asked for.
+class Bitext(Corpus):
+    """A corpus in a folder that ``store_pairs`` has filled.
 
-    ``files`` name the two sides in problems. ``gold``, if the corpus comes with gold word
-    alignments of its languages, are the files of links and of sentences.
+    Text is read from disk when it is used.
+
+    Args:
+        folder: The folder.
+        name: Name in messages and records.
+        languages: Source and pivot language.
+        files: Names of the two sides in problems.
+        pretokenised: Whether words are separated by white space.
+        gold: Files of gold word links and of their sentences that come with the corpus.
+
+    Attributes:
+        folder: The folder.
+        files: Names of the two sides in problems.
     """
 
     def __init__(
@@ -57,35 +70,38 @@ class Bitext:
         self._fingerprint = short_key(VERSION, languages, pretokenised, record["digest"])
 
     def __len__(self) -> int:
-        """How many pairs were kept."""
+        """Return the number of pairs that were kept."""
         return len(self._pairs)
 
     def __getitem__(self, index: int) -> Pair:
-        """Pair number ``index`` (from 0)."""
+        """Return a pair by its number, from 0."""
         return Pair(**self._pairs[index])
 
     def pick(self, indices: np.ndarray) -> list[Pair]:
-        """The pairs of ``indices [K]``, in their order."""
-        found = self._pairs[indices]
-        columns = found["source"], found["pivot"], found["line"]
+        """Return several pairs at once.
+
+        Args:
+            indices: Their numbers ``[K]``, in any order.
+
+        Returns:
+            The pairs in the order of ``indices``.
+        """
+        rows = self._pairs[indices]
+        columns = rows["source"], rows["pivot"], rows["line"]
         return [Pair(*values) for values in zip(*columns, strict=True)]
 
     def fingerprint(self) -> str:
-        """A hash of kept pairs, line numbers, languages, tokenisation; not of where files lie."""
+        """Return a hash of pairs, line numbers, languages and tokenisation, not paths."""
         return self._fingerprint
 
     def problems(self) -> list[Problem]:
-        """Every refused or repaired line, read from the cache on each call."""
-        found = []
+        """Return every refused or repaired line, read from the cache on each call."""
+        problems = []
         with (self.folder / _PROBLEMS).open(encoding="utf-8") as lines:
             for text in lines:
                 side, line, kind, reason = json.loads(text)
-                found.append(Problem(self.files[side], line, kind, reason))
-        return found
-
-    def links(self) -> Sequence[Links] | None:
-        """None: bitext brings no links."""
-        return None
+                problems.append(Problem(self.files[side], line, kind, reason))
+        return problems
 
 
 def read_bitext(
@@ -102,8 +118,8 @@ def read_bitext(
 ) -> Bitext:
     """Read two line-aligned files, plain or ``.gz``, as a corpus.
 
-    They are read once and kept in ``cache`` under a digest of their bytes. A pair with a refused side is left out and
-    listed in ``problems``.
+    The files are read once and cached under a digest of their bytes. A pair with a refused side is left out and listed
+    in ``problems``.
 
     Args:
         source: The source language's file.
@@ -111,8 +127,8 @@ def read_bitext(
         languages: Source and pivot language.
         name: The corpus's name; by default those of the files.
         pretokenised: Whether words are separated by white space.
-        max_characters: Longer lines are refused.
-        encoding: The files' encoding, unless a byte-order mark says which it is.
+        max_characters: Longest line in characters; longer lines are refused.
+        encoding: The files' encoding; a byte-order mark overrides it.
         gold: Files of gold word links and of their sentences that come with the corpus.
         cache: Cache folder; otx's own by default.
 
@@ -120,7 +136,7 @@ def read_bitext(
         The corpus.
 
     Raises:
-        DataError: Naming both files, if their line counts differ; if one cannot be read.
+        DataError: If a file cannot be read, or if the line counts differ; the message names both files.
     """
     digests = file_digest(source), file_digest(pivot)
     packed = [path.suffix == ".gz" for path in (source, pivot)]
@@ -142,7 +158,12 @@ def read_bitext(
 
 
 def store_pairs(folder: Path, lines: Iterable[NumberedLines]) -> None:
-    """Fill ``folder`` with what Bitext opens."""
+    """Write the pairs and problems that ``Bitext`` opens.
+
+    Args:
+        folder: An existing folder.
+        lines: Checked lines with their numbers. A pair with a refused side becomes a problem.
+    """
     digest = hashlib.blake2b(digest_size=16)
 
     def kept() -> Iterator[tuple[str, str, int]]:
@@ -162,7 +183,7 @@ def store_pairs(folder: Path, lines: Iterable[NumberedLines]) -> None:
 def _line_pairs(
     source: Path, pivot: Path, max_characters: int, encoding: str
 ) -> Iterator[NumberedLines]:
-    """Both files' lines side by side; DataError with both counts if one ends first."""
+    """Yield both files' lines in parallel; DataError with both counts if one ends first."""
     left, right = (read_lines(path, max_characters, encoding) for path in (source, pivot))
     count = 0
     for line in left:

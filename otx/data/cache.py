@@ -1,9 +1,9 @@
-"""Folders built once from content, whole or not at all, and found again by their key.
+"""Cached folders: built once, completely or not at all, and looked up by a key of their content.
 
-Every cache is one: bitext, translation memories, the Hub's data sets, tokenised text, features, links, converted
-encoders. A manifest holds a digest of each block of each file. A file is verified when a process first opens it: the
-blocks are hashed in parallel, which takes 0.4 s of one core for a million pairs (200 MB).
-A folder that is not as it was written is built anew.
+Bitext, translation memories, the Hub's data sets, tokenised text, features, links and converted encoders are all cached
+this way. A manifest holds a digest of each block of each file. A file is verified when a process first opens it: the
+blocks are hashed in parallel, which takes 0.4 s of one core for a million pairs (200 MB). A folder that differs from
+what was written is built again.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from otx.files.reading import read_object
 
 MANIFEST = "manifest.json"
 BLOCK = 2**24
-"""Bytes of a file that share a digest: 16 MiB."""
+"""Bytes of a file per digest: 16 MiB."""
 
 _State = tuple[int, int, int]
 _verified: dict[Path, _State] = {}
-"""Files whose content this process has verified, as they were then."""
+"""Files that this process has verified, with their state at that time."""
 
 
 def cache_folder() -> Path:
-    """Where text that was read is kept: ``$OTX_CACHE``, else the user's cache folder."""
+    """Return otx's cache folder: ``$OTX_CACHE``, otherwise in the user's cache folder."""
     return Path(os.environ.get("OTX_CACHE") or platformdirs.user_cache_dir("otx"))
 
 
 def built(folder: Path, build: Callable[[Path], None]) -> Path:
-    """Return ``folder``, filled by ``build`` unless it is there as it was written.
+    """Return a cached folder, built first if it is missing or damaged.
 
-    ``build`` writes into a folder beside it, which is renamed when all is written; other processes wait meanwhile.
+    ``build`` writes into a temporary folder, which is renamed when it is complete. Other processes wait meanwhile.
 
     Args:
-        folder: Where the files are kept; its name is the key of their content.
-        build: Writes the files into the empty folder that it is given.
+        folder: The cached folder; its name is the key of its content.
+        build: Writes the files into the empty folder that it receives.
 
     Returns:
         ``folder``.
@@ -63,13 +63,13 @@ def built(folder: Path, build: Callable[[Path], None]) -> Path:
                     fresh.mkdir()
                     build(fresh)
                     _write_manifest(fresh)
-                    # Only now: what cannot be built again, without a network or with other draws, stays.
+                    # Removed only now: if building fails, for example without a network, the old folder stays.
                     shutil.rmtree(folder, ignore_errors=True)
                     fresh.replace(folder)
     except OSError as error:
         raise DataError(
             f"the cache {folder} cannot be written: {error.strerror or error}",
-            "set OTX_CACHE to a folder with space to write",
+            "set OTX_CACHE to a folder that you may write to, with enough space",
         ) from error
     return folder
 
@@ -81,7 +81,7 @@ def _write_manifest(folder: Path) -> None:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Return whether every file is as it was written; each is read once in a process."""
+    """Return whether every file is as it was written; each file is read once per process."""
     try:
         manifest = read_object(folder / MANIFEST)
     except DataError:
@@ -96,7 +96,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _is_of_sizes(folder: Path, manifest: Mapping[str, Any]) -> bool:
-    """Return whether otx 0.1.0 wrote the manifest, which holds sizes only, and the files have these sizes."""
+    """Return whether the manifest is of otx 0.1.0, which has sizes only, and the files have these sizes."""
     sizes = {
         name: size[0] if isinstance(size, list) and size else size
         for name, size in manifest.items()
@@ -118,7 +118,7 @@ def _is_as_written(path: Path, blocks: object) -> bool:
         if _digests(path) != blocks:
             return False
     except OSError:
-        # Gone, or on a damaged part of the disk: to be built anew in either case.
+        # Missing, or on a damaged part of the disk: built again in either case.
         return False
     _verified[path] = state
     return True
@@ -130,7 +130,7 @@ def _state(path: Path) -> _State:
 
 
 def _digests(path: Path) -> list[str]:
-    """The digest of each block, in order; an empty file has one."""
+    """Return the digest of each block, in order; an empty file has one."""
     starts = range(0, max(path.stat().st_size, 1), BLOCK)
 
     def digest(start: int) -> str:

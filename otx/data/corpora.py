@@ -1,4 +1,4 @@
-"""From what a user wrote after ``--corpus`` to open corpora, through the plugin that knows how."""
+"""Open the corpora that ``--corpus`` names, through their plugins."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from otx.plugin_host.registry import Entry, Registry
 from otx.types import Problem
 
 DEFAULT_CORPUS = "files"
-"""The corpus plugin for everything that is no registered name."""
+"""The corpus plugin for every spec that is not a registered name."""
 SHOWN = 3
+"""Refused lines that an error quotes."""
 
 
 def open_corpora(
@@ -29,58 +30,65 @@ def open_corpora(
     *,
     any_share: bool = False,
 ) -> list[Corpus]:
-    """Open every corpus of every spec, one a language pair.
+    """Open every corpus of every spec, one per language pair.
 
-    ``NAME`` or ``NAME:REST`` of a registered corpus goes to its plugin (``DIST:NAME`` settles a
-    clash), everything else to ``files``.
+    ``NAME`` or ``NAME:REST`` of a registered corpus goes to its plugin (``DIST:NAME`` settles a clash), everything else
+    to ``files``.
 
     Args:
-        specs: What was given after ``--corpus``.
+        specs: The values of ``--corpus``.
         registry: The registered corpora.
-        options: The corpora's options.
+        options: The options of corpus plugins.
         data: Pivot language, and the share of refused lines that is accepted.
-        any_share: Also return a corpus of which more than ``data.max_bad`` of the lines were refused, or all.
+        any_share: Whether to accept corpora of which more than the share ``data.max_bad`` of the lines is refused.
 
     Returns:
         The corpora, in the order of the specs.
 
     Raises:
-        UsageError: For what no plugin understands, and for a name beside files of the same name.
-        DataError: For files that cannot be used, and, without ``any_share``, where too many lines were refused.
+        UsageError: If no plugin understands a spec, or if it means both a registered corpus and files.
+        DataError: If files cannot be used or, without ``any_share``, if too many lines are refused.
     """
     if not specs:
         raise UsageError("no corpus is given", "name one with --corpus; see otx list corpora")
-    found: list[Corpus] = []
+    corpora: list[Corpus] = []
     for spec in specs:
         entry, rest = resolve_corpus(spec, registry)
         _refuse_two_meanings(spec, entry, data.pivot)
         opened: list[Corpus] = entry.make(rest, entry.read_options(options), data.pivot)
-        found += opened
+        corpora += opened
     if not any_share:
-        for corpus in found:
+        for corpus in corpora:
             _limit_refused(corpus, data.max_bad)
-    return found
+    return corpora
 
 
 def resolve_corpus(spec: str, registry: Registry) -> tuple[Entry, str]:
-    """Return the plugin for a spec, and what of the spec is for it to read.
+    """Return the plugin for a spec.
+
+    Args:
+        spec: A value of ``--corpus``.
+        registry: The registered corpora.
+
+    Returns:
+        The plugin's entry, and the part of the spec that the plugin reads.
 
     Raises:
-        UsageError: For a word that is neither a registered name nor the prefix of files.
+        UsageError: If the spec is neither a registered name nor the prefix of files.
     """
     entry, rest = registry.resolve("corpus", spec, DEFAULT_CORPUS)
     unknown = entry.name == DEFAULT_CORPUS and rest == spec and re.fullmatch(r"[\w-]+", spec)
     if unknown and not any(Path().glob(f"{spec}.*")):
-        return registry.find("corpus", spec), ""  # Raises with the nearest name.
+        return registry.find("corpus", spec), ""  # Raises UsageError with the nearest name.
     return entry, rest
 
 
 def _refuse_two_meanings(spec: str, entry: Entry, pivot: str) -> None:
-    """A registered name may also be the prefix of files that lie here: neither is taken silently."""
+    """Refuse a registered name that is also the prefix of files in this folder."""
     here = [f"{spec}.{pivot}{ending}" for ending in ("", ".gz")]
     if spec == entry.name and any(Path(name).exists() for name in here):
         raise UsageError(
-            f"'{spec}' is a registered corpus, and there is a file {spec}.{pivot} here",
+            f"'{spec}' is a registered corpus, and this folder has a file {spec}.{pivot}",
             f"write ./{spec} for the files, or {spec}: for the registered corpus",
         )
 
@@ -92,7 +100,7 @@ def _limit_refused(corpus: Corpus, max_bad: float) -> None:
         reason = kinds_text(ledger.refused, "refused") if refused else "no lines"
         raise DataError(
             f"corpus {corpus.name}: no pair can be used: {reason}",
-            _remedy(ledger, "mend the files"),
+            _remedy(ledger, "correct the files"),
         )
     share = refused / ledger.read
     if share > max_bad:
@@ -100,15 +108,15 @@ def _limit_refused(corpus: Corpus, max_bad: float) -> None:
         raise DataError(
             f"corpus {corpus.name}: {refused:,} of {ledger.read:,} pairs cannot be used "
             f"({share:.1%}, at most {max_bad:.1%} may be): {_first(problems)}",
-            _remedy(ledger, "mend the files, or allow more with --set data.max_bad=SHARE"),
+            _remedy(ledger, "correct the files, or allow more with --set data.max_bad=SHARE"),
         )
 
 
 def _remedy(ledger: Ledger, otherwise: str) -> str:
-    """What to do about the refused lines: what most of them need."""
+    """Return the remedy for most of the refused lines."""
     foreign = ledger.refused.get(NOT_UTF8, 0)
     if foreign * 2 > sum(ledger.refused.values()):
-        return "name the files' encoding: --set files.encoding=NAME (utf-8 is the default)"
+        return "set the files' encoding: --set files.encoding=NAME (utf-8 is the default)"
     return otherwise
 
 

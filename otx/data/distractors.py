@@ -1,4 +1,4 @@
-"""Distractors: training sentences among which a held-out sentence's translation is sought."""
+"""Draw distractors: training sentences that held-out retrieval searches besides the held-out translations."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from otx.interfaces import Corpus
 def draw_distractors(
     train: Sequence[Corpus], held_out: Sequence[int], candidates: int, seed: int
 ) -> list[Subset]:
-    """Draw training pairs until each language has ``candidates`` sentences on either side.
+    """Draw training pairs until each language has enough candidates.
 
-    Corpora of one source language are searched together, so they share one draw. A sentence is drawn at most once by
-    normal form. ``split`` keeps held-out sentences and all their translations out of ``train``, so no distractor is a
-    correct answer.
+    Corpora of one source language are searched together, so they share one draw. Sentences of the same normal form are
+    drawn at most once. ``split`` keeps held-out sentences and all their translations out of ``train``, so no distractor
+    is a correct answer.
 
     Args:
         train: Training part of every corpus, from ``split``.
-        held_out: Number of held-out pairs of each corpus that are searched at once. A language without any gets no
-            distractors.
-        candidates: Sentences on one side of a language, held-out ones included.
+        held_out: Number of held-out pairs of each corpus that are searched together. A language without held-out pairs
+            gets no distractors.
+        candidates: Sentences on one side of a language, held-out sentences included.
         seed: Seed of the draw.
 
     Returns:
-        The pairs drawn from each corpus, in random order: a prefix is a random sample, too.
+        The pairs drawn from each corpus, in random order, so that a prefix is a random sample too.
     """
     languages: dict[str, list[int]] = defaultdict(list)
     for number, corpus in enumerate(train):
@@ -40,14 +40,14 @@ def draw_distractors(
         missing = max(0, candidates - queries) if queries else 0
         indices = _draw([train[number] for number in numbers], missing, seed)
         drawn |= {
-            number: Subset(train[number], np.array(own, dtype=np.int64))
-            for number, own in zip(numbers, indices, strict=True)
+            number: Subset(train[number], np.array(chosen, dtype=np.int64))
+            for number, chosen in zip(numbers, indices, strict=True)
         }
     return [drawn[number] for number in range(len(train))]
 
 
 def _draw(corpora: Sequence[Corpus], count: int, seed: int) -> list[list[int]]:
-    """Indices of at most ``count`` pairs in all, every sentence new on its side."""
+    """Return the indices of at most ``count`` pairs in all, no sentence twice on its side."""
     ends = np.cumsum([len(corpus) for corpus in corpora])
     drawn: list[list[int]] = [[] for _ in corpora]
     sources: set[int] = set()

@@ -1,4 +1,4 @@
-"""Text encodings: recognised by a byte-order mark or given by name, and decoded piece by piece."""
+"""Recognise text encodings by byte-order mark or name, and decode files piece by piece."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from otx.printable import quote
 
 UTF8 = "utf-8"
 BAD = "\udcff"
-"""Stands for a byte that the encoding does not allow. Text that was decoded has no other lone surrogate."""
+"""Replaces a byte that the encoding does not allow. Decoded text has no other lone surrogate."""
 
 _MARKS = (
     (codecs.BOM_UTF8, UTF8),
-    # Before UTF-16, whose little-endian mark it begins with.
+    # Before UTF-16: this mark begins with the mark of UTF-16-LE.
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -31,11 +31,22 @@ _SUPERSETS = {
     "euc_kr": "cp949",
     "big5": "cp950",
 }
-"""What programs write under these names, as browsers read them: tried where the encoding itself has no character."""
+"""Supersets that programs write under these names: tried, as in browsers, if the encoding has no character."""
 
 
 def marked_encoding(start: bytes) -> tuple[str, int] | None:
-    """Return the encoding that a byte-order mark stands for and the mark's length, or None without a mark."""
+    """Recognise a byte-order mark.
+
+    Args:
+        start: The first bytes of a file, at least 4.
+
+    Returns:
+        The encoding and the mark's length in bytes; None without a mark.
+
+    Example:
+        >>> marked_encoding(b"\\xef\\xbb\\xbfabc"), marked_encoding(b"abcd")
+        (('utf-8', 3), None)
+    """
     for mark, encoding in _MARKS:
         if start.startswith(mark):
             return encoding, len(mark)
@@ -47,42 +58,64 @@ def known_encoding(name: str, place: str) -> str:
 
     Args:
         name: The encoding as a file or a user names it.
-        place: The file, or the setting, for the message.
+        place: The file or the setting, for the message.
 
     Returns:
         The name that ``bytes.decode`` takes.
 
     Raises:
         DataError: If it is not the encoding of a text file that otx can read.
+
+    Example:
+        >>> known_encoding("Latin1", "files.encoding")
+        'iso8859-1'
     """
     try:
-        found = codecs.lookup(name)
+        codec = codecs.lookup(name)
     except (LookupError, ValueError) as error:
         raise _unknown(name, place) from error
     # Python's codecs also unpack archives and escape sequences.
-    if not found._is_text_encoding or found.name in _NOT_OF_FILES:
+    if not codec._is_text_encoding or codec.name in _NOT_OF_FILES:
         raise _unknown(name, place)
-    return found.name
+    return codec.name
 
 
 def new_decoder(encoding: str) -> codecs.IncrementalDecoder:
-    """Return a decoder that takes a file piece by piece and puts ``BAD`` for what it cannot decode."""
+    """Return a decoder that replaces invalid bytes by ``BAD``.
+
+    A file can be decoded piece by piece.
+
+    Args:
+        encoding: A name of ``known_encoding``.
+    """
     return codecs.getincrementaldecoder(encoding)(errors=_MARK_BAD)
 
 
 class Recoded(io.RawIOBase):
-    """A file of another encoding as a stream of UTF-8, in which ``BAD`` is not valid UTF-8."""
+    """A file of another encoding as a stream of UTF-8; ``BAD`` becomes invalid.
+
+    Args:
+        stream: The file, after its byte-order mark.
+        encoding: A name of ``known_encoding``.
+    """
 
     def __init__(self, stream: BinaryIO, encoding: str) -> None:
         self._stream, self._decoder = stream, new_decoder(encoding)
         self._rest, self._ended = b"", False
 
     def readable(self) -> bool:
-        """Whether it can be read: yes."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill ``buffer``; 0 at the end."""
+        """Fill ``buffer``.
+
+        Args:
+            buffer: The bytes to fill.
+
+        Returns:
+            The number of bytes; 0 at the end.
+        """
         while not self._rest and not self._ended:
             piece = self._stream.read(2**16)
             self._ended = not piece
@@ -92,7 +125,7 @@ class Recoded(io.RawIOBase):
         return count
 
     def close(self) -> None:
-        """Close the file, too."""
+        """Close the stream and its file."""
         self._stream.close()
         super().close()
 
@@ -116,6 +149,4 @@ codecs.register_error(_MARK_BAD, _mark_bad)
 
 
 def _unknown(name: str, place: str) -> DataError:
-    return DataError(
-        f"{place}: the encoding {quote(name)} is not known", "convert the file to UTF-8"
-    )
+    return DataError(f"{place}: unknown encoding {quote(name)}", "convert the file to UTF-8")

@@ -1,4 +1,4 @@
-"""Filters that leave pairs out of a corpus, each counted."""
+"""Filter pairs of a corpus, and count what each filter drops."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from otx.types import Pair
 
 @dataclass(frozen=True, slots=True)
 class FilterSettings:
-    """Which pairs are left out.
+    """The pairs to drop.
 
-    drop_duplicates: those whose normal form (case, punctuation and spaces aside) was seen before in
-        the corpus.
-    length_ratio: those of which one side has more than this many times the characters of the other,
-        white space not counted (English has some three to four times as many as its Chinese
-        translation); None lets all through.
-    drop_identical: those whose sides have one normal form.
+    Attributes:
+        drop_duplicates: Drop pairs whose normal form (ignoring case, punctuation and spaces) occurred before in the
+            corpus.
+        length_ratio: Drop pairs whose longer side has more than this many times the characters of the shorter side,
+            white space not counted. English has three to four times as many as its Chinese translation. None drops
+            no pair.
+        drop_identical: Drop pairs whose sides have the same normal form.
     """
 
     drop_duplicates: bool = True
@@ -38,27 +39,33 @@ class FilterSettings:
             )
 
 
-def filter_corpus(corpus: Corpus, wanted: FilterSettings) -> tuple[Corpus, dict[str, int]]:
-    """The corpus without those pairs, and how many went for each reason.
+def filter_corpus(corpus: Corpus, filters: FilterSettings) -> tuple[Corpus, dict[str, int]]:
+    """Drop pairs from a corpus.
 
-    A pair is counted once, under the first that holds of identical, length-ratio, duplicate.
+    Args:
+        corpus: The corpus.
+        filters: The pairs to drop.
+
+    Returns:
+        The remaining corpus, and the number of dropped pairs by reason. A pair is counted once, under the first reason
+        that holds of identical, length-ratio and duplicate.
     """
     counts = {"identical": 0, "length-ratio": 0, "duplicate": 0}
     kept = array("q")
     digests = bytearray()
     for index, pair in enumerate(each_pair(corpus)):
         source, pivot = normal_form(pair.source), normal_form(pair.pivot)
-        if wanted.drop_identical and source == pivot:
+        if filters.drop_identical and source == pivot:
             counts["identical"] += 1
-        elif wanted.length_ratio is not None and _ratio(pair) > wanted.length_ratio:
+        elif filters.length_ratio is not None and _ratio(pair) > filters.length_ratio:
             counts["length-ratio"] += 1
         else:
             kept.append(index)
-            if wanted.drop_duplicates:
+            if filters.drop_duplicates:
                 text = f"{source}\n{pivot}".encode()
                 digests += hashlib.blake2b(text, digest_size=16).digest()
     indices = np.array(kept, dtype=np.int64)
-    if wanted.drop_duplicates:
+    if filters.drop_duplicates:
         _, first = np.unique(np.frombuffer(bytes(digests), dtype="S16"), return_index=True)
         counts["duplicate"] = len(indices) - len(first)
         indices = indices[np.sort(first)]

@@ -1,4 +1,4 @@
-"""Held-out pairs that no training pair gives away, in any language."""
+"""Hold out pairs without leaks: no training pair, in any language, has a held-out sentence or its translation."""
 
 from __future__ import annotations
 
@@ -14,15 +14,21 @@ from otx.data.subset import Subset, each_pair
 from otx.interfaces import Corpus
 
 LARGEST_SHARE = 0.2
-"""No more of a corpus is ever taken out of training."""
+"""Largest share of a corpus that is removed from training."""
 PAIRS_FOR_ONE = 4
-"""Pairs that may leave training for each one held out, on average."""
+"""Pairs that may be removed from training per held-out pair, on average."""
 
 _TRAIN, _SELECT, _REPORT, _LEFT_OUT = range(4)
 
 
 class Split(NamedTuple):
-    """One corpus in parts: to train on, to select by, to report on."""
+    """The parts of one corpus.
+
+    Attributes:
+        train: Pairs to train on.
+        select: Held-out pairs that select a checkpoint.
+        report: Held-out pairs that are reported.
+    """
 
     train: Corpus
     select: Corpus
@@ -30,21 +36,30 @@ class Split(NamedTuple):
 
 
 def split(corpora: Sequence[Corpus], heldout: int, seed: int) -> list[Split]:
-    """Hold out at most ``heldout`` pairs of each corpus, half to select by and half to report on.
+    """Hold out pairs of each corpus: half select a checkpoint, half are reported.
 
-    Sentences (language and normal form) are nodes, the pairs of all corpora edges; only whole
-    connected components are held out, so that neither a held-out sentence nor another translation
-    of it stays in training anywhere. Of a held-out component one pair a corpus is kept, the first,
-    and the others are left out, so that each held-out sentence has one translation. Components come
-    in an order drawn from ``seed``; one is passed over where it would take too many pairs out of a
-    corpus (``LARGEST_SHARE``, ``PAIRS_FOR_ONE``). Memory: some 100 bytes a pair.
+    The sentences (language and normal form) of all corpora are the nodes of a graph, their pairs its edges. Only whole
+    connected components are held out, so that neither a held-out sentence nor any translation of it stays in training.
+    Of a held-out component, the first pair of each corpus is kept and the others are left out, so that each held-out
+    sentence has one translation. Components are visited in an order drawn from ``seed``. A component that would remove
+    too many pairs from a corpus (``LARGEST_SHARE``, ``PAIRS_FOR_ONE``) is skipped.
+
+    Memory: about 100 bytes per pair.
+
+    Args:
+        corpora: All corpora of a run.
+        heldout: Maximum number of held-out pairs of each corpus.
+        seed: Seed of the order.
+
+    Returns:
+        The parts of each corpus.
     """
     component, owner, place = _components(corpora)
     fate = _draw(component, owner, [len(corpus) for corpus in corpora], heldout, seed)
     parts = []
     for number, corpus in enumerate(corpora):
-        own = owner == number
-        train, select, report = (place[own & (fate == k)] for k in (_TRAIN, _SELECT, _REPORT))
+        members = owner == number
+        train, select, report = (place[members & (fate == k)] for k in (_TRAIN, _SELECT, _REPORT))
         rest = corpus if len(train) == len(corpus) else Subset(corpus, train)
         parts.append(Split(rest, Subset(corpus, select), Subset(corpus, report)))
     return parts
@@ -53,7 +68,7 @@ def split(corpora: Sequence[Corpus], heldout: int, seed: int) -> list[Split]:
 def _draw(
     component: np.ndarray, owner: np.ndarray, sizes: Sequence[int], heldout: int, seed: int
 ) -> np.ndarray:
-    """What becomes of every pair ``[P]``."""
+    """Return the part of every pair ``[P]``."""
     corpora = len(sizes)
     order = np.argsort(component, kind="stable")
     total = int(component.max(initial=-1)) + 1
@@ -83,7 +98,7 @@ def _draw(
 
 
 def _components(corpora: Sequence[Corpus]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Every pair's connected component, corpus and place in its corpus, each ``[P]``."""
+    """Return every pair's connected component, corpus and place in its corpus, each ``[P]``."""
     total = sum(len(corpus) for corpus in corpora)
     sentences = np.empty((2, total), dtype=np.uint64)
     at = 0

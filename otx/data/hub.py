@@ -1,4 +1,4 @@
-"""Access to the Hugging Face Hub: its cache where that has the files, otherwise one quiet attempt and one error."""
+"""Access the Hugging Face Hub: its cache if that has the files, otherwise one quiet attempt and one error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Literal
 from otx.errors import DataError, MissingDataError
 
 TIMEOUT = 10.0
-"""Seconds that the Hub has to answer which commit a revision is."""
+"""Seconds that the Hub has to resolve a revision to a commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class HubFiles:
 
     Attributes:
         name: The repository, ``org/name``.
-        kind: "model" or "dataset".
+        kind: Kind of the repository.
         include: Patterns of the files; empty for all.
         exclude: Patterns of files to leave out.
     """
@@ -33,7 +33,14 @@ class HubFiles:
 
 
 def cached_folder(files: HubFiles) -> Path | None:
-    """Return the folder of an earlier download, which may lack files, or None without one."""
+    """Return the folder of an earlier download.
+
+    Args:
+        files: The files.
+
+    Returns:
+        The folder, which may lack some of the files; None if there is no download.
+    """
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
@@ -47,7 +54,7 @@ def download(files: HubFiles, remedy: str) -> Path:
 
     Args:
         files: The files.
-        remedy: What else the user can do, for the error's hint.
+        remedy: What the user can do instead, for the error's hint.
 
     Returns:
         The folder with the files.
@@ -75,41 +82,47 @@ def download(files: HubFiles, remedy: str) -> Path:
 
 
 def resolve_commit(dataset: str, revision: str | None, remedy: str) -> str:
-    """Ask the Hub which commit of a data set a revision is.
+    """Ask the Hub for the commit of a data set's revision.
 
     Args:
         dataset: The data set, ``org/name``.
         revision: A branch, tag or commit; None for the default branch.
-        remedy: What else the user can do, for the error's hint.
+        remedy: What the user can do instead, for the error's hint.
 
     Returns:
         The commit's hash.
 
     Raises:
-        DataError: If the Hub cannot be asked, or does not know.
+        DataError: If the Hub cannot be reached, or does not know the revision.
     """
     import huggingface_hub
 
     place = dataset if revision is None else f"{dataset}, revision {revision},"
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         raise MissingDataError(
-            f"data set {place} is not in the cache and HF_HUB_OFFLINE is set",
+            f"data set {place} is not in the cache, and HF_HUB_OFFLINE is set",
             f"unset it, or {remedy}",
         )
     try:
-        with quiet():
+        with quiet_client():
             api = huggingface_hub.HfApi()
             commit = api.dataset_info(dataset, revision=revision, timeout=TIMEOUT).sha
     # The client's errors share no base class, and each means the same here.
     except Exception as error:
         raise unreachable(place, error, remedy) from error
     if commit is None:
-        raise DataError(f"the Hub names no commit for data set {place}", "give hub.revision")
+        raise DataError(f"the Hub names no commit for data set {place}", "set hub.revision")
     return commit
 
 
 def unreachable(dataset: str, error: Exception, remedy: str) -> DataError:
-    """Return the error for a data set that could not be loaded."""
+    """Return the error for a data set that could not be loaded.
+
+    Args:
+        dataset: The data set, with its configuration or revision.
+        error: The client's error.
+        remedy: What the user can do instead, for the error's hint.
+    """
     return DataError(
         f"data set {dataset} cannot be loaded: {type(error).__name__}: {_reason(error)}",
         f"check its name, its #CONFIG and the network, or {remedy}",
@@ -117,8 +130,8 @@ def unreachable(dataset: str, error: Exception, remedy: str) -> DataError:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Within, the Hub's client does not log its retries; what fails in the end is raised."""
+def quiet_client() -> Iterator[None]:
+    """Let the Hub's client log no retries within the context; failures are raised."""
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -131,7 +144,7 @@ def quiet() -> Iterator[None]:
 def _snapshot(files: HubFiles, *, only_cached: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    with quiet():
+    with quiet_client():
         folder = snapshot_download(
             files.name,
             repo_type=files.kind,
@@ -143,6 +156,6 @@ def _snapshot(files: HubFiles, *, only_cached: bool) -> Path:
 
 
 def _reason(error: Exception) -> str:
-    """The first sentence of what the client says: the others advise on its own settings."""
+    """Return the first sentence of the client's message: the others advise on its own settings."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
     return line.partition(". ")[0]

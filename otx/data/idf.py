@@ -1,4 +1,4 @@
-"""Inverse document frequencies of words, counted on one side of a tokenised corpus."""
+"""Count inverse document frequencies of words on one side of a tokenised corpus."""
 
 from __future__ import annotations
 
@@ -15,14 +15,27 @@ from otx.data.tokenised import TokenisedPairs
 from otx.types import TokenRow
 
 Form = tuple[int, ...]
-"""A word as the encoder sees it, its sub-words: that holds in every script."""
+"""A word as the encoder reads it: its sub-words, in every script."""
 
 
 class Idf:
-    """Smooth idf of a word form, ``log((1 + N) / (1 + df)) + 1`` (scikit-learn's ``smooth_idf``).
+    """Smooth inverse document frequencies, ``log((1 + N) / (1 + df)) + 1``.
 
-    N counts sentences, df those that hold the form; at least 1 for a form in every sentence, most
-    for an unseen one.
+    N is the number of sentences, and df the number of sentences with the word form. The weight is 1 for a form in every
+    sentence and largest for an unseen form.
+
+    Args:
+        sentences: Number of sentences.
+        frequencies: Number of sentences with each word form.
+
+    Example:
+        >>> idf = Idf(3, Counter({(7,): 3}))
+        >>> idf.weight((7,)), round(idf.weight((8,)), 3)
+        (1.0, 2.386)
+
+    References:
+        scikit-learn, ``TfidfTransformer(smooth_idf=True)``.
+        https://scikit-learn.org/stable/modules/feature_extraction.html#tfidf-term-weighting
     """
 
     def __init__(self, sentences: int, frequencies: Counter[Form]) -> None:
@@ -31,7 +44,17 @@ class Idf:
 
     @classmethod
     def count(cls, pairs: TokenisedPairs, side: Literal["source", "pivot"]) -> Idf:
-        """Count one side of a corpus; memory grows with its vocabulary, not with its length."""
+        """Count one side of a corpus.
+
+        Memory grows with its vocabulary, not with its length.
+
+        Args:
+            pairs: The tokenised corpus.
+            side: The side.
+
+        Returns:
+            The frequencies.
+        """
         frequencies: Counter[Form] = Counter()
         for start in range(0, len(pairs), BLOCK):
             indices = np.arange(start, min(start + BLOCK, len(pairs)))
@@ -41,21 +64,32 @@ class Idf:
         return cls(len(pairs), frequencies)
 
     def weight(self, form: Form) -> float:
-        """The weight of a word form."""
+        """Return the weight of a word form.
+
+        Args:
+            form: Its sub-words.
+        """
         return math.log((1 + self.sentences) / (1 + self.frequencies[form])) + 1
 
     def weights(self, rows: Sequence[TokenRow]) -> np.ndarray:
-        """Weights ``[B, W]`` (float32) by word number, 0 where a row has no such word."""
+        """Return the weights of the words of each row.
+
+        Args:
+            rows: B rows of sub-words.
+
+        Returns:
+            Weights ``[B, W]`` (float32) by word number; 0 if a row has no such word.
+        """
         width = max((max(row.word_index, default=-1) for row in rows), default=-1) + 1
-        found = np.zeros((len(rows), max(width, 1)), dtype=np.float32)
+        weights = np.zeros((len(rows), max(width, 1)), dtype=np.float32)
         for number, row in enumerate(rows):
             for word, form in _words(row):
-                found[number, word] = self.weight(form)
-        return found
+                weights[number, word] = self.weight(form)
+        return weights
 
 
 def _words(row: TokenRow) -> Iterator[tuple[int, Form]]:
-    """Each word's number and sub-words; those of a word follow one another."""
+    """Yield each word's number and sub-words; the sub-words of a word are adjacent."""
     cells = zip(row.word_index, row.ids, strict=True)
     for word, group in groupby(cells, key=lambda cell: cell[0]):
         if word >= 0:

@@ -1,4 +1,4 @@
-"""Passing many texts through an encoder that is only read."""
+"""Encode texts without training: evaluation mode, batches by length, sentence vectors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from otx.types import TokenRow
 
 @contextmanager
 def reading(encoder: Encoder) -> Iterator[None]:
-    """Within, the encoder does not drop out and keeps no gradients; afterwards its mode is as before."""
+    """Put an encoder in evaluation mode without gradients within the context.
+
+    Args:
+        encoder: The encoder. Its mode is restored afterwards.
+    """
     training = encoder.module.training
     encoder.module.eval()
     try:
@@ -25,18 +29,33 @@ def reading(encoder: Encoder) -> Iterator[None]:
 
 
 def by_length(rows: Sequence[TokenRow], size: int) -> Iterator[list[int]]:
-    """Indices of the rows in batches of ``size``, rows of similar length together."""
+    """Yield batches of row indices, rows of similar length together.
+
+    Args:
+        rows: The rows.
+        size: Rows per batch.
+    """
     order = sorted(range(len(rows)), key=lambda index: len(rows[index].ids))
     for start in range(0, len(order), size):
         yield order[start : start + size]
 
 
 def sentence_vectors(encoder: Encoder, rows: Sequence[TokenRow], layer: int, size: int) -> Tensor:
-    """Mean-pooled sentence vectors ``[N, D]`` (float32, CPU) of ``rows`` in their order, ``size`` at a time."""
-    found: list[Tensor] = [torch.empty(0)] * len(rows)
+    """Return the mean-pooled vectors of sentences.
+
+    Args:
+        encoder: The encoder.
+        rows: N rows of sub-words.
+        layer: Hidden layer to average over; -1 is the last.
+        size: Rows per batch.
+
+    Returns:
+        Vectors ``[N, D]`` (float32, on the CPU) in the order of ``rows``.
+    """
+    sentences: list[Tensor] = [torch.empty(0)] * len(rows)
     for indices in by_length(rows, size):
         batch = encoder.collate([rows[index] for index in indices])
         vectors = encoder.encode(batch, (layer,)).sentences(layer).float().cpu()
         for index, vector in zip(indices, vectors, strict=True):
-            found[index] = vector
-    return torch.stack(found)
+            sentences[index] = vector
+    return torch.stack(sentences)

@@ -1,6 +1,8 @@
-"""Two-letter codes for the three-letter ones that file names use."""
+"""Languages: two-letter codes for three-letter ones, and the scripts that languages are written in."""
 
 from __future__ import annotations
+
+import regex
 
 _PAIRS = """
 afr af, aka ak, als sq, amh am, ara ar, arb ar, asm as, aze az, azj az, bak ba, bel be, ben bn, bod bo, bos bs, bre br,
@@ -18,9 +20,47 @@ _TWO_LETTERS = dict(pair.split() for pair in _PAIRS.replace("\n", " ").split(","
 
 _KNOWN = frozenset(_TWO_LETTERS) | frozenset(_TWO_LETTERS.values())
 
+_SCRIPTS = """
+Cyrillic: ba be bg ce cv kk ky mk mn os ru sah sr tg tt udm uk
+Greek: el
+Arabic: ar ckb fa ks ps sd ug ur
+Hebrew: he yi
+Devanagari: bho hi mai mr ne sa
+Han: zh yue wuu
+Han Hiragana Katakana: ja
+Hangul Han: ko
+Thai: th
+Lao: lo
+Khmer: km
+Myanmar: my
+Tibetan: bo dz
+Georgian: ka
+Armenian: hy
+Bengali: as bn
+Tamil: ta
+Telugu: te
+Kannada: kn
+Malayalam: ml
+Gujarati: gu
+Gurmukhi: pa
+Oriya: or
+Sinhala: si
+Ethiopic: am ti
+Cyrillic Latin: az bs uz
+"""
+_SCRIPTS_OF = {
+    language: tuple(scripts.split())
+    for scripts, _, languages in (line.partition(":") for line in _SCRIPTS.strip().split("\n"))
+    for language in languages.split()
+}
+_LETTER = regex.compile(r"\p{L}")
+
 
 def is_known_language(code: str) -> bool:
-    """Return whether a code, script and region aside, is that of a language listed here: ``de``, ``zho_Hant``.
+    """Return whether a code is that of a listed language, apart from its region.
+
+    Args:
+        code: A code such as ``de`` or ``zho_Hant``.
 
     Example:
         >>> is_known_language("de"), is_known_language("dev")
@@ -30,12 +70,81 @@ def is_known_language(code: str) -> bool:
 
 
 def two_letters(code: str) -> str:
-    """``deu`` -> ``de``, ``zho-CN`` -> ``zh``, ``spa_MX`` -> ``es-MX``; a code without a two-letter form stays."""
+    """Return the two-letter form of a language code.
+
+    Args:
+        code: A code of two or three letters, perhaps with a script or region.
+
+    Returns:
+        The code with two letters if it has such a form; ``zh-CN`` becomes ``zh``.
+
+    Example:
+        >>> two_letters("deu"), two_letters("zho-CN"), two_letters("spa_MX"), two_letters("ckb")
+        ('de', 'zh', 'es-MX', 'ckb')
+    """
     base, dash, region = code.replace("_", "-").partition("-")
     short = _TWO_LETTERS.get(base.lower(), base.lower())
     return short if (short, region) == ("zh", "CN") else f"{short}{dash}{region}"
 
 
 def language_of(code: str) -> str:
-    """The language alone, without script or region: ``zh-TW``, ``zho_Hant`` and ``cmn`` are all ``zh``."""
+    """Return the language of a code, without script or region.
+
+    Args:
+        code: A language code.
+
+    Example:
+        >>> language_of("zh-TW"), language_of("zho_Hant"), language_of("cmn")
+        ('zh', 'zh', 'zh')
+    """
     return two_letters(code).partition("-")[0]
+
+
+def scripts_of(language: str) -> tuple[str, ...]:
+    """Return Unicode's names of a language's scripts.
+
+    Args:
+        language: A language code.
+
+    Returns:
+        The names; Latin for a language without an entry.
+
+    Example:
+        >>> scripts_of("ja"), scripts_of("de")
+        (('Han', 'Hiragana', 'Katakana'), ('Latin',))
+    """
+    return _SCRIPTS_OF.get(language_of(language), ("Latin",))
+
+
+class ScriptCounter:
+    """Counts letters in a language's scripts, and texts mostly in other scripts.
+
+    Args:
+        language: A language code.
+
+    Attributes:
+        letters: Number of letters.
+        native: Number of letters in the language's scripts.
+        foreign: Number of texts of which most letters are in other scripts.
+    """
+
+    def __init__(self, language: str) -> None:
+        kinds = "".join(rf"\p{{Script={script}}}" for script in scripts_of(language))
+        self._native = regex.compile(rf"(?=\p{{L}})[{kinds}]")
+        self.letters = self.native = self.foreign = 0
+
+    def add(self, text: str) -> None:
+        """Count one text; a text without letters is in every script.
+
+        Args:
+            text: The text.
+        """
+        letters, native = len(_LETTER.findall(text)), len(self._native.findall(text))
+        self.letters += letters
+        self.native += native
+        self.foreign += 2 * native < letters
+
+    @property
+    def share(self) -> float:
+        """Share of letters that are in the language's scripts."""
+        return self.native / max(self.letters, 1)

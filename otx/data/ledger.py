@@ -1,4 +1,4 @@
-"""The ledger of a corpus: where each of its lines went. Every command counts by it."""
+"""The ledger of a corpus: how many of its lines are used, held out, filtered, refused and repaired."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Counts of a corpus's lines: ``read == used + held_out + sum(filtered) + sum(refused)``.
+    """Counts of a corpus's lines.
+
+    ``read == used + held_out + sum(filtered) + sum(refused)``.
 
     Attributes:
         read: Lines of the two files, or units of a translation memory that have both languages.
-        used: Pairs that are used: trained on, linked or described.
-        held_out: Pairs held out to select a checkpoint or to report on.
-        filtered: Usable pairs that were left out, by reason, each under the first that holds.
+        used: Pairs that are trained on, linked or described.
+        held_out: Pairs that are held out to select a checkpoint or to report.
+        filtered: Usable pairs that were dropped, by reason, each under the first reason that holds.
         refused: Lines that cannot be used, by the kind of their first fault.
-        repaired: Lines among those used that were repaired, by the kind of the first repair. CRLF is listed once a
-            file, at its first such line.
+        repaired: Used lines that were repaired, by the kind of the first repair. CRLF is counted once per file, at its
+            first such line.
     """
 
     read: int
@@ -40,10 +42,11 @@ class Ledger:
 def count_lines(corpus: Corpus) -> Ledger:
     """Count the lines of a corpus of which every pair is used.
 
-    Example:
-        >>> ledger = count_lines(corpus)
-        >>> ledger.read == ledger.used + sum(ledger.refused.values())
-        True
+    Args:
+        corpus: The corpus.
+
+    Returns:
+        The ledger: ``read == used + sum(refused)``.
     """
     refused, repaired = _by_line(corpus.problems())
     return Ledger(
@@ -57,18 +60,18 @@ def count_lines(corpus: Corpus) -> Ledger:
 def count_used(
     corpus: Corpus, used: np.ndarray, held_out: int, filtered: Mapping[str, int]
 ) -> Ledger:
-    """Count the lines of a corpus of which a part is used.
+    """Count the lines of a corpus of which some pairs are used.
 
     Args:
-        corpus: The corpus, or a part of it: its problems are those of the whole.
+        corpus: The corpus, or a part of it, which has the problems of the whole.
         used: Line numbers ``[K]`` of the pairs that are used.
         held_out: Number of pairs held out.
-        filtered: Number of pairs left out for each reason.
+        filtered: Number of dropped pairs by reason.
 
     Returns:
         The ledger.
     """
-    # The command line imports this module for its texts.
+    # Imported here because the command line imports this module.
     import numpy as np
 
     refused, repaired = _by_line(corpus.problems())
@@ -85,7 +88,7 @@ def count_used(
 
 
 def _by_line(problems: Iterable[Problem]) -> tuple[dict[int, str], dict[int, str]]:
-    """The first fault of every refused line, and the first repair of every line that only was repaired."""
+    """Return the first fault of every refused line, and the first repair of every line that was only repaired."""
     refused: dict[int, str] = {}
     repaired: dict[int, str] = {}
     for problem in problems:
@@ -98,20 +101,28 @@ def _counted(kinds: Iterable[str]) -> dict[str, int]:
     return dict(Counter(kinds))
 
 
-def kinds_text(kinds: Mapping[str, int], what: str = "") -> str:
+def kinds_text(kinds: Mapping[str, int], noun: str = "") -> str:
     """Return counts by kind in words.
+
+    Args:
+        kinds: Number by kind.
+        noun: Follows the total.
 
     Example:
         >>> kinds_text({"empty": 2, "nul": 1}, "refused"), kinds_text({})
         ('3 refused (2 empty, 1 nul)', '0')
     """
-    total = f"{sum(kinds.values()):,} {what}".strip()
+    total = f"{sum(kinds.values()):,} {noun}".strip()
     parts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
     return f"{total} ({parts})" if parts else total
 
 
 def ledger_text(corpus: Mapping[str, Any]) -> str:
-    """Return the ledger of a corpus of a run's record in words; of a run from before ledgers, its counts."""
+    """Return the ledger of a corpus in a run's record in words.
+
+    Args:
+        corpus: The corpus as in run.json. Runs older than ledgers have plain counts.
+    """
     ledger = corpus.get("ledger")
     if ledger is None:
         return (

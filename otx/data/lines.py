@@ -1,7 +1,6 @@
-"""Lines of a text file, checked one by one: what is refused, what is repaired, and why.
+"""Read text files line by line: check each line, repair or refuse it, and give the reason.
 
-A line ends at a line feed and nowhere else, so no separator inside a sentence shifts the lines that
-follow.
+A line ends only at a line feed, so that no other separator inside a sentence shifts the following lines.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from otx.data.encodings import UTF8, Recoded, marked_encoding
 from otx.files.reading import open_bytes
 
 REPAIRED = frozenset({"bom", "crlf", "line-separator"})
-"""Kinds of fault that are mended; a line with any other is refused."""
+"""Kinds of fault that are repaired; a line with any other fault is refused."""
 
 NOT_UTF8 = "invalid-utf8"
 """Kind of a line with bytes that the file's encoding does not allow."""
@@ -31,34 +30,44 @@ _VISIBLE = regex.compile(r"[^\s\p{Cc}\p{Cf}]")
 
 
 class Fault(NamedTuple):
-    """What is wrong with a line: a kind that is counted, and the reason in words."""
+    """A fault of a line.
+
+    Attributes:
+        kind: The kind, by which faults are counted.
+        reason: The reason in words.
+    """
 
     kind: str
     reason: str
 
 
 class Line(NamedTuple):
-    """A line's text in NFC, without its ending, and its faults; none if it is refused."""
+    """A checked line.
+
+    Attributes:
+        text: The text in NFC, without its ending; empty if the line is refused.
+        faults: Faults and repairs.
+    """
 
     text: str
     faults: tuple[Fault, ...] = ()
 
     @property
     def refused(self) -> bool:
-        """Whether a fault could not be mended."""
+        """True if the line has a fault that cannot be repaired."""
         return any(fault.kind not in REPAIRED for fault in self.faults)
 
 
 def read_lines(path: Path, max_characters: int, encoding: str = UTF8) -> Iterator[Line]:
-    """Read the lines of a text file, plain or ``.gz``, each checked, one in memory at a time.
+    """Read and check the lines of a text file, one in memory at a time.
 
     Args:
-        path: The file.
-        max_characters: Longer lines are refused.
-        encoding: The file's encoding, unless a byte-order mark says which it is.
+        path: The file, plain or ``.gz``.
+        max_characters: Longest line in characters; longer lines are refused.
+        encoding: The file's encoding; a byte-order mark overrides it.
 
     Yields:
-        Every line. CR before LF is dropped, and said at the first such line of the file only.
+        Every line. CR before LF is dropped; only the first such line of the file has a fault for it.
 
     Raises:
         DataError: If the file cannot be read or unpacked.
@@ -72,7 +81,19 @@ def read_lines(path: Path, max_characters: int, encoding: str = UTF8) -> Iterato
 
 
 def decoded_lines(path: Path, max_characters: int, encoding: str = UTF8) -> Iterator[Line]:
-    """Read the lines of a text file as ``read_lines`` does, their text not checked."""
+    """Read the lines of a text file like ``read_lines``, without checking their text.
+
+    Args:
+        path: The file, plain or ``.gz``.
+        max_characters: Longest line in characters: lines of more than 4 times as many bytes are refused.
+        encoding: The file's encoding; a byte-order mark overrides it.
+
+    Yields:
+        Every line.
+
+    Raises:
+        DataError: If the file cannot be read or unpacked.
+    """
     limit = 4 * max_characters + 8
     with_crlf = False
     with open_bytes(path) as file:
@@ -102,7 +123,19 @@ def decoded_lines(path: Path, max_characters: int, encoding: str = UTF8) -> Iter
 
 
 def check_text(text: str, max_characters: int) -> Line:
-    """One sentence, checked as a line is."""
+    """Check one sentence.
+
+    Args:
+        text: The sentence, without a line feed.
+        max_characters: Longest sentence in characters.
+
+    Returns:
+        The sentence in NFC, and its faults.
+
+    Example:
+        >>> check_text("Köln", 10).text, check_text(" ", 10).faults[0].kind
+        ('Köln', 'whitespace')
+    """
     if not text:
         return Line("", (Fault("empty", "nothing in the line"),))
     if len(text) > max_characters:
@@ -111,8 +144,8 @@ def check_text(text: str, max_characters: int) -> Line:
     control = _CONTROL.search(text)
     if control is not None:
         code = ord(control.group())
-        what = "lone surrogate" if code >= 0xD800 else "control character"
-        reason = f"{what} U+{code:04X} at character {control.start() + 1}"
+        name = "lone surrogate" if code >= 0xD800 else "control character"
+        reason = f"{name} U+{code:04X} at character {control.start() + 1}"
         return Line("", (Fault("control" if code else "nul", reason),))
     faults: tuple[Fault, ...] = ()
     if _SEPARATOR.search(text):
@@ -124,7 +157,7 @@ def check_text(text: str, max_characters: int) -> Line:
 
 
 def _decode(raw: bytes, encoding: str) -> Line:
-    """The text of a line, given in UTF-8; what was not valid in the file's encoding is not valid here."""
+    """Decode a line that was recoded to UTF-8; bytes that the file's encoding does not allow are invalid here too."""
     try:
         return Line(raw.decode(UTF8))
     except UnicodeDecodeError as error:
@@ -134,7 +167,7 @@ def _decode(raw: bytes, encoding: str) -> Line:
 
 
 def _skip_line(stream: IO[bytes], limit: int) -> int:
-    """Read on to the end of the line; how many bytes that was."""
+    """Skip to the end of the line; returns the number of bytes."""
     size = 0
     while raw := stream.readline(limit):
         size += len(raw.removesuffix(b"\n"))

@@ -1,4 +1,4 @@
-"""When two sentences count as the same: NFKC, lower case, letters and digits only."""
+"""Normal forms: two sentences are the same if their letters and digits agree in NFKC and lower case."""
 
 from __future__ import annotations
 
@@ -11,12 +11,31 @@ _OTHER = regex.compile(r"[^\p{L}\p{N}]+")
 
 
 def normal_form(text: str) -> str:
-    """The sentence's letters and digits; one without any stays as it is."""
+    """Return a sentence's letters and digits in NFKC and lower case.
+
+    Args:
+        text: The sentence.
+
+    Returns:
+        The normal form; a sentence without letters and digits keeps its other characters.
+
+    Example:
+        >>> normal_form("Well-known, ＡＢＣ 1!"), normal_form("?!")
+        ('wellknownabc1', '?!')
+    """
     lowered = unicodedata.normalize("NFKC", text).lower()
     return _OTHER.sub("", lowered) or lowered.strip()
 
 
 def sentence_hash(text: str, language: str = "") -> int:
-    """64 bits of the normal form, in one language or, by default, whatever the language."""
+    """Hash a sentence's normal form.
+
+    Args:
+        text: The sentence.
+        language: Its language, to distinguish equal sentences of different languages; empty not to.
+
+    Returns:
+        A hash of 64 bits.
+    """
     words = f"{language}\n{normal_form(text)}"
     return int.from_bytes(hashlib.blake2b(words.encode(), digest_size=8).digest(), "little")

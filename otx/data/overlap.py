@@ -1,4 +1,4 @@
-"""Contamination: evaluated sentences that occur, in normal form, in the bitext."""
+"""Count contamination: test sentences that occur, in normal form, in the bitext."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from otx.interfaces import Corpus
 
 
 def sentence_hashes(corpora: Sequence[Corpus]) -> np.ndarray:
-    """The different sentences of all corpora as sorted 64-bit hashes, uint64 ``[S]``."""
+    """Return the different sentences of all corpora as hashes.
+
+    Args:
+        corpora: The corpora.
+
+    Returns:
+        Sorted 64-bit hashes ``[S]`` (uint64).
+    """
     total = 2 * sum(len(corpus) for corpus in corpora)
     sentences = (
         sentence_hash(text)
@@ -24,6 +31,15 @@ def sentence_hashes(corpora: Sequence[Corpus]) -> np.ndarray:
 
 
 def count_hits(texts: Iterable[str], hashes: np.ndarray) -> int:
-    """How many of the texts are among the sentences of ``hashes``, from ``sentence_hashes``."""
-    wanted = np.array([sentence_hash(text) for text in texts], dtype=np.uint64)
-    return int(np.isin(wanted, hashes).sum())
+    """Count the texts that are among some sentences.
+
+    Args:
+        texts: The texts.
+        hashes: The sentences, from ``sentence_hashes``.
+
+    Example:
+        >>> count_hits(["A dog.", "a dog", "A cat."], np.array([sentence_hash("A dog!")]))
+        2
+    """
+    digests = np.array([sentence_hash(text) for text in texts], dtype=np.uint64)
+    return int(np.isin(digests, hashes).sum())

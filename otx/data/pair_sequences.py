@@ -1,4 +1,4 @@
-"""Two texts in one sequence, as a tokenizer would put them."""
+"""Join two texts in one sequence, with the tokenizer's special tokens for pairs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from otx.types import TokenBatch, TokenRow
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The special tokens around a pair of texts, and the type ids of the two texts with theirs."""
+    """The special tokens of a pair of texts.
+
+    Attributes:
+        before: Ids before the first text.
+        between: Ids between the texts.
+        after: Ids after the second text.
+        types: Type ids of the two texts.
+    """
 
     before: list[int]
     between: list[int]
@@ -23,12 +30,16 @@ class Template:
 
     @property
     def size(self) -> int:
-        """How many special tokens a pair takes."""
+        """Number of special tokens of a pair."""
         return len(self.before) + len(self.between) + len(self.after)
 
 
 def pair_template(tokenizer: Any) -> Template:
-    """Read off a tokenised pair which special tokens the tokenizer puts where."""
+    """Return the special tokens that a tokenizer puts around a pair of texts.
+
+    Args:
+        tokenizer: A fast tokenizer.
+    """
     encoding = tokenizer("a", "a", return_token_type_ids=True)
     sides, ids = encoding.sequence_ids(), list(encoding["input_ids"])
     one = [place for place, side in enumerate(sides) if side == 0]
@@ -43,13 +54,23 @@ def pair_template(tokenizer: Any) -> Template:
 
 
 def join(encoder: Encoder, sources: Sequence[TokenRow], pivots: Sequence[TokenRow]) -> TokenBatch:
-    """Each source and its pivot in one sequence ``[B, T + T']``, the pivot's words counted on after the source's."""
+    """Join each source and its pivot in one sequence.
+
+    Args:
+        encoder: The encoder of the rows.
+        sources: B rows of source texts.
+        pivots: B rows of their pivot texts.
+
+    Returns:
+        A batch ``[B, T + T']`` on the encoder's device with type ids. The pivot's words are numbered after the
+        source's.
+    """
     template = pair_template(encoder.tokenizer)
     rows = [_joined(template, *pair) for pair in zip(sources, pivots, strict=True)]
     batch = encoder.collate(rows)
     seconds = torch.tensor(
         [
-            len(template.before) + len(_inner(s.ids, template)) + len(template.between)
+            len(template.before) + len(_strip_special(s.ids, template)) + len(template.between)
             for s in sources
         ]
     )
@@ -60,26 +81,28 @@ def join(encoder: Encoder, sources: Sequence[TokenRow], pivots: Sequence[TokenRo
 
 
 def _joined(template: Template, source: TokenRow, pivot: TokenRow) -> TokenRow:
-    behind = [i if i < 0 else i + source.words for i in _inner(pivot.word_index, template)]
+    pivot_index = [
+        i if i < 0 else i + source.words for i in _strip_special(pivot.word_index, template)
+    ]
     between, after = [-1] * len(template.between), [-1] * len(template.after)
     return TokenRow(
         [
             *template.before,
-            *_inner(source.ids, template),
+            *_strip_special(source.ids, template),
             *template.between,
-            *_inner(pivot.ids, template),
+            *_strip_special(pivot.ids, template),
             *template.after,
         ],
         [-1] * len(template.before)
-        + _inner(source.word_index, template)
+        + _strip_special(source.word_index, template)
         + between
-        + behind
+        + pivot_index
         + after,
         source.words + pivot.words,
         source.cut + pivot.cut,
     )
 
 
-def _inner(row: list[int], template: Template) -> list[int]:
-    """What stands between the special tokens of a text by itself, which are those around a pair."""
+def _strip_special(row: list[int], template: Template) -> list[int]:
+    """Strip the special tokens from a single-text sequence: they are the outer ones of a pair."""
     return row[len(template.before) : len(row) - len(template.after)]

@@ -1,4 +1,4 @@
-"""What a corpus is like: sizes, lengths, ratios, repetitions, scripts, and what of it is tested on."""
+"""Describe a corpus: sizes, lengths, ratios, repetitions, scripts, and overlap with test sets."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from otx.data.languages import ScriptCounter, scripts_of
 from otx.data.ledger import Ledger, count_lines
 from otx.data.normalise import normal_form, sentence_hash
-from otx.data.scripts import ScriptCounter, scripts_of
 from otx.data.subset import each_pair
 from otx.data.words import split_words
 from otx.interfaces import Corpus
@@ -19,7 +19,14 @@ from otx.interfaces import Corpus
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Mean, median, 95th percentile and largest of some numbers."""
+    """Summary of some numbers.
+
+    Attributes:
+        mean: Mean.
+        median: Median.
+        high: 95th percentile.
+        largest: Maximum.
+    """
 
     mean: float
     median: float
@@ -28,7 +35,14 @@ class Spread:
 
     @classmethod
     def of(cls, numbers: Sequence[float]) -> Spread | None:
-        """The spread of the numbers, None without any."""
+        """Summarise numbers.
+
+        Args:
+            numbers: The numbers.
+
+        Returns:
+            The summary; None without numbers.
+        """
         values = np.asarray(numbers)
         if not len(values):
             return None
@@ -38,10 +52,16 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One language of a corpus: ``words`` and ``characters`` of a sentence, and how often sentences repeat.
+    """Statistics of one language of a corpus.
 
-    ``repeated`` are sentences that came before in normal form (case, punctuation and spaces aside); ``in_script`` is
-    the share of letters in ``scripts``, ``foreign`` the sentences of which most letters are in others.
+    Attributes:
+        language: The language.
+        words: Words per sentence.
+        characters: Characters per sentence.
+        repeated: Sentences that occurred before in normal form (ignoring case, punctuation and spaces).
+        scripts: Scripts of the language.
+        in_script: Share of letters in these scripts.
+        foreign: Sentences of which most letters are in other scripts.
     """
 
     language: str
@@ -55,10 +75,18 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """A corpus: the ledger of its lines, and its problems by kind.
+    """Statistics of a corpus.
 
-    ``ratio`` is of the longer side's characters to the shorter's, white space not counted; ``duplicates`` are pairs
-    that came before, ``identical`` pairs of two equal sides.
+    Attributes:
+        name: Name of the corpus.
+        pairs: Number of pairs.
+        ledger: Counts of its lines.
+        problems: Problems by kind.
+        ratio: Characters of the longer side per character of the shorter side, white space not counted.
+        duplicates: Pairs that occurred before in normal form.
+        identical: Pairs whose sides have the same normal form.
+        sides: Statistics of the source and the pivot language.
+        overlap: For each test set, the number of its sentences in the corpus, and the number of all of them.
     """
 
     name: str
@@ -70,11 +98,17 @@ class Statistics:
     identical: int
     sides: tuple[Side, Side]
     overlap: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Of each evaluated set, its sentences that are in the corpus, and all of them."""
 
 
 def describe(corpus: Corpus) -> Statistics:
-    """Describe a corpus in one pass; memory: some 50 bytes a pair."""
+    """Describe a corpus in one pass. Memory: about 50 bytes per pair.
+
+    Args:
+        corpus: The corpus.
+
+    Returns:
+        Its statistics, without overlap.
+    """
     sides = _Side(corpus.source_language), _Side(corpus.pivot_language)
     ratios, pairs, identical = array("f"), array("Q"), 0
     for pair in each_pair(corpus):
@@ -99,7 +133,7 @@ def describe(corpus: Corpus) -> Statistics:
 
 
 class _Side:
-    """Counts one side as its sentences pass."""
+    """Counts the sentences of one side."""
 
     def __init__(self, language: str) -> None:
         self.language = language

@@ -1,4 +1,4 @@
-"""Parts of a corpus by index, without copying text, and passing over a corpus in blocks."""
+"""Take parts of a corpus by index without copying text, and read a corpus in blocks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ from otx.interfaces import Corpus
 from otx.types import Links, Pair, Problem
 
 
-class Subset:
-    """The pairs ``indices [K]`` of a corpus, as a types.Corpus.
+class Subset(Corpus):
+    """Some pairs of a corpus, as a corpus.
 
-    A subset of a subset refers to the whole.
+    Args:
+        corpus: The whole corpus, or a subset of it.
+        indices: Numbers of the pairs ``[K]`` in ``corpus``.
+
+    Attributes:
+        corpus: The whole corpus, also for a subset of a subset.
+        indices: Numbers of the pairs ``[K]`` in the whole corpus.
     """
 
     corpus: Corpus
@@ -35,30 +41,38 @@ class Subset:
         self.pretokenised = corpus.pretokenised
 
     def __len__(self) -> int:
-        """How many pairs."""
+        """Return the number of pairs."""
         return len(self.indices)
 
     def __getitem__(self, index: int) -> Pair:
-        """Pair number ``index`` of the part."""
+        """Return a pair by its number in the subset, from 0."""
         return self.corpus[int(self.indices[index])]
 
     def fingerprint(self) -> str:
-        """A hash of the whole's fingerprint and of the indices."""
+        """Return a hash of the whole corpus's fingerprint and of the indices."""
         digest = hashlib.blake2b(self.indices.tobytes(), digest_size=16).hexdigest()
         return short_key(self.corpus.fingerprint(), digest)
 
     def problems(self) -> Sequence[Problem]:
-        """The whole's refused lines."""
+        """Return the refused and repaired lines of the whole corpus."""
         return self.corpus.problems()
 
     def links(self) -> Sequence[Links] | None:
-        """The given links of the part's pairs, or None."""
+        """Return the links of the subset's pairs, or None."""
         links = self.corpus.links()
         return None if links is None else [links[int(index)] for index in self.indices]
 
 
 def pick(corpus: Corpus, indices: np.ndarray) -> list[Pair]:
-    """The pairs ``indices [K]`` of any corpus, all at once where it can."""
+    """Return some pairs of a corpus, all at once if the corpus can.
+
+    Args:
+        corpus: Any corpus.
+        indices: Numbers of the pairs ``[K]``.
+
+    Returns:
+        The pairs in the order of ``indices``.
+    """
     if isinstance(corpus, Subset):
         return pick(corpus.corpus, corpus.indices[indices])
     if isinstance(corpus, Bitext):
@@ -67,12 +81,21 @@ def pick(corpus: Corpus, indices: np.ndarray) -> list[Pair]:
 
 
 def blocks(corpus: Corpus, size: int = BLOCK) -> Iterator[list[Pair]]:
-    """All pairs in order, ``size`` at a time."""
+    """Yield all pairs in order, in blocks.
+
+    Args:
+        corpus: Any corpus.
+        size: Pairs per block.
+    """
     for start in range(0, len(corpus), size):
         yield pick(corpus, np.arange(start, min(start + size, len(corpus))))
 
 
 def each_pair(corpus: Corpus) -> Iterator[Pair]:
-    """All pairs in order, without holding more than a block."""
+    """Yield all pairs in order, with no more than a block of them in memory.
+
+    Args:
+        corpus: Any corpus.
+    """
     for block in blocks(corpus):
         yield from block

@@ -1,4 +1,4 @@
-"""A corpus cut into sub-words, once, in a memory-mapped Arrow file."""
+"""Tokenise a corpus once, into a cached, memory-mapped Arrow file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from otx.interfaces import Corpus, Encoder
 from otx.types import Problem, TokenRow
 
 VERSION = 2
-"""Changes whenever the same text would be cut or stored differently."""
+"""Raised whenever the same text would be tokenised or stored differently."""
 
 _IDS = pa.list_(pa.int32())
 _SCHEMA = pa.schema(
@@ -42,7 +42,15 @@ _ROWS, _LENGTHS, _COUNTS, _IDS_USED = "rows.arrow", "lengths.npy", "counts.json"
 
 @dataclass(slots=True)
 class SideCounts:
-    """What cutting one side into sub-words did; special tokens are not counted."""
+    """Counts of one side after tokenisation, without special tokens.
+
+    Attributes:
+        subwords: Sub-words.
+        unknown: Sub-words that the tokenizer does not know.
+        words: Words.
+        cut_sides: Texts that lost words to the length limit.
+        cut_words: Words lost to the length limit.
+    """
 
     subwords: int = 0
     unknown: int = 0
@@ -51,7 +59,12 @@ class SideCounts:
     cut_words: int = 0
 
     def add(self, row: TokenRow, unknown: int | None) -> None:
-        """Count one text, ``unknown`` being the tokenizer's id for what it does not know."""
+        """Count one text.
+
+        Args:
+            row: The text's sub-words.
+            unknown: The tokenizer's id of the unknown sub-word, if it has one.
+        """
         self.subwords += sum(word >= 0 for word in row.word_index)
         self.unknown += 0 if unknown is None else row.ids.count(unknown)
         self.words += row.words
@@ -60,11 +73,17 @@ class SideCounts:
 
 
 class TokenisedPairs:
-    """Row i is pair i of the corpus.
+    """The rows of a tokenised corpus; row i is pair i.
 
-    ``lengths [N, 2]`` (source, pivot) counts sub-words, special tokens included; both are 0 where a
-    side has no word left, and such a pair is never drawn. ``counts`` are by language.
-    ``vocabulary [K]`` are the ids that occur in pairs that can be drawn, ascending.
+    Args:
+        folder: A folder that ``tokenise`` has filled.
+        corpus: The corpus.
+
+    Attributes:
+        lengths: Sub-words of source and pivot ``[N, 2]``, special tokens included. Both are 0 if a side has no word
+            left; such a pair is never drawn.
+        vocabulary: Ids ``[K]`` that occur in pairs that can be drawn, ascending.
+        counts: Counts by language.
     """
 
     def __init__(self, folder: Path, corpus: Corpus) -> None:
@@ -79,18 +98,13 @@ class TokenisedPairs:
         }
 
     def __len__(self) -> int:
-        """How many pairs."""
+        """Return the number of pairs."""
         return len(self.lengths)
 
     @property
     def cut_sides(self) -> dict[str, int]:
-        """Texts that lost words to the length limit, by language."""
+        """Number of texts that lost words to the length limit, by language."""
         return {language: count.cut_sides for language, count in self.counts.items()}
-
-    @property
-    def cut_words(self) -> dict[str, int]:
-        """Words lost to the length limit, by language."""
-        return {language: count.cut_words for language, count in self.counts.items()}
 
     @property
     def unknown_rate(self) -> dict[str, float]:
@@ -101,20 +115,27 @@ class TokenisedPairs:
         }
 
     def rows(self, indices: np.ndarray) -> tuple[list[TokenRow], list[TokenRow], list[int]]:
-        """Source rows, pivot rows and line numbers of the pairs ``indices [K]``, in their order."""
-        found = self._rows[np.asarray(indices)]
-        return _side(found, "source"), _side(found, "pivot"), found["line"]
+        """Return the rows of some pairs.
+
+        Args:
+            indices: Numbers of the pairs ``[K]``.
+
+        Returns:
+            Source rows, pivot rows and line numbers, in the order of ``indices``.
+        """
+        cells = self._rows[np.asarray(indices)]
+        return _side(cells, "source"), _side(cells, "pivot"), cells["line"]
 
     def drawn_lines(self) -> np.ndarray:
-        """Line numbers ``[K]`` of the pairs that are drawn: both sides have a word."""
+        """Return the line numbers ``[K]`` of pairs with a word on both sides."""
         return self._column("line")[(self.lengths > 0).all(axis=1)]
 
     def problems(self) -> list[Problem]:
-        """The pairs that are never drawn, and those of which words were cut off."""
+        """Return the pairs that are never drawn, and those that lost words."""
         empty = (self.lengths == 0).any(axis=1)
         cut = self._column("source_cut") + self._column("pivot_cut")
         reasons = {
-            "wordless": (empty, "a side has no word that the tokenizer and the length limit leave"),
+            "wordless": (empty, "a side has no word left after tokenisation and the length limit"),
             "cut": (
                 ~empty & (cut > 0),
                 "{} words are beyond the length limit (encoder.max_length)",
@@ -123,8 +144,8 @@ class TokenisedPairs:
         lines = self._column("line")
         return [
             Problem(self._name, int(lines[row]), kind, reason.format(int(cut[row])))
-            for kind, (found, reason) in reasons.items()
-            for row in np.flatnonzero(found)
+            for kind, (affected, reason) in reasons.items()
+            for row in np.flatnonzero(affected)
         ]
 
     def _column(self, name: str) -> np.ndarray:
@@ -135,7 +156,7 @@ class TokenisedPairs:
 def tokenise(
     corpus: Corpus, encoder: Encoder, cache: Path, *, max_length: int | None = None
 ) -> TokenisedPairs:
-    """Return the corpus in the encoder's sub-words, from the cache if it is there.
+    """Split a corpus into an encoder's sub-words, or take it from the cache.
 
     The cache is keyed by the digests of the text and the tokenizer, the effective length limit and the encoder's class.
 
@@ -170,11 +191,11 @@ def _store(folder: Path, corpus: Corpus, encoder: Encoder, limit: int) -> None:
     def rows() -> Iterator[tuple[Any, ...]]:
         for pairs in blocks(corpus):
             texts = [pair.source for pair in pairs], [pair.pivot for pair in pairs]
-            cut = [
+            rows_of_sides = [
                 encoder.tokenise(side, pretokenised=corpus.pretokenised, max_length=limit)
                 for side in texts
             ]
-            for source, pivot, pair in zip(*cut, pairs, strict=True):
+            for source, pivot, pair in zip(*rows_of_sides, pairs, strict=True):
                 sides = source, pivot
                 usable = all(max(row.word_index, default=-1) >= 0 for row in sides)
                 lengths.extend(len(row.ids) if usable else 0 for row in sides)
@@ -191,6 +212,6 @@ def _store(folder: Path, corpus: Corpus, encoder: Encoder, limit: int) -> None:
     (folder / _COUNTS).write_text(json.dumps([asdict(count) for count in counts]))
 
 
-def _side(found: dict[str, list[Any]], side: str) -> list[TokenRow]:
-    columns = (found[f"{side}_{name}"] for name in ("ids", "index", "words", "cut"))
+def _side(table: dict[str, list[Any]], side: str) -> list[TokenRow]:
+    columns = (table[f"{side}_{name}"] for name in ("ids", "index", "words", "cut"))
     return [TokenRow(*cells) for cells in zip(*columns, strict=True)]

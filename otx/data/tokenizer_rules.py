@@ -1,7 +1,7 @@
-"""The rules and the vocabulary of a fast tokenizer, as canonical text and as its digest.
+"""The rules and vocabulary of a fast tokenizer, as canonical text and as a digest.
 
-Both are kept for the tokenizers last used: for 250,000 pieces, parsing and sorting the 17 MB takes .9 s. The key is the
-tokenizer's present content, which takes .1 s to hash, so a tokenizer that was changed is read again.
+Both are cached for the tokenizers used last: for 250,000 pieces, parsing and sorting the 17 MB takes .9 s. The key is
+the tokenizer's present content, which takes .1 s to hash, so that a changed tokenizer is read again.
 """
 
 from __future__ import annotations
@@ -17,29 +17,43 @@ from otx.errors import UsageError
 from otx.files.digests import short_key
 
 KEPT = 2
-"""Tokenizers whose text is kept: the encoder's and a teacher's."""
+"""Tokenizers whose text is cached: the encoder's and a teacher's."""
 
 _known: dict[bytes, tuple[str, str]] = {}
 
 
 def canonical_rules(tokenizer: Any) -> str:
-    """Return everything that a fast tokenizer does as JSON with sorted keys.
+    """Return all rules of a fast tokenizer as JSON with sorted keys.
 
-    The truncation and padding that it was last asked for are left out. Raises UsageError for a slow tokenizer.
+    Args:
+        tokenizer: The tokenizer.
+
+    Returns:
+        The JSON, without the truncation and padding of the tokenizer's last call.
+
+    Raises:
+        UsageError: If the tokenizer is slow.
     """
     return _text_and_digest(tokenizer)[0]
 
 
 def tokenizer_digest(tokenizer: Any) -> str:
-    """Return a hash of ``canonical_rules``."""
+    """Return a hash of ``canonical_rules``.
+
+    Args:
+        tokenizer: A fast tokenizer.
+
+    Raises:
+        UsageError: If the tokenizer is slow.
+    """
     return _text_and_digest(tokenizer)[1]
 
 
 @contextmanager
 def paused_collection() -> Iterator[None]:
-    """Pause the garbage collector while a vocabulary is parsed.
+    """Pause the garbage collector within the context, for parsing a vocabulary.
 
-    A list for each of 250,000 pieces makes it search everything again and again for cycles: 1.4 s instead of .9 s.
+    A list for each of 250,000 pieces makes the collector search for cycles repeatedly: 1.4 s instead of .9 s.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -54,8 +68,8 @@ def _text_and_digest(tokenizer: Any) -> tuple[str, str]:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise UsageError(
-            f"{type(tokenizer).__name__} is not a fast tokenizer and gives no offsets",
-            "use a model folder that holds tokenizer.json",
+            f"{type(tokenizer).__name__} is not a fast tokenizer and gives no character offsets",
+            "use a model folder with a tokenizer.json",
         )
     text = backend.to_str()
     content = hashlib.blake2b(text.encode()).digest()

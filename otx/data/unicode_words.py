@@ -1,8 +1,11 @@
-"""Word segments of Unicode text: the default rules of UAX 29 (revision 45) as one pattern.
+"""Split Unicode text into word segments: the default rules of UAX 29 (revision 45) as one pattern.
 
-The rules say between which characters there is no boundary; written as what a segment is made of
-they are regular. (The ``regex`` module's own boundaries, ``\\b`` with its WORD flag, hold an opening
-quotation mark and a vowel together: 'apple' would be 'apple and '.)
+The rules state between which characters there is no boundary. Written as the parts of a segment, they are regular. The
+``regex`` module's own boundaries, ``\\b`` with its WORD flag, join an opening quotation mark and a vowel: 'apple' would
+be 'apple and '.
+
+References:
+    Unicode Standard Annex 29, "Unicode Text Segmentation". https://www.unicode.org/reports/tr29/tr29-45.html
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import regex
 
 
 def _one_of(*properties: str) -> str:
-    """A character with one of these Word_Break properties, and what extends it (WB4)."""
+    """Match a character with one of these Word_Break properties, and the characters that extend it (WB4)."""
     kinds = "".join(rf"\p{{Word_Break={name}}}" for name in properties)
     return rf"[{kinds}]{_EXTENSION}"
 
@@ -23,7 +26,7 @@ _DIGIT = _one_of("Numeric")
 _QUOTE = _one_of("Single_Quote")
 _JOINER = _one_of("ExtendNumLet")
 
-# WB5, WB6, WB7: a middle counts only before another letter. WB7b, WB7c: so do Hebrew double quotes.
+# WB5, WB6, WB7: a middle character counts only before another letter. WB7b, WB7c: so do Hebrew double quotes.
 _LETTER = (
     rf"(?:{_HEBREW}{_one_of('Double_Quote')}(?={_HEBREW})"
     rf"|{_ANY_LETTER}(?:{_one_of('MidLetter', 'MidNumLet', 'Single_Quote')}(?={_ANY_LETTER}))?)"
@@ -48,5 +51,16 @@ _SEGMENT = regex.compile(rf"{_NEWLINE}|{_PART}{_ZWJ_PICTURE}")
 
 
 def segments(text: str) -> list[tuple[int, int]]:
-    """Start and end of every segment; they follow one another and cover the text."""
+    """Split a text into word segments, punctuation and white space included.
+
+    Args:
+        text: The text.
+
+    Returns:
+        Start and end of every segment in characters. Segments are adjacent and cover the text.
+
+    Example:
+        >>> segments("It's 3.5!")
+        [(0, 4), (4, 5), (5, 8), (8, 9)]
+    """
     return [match.span() for match in _SEGMENT.finditer(text)]

@@ -1,11 +1,10 @@
-"""Words of a text, and the word of every sub-word.
+"""Split a text into words, and find the word of every sub-word.
 
-In pre-tokenised text a word is a whitespace token. Otherwise it is a Unicode word segment (UAX 29,
-default word boundaries) that has something to see in it: punctuation is a word, white space and
-stray control characters are not. An ideograph is a segment of its own by those same rules. Text in
-Thai, Lao, Khmer, Burmese and the other scripts that are written without spaces and that UAX 29
-leaves to a dictionary (line-break class SA) is one span from one boundary to the next, and each
-sub-word in it counts as a word.
+In pre-tokenised text, a word is a whitespace token. Otherwise a word is a Unicode word segment (UAX 29, default word
+boundaries) with a visible character: punctuation is a word; white space and stray control characters are not. By these
+rules every ideograph is a word. Some scripts are written without spaces, and UAX 29 leaves them to a dictionary
+(line-break class SA): Thai, Lao, Khmer, Burmese and others. Text in such a script is one span from one boundary to the
+next, and each of its sub-words counts as a word.
 """
 
 from __future__ import annotations
@@ -27,7 +26,21 @@ _UNSPACED = regex.compile(r"\p{Line_Break=SA}")
 
 
 def split_words(text: str, *, pretokenised: bool) -> list[Span]:
-    """Character spans of the words, in text order, disjoint, over every visible character."""
+    """Split a text into words.
+
+    Args:
+        text: The text.
+        pretokenised: True if words are separated by white space.
+
+    Returns:
+        Character spans of the words, in text order and disjoint; they cover every visible character.
+
+    Example:
+        >>> split_words("a dog's life.", pretokenised=False)
+        [(0, 1), (2, 7), (8, 12), (12, 13)]
+        >>> split_words("a dog's life.", pretokenised=True)
+        [(0, 1), (2, 7), (8, 13)]
+    """
     if pretokenised:
         return [match.span() for match in _TOKEN.finditer(text)]
     visible = [
@@ -39,18 +52,39 @@ def split_words(text: str, *, pretokenised: bool) -> list[Span]:
 
 
 def splits_everywhere(text: str) -> bool:
-    """Whether the words of ``split_words`` are those of ``word_index``: not in scripts that it leaves to sub-words."""
+    """Return True if no text is in a script without spaces (Thai, Lao, Khmer).
+
+    In such scripts, sub-words count as words. Without them, the words of ``split_words`` are those of ``word_index``.
+
+    Args:
+        text: The text.
+
+    Example:
+        >>> splits_everywhere("a dog"), splits_everywhere("สะพาน")
+        (True, False)
+    """
     return _UNSPACED.search(text) is None
 
 
 def word_index(text: str, offsets: Sequence[Span], *, pretokenised: bool) -> list[int]:
-    """The word of every sub-word, from the character span that the tokenizer gives it in ``text``.
+    """Find the word of every sub-word by its character span.
 
-    A sub-word belongs to the first word that it overlaps, so a space taken in at its front changes
-    nothing. One that holds only white space belongs where the next one does (the lone "▁" of
-    SentencePiece). An empty span is a special token: -1. Words are numbered from 0 in text order; a
-    word that lost all its sub-words keeps its number, so that Pharaoh numbers hold. In a span of an
-    unspaced script each sub-word is a word; those that start at one character (its bytes) share it.
+    A sub-word belongs to the first word that it overlaps, so that a leading space does not matter. A sub-word of white
+    space alone (the single "▁" of SentencePiece) belongs to the word of the next sub-word. In a span of an unspaced
+    script each sub-word is a word; sub-words that start at the same character (its bytes) share a word.
+
+    Args:
+        text: The text.
+        offsets: Start and end of each sub-word in characters; an empty span is a special token.
+        pretokenised: True if words are separated by white space.
+
+    Returns:
+        Word number of each sub-word, from 0 in text order; -1 for a special token. A word without sub-words keeps its
+        number, so that Pharaoh indices stay valid.
+
+    Example:
+        >>> word_index("a dog's", [(0, 0), (0, 1), (1, 5), (5, 7), (0, 0)], pretokenised=False)
+        [-1, 0, 1, 1, -1]
     """
     spans = split_words(text, pretokenised=pretokenised)
     ends = [end for _, end in spans]
@@ -74,7 +108,7 @@ def word_index(text: str, offsets: Sequence[Span], *, pretokenised: bool) -> lis
 
 
 def _join_unspaced(text: str, spans: Sequence[Span]) -> list[Span]:
-    """The spans, those of unspaced scripts that touch made one."""
+    """Join adjacent spans of unspaced scripts."""
     joined: list[Span] = []
     end_of_run = -1
     for start, end in spans:
@@ -88,7 +122,7 @@ def _join_unspaced(text: str, spans: Sequence[Span]) -> list[Span]:
 
 
 def _anchor(spans: Sequence[Span], ends: Sequence[int], offset: Span) -> tuple[int, int] | None:
-    """The first span that ``offset`` overlaps, and the first character of it that is in there."""
+    """Return the first span that ``offset`` overlaps, and the first character of the overlap."""
     start, end = offset
     number = bisect_right(ends, start)
     if end <= start or number == len(spans) or spans[number][0] >= end:

@@ -23,6 +23,19 @@ MAX_LINE = 2**24
 """Longest line of such a file in characters: 16 Mi."""
 
 
+def find_plain_or_gz(path: Path) -> Path | None:
+    """Return a file, or its packed form ``PATH.gz`` if only that exists.
+
+    Args:
+        path: The file, without ``.gz``.
+
+    Returns:
+        The file to read; None if there is neither. The plain file goes first.
+    """
+    packed = path.with_name(f"{path.name}.gz")
+    return path if path.is_file() else packed if packed.is_file() else None
+
+
 @contextmanager
 def open_bytes(path: Path) -> Iterator[io.BufferedReader[Any]]:
     """Open a file to read its bytes, unpacked if its name ends in ``.gz``.

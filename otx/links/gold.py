@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from otx.errors import DataError
-from otx.files.reading import read_lines
+from otx.files.reading import find_plain_or_gz, read_lines
 from otx.links.pharaoh import GoldLinks, at_line, parse_indices, refuse_unknown_base
 from otx.types import Links
 
@@ -42,7 +42,8 @@ def gold_files(path: Path) -> tuple[Path, Path]:
     """
     plain = path.name.removesuffix(".gz")
     stem = plain.removesuffix(GOLD).removesuffix(SENTENCES)
-    gold, sentences = (_existing(path.with_name(stem + ending)) for ending in (GOLD, SENTENCES))
+    plain_files = [path.with_name(stem + ending) for ending in (GOLD, SENTENCES)]
+    gold, sentences = (find_plain_or_gz(file) or file for file in plain_files)
     names_links = not plain.endswith(SENTENCES) and (path.exists() or not gold.exists())
     return (path if names_links else gold), sentences
 
@@ -129,8 +130,3 @@ def _limit_outside(pairs: list[GoldPair], first: str, index_base: int) -> None:
             f"{first}; {bad:,} of {len(pairs):,} sentences have such links (at most {MAX_OUTSIDE:.0%} may)",
             f"mend the file, or check the index base (now {index_base})",
         )
-
-
-def _existing(path: Path) -> Path:
-    packed = path.with_name(path.name + ".gz")
-    return packed if packed.exists() and not path.exists() else path

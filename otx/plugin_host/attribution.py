@@ -32,7 +32,7 @@ OUR_REMEDY = "this is a bug of otx; --debug shows where it happened"
 HINTS = MappingProxyType({"objective": "views that its needs does not name are None, or empty; "})
 """Usual cause of an exception in an object of each kind."""
 _EXHAUSTED = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE)
-_OWNER, _PLAIN = "_otx_owner", "_otx_plain"
+_OWNER, _PLAIN, _FILLED = "_otx_owner", "_otx_plain", "_otx_filled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +146,12 @@ def make(owner: Owner, target: Callable[..., Any], *arguments: Any) -> Any:
     for instance in several:
         with attributed(owner):
             missing = _missing(instance, owner.kind)
-        if missing:
+        required = sorted(missing - _defaults(owner.kind).keys())
+        if required:
             raise owner.fault(
-                f"{type(instance).__name__} has no {', '.join(missing)}", "see otx.interfaces"
+                f"{type(instance).__name__} has no {', '.join(required)}", "see otx.interfaces"
             )
-        _watch(instance, owner)
+        _watch(instance, owner, frozenset(missing))
     return several if owner.kind == "corpus" else result
 
 
@@ -199,16 +200,36 @@ def _calls(protocol: type[Any]) -> set[str]:
     }
 
 
-def _missing(instance: Any, kind: str) -> list[str]:
+def _defaults(kind: str) -> dict[str, Any]:
+    """Return the members of an interface that need not be implemented, with their defaults.
+
+    These are the fields with a value and, of a base class that marks abstract methods, the other methods.
+    """
+    defaults: dict[str, Any] = {}
+    for protocol in _PROTOCOLS[kind]:
+        abstract: frozenset[str] = getattr(protocol, "__abstractmethods__", frozenset())
+        for base in reversed(protocol.__mro__):
+            fields = getattr(base, "__annotations__", {})
+            defaults |= {
+                name: value
+                for name, value in vars(base).items()
+                if not name.startswith("_")
+                and name not in abstract
+                and (bool(abstract) if callable(value) else name in fields)
+            }
+    return defaults
+
+
+def _missing(instance: Any, kind: str) -> set[str]:
     """Return the members of the interface that an object lacks; a task's interface depends on its kind."""
     protocol = _PROTOCOLS[kind][0]
     if kind == "task":
         if not hasattr(instance, "info"):
-            return ["info"]
+            return {"info"}
         protocol = _PROTOCOLS[kind][instance.info.kind == "transfer"]
     fields = {name for base in protocol.__mro__ for name in getattr(base, "__annotations__", {})}
     names = _calls(protocol) | {name for name in fields if not name.startswith("_")}
-    return sorted(name for name in names if not hasattr(instance, name))
+    return {name for name in names if not hasattr(instance, name)}
 
 
 def _passes(error: BaseException, owner: Owner) -> bool:
@@ -224,15 +245,16 @@ def _passes(error: BaseException, owner: Owner) -> bool:
     return torch is not None and isinstance(error, torch.OutOfMemoryError)
 
 
-def _watch(instance: Any, owner: Owner) -> None:
-    """Change an object's class to a subclass whose methods attribute their failures."""
+def _watch(instance: Any, owner: Owner, missing: frozenset[str]) -> None:
+    """Change an object's class to a subclass with attributed methods, and with defaults for ``missing`` members."""
     if owner_of(instance) == owner:
         return
     # An object that was wrapped for another owner is wrapped for this one alone.
     plain: Any = getattr(type(instance), _PLAIN, type(instance))
+    missing |= getattr(type(instance), _FILLED, frozenset())
     try:
         # Bypasses the __setattr__ of a frozen dataclass.
-        object.__setattr__(instance, "__class__", _watched(plain, owner))
+        object.__setattr__(instance, "__class__", _watched(plain, owner, missing))
     except TypeError as error:
         raise owner.fault(
             f"its target gives a {type(instance).__name__}",
@@ -248,8 +270,11 @@ class _Unannounced:
 
 
 @functools.cache
-def _watched(kind: Any, owner: Owner) -> type[Any]:
-    """Return a subclass that differs in attribution only; its name is the same, because cache keys depend on it."""
+def _watched(kind: Any, owner: Owner, missing: frozenset[str]) -> type[Any]:
+    """Return a subclass that attributes exceptions and has the defaults of ``missing`` members.
+
+    Its name is the same, because cache keys depend on it.
+    """
     contracts = (*_PROTOCOLS[owner.kind], *_BASES.get(owner.kind, ()))
     names = set[str]().union(*(_calls(contract) for contract in contracts))
     members: dict[str, Any] = {
@@ -259,6 +284,7 @@ def _watched(kind: Any, owner: Owner) -> type[Any]:
         "__doc__": kind.__doc__,
         _OWNER: owner,
         _PLAIN: kind,
+        _FILLED: missing,
     }
     # An object can change its class only to one of the same layout, which this base would change for slots.
     ordinary = kind.__dictoffset__ and kind.__weakrefoffset__ and _is_dict_added_to_object(kind)
@@ -268,6 +294,9 @@ def _watched(kind: Any, owner: Owner) -> type[Any]:
     for name in names:
         if callable(getattr(kind, name, None)):
             setattr(watched, name, _attributed_method(watched, name, owner))
+    defaults = _defaults(owner.kind)
+    for name in missing:
+        setattr(watched, name, defaults[name])
     return watched
 
 

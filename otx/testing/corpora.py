@@ -1,4 +1,4 @@
-"""Check a corpus: ``check_corpus(lambda: open_corpora("path", MyOptions(), "en"))``."""
+"""Check that corpora keep their interface."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from otx.testing.complaints import Passed, fault, ignore, require
 from otx.types import Pair, Problem
 
 SHOWN = 50
-"""Pairs at either end of a corpus that are looked at."""
+"""Number of pairs that are read at either end of a corpus."""
 
 Load = Callable[[], Sequence[Corpus]]
+"""Opens corpora."""
 
 _require = functools.partial(require, "corpus")
 
 
 def check_corpus(load: Load, *, passed: Passed = ignore) -> None:
-    """Check that the corpora ``load()`` gives, one a language pair, keep their contract.
+    """Check that corpora keep the interface ``otx.interfaces.Corpus``.
 
     Args:
-        load: Opens the corpora; called twice.
+        load: Opens the corpora, one per language pair; called twice.
         passed: Called with the name of each check that passed.
 
     Raises:
-        PluginError: If a corpus breaks its contract, with its name and the clause.
+        PluginError: If a corpus breaks its interface, with its name and the clause.
 
     Example:
         >>> check_corpus(lambda: open_corpora("path/en-de", MyOptions(), "en"))  # doctest: +SKIP
     """
     corpora, again = load(), load()
-    _require(len(corpora) > 0, "no corpus is given")
-    _require(len(corpora) == len(again), "opened again, there are more corpora or fewer")
+    _require(len(corpora) > 0, "no corpus was opened")
+    _require(len(corpora) == len(again), "opened again, the number of corpora is another")
     for corpus, twin in zip(corpora, again, strict=True):
         _check_names(corpus)
         name = corpus.name
@@ -40,7 +41,7 @@ def check_corpus(load: Load, *, passed: Passed = ignore) -> None:
         indices = _indices(corpus)
         _check_pairs(corpus, indices)
         passed(
-            f"{name}: its pairs are two lines of text each, by number, and end with an IndexError"
+            f"{name}: its pairs are two lines of text each, and beyond the last it raises IndexError"
         )
         fingerprint = corpus.fingerprint()
         _require(
@@ -53,7 +54,7 @@ def check_corpus(load: Load, *, passed: Passed = ignore) -> None:
         _check_problems(corpus)
         passed(f"{name}: every refused line has a file, a number, a kind and a reason")
         _check_links(corpus, indices)
-        passed(f"{name}: its links are words of its pairs, or there are none")
+        passed(f"{name}: its links are between words of its pairs, or it has none")
 
 
 def _check_names(corpus: Corpus) -> None:
@@ -69,7 +70,7 @@ def _check_names(corpus: Corpus) -> None:
 
 def _indices(corpus: Corpus) -> list[int]:
     count = len(corpus)
-    _require(count > 0, f"{corpus.name}: it has no pair")
+    _require(count > 0, f"{corpus.name}: it has no pairs")
     return sorted({*range(min(SHOWN, count)), *range(max(0, count - SHOWN), count)})
 
 
@@ -81,33 +82,32 @@ def _check_pairs(corpus: Corpus, indices: Sequence[int]) -> None:
             isinstance(pair, Pair), f"{place} is a {type(pair).__name__}, not an otx.types.Pair"
         )
         for side in (pair.source, pair.pivot):
-            _require(isinstance(side, str), f"{place} has a {type(side).__name__} for a side")
+            _require(isinstance(side, str), f"{place} has a side of type {type(side).__name__}")
             _require(
-                bool(side.strip()), f"{place} has an empty side: such a line is refused (problems)"
+                bool(side.strip()), f"{place} has an empty side: refuse such a line (problems)"
             )
-            _require("\n" not in side, f"{place} has a line feed in it")
+            _require("\n" not in side, f"{place} contains a line feed")
         _require(
             isinstance(pair.line, int) and pair.line >= 1,
             f"{place} has line {pair.line!r}, not a number from 1",
         )
-        _require(corpus[index] == pair, f"{place} is another one when it is read again")
+        _require(corpus[index] == pair, f"{place} is another pair when it is read again")
     try:
         corpus[len(corpus)]
     except IndexError:
         return
-    raise fault(
-        "corpus", f"{corpus.name}: there is a pair beyond the last, where IndexError is due"
-    )
+    raise fault("corpus", f"{corpus.name}: beyond the last pair it raises no IndexError")
 
 
 def _check_problems(corpus: Corpus) -> None:
     for problem in list(corpus.problems())[:SHOWN]:
         _require(
-            isinstance(problem, Problem), f"{corpus.name}: a problem is a {type(problem).__name__}"
+            isinstance(problem, Problem),
+            f"{corpus.name}: a problem is a {type(problem).__name__}, not an otx.types.Problem",
         )
         whole = problem.file and problem.kind and problem.reason and problem.line >= 1
         _require(
-            bool(whole), f"{corpus.name}: a problem without file, line, kind or reason: {problem}"
+            bool(whole), f"{corpus.name}: a problem lacks file, line, kind or reason: {problem}"
         )
 
 
@@ -115,7 +115,7 @@ def _check_links(corpus: Corpus, indices: Sequence[int]) -> None:
     links = corpus.links()
     if links is None:
         return
-    _require(corpus.pretokenised, f"{corpus.name}: links are given, but pretokenised is False")
+    _require(corpus.pretokenised, f"{corpus.name}: it has links, but pretokenised is False")
     _require(
         len(links) == len(corpus),
         f"{corpus.name}: {len(links)} sets of links for {len(corpus)} pairs",

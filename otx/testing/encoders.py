@@ -1,4 +1,4 @@
-"""Check an encoder: ``check_encoder(lambda reference: MyEncoder(reference, MyOptions()), "path/or/name")``."""
+"""Check that an encoder keeps its interface."""
 
 from __future__ import annotations
 
@@ -30,27 +30,30 @@ HEADS = (
     ("sequence-classification", ("yes", "no", "maybe")),
     ("token-classification", ("in", "out", "begin")),
 )
-"""Kinds of heads, each with the labels that it is asked for."""
-ROOM = 8
-"""Sub-words, special tokens included, to which a text is cut."""
+"""Kinds of heads, each with the labels that the check asks for."""
+SHORT = 8
+"""Length limit for the check of cutting, in sub-words, special tokens included."""
 CLOSE = 1e-3
-"""Largest difference that padding may make, relative to the spread of the states: another order of summation."""
+"""Largest difference that padding may make, relative to the states' standard deviation: sums change their order."""
 
 Load = Callable[[str], Encoder]
+"""Opens an encoder by its reference."""
 
 _require = functools.partial(require, "encoder")
 
 
 def check_encoder(load: Load, reference: str, *, passed: Passed = ignore) -> None:
-    """Check that the encoder ``load(reference)`` keeps its contract; it is not changed.
+    """Check that an encoder keeps the interface ``otx.interfaces.Encoder``.
+
+    The encoder is not changed.
 
     Args:
         load: Opens an encoder by its name, or from a folder that the encoder saved.
-        reference: What to open.
+        reference: The encoder to check.
         passed: Called with the name of each check that passed.
 
     Raises:
-        PluginError: If the encoder breaks its contract, with the clause.
+        PluginError: If the encoder breaks its interface, with the clause.
 
     Example:
         >>> check_encoder(lambda path: MyEncoder(path, MyOptions()), "tiny")  # doctest: +SKIP
@@ -65,13 +68,13 @@ def check_encoder(load: Load, reference: str, *, passed: Passed = ignore) -> Non
     passed("a long text is cut between words, and the words are counted")
     with torch.no_grad():
         _check_padding(encoder)
-    passed("it does not read padding; layers have their shapes")
+    passed("it does not read padding, and layers have their shapes")
     _check_gradient(encoder)
     passed("gradients reach its weights")
     _check_masked(encoder)
-    passed("its masked-LM logits have their shape, or are refused with UsageError")
+    passed("its masked-LM logits have their shape, or it refuses them with UsageError")
     _check_digest(encoder)
-    passed("its digest follows the weights; a copy is independent")
+    passed("its digest follows the weights, and a copy is independent")
     with tempfile.TemporaryDirectory(prefix="otx-check-") as folder:
         _check_saved(encoder, load, Path(folder))
     passed("saved and loaded, it is the same")
@@ -86,23 +89,26 @@ def check_encoder(load: Load, reference: str, *, passed: Passed = ignore) -> Non
 
 
 def _check_members(encoder: Encoder) -> None:
-    _require(isinstance(encoder.module, nn.Module), "module is no torch.nn.Module")
+    _require(isinstance(encoder.module, nn.Module), "module is not a torch.nn.Module")
     for name in ("dimension", "layers", "max_length"):
         value = getattr(encoder, name)
         _require(isinstance(value, int) and value > 0, f"{name} is {value!r}, not a number above 0")
     fast = getattr(encoder.tokenizer, "is_fast", False)
-    _require(fast, "tokenizer is no fast Hugging Face tokenizer (is_fast)")
+    _require(fast, "tokenizer is not a fast Hugging Face tokenizer (is_fast)")
     _require(encoder.tokenizer.pad_token_id is not None, "tokenizer has no padding token")
 
 
 def _numbered(encoder: Encoder, text: str, *, pretokenised: bool) -> tuple[list[int], list[int]]:
-    """The ids and word numbers of a whole text by the tokenizer's own offsets."""
+    """Return the ids and word numbers of a whole text by the tokenizer's own offsets."""
     encoded = encoder.tokenizer(text, return_offsets_mapping=True, verbose=False)
     special = [sequence is None for sequence in encoded.sequence_ids(0)]
     offsets = encoded["offset_mapping"]
     inside = all(0 <= start <= end <= len(text) for start, end in offsets)
-    _require(inside, f"the tokenizer's offsets lie outside of {text!r}")
-    spans = [(0, 0) if own else tuple(span) for own, span in zip(special, offsets, strict=True)]
+    _require(inside, f"the tokenizer's offsets are outside of {text!r}")
+    spans = [
+        (0, 0) if is_special else tuple(span)
+        for is_special, span in zip(special, offsets, strict=True)
+    ]
     return list(encoded["input_ids"]), word_index(text, spans, pretokenised=pretokenised)
 
 
@@ -112,7 +118,7 @@ def _check_tokens(encoder: Encoder) -> None:
     for text, pretokenised in texts:
         (row,) = encoder.tokenise([text], pretokenised=pretokenised)
         _require(
-            isinstance(row, TokenRow), f"tokenise gives a {type(row).__name__}, not a TokenRow"
+            isinstance(row, TokenRow), f"tokenise returns a {type(row).__name__}, not a TokenRow"
         )
         ids, index = _numbered(encoder, text, pretokenised=pretokenised)
         if len(ids) > encoder.max_length:
@@ -120,13 +126,13 @@ def _check_tokens(encoder: Encoder) -> None:
         _require(row.ids == ids, f"the sub-words of {text!r} are not its tokenizer's")
         _require(
             row.word_index == index,
-            f"the words of {text!r} are numbered {row.word_index}; by the tokenizer's offsets they are {index} "
+            f"the words of {text!r} are numbered {row.word_index}, but by the tokenizer's offsets they are {index} "
             "(otx.data.words.word_index)",
         )
         words = len(set(index) - {-1})
         _require(
             (row.words, row.cut) == (words, 0),
-            f"{text!r} has {words} words and none is cut; the row counts {row.words} and {row.cut}",
+            f"{text!r} has {words} words, none of them cut, but the row counts {row.words} and {row.cut} cut",
         )
 
 
@@ -137,11 +143,11 @@ def _check_cuts(encoder: Encoder) -> None:
     _require(encoder.max_length == limit, "tokenise changes the encoder's max_length")
     _require(
         len(longest.ids) <= limit,
-        f"with max_length {2 * limit} a text has {len(longest.ids)} sub-words; its own max_length is {limit}",
+        f"with max_length {2 * limit} a text has {len(longest.ids)} sub-words, but the encoder's limit is {limit}",
     )
-    (row,) = encoder.tokenise([PRETOKENISED], pretokenised=True, max_length=ROOM)
+    (row,) = encoder.tokenise([PRETOKENISED], pretokenised=True, max_length=SHORT)
     _, whole = _numbered(encoder, PRETOKENISED, pretokenised=True)
-    _require(len(row.ids) <= ROOM, f"with max_length {ROOM} a text has {len(row.ids)} sub-words")
+    _require(len(row.ids) <= SHORT, f"with max_length {SHORT} a text has {len(row.ids)} sub-words")
     kept = set(row.word_index) - {-1}
     for word in sorted(kept):
         _require(
@@ -151,7 +157,7 @@ def _check_cuts(encoder: Encoder) -> None:
     words = len(set(whole) - {-1})
     _require(
         (row.words, row.cut) == (len(kept), words - len(kept)),
-        f"of {words} words {len(kept)} are kept; the row counts {row.words}, and {row.cut} cut",
+        f"of {words} words {len(kept)} are kept, but the row counts {row.words}, and {row.cut} cut",
     )
 
 
@@ -164,12 +170,12 @@ def _check_padding(encoder: Encoder) -> None:
     rows, batch = _batch(encoder)
     _require(
         batch.mask.sum(1).tolist() == [len(row.ids) for row in rows],
-        "collate's mask is not True at the sub-words alone",
+        "collate's mask is not True exactly at the sub-words",
     )
     for number, row in enumerate(rows):
         mask = batch.mask[number]
         same = batch.ids[number][mask].tolist() == row.ids
-        _require(same, "collate changes sub-words, or masks others")
+        _require(same, "collate changes sub-words, or masks other positions")
         index = batch.word_index[number]
         _require(index[mask].tolist() == row.word_index, "collate changes the words' numbers")
         _require(bool((index[~mask] == -1).all()), "collate gives padding a word")
@@ -230,12 +236,12 @@ def _check_masked(encoder: Encoder) -> None:
 
 def _check_digest(encoder: Encoder) -> None:
     digest, twin = encoder.digest(), copy.deepcopy(encoder)
-    _require(isinstance(digest, str) and bool(digest), f"digest gives {digest!r}, not a text")
+    _require(isinstance(digest, str) and bool(digest), f"digest returns {digest!r}, not a text")
     _require(twin.digest() == digest, "a copy has another digest")
     with torch.no_grad():
         next(twin.module.parameters()).add_(1.0)
-    _require(twin.digest() != digest, "its digest is the same with another weight")
-    _require(encoder.digest() == digest, "a change of a copy's weight changes the encoder")
+    _require(twin.digest() != digest, "its digest stays the same when a weight changes")
+    _require(encoder.digest() == digest, "changing a weight of a copy changes the encoder")
 
 
 def _check_saved(encoder: Encoder, load: Load, folder: Path) -> None:
@@ -254,17 +260,17 @@ def _check_saved(encoder: Encoder, load: Load, folder: Path) -> None:
 def _check_head(
     encoder: Encoder, load: Load, kind: str, labels: tuple[str, ...], folder: Path
 ) -> bool:
-    """Check the head of a kind; returns whether the encoder has one."""
+    """Check the head of a kind; returns False if the encoder has none."""
     twin = copy.deepcopy(encoder)
     try:
         head = twin.fresh_head(kind, labels)
     except UsageError:
         return False
     held = {id(parameter) for parameter in twin.module.parameters()}
-    outside = [name for name, own in head.named_parameters() if id(own) not in held]
+    outside = [name for name, weight in head.named_parameters() if id(weight) not in held]
     _require(
         not outside,
-        f"module does not hold {', '.join(outside[:3])} of fresh_head({kind!r}): it is neither trained nor saved",
+        f"module does not contain {', '.join(outside[:3])} of fresh_head({kind!r}), which is neither trained nor saved",
     )
     logits = _logits(twin, head, kind, labels)
     twin.save(folder)
@@ -273,11 +279,14 @@ def _check_head(
     carried = again.carried_head(kind)
     _require(
         carried is not None,
-        f"saved and loaded, carried_head({kind!r}) gives None: otx predict would find no head",
+        f"saved and loaded, carried_head({kind!r}) returns None: otx predict would find no head",
     )
     assert carried is not None
     if labels:
-        names = tuple(getattr(carried, "labels", ()))
+        _require(
+            hasattr(carried, "labels"), f"the saved head for {kind} has no labels (see otx.heads)"
+        )
+        names = tuple(carried.labels)
         _require(
             names == labels, f"the saved head for {kind} has labels {names}, expected {labels}"
         )
@@ -298,6 +307,6 @@ def _logits(encoder: Encoder, head: nn.Module, kind: str, labels: tuple[str, ...
     expected = [*size, len(labels) or 2]
     _require(
         list(logits.shape) == expected,
-        f"the head for {kind} gives logits of shape {list(logits.shape)}, expected {expected}",
+        f"the head for {kind} returns logits of shape {list(logits.shape)}, expected {expected}",
     )
     return logits if kind == "sequence-classification" else logits[batch.mask]

@@ -140,7 +140,8 @@ def learning_rate(optimizer: OptimizerSettings, encoder: Encoder) -> float:
         optimizer: The learning rate that was set, if any.
         encoder: The encoder, which may have a learning rate of its own.
     """
-    return optimizer.lr or float(getattr(encoder, "learning_rate", PAPER_RATE))
+    rate = PAPER_RATE if encoder.learning_rate is None else encoder.learning_rate
+    return optimizer.lr or float(rate)
 
 
 def count_trainable(encoder: Encoder) -> int:

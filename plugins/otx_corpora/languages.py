@@ -1,4 +1,4 @@
-"""Which of two languages is the pivot, and what looks like a language."""
+"""Recognise language codes, and tell source and pivot of a corpus apart."""
 
 from __future__ import annotations
 
@@ -11,16 +11,39 @@ _NO_LANGUAGES = frozenset({"txt", "tsv", "csv", "tok", "raw", "src", "tgt", "trg
 
 
 def looks_like_language(text: str) -> bool:
-    """Whether it is a language code: two or three letters, perhaps with a script or region."""
+    """Return whether a text has the form of a language code.
+
+    Two or three letters, which a script or region may follow.
+
+    Args:
+        text: The text.
+
+    Example:
+        >>> looks_like_language("de"), looks_like_language("zh-Hant"), looks_like_language("txt")
+        (True, True, False)
+    """
     return _LANGUAGE.fullmatch(text) is not None and text not in _NO_LANGUAGES
 
 
-def source_beside(pivot: str, languages: tuple[str, str], what: str) -> str:
-    """The language of ``what`` that is not the pivot; UsageError if neither is the pivot."""
+def source_language(pivot: str, languages: tuple[str, str], place: str) -> str:
+    """Return the one of two languages that is not the pivot.
+
+    Args:
+        pivot: The pivot language.
+        languages: The languages of a corpus.
+        place: The corpus, for the message.
+
+    Raises:
+        UsageError: If neither language is the pivot.
+
+    Example:
+        >>> source_language("en", ("en", "de"), "corpus x")
+        'de'
+    """
     if pivot not in languages:
         raise UsageError(
-            f"{what} has {languages[0]} and {languages[1]}, but the pivot is {pivot}",
-            f"add --set data.pivot={languages[0]} or give another corpus",
+            f"{place} has {languages[0]} and {languages[1]}, but the pivot is {pivot}",
+            f"add --set data.pivot={languages[0]}, or give another corpus",
         )
     first, second = languages
     return second if first == pivot else first

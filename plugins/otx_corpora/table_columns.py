@@ -1,4 +1,4 @@
-"""Which columns of a table, or keys of JSON lines, are which languages."""
+"""Recognise the languages of a table's columns, or of the keys of JSON lines."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from otx.data.lines import decoded_lines
 from otx.errors import DataError, UsageError
 from otx.files.reading import parse_json
 from otx.printable import quote
-from otx_corpora.options import FilesOptions
+from otx_corpora import FilesOptions
 
-ROOM = 16
-"""A line may have so many times the characters of a side: JSON writes one character in up to six."""
+LINE_FACTOR = 16
+"""A line may have this many times the characters of a side: JSON writes one character in up to six."""
 
 _SIDES = (("source", "target"), ("src", "tgt"), ("sentence1", "sentence2"))
 _ENGLISH = ("english", "non_english")
 _IN_NAME = re.compile(r"(?<![^\W_])([a-z]{2,3})[-_]([a-z]{2,3})(?![^\W_])")
 _FIRST = 20
-"""JSON lines that are searched for the first that has both sides."""
+"""Number of JSON lines whose keys are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the languages are.
+    """The columns of a table's languages.
 
     Attributes:
-        columns: Language -> column: its name, or its number from 1.
-        header: Names of the columns of a TSV whose first line has them.
+        columns: Language to column: its name, or its number from 1.
+        header: Column names of a TSV whose first line is a header.
         width: Number of columns of a TSV.
-        exact: Whether a line of more columns is refused.
+        exact: Whether a line with more columns is refused.
     """
 
     columns: dict[str, str]
@@ -44,18 +44,30 @@ class Layout:
 
 
 def is_tsv(path: Path) -> bool:
-    """Whether the file is a TSV and not JSON lines."""
+    """Return whether a table is a TSV, not JSON lines.
+
+    Args:
+        path: The file.
+    """
     return path.name.removesuffix(".gz").endswith(".tsv")
 
 
 def find_columns(path: Path, options: FilesOptions, encoding: str) -> Layout:
-    """Find out which column is which language.
+    """Find the column of each language.
+
+    Args:
+        path: The file.
+        options: Options of ``files``.
+        encoding: The file's encoding.
+
+    Returns:
+        The columns.
 
     Raises:
         DataError: If the file cannot be read.
-        UsageError: If it cannot be told, or ``files.columns`` names a column that is not there.
+        UsageError: If the languages are not recognised, or if ``files.columns`` names a column that does not exist.
     """
-    lines = decoded_lines(path, ROOM * options.max_characters, encoding)
+    lines = decoded_lines(path, LINE_FACTOR * options.max_characters, encoding)
     if is_tsv(path):
         first = next(lines, None)
         return _tsv_layout(path, [] if first is None else first.text.split("\t"), options)
@@ -68,12 +80,23 @@ def find_columns(path: Path, options: FilesOptions, encoding: str) -> Layout:
     texts = [name for name, value in keys.items() if isinstance(value, str)]
     columns = _chosen(options, path, list(keys)) or _by_name(path, texts)
     if not columns:
-        raise _untold(path, '"en:KEY","de:KEY"')
+        raise _unrecognised(path, '"en:KEY","de:KEY"')
     return Layout(columns)
 
 
 def flat(value: object) -> dict[str, Any]:
-    """Return the fields of a JSON object, those of objects in it by dotted name; none of any other value."""
+    """Return the fields of a JSON object; nested fields have dotted names.
+
+    Args:
+        value: A JSON value.
+
+    Returns:
+        Name to value; empty if ``value`` is not an object.
+
+    Example:
+        >>> flat({"id": 1, "translation": {"en": "a", "de": "b"}})
+        {'id': 1, 'translation.en': 'a', 'translation.de': 'b'}
+    """
     if not isinstance(value, dict):
         return {}
     cells: dict[str, Any] = {}
@@ -106,14 +129,14 @@ def _tsv_layout(path: Path, first: list[str], options: FilesOptions) -> Layout:
         return Layout(by_name, names, len(names))
     languages = _name_languages(path)
     if languages is None:
-        raise _untold(path, '"en:1","de:2"')
+        raise _unrecognised(path, '"en:1","de:2"')
     if len(first) != 2:
         raise _too_many(path, languages, len(first))
     return Layout(dict(zip(languages, numbers, strict=True)), width=2)
 
 
 def _chosen(options: FilesOptions, path: Path, names: Sequence[str]) -> dict[str, str]:
-    """Language -> column, as ``files.columns`` says; empty where it says nothing."""
+    """Return the columns that ``files.columns`` gives; empty if it gives none."""
     columns = dict(text.split(":", 1) for text in options.columns)
     for column in columns.values():
         if column not in names:
@@ -127,10 +150,10 @@ def _chosen(options: FilesOptions, path: Path, names: Sequence[str]) -> dict[str
 
 
 def _by_name(path: Path, names: Sequence[str]) -> dict[str, str]:
-    """Language -> column, of columns called by languages or sides; empty where that cannot be told."""
+    """Return the columns that are named after languages or sides; empty if they are not recognised."""
     languages = {name.rpartition(".")[2]: name for name in names if _names_language(name)}
     if len(languages) > 2:
-        # A number more often than Indonesian.
+        # More often a number than Indonesian.
         languages.pop("id", None)
     if len(languages) >= 2:
         return languages
@@ -151,13 +174,13 @@ def _names_language(name: str) -> bool:
 
 
 def _name_languages(path: Path) -> tuple[str, str] | None:
-    """The two languages in the file's name, None where it has none or may mean several."""
-    found = {
+    """Return the two languages in a file's name; None if it has none, or several pairs."""
+    pairs = {
         (first, second)
         for first, second in _overlapping(path.name)
         if first != second and is_known_language(first) and is_known_language(second)
     }
-    return next(iter(found)) if len(found) == 1 else None
+    return next(iter(pairs)) if len(pairs) == 1 else None
 
 
 def _overlapping(name: str) -> Iterator[tuple[str, str]]:
@@ -167,10 +190,10 @@ def _overlapping(name: str) -> Iterator[tuple[str, str]]:
         start = match.start() + 1
 
 
-def _untold(path: Path, example: str) -> UsageError:
+def _unrecognised(path: Path, example: str) -> UsageError:
     return UsageError(
-        f"{path} does not say which languages it has, or in which columns",
-        f"add --set 'files.columns=[{example}]', or name the languages: {_named(path)}",
+        f"the languages of the columns of {path} are not recognised",
+        f"add --set 'files.columns=[{example}]', or put them into its name: {_named(path)}",
     )
 
 

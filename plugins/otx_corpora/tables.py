@@ -1,6 +1,6 @@
-"""One file with both sides, ``.tsv`` or ``.jsonl``, plain or ``.gz``, as OPUS, the Hub and others distribute them.
+"""Tables: one file with both sides, ``.tsv`` or ``.jsonl``, plain or ``.gz``, as distributed by OPUS and the Hub.
 
-Which column is which language, in this order:
+The languages of the columns come from the first of these that applies:
 
 - ``files.columns``: ``en:1`` and ``de:2``, or ``en:english`` and ``de:non_english``;
 - a header row, or JSON keys, that are language codes (``en``, ``de``; also within ``translation``);
@@ -8,8 +8,8 @@ Which column is which language, in this order:
   ``sentence1`` and ``sentence2``, and a TSV of two columns without a header, with the languages of the file's name:
   ``x.en-de.tsv``, ``TED2020-en-de-train.tsv.gz``.
 
-Of a file with more than two languages each beside the pivot is a corpus; ``FILE#de,es`` takes some. There a missing
-translation is no fault. Columns are separated by tabs; quotation marks are text.
+A file with more than two languages gives one corpus per language other than the pivot; ``FILE#de,es`` takes some of
+them. In such a file a missing translation is not a fault. Tabs separate columns; quotation marks are text.
 """
 
 from __future__ import annotations
@@ -27,23 +27,31 @@ from otx.files.digests import file_digest, short_key
 from otx.files.reading import parse_json
 from otx.interfaces import Corpus
 from otx.printable import quote
-from otx_corpora.options import FilesOptions
-from otx_corpora.table_columns import ROOM, Layout, find_columns, flat, is_tsv
+from otx_corpora import FilesOptions
+from otx_corpora.table_columns import LINE_FACTOR, Layout, find_columns, flat, is_tsv
 
 READER = 1
-"""Changes whenever a file would be read differently."""
+"""Raised whenever the same file would be read differently."""
 _ENDINGS = (".tsv", ".jsonl")
 Row = dict[str, str]
-"""The cells of a line by column: its name, or in a TSV without a header its number from 1."""
+"""The cells of a line by column: by its name or, in a TSV without a header, by its number from 1."""
 
 
 def is_table(spec: str) -> bool:
-    """Whether a spec names one file with both sides."""
+    """Return whether a spec names one file with both sides.
+
+    Args:
+        spec: What ``--corpus`` takes.
+
+    Example:
+        >>> is_table("x.en-de.tsv.gz"), is_table("x.jsonl#de"), is_table("path/en-de")
+        (True, True, False)
+    """
     return spec.partition("#")[0].removesuffix(".gz").endswith(_ENDINGS)
 
 
 def open_table(spec: str, options: FilesOptions, pivot: str) -> list[Corpus]:
-    """Open a corpus for the language beside the pivot, or for each of several.
+    """Open one corpus per language of a table, other than the pivot.
 
     Args:
         spec: The file, with ``#de,es`` to take some of its languages.
@@ -51,29 +59,29 @@ def open_table(spec: str, options: FilesOptions, pivot: str) -> list[Corpus]:
         pivot: The pivot language.
 
     Returns:
-        The corpora; line n of the file is line n.
+        The corpora; a pair's line is the line of the file.
 
     Raises:
-        DataError: If the file is not there or cannot be read.
-        UsageError: If its languages cannot be told, or the pivot or a language that was asked for is not among them.
+        DataError: If the file does not exist or cannot be read.
+        UsageError: If its languages are not recognised, or if the pivot or a language of ``spec`` is not among them.
     """
     name, _, asked = spec.partition("#")
     path = Path(name)
     if not path.is_file():
-        raise DataError(f"corpus file {name} does not exist")
+        raise DataError(f"corpus file {name} does not exist", "check the path after --corpus")
     encoding = known_encoding(options.encoding, "files.encoding")
     layout = find_columns(path, options, encoding)
     languages = list(layout.columns)
     if pivot not in languages:
         raise UsageError(
             f"{name} has {', '.join(languages)}, but the pivot is {pivot}",
-            f"add --set data.pivot={languages[0]} or give another corpus",
+            f"add --set data.pivot={languages[0]}, or give another corpus",
         )
     others = [language for language in languages if language != pivot]
     for language in asked.split(",") if asked else ():
         if language not in others:
             raise UsageError(
-                f"{name} has no {language} beside {pivot}", f"there is {', '.join(others)}"
+                f"{name} has no {language} besides {pivot}", f"it has {', '.join(others)}"
             )
     digest = file_digest(path)
     return [
@@ -94,7 +102,7 @@ def _corpus(
     wide = len(layout.columns) > 2
 
     def lines() -> Iterator[NumberedLines]:
-        rows = enumerate(decoded_lines(path, ROOM * limit, encoding), start=1)
+        rows = enumerate(decoded_lines(path, LINE_FACTOR * limit, encoding), start=1)
         for number, line in islice(rows, 1 if layout.header else 0, None):
             row = _row(path, line, layout)
             if isinstance(row, Fault):
@@ -124,7 +132,7 @@ def _corpus(
 
 
 def _row(path: Path, line: Line, layout: Layout) -> Row | Fault:
-    """The cells of a line, or what is wrong with it."""
+    """Return the cells of a line, or its fault."""
     if line.refused:
         return line.faults[-1]
     if not line.text.strip():

@@ -1,8 +1,11 @@
-"""``.tmx``: Translation Memory eXchange 1.4, plain or ``.gz``, read as it streams by.
+"""Translation memories: ``.tmx`` files (Translation Memory eXchange 1.4), plain or ``.gz``, read as a stream.
 
-``--corpus memory.tmx`` opens every language that stands beside the pivot; ``memory.tmx#de`` or ``#de,es``
-some of them. Regions are folded: en-US and en-GB are both en. Of the inline elements, what a ``hi`` holds is text;
-``bpt``, ``ept``, ``it``, ``ph`` and ``ut`` hold native codes and are dropped, with what is nested in them.
+``--corpus memory.tmx`` opens every language that shares a unit with the pivot; ``memory.tmx#de`` or ``#de,es`` opens
+some of them. Regions are ignored: en-US and en-GB are both en. Of the inline elements, the content of ``hi`` is text;
+``bpt``, ``ept``, ``it``, ``ph`` and ``ut`` contain native codes and are dropped with everything nested in them.
+
+References:
+    TMX 1.4b Specification. https://www.gala-global.org/tmx-14b
 """
 
 from __future__ import annotations
@@ -19,23 +22,32 @@ from otx.errors import DataError, UsageError
 from otx.files.digests import file_digest, short_key
 from otx.files.reading import read_json
 from otx.interfaces import Corpus
-from otx_corpora.options import FilesOptions
+from otx_corpora import FilesOptions
 from otx_corpora.tmx_units import Unit, units
 
 READER = 2
-"""Changes whenever a memory would be read differently, so that what was cached before is read again."""
+"""Raised whenever a memory would be read differently, so that cached memories are read again."""
 _LANGUAGES = "languages.json"
 
 
 def is_tmx(spec: str) -> bool:
-    """Whether a spec names a translation memory."""
+    """Return whether a spec names a translation memory.
+
+    Args:
+        spec: What ``--corpus`` takes.
+
+    Example:
+        >>> is_tmx("memory.tmx.gz#de"), is_tmx("path/en-de")
+        (True, False)
+    """
     return spec.partition("#")[0].removesuffix(".gz").endswith(".tmx")
 
 
 def open_tmx(spec: str, options: FilesOptions, pivot: str) -> list[Corpus]:
-    """Open a corpus for every language beside the pivot, or for those after ``#``.
+    """Open the corpora of a translation memory.
 
-    Unit n is line n; a unit without one of the two languages is no pair of them.
+    There is one per language that shares a unit with the pivot, or per language after ``#``. A pair's line is
+    the number of its unit. Units that lack one of the two languages are left out.
 
     Args:
         spec: ``FILE.tmx``, ``FILE.tmx#de`` or ``FILE.tmx#de,es``.
@@ -43,47 +55,49 @@ def open_tmx(spec: str, options: FilesOptions, pivot: str) -> list[Corpus]:
         pivot: The pivot language.
 
     Returns:
-        One corpus a language, in the order in which the languages appear in the file.
+        One corpus per language, in the order in which the languages appear in the file.
 
     Raises:
-        DataError: If the file is not there or cannot be read.
-        UsageError: If no unit has the pivot, or none has it beside a language that was asked for.
+        DataError: If the file does not exist or cannot be read.
+        UsageError: If no unit has the pivot, or none has both the pivot and a language of ``spec``.
     """
     name, _, asked = spec.partition("#")
     path = Path(name)
     if not path.is_file():
-        raise DataError(f"corpus file {name} does not exist")
+        raise DataError(f"corpus file {name} does not exist", "check the path after --corpus")
     digest = file_digest(path)
-    beside = _languages(path, digest)
-    if pivot not in beside:
+    shared = _shared_languages(path, digest)
+    if pivot not in shared:
         raise UsageError(
-            f"{name} has {', '.join(beside) or 'no language'}, but the pivot is {pivot}",
-            f"add --set data.pivot={next(iter(beside))}"
-            if beside
-            else "is it a translation memory?",
+            f"{name} has {', '.join(shared) or 'no language'}, but the pivot is {pivot}",
+            f"add --set data.pivot={next(iter(shared))}"
+            if shared
+            else "check that it is a translation memory",
         )
-    available = [language for language in beside if language in beside[pivot]]
+    available = [language for language in shared if language in shared[pivot]]
     languages = asked.split(",") if asked else available
     for language in languages:
         if language not in available:
             raise UsageError(
-                f"{name} has no {language} beside {pivot}",
-                f"there is {', '.join(available) or 'nothing'}",
+                f"{name} has no {language} besides {pivot}",
+                f"it has {', '.join(available) or 'no other language'}",
             )
     if not languages:
-        raise UsageError(f"{name} has no unit with {pivot} and another language")
+        raise UsageError(
+            f"{name} has no unit with {pivot} and another language", "give another corpus"
+        )
     return [_corpus(path, digest, language, pivot, options) for language in languages]
 
 
-def _languages(path: Path, digest: str) -> dict[str, list[str]]:
-    """Each language of the file, in the order of their first texts, and those that it shares a unit with."""
+def _shared_languages(path: Path, digest: str) -> dict[str, list[str]]:
+    """Return each language of the file, in the order of first texts, with the languages that share a unit with it."""
 
     def build(folder: Path) -> None:
-        beside: dict[str, set[str]] = {}
+        shared: dict[str, set[str]] = {}
         for unit in units(path):
             for language in unit.texts:
-                beside.setdefault(language, set()).update(unit.texts.keys() - {language})
-        rows = [[language, sorted(others)] for language, others in beside.items()]
+                shared.setdefault(language, set()).update(unit.texts.keys() - {language})
+        rows = [[language, sorted(others)] for language, others in shared.items()]
         (folder / _LANGUAGES).write_text(json.dumps(rows))
 
     key = short_key(VERSION, READER, digest, "languages")
@@ -112,7 +126,7 @@ def _corpus(path: Path, digest: str, source: str, pivot: str, options: FilesOpti
 
 
 def _checked(unit: Unit, language: str, options: FilesOptions) -> Line:
-    """A unit's text, checked as a line is; its faults name the line of the file, as units are counted otherwise."""
+    """Check a unit's text as a line; its faults name the line of the file, because units are counted otherwise."""
     text, place = unit.texts[language], f" (line {unit.lines[language]:,} of the file)"
     if BAD in text:
         reason = (

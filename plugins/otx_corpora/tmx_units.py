@@ -1,8 +1,8 @@
-"""The translation units of a ``.tmx`` file, read as it streams by.
+"""Stream the translation units of a ``.tmx`` file.
 
-One damaged character costs one unit: what XML does not allow (a control character, written out or as a reference such
-as ``&#11;``, or a byte outside the encoding) is replaced by a noncharacter before the parser sees it, and put back in
-the unit's text, where it is found as in any other line.
+One damaged character costs one unit, not the file. XML does not allow control characters, written out or as a reference
+such as ``&#11;``, nor bytes outside the encoding. The reader replaces them by noncharacters before parsing and restores
+them in the unit's text, where the usual check of lines finds them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from otx.files.reading import open_bytes
 CODES = frozenset({"bpt", "ept", "it", "ph", "ut"})
 CHUNK = 2**16
 MAX_TOKEN = 2**24
-"""Longest tag, comment or segment: 16 Mi. The longest segment that is useful has 10,000 characters."""
+"""Longest tag, comment or segment: 16 Mi characters. The longest useful segment has 10,000."""
 
 _START = 2**10
 _DECLARED = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["']""")
@@ -44,18 +44,29 @@ _ORIGINAL = {_NONCHARACTERS + code: code for code in range(0x20)} | {
 
 @dataclass(slots=True)
 class Unit:
-    """One translation unit: the first text of each language, with single spaces, and the line where it begins."""
+    """One translation unit.
+
+    Attributes:
+        texts: Language to its first text, with single spaces.
+        lines: Language to the line of the file where that text begins.
+    """
 
     texts: dict[str, str] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
 
 
 def units(path: Path) -> Iterator[Unit]:
-    """Read the translation units in their order.
+    """Read translation units in order.
+
+    Args:
+        path: The file, plain or ``.gz``.
+
+    Yields:
+        Every unit.
 
     Raises:
-        DataError: Naming file and line, if the file cannot be read, is not well-formed, declares entities, or has a
-            tag, comment or segment of more than ``MAX_TOKEN`` characters; if its encoding is not known.
+        DataError: If the file cannot be read, is not well-formed, declares entities, has an unknown encoding, or has a
+            tag, comment or segment of more than ``MAX_TOKEN`` characters. The message names file and line.
     """
     reader = _Reader(path)
     try:
@@ -76,7 +87,7 @@ def _read(stream: IO[bytes], reader: _Reader) -> Iterator[Unit]:
     piece, held = start[mark:], ""
     while piece:
         text = held + decoder.decode(piece)
-        # A reference may go on in the next piece.
+        # A reference may continue in the next piece.
         ampersand = text.rfind("&", max(0, len(text) - _LONGEST_REFERENCE))
         cut = len(text) if ampersand < 0 or ";" in text[ampersand:] else ampersand
         text, held = text[:cut], text[cut:]
@@ -87,7 +98,7 @@ def _read(stream: IO[bytes], reader: _Reader) -> Iterator[Unit]:
 
 
 def _encoding(start: bytes, path: Path) -> tuple[str, int]:
-    """The encoding of a file that begins with ``start``, and the length of its byte-order mark."""
+    """Return the encoding of a file that begins with ``start``, and the length of its byte-order mark."""
     marked = marked_encoding(start)
     if marked is not None:
         return marked
@@ -99,14 +110,14 @@ def _encoding(start: bytes, path: Path) -> tuple[str, int]:
     encoding = known_encoding(declared[1].decode("ascii", "replace"), str(path))
     if encoding.startswith(("utf-16", "utf-32")):
         raise DataError(
-            f"{path}: it declares the encoding {encoding}, in which the declaration itself is not written",
+            f"{path}: declares the encoding {encoding}, but is not written in it",
             "correct the encoding in its first line",
         )
     return encoding, 0
 
 
 class _Reader:
-    """Hands out each unit when it has passed."""
+    """Parse a file piece by piece, and return each unit when it ends."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -115,7 +126,7 @@ class _Reader:
         self.language = ""
         self.text: list[str] | None = None
         self.size = self.codes = self.fed = 0
-        # What is fed is UTF-8, whatever the file declares.
+        # The pieces are UTF-8, whatever the file declares.
         self.parser = expat.ParserCreate("utf-8")
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start
@@ -125,7 +136,7 @@ class _Reader:
 
     @property
     def pending(self) -> int:
-        """How many bytes of an unfinished token the parser holds."""
+        """Bytes of an unfinished token that the parser holds."""
         return self.fed - max(0, self.parser.CurrentByteIndex)
 
     def feed(self, text: str, *, last: bool = False) -> list[Unit]:
@@ -170,15 +181,15 @@ class _Reader:
                 raise self._too_long("a segment")
 
     def _refuse_entity(self, name: str, *_: object) -> None:
-        # A handful of entities that name one another can stand for gigabytes.
+        # A few entities that refer to one another can expand to gigabytes.
         raise DataError(
-            f"{self.path}:{self.parser.CurrentLineNumber}: it declares the entity {name}",
-            "take entity declarations out of the file's DOCTYPE",
+            f"{self.path}:{self.parser.CurrentLineNumber}: declares the entity {name}",
+            "remove entity declarations from the file's DOCTYPE",
         )
 
-    def _too_long(self, what: str) -> DataError:
+    def _too_long(self, part: str) -> DataError:
         return DataError(
-            f"{self.path}:{self.parser.CurrentLineNumber}: {what} of more than {MAX_TOKEN / 2**20:.0f} MiB",
+            f"{self.path}:{self.parser.CurrentLineNumber}: {part} of more than {MAX_TOKEN / 2**20:.0f} MiB",
             "remove it",
         )
 

@@ -1,4 +1,4 @@
-"""From a reference to a model folder that is safe to load: no pickle, no code of its own."""
+"""Locate model folders that are safe to load: no pickles, no code that comes with a model."""
 
 from __future__ import annotations
 
@@ -13,34 +13,53 @@ from otx.printable import quote
 from otx_encoders.foreign_code import refuse_foreign_code
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
-_WANTED = ["*.json", "*.safetensors", "*.txt", "*.model"]
+_INCLUDED = ["*.json", "*.safetensors", "*.txt", "*.model"]
 _SUBFOLDERS = ["*/*"]
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _TOKENIZERS = ("tokenizer*", "vocab*", "*.model")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _SHARD = re.compile(r"[^/\\\x00-\x1f]+\.safetensors")
 _UNSAFE_ADVICE = ("weights_only", "trust_remote_code", "allow_all_kernels")
-_SHOWN = 200
+_MAX_SHOWN = 200
 _CONVERT = (
-    "otx reads safetensors only; where you trust the file, AutoModel.from_pretrained(FOLDER)"
-    ".save_pretrained(NEW_FOLDER) converts it"
+    "otx reads safetensors only; if you trust the file, convert it with AutoModel.from_pretrained(FOLDER)"
+    ".save_pretrained(NEW_FOLDER)"
 )
 
 
 def locate(reference: str) -> Path:
-    """The checked folder of a local path or a Hub id, taken from the cache if it is there.
+    """Return the checked folder of a model.
 
-    Raises DataError if there is no such model, if it cannot be reached, if its weights are pickles
-    or incomplete, or if it brings its own code.
+    A Hub id is downloaded once; later calls take it from the Hub's cache, without a network.
+
+    Args:
+        reference: A local folder or a Hub id such as ``xlm-roberta-base``.
+
+    Returns:
+        The folder with configuration, safetensors and tokenizer.
+
+    Raises:
+        DataError: If there is no such model, if the Hub cannot be reached, if the weights are pickles or incomplete, or
+            if the folder's configuration runs code that comes with the model.
     """
     path = Path(reference).expanduser()
-    folder = path if path.is_dir() else _snapshot(reference, path)
+    folder = path if path.is_dir() else _from_hub(reference, path)
     check_folder(folder, reference)
     return folder
 
 
 def check_folder(folder: Path, reference: str) -> None:
-    """Raise DataError unless the folder has a configuration, safetensors and no code."""
+    """Check that a model folder is complete and safe to load.
+
+    It needs a configuration and all its weights as safetensors, and it must not bring code.
+
+    Args:
+        folder: The folder.
+        reference: The model's name in messages.
+
+    Raises:
+        DataError: If one of these does not hold.
+    """
     if not (folder / "config.json").is_file():
         raise DataError(
             f"{reference}: no config.json",
@@ -51,7 +70,10 @@ def check_folder(folder: Path, reference: str) -> None:
     if not missing:
         return
     if (folder / _INDEX).is_file():
-        raise DataError(f"{reference}: {_INDEX} names {missing[0]}, which is not there")
+        raise DataError(
+            f"{reference}: {_INDEX} names {missing[0]}, which does not exist",
+            "copy or download all weight files of the model",
+        )
     pickles = sorted(file.name for kind in _PICKLES for file in folder.glob(kind))
     if pickles:
         raise DataError(
@@ -60,11 +82,30 @@ def check_folder(folder: Path, reference: str) -> None:
     raise DataError(f"{reference}: no {_WEIGHTS}", _CONVERT)
 
 
-def _missing_weights(folder: Path) -> list[str]:
-    """Return the weight files that are missing from the folder.
+def first_line(error: Exception) -> str:
+    """Return the first line of an error of transformers.
 
-    Raises DataError for an index that names anything but safetensors files in this folder.
+    Advice to run foreign code is left out.
+
+    Args:
+        error: The error.
+
+    Returns:
+        At most 200 characters, for a message of one line.
+
+    Example:
+        >>> first_line(ValueError("no vocabulary\\nTry another folder"))
+        'no vocabulary'
     """
+    text = str(error).strip() or type(error).__name__
+    if any(word in text for word in _UNSAFE_ADVICE):
+        return f"{type(error).__name__}: it would run code that comes with the model, which otx never does"
+    line = text.splitlines()[0]
+    return line if len(line) <= _MAX_SHOWN else f"{line[:_MAX_SHOWN]}..."
+
+
+def _missing_weights(folder: Path) -> list[str]:
+    """Return the weight files that the folder lacks; DataError if the index names any other kind of file."""
     index = folder / _INDEX
     if (folder / _WEIGHTS).is_file() or not index.is_file():
         names = [_WEIGHTS]
@@ -90,35 +131,22 @@ def _check_shard(folder: Path, name: str) -> None:
         raise DataError(f"{folder / _INDEX} names {quote(name)}, a link out of the folder", remedy)
 
 
-def _snapshot(reference: str, path: Path) -> Path:
+def _from_hub(reference: str, path: Path) -> Path:
     if path.is_file():
-        raise DataError(f"{reference}: a file", "give the folder it lies in")
+        raise DataError(f"{reference} is a file", "give the folder that contains it")
     if not _HUB_ID.fullmatch(reference) or reference.startswith("."):
-        raise DataError(f"{reference}: no such folder")
-    cached = _cached(reference)
-    return cached if cached is not None else _download(reference)
-
-
-def _cached(reference: str) -> Path | None:
-    """The folder of an earlier download if model and tokenizer are whole."""
-    folder = cached_folder(HubFiles(reference, "model"))
-    if folder is None:
-        return None
-    tokenizer = any(file for name in _TOKENIZERS for file in folder.glob(name))
-    return folder if tokenizer and not _missing_weights(folder) else None
-
-
-def _download(reference: str) -> Path:
+        raise DataError(f"{reference}: no such folder", "give a model folder or a Hub id")
+    files = HubFiles(reference, "model", _INCLUDED, _SUBFOLDERS)
+    folder = cached_folder(files)
+    if folder is not None and _is_whole(folder):
+        return folder
     return download(
-        HubFiles(reference, "model", _WANTED, _SUBFOLDERS),
+        files,
         f"run `hf download {reference}` where there is a network, or give a local folder",
     )
 
 
-def first_line(error: Exception) -> str:
-    """What an error of transformers says first, for a message of one line, without advice to run foreign code."""
-    text = str(error).strip() or type(error).__name__
-    if any(word in text for word in _UNSAFE_ADVICE):
-        return f"{type(error).__name__}: it would run code that comes with the model, which otx never does"
-    line = text.splitlines()[0]
-    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}..."
+def _is_whole(folder: Path) -> bool:
+    """Return whether an earlier download has a tokenizer and all weights."""
+    tokenizer = any(file for name in _TOKENIZERS for file in folder.glob(name))
+    return tokenizer and not _missing_weights(folder)

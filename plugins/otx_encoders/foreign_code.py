@@ -18,42 +18,44 @@ CONFIGURATIONS = (
     "preprocessor_config.json",
     "special_tokens_map.json",
 )
-"""Files of a model folder that transformers takes keys from."""
+"""Files of a model folder from which transformers reads keys."""
 MAX_BYTES = 2**26
-"""Largest configuration that is read: 64 MiB. A tokenizer's with 250,000 added tokens has some 40."""
+"""Largest configuration that is read: 64 MiB. That of a tokenizer with 250,000 added tokens has some 40 MiB."""
 ADAPTER = "adapter_config.json"
 
 _IMPLEMENTATIONS = ("attn_implementation", "experts_implementation")
 _NATIVE = {"eager", "sdpa", "flex_attention", "grouped_mm", "batched_mm"}
 _REFUSED = {
-    "configuration_files": "names another configuration, which otx does not check",
+    "configuration_files": "names another configuration file, which otx does not check",
     "auto_map": "asks to run code that comes with the model",
-    "quantization_config": "is of quantised weights, whose kernels are fetched from the Hub",
-    "compression_config": "is of compressed weights, whose kernels are fetched from the Hub",
-    "transformers_weights": "names other weights than model.safetensors",
-    "use_timm_backbone": "takes a part of the model from another library",
-    "backbone": "takes a part of the model from another repository",
+    "quantization_config": "declares quantised weights, whose kernels are fetched from the Hub",
+    "compression_config": "declares compressed weights, whose kernels are fetched from the Hub",
+    "transformers_weights": "names weights other than model.safetensors",
+    "use_timm_backbone": "loads part of the model from another library",
+    "backbone": "loads part of the model from another repository",
 }
-"""Keys at any depth, and what each does."""
+"""Refused keys, at any depth, with their effect."""
 _HUB_KERNELS = {"mra", "rwkv", "yoso"}
-"""Families of transformers whose layers fetch compiled code from the Hub when there is a GPU."""
+"""Model types of transformers whose layers fetch compiled code from the Hub if there is a GPU."""
 _NAMES_OF_OTHERS = {"id2label", "label2id", "added_tokens_decoder"}
-"""Tables whose keys are data."""
+"""Tables whose keys are data, not settings."""
 _REMEDY = "otx never runs it; use a model whose architecture is part of transformers"
 _REMEDIES = {
     "quantization_config": "use the same model with plain weights, in float32 or bfloat16",
     "compression_config": "use the same model with plain weights, in float32 or bfloat16",
     "transformers_weights": "rename the weights to model.safetensors, and remove the key",
 }
-"""Remedies of keys for which ``_REMEDY`` would be wrong."""
+"""Remedies for keys that need another one than ``_REMEDY``."""
 
 
 def refuse_foreign_code(folder: Path, reference: str) -> None:
-    """Refuse a model folder whose configuration fetches or runs code, weights or adapters from elsewhere.
+    """Refuse a model folder that fetches or runs code.
+
+    The same holds for a configuration that loads weights or adapters from elsewhere.
 
     Args:
-        folder: The folder, as ``save_pretrained`` or the Hub's cache lays it out.
-        reference: What the user called the model.
+        folder: The folder, laid out as by ``save_pretrained`` or in the Hub's cache.
+        reference: The model's name in messages.
 
     Raises:
         DataError: Naming file and key; also if a configuration is not a JSON object.
@@ -77,18 +79,18 @@ def _refuse(key: str, value: Any, place: str) -> None:
         for choice in value.values() if isinstance(value, dict) else [value]:
             if choice is not None and str(choice) not in _NATIVE:
                 raise DataError(
-                    f"{place} asks for {key} {quote(str(choice))}, which may be fetched from the Hub as code",
-                    f"remove {key} from the file: otx uses what is part of torch",
+                    f"{place} sets {key} to {quote(str(choice))}, which may be fetched from the Hub as code",
+                    f"remove {key} from the file: otx uses the implementations of torch",
                 )
     if key == "model_type" and str(value) in _HUB_KERNELS:
         raise DataError(
-            f"{place} is of the family {value}, whose layers are fetched from the Hub as code",
+            f"{place} has the model type {value}, whose layers are fetched from the Hub as code",
             _REMEDY,
         )
 
 
 def _keys(value: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Every key and value at any depth. With a stack: a file may be nested deeper than Python recurses."""
+    """Yield every key and value at any depth, with a stack: a file may be nested deeper than Python recurses."""
     stack: list[Any] = [value]
     while stack:
         part = stack.pop()

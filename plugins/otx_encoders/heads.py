@@ -1,4 +1,4 @@
-"""Heads that a checkpoint brings, or is given: masked language modelling, spans, classes of texts and of sub-words."""
+"""Heads of a checkpoint: masked language modelling, spans, classes of texts and classes of sub-words."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from otx.heads import Head
 from otx.types import TokenBatch
 
 HEADS = {
@@ -18,16 +19,35 @@ HEADS = {
     "ForSequenceClassification": "sequence-classification",
     "ForTokenClassification": "token-classification",
 }
-"""What an architecture's name ends in, and the kind of head that it has."""
+"""Ending of an architecture's name to the kind of its head."""
 
 
 def head_of(architecture: str) -> str | None:
-    """The kind of head of an architecture, None for a bare encoder or any other head."""
+    """Return the kind of head that an architecture has.
+
+    Args:
+        architecture: A name as in config.json.
+
+    Returns:
+        A kind of ``HEADS``; None for a bare encoder or another head.
+
+    Example:
+        >>> head_of("XLMRobertaForMaskedLM"), head_of("BertModel")
+        ('masked-lm', None)
+    """
     return next((kind for ending, kind in HEADS.items() if architecture.endswith(ending)), None)
 
 
 def model_inputs(model: Any, batch: TokenBatch) -> dict[str, Tensor]:
-    """A batch as a model's keyword arguments, type ids only where it tells texts apart by them."""
+    """Return a batch as a model's keyword arguments.
+
+    Args:
+        model: A Hugging Face model.
+        batch: Token ids and mask ``[B, T]``.
+
+    Returns:
+        ``input_ids``, ``attention_mask`` and, for a model that distinguishes texts by them, ``token_type_ids``.
+    """
     inputs = {"input_ids": batch.ids, "attention_mask": batch.mask.long()}
     if batch.type_ids is not None and uses_type_ids(model):
         inputs["token_type_ids"] = batch.type_ids
@@ -35,16 +55,28 @@ def model_inputs(model: Any, batch: TokenBatch) -> dict[str, Tensor]:
 
 
 def uses_type_ids(model: Any) -> bool:
-    """Whether a Hugging Face model has more than one kind of text in a sequence."""
+    """Return whether a model distinguishes the texts of a sequence by type ids.
+
+    Args:
+        model: A Hugging Face model.
+    """
     accepted = "token_type_ids" in inspect.signature(model.base_model.forward).parameters
     return accepted and (getattr(model.config, "type_vocab_size", None) or 0) > 1
 
 
 def masked_logits(model: Any, batch: TokenBatch, picked: Tensor) -> Tensor:
-    """Logits ``[K, V]`` at ``picked [B, T]`` of a masked language model.
+    """Compute the logits of a masked language model at some positions.
 
-    Only these positions go through the head: on the way out of the encoder they take the place of
-    the whole batch, since projecting every position on a vocabulary of 250,000 is most of the work.
+    Only these positions pass through the head: projecting every position on a vocabulary of 250,000 would be most of
+    the work.
+
+    Args:
+        model: A Hugging Face model with a masked-LM head.
+        batch: Token ids and mask ``[B, T]``.
+        picked: Positions ``[B, T]``, True at K of them.
+
+    Returns:
+        Logits ``[K, V]``.
     """
 
     def pick(_encoder: nn.Module, _inputs: Any, output: Any) -> Any:
@@ -58,12 +90,15 @@ def masked_logits(model: Any, batch: TokenBatch, picked: Tensor) -> Tensor:
     return logits.squeeze(0)
 
 
-class CarriedHead(nn.Module):
-    """A checkpoint's own head with the encoder under it.
+class CarriedHead(Head):
+    """A Hugging Face model with a task head, as ``otx.heads.Head``.
 
-    From a TokenBatch it makes span logits ``[B, T, 2]`` or class logits, ``[B, C]`` of texts or
-    ``[B, T, C]`` of sub-words. ``labels`` are the names of the classes in the order of their logits,
-    as the checkpoint's configuration has them.
+    Args:
+        model: The model: encoder and head.
+
+    Attributes:
+        model: The same model.
+        labels: Names of the classes in the order of their logits, from the checkpoint's configuration.
     """
 
     def __init__(self, model: Any) -> None:
@@ -73,7 +108,7 @@ class CarriedHead(nn.Module):
         self.labels = tuple(names[number] for number in sorted(names))
 
     def forward(self, batch: TokenBatch) -> Tensor:
-        """Logits, in the shape of the head's kind."""
+        """Compute logits; see ``otx.heads.Head``."""
         output = self.model(**model_inputs(self.model, batch))
         if "start_logits" in output:
             return torch.stack([output.start_logits, output.end_logits], dim=-1)
@@ -82,12 +117,20 @@ class CarriedHead(nn.Module):
 
 
 def with_fresh_head(model: Any, kind: str, labels: Sequence[str]) -> Any | None:
-    """The encoder of ``model`` under a new head of this kind; None if its architecture has none.
+    """Put the encoder of a model under a new head.
 
-    The head is the one that transformers has for the architecture, begun as its configuration says;
-    the encoder's layers are ``model``'s own. Without ``labels`` (spans) their number is the kind's.
+    The head is the one that transformers has for the architecture, initialised by its configuration. The
+    encoder's layers are shared with ``model``.
+
+    Args:
+        model: A Hugging Face model, with or without a head.
+        kind: Kind of the new head, of ``HEADS``.
+        labels: Names of the classes; none for spans, whose number of logits the kind determines.
+
+    Returns:
+        The model with the new head; None if transformers has none for the architecture.
     """
-    auto = autos()[kind]
+    auto = auto_classes()[kind]
     if type(model.config) not in auto._model_mapping:
         return None
     config = copy.deepcopy(model.config)
@@ -95,20 +138,20 @@ def with_fresh_head(model: Any, kind: str, labels: Sequence[str]) -> Any | None:
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: number for number, label in enumerate(labels)}
     fresh = auto.from_config(config)
-    own = {name for name, _ in model.base_model.named_children()}
-    if {name for name, _ in fresh.base_model.named_children()} - own - {"pooler"}:
-        # A decoder, say: it would stay at random weights.
+    parts = {name for name, _ in model.base_model.named_children()}
+    if {name for name, _ in fresh.base_model.named_children()} - parts - {"pooler"}:
+        # Another part, such as a decoder, would keep its random weights.
         return None
     for name, part in model.base_model.named_children():
-        # A pooler only where the head reads it.
+        # The pooler only if the head reads it.
         if getattr(fresh.base_model, name, None) is not None:
             setattr(fresh.base_model, name, part)
     device = next(model.parameters()).device
     return fresh.to(device=device, dtype=torch.float32).train(model.training)
 
 
-def autos() -> dict[str, Any]:
-    """What loads or makes a model with each kind of head."""
+def auto_classes() -> dict[str, Any]:
+    """Return transformers' auto class for each kind of head."""
     import transformers
 
     return {

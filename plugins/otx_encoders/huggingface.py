@@ -1,4 +1,4 @@
-"""Any encoder that transformers' AutoModel knows, by Hub id or local folder."""
+"""The encoder ``huggingface``: any encoder that transformers' AutoModel loads, by Hub id or local folder."""
 
 from __future__ import annotations
 
@@ -11,40 +11,42 @@ import torch
 from torch import Tensor, nn
 
 from otx.errors import DataError, UsageError
+from otx.interfaces import Encoder
 from otx.types import Encoded, TokenBatch, TokenRow
-from otx_encoders import saving
+from otx_encoders import EncoderOptions, model_io
 from otx_encoders.checkpoint import locate
 from otx_encoders.heads import CarriedHead, masked_logits, model_inputs, with_fresh_head
-from otx_encoders.loading import load_model, positions
-from otx_encoders.options import EncoderOptions
-from otx_encoders.rows import tokenise
-from otx_encoders.tokenizer import load_tokenizer
-from otx_encoders.tokenizer_checks import check_letters
+from otx_encoders.tokenisation import load_tokenizer, tokenise
+from otx_encoders.tokenizer_checks import check_normalisation
 
 UNLIMITED = 10**9
-"""A tokenizer that knows no limit gives a number far above this."""
+"""Lengths from here on mean that a tokenizer has no limit."""
 
 
-class HuggingFaceEncoder:
-    """An ``otx.types.Encoder`` on a Hugging Face checkpoint.
+class HuggingFaceEncoder(Encoder):
+    """An encoder from a Hugging Face checkpoint.
 
-    Weights come from safetensors only and are float32 whatever they were stored in. ``module`` is
-    the whole model, with the head that the configuration names (masked-LM, question answering,
-    classification of texts or of sub-words), so that ``save`` keeps it. ``notes`` are sentences on what is unusual
-    about the checkpoint. Train or eval mode, gradients and autocast are the caller's.
+    Weights are read from safetensors only and are float32 whatever they were stored in. ``module`` is the whole model
+    with the head that the configuration names (masked-LM, question answering, classification of texts or of sub-words),
+    so that ``save`` keeps it.
 
-    Raises DataError for a model that is not there or not safe or whole, UsageError for one that is
-    no encoder or has no fast tokenizer, or for an option that does not fit it.
+    Args:
+        reference: A local folder or a Hub id.
+        options: Options of the encoders.
+
+    Raises:
+        DataError: If the model does not exist, is not safe to load, or is incomplete.
+        UsageError: If the model is not an encoder, has no fast tokenizer, or does not fit an option.
     """
 
     def __init__(self, reference: str, options: EncoderOptions) -> None:
         folder = locate(reference)
         self.reference = reference
         self.tokenizer: Any = load_tokenizer(folder, reference)
-        self._model, self.head_kind, self.notes = load_model(folder, reference)
+        self._model, self.head_kind, notes = model_io.load_model(folder, reference)
         # Listing a vocabulary of 250,000 takes .3 s: once for both checks.
         vocabulary: dict[str, int] = self.tokenizer.get_vocab()
-        self.notes += check_letters(self.tokenizer, vocabulary, reference)
+        self.notes = [*notes, *check_normalisation(self.tokenizer, vocabulary, reference)]
         self.module: nn.Module = self._model
         self.dimension, self.layers = self._shape()
         self.max_length = self._limit(options.max_length)
@@ -52,25 +54,18 @@ class HuggingFaceEncoder:
         if max(vocabulary.values()) >= rows:
             raise DataError(
                 f"{reference}: sub-words are numbered beyond the model's {rows} embeddings",
-                "does the tokenizer belong to these weights?",
+                "check that the tokenizer belongs to these weights",
             )
 
     def tokenise(
         self, texts: Sequence[str], *, pretokenised: bool = False, max_length: int | None = None
     ) -> list[TokenRow]:
-        """Return the sub-words and word indices of each text; see ``otx.interfaces.Encoder``."""
+        """Split texts into sub-words; see ``otx.interfaces.Encoder``."""
         limit = self.max_length if max_length is None else min(max_length, self.max_length)
         return tokenise(self.tokenizer, texts, limit, pretokenised=pretokenised)
 
-    def unknown_rate(self, rows: Sequence[TokenRow]) -> float:
-        """Share of the sub-words, special tokens left out, that the tokenizer does not know."""
-        ids = [
-            i for row in rows for i, word in zip(row.ids, row.word_index, strict=True) if word >= 0
-        ]
-        return ids.count(self.tokenizer.unk_token_id) / max(1, len(ids))
-
     def collate(self, rows: Sequence[TokenRow]) -> TokenBatch:
-        """Rows padded on the right to the longest of them, on the encoder's device."""
+        """Pad rows on the right to the longest of them; see ``otx.interfaces.Encoder``."""
         width = max(len(row.ids) for row in rows)
         ids = torch.full((len(rows), width), self.tokenizer.pad_token_id, dtype=torch.long)
         word_index = torch.full((len(rows), width), -1, dtype=torch.long)
@@ -83,11 +78,7 @@ class HuggingFaceEncoder:
         return TokenBatch(ids, mask, word_index).to(next(self.module.parameters()).device)
 
     def encode(self, batch: TokenBatch, layers: Sequence[int] = (-1,)) -> Encoded:
-        """Hidden states of the layers asked for.
-
-        0 is the embeddings, 1 the first layer, -1 the last and so on backwards. Raises UsageError
-        for a layer that the encoder does not have.
-        """
+        """Compute hidden states; see ``otx.interfaces.Encoder``."""
         places = {layer: self._place(layer) for layer in layers}
         inner = any(place != self.layers for place in places.values())
         output = self._model.base_model(
@@ -100,31 +91,18 @@ class HuggingFaceEncoder:
         return Encoded(tokens, batch.mask, batch.word_index)
 
     def masked_logits(self, batch: TokenBatch, picked: Tensor) -> Tensor:
-        """Masked-LM logits ``[K, V]`` at ``picked [B, T]``.
-
-        Raises UsageError if the checkpoint has no masked-LM head.
-        """
+        """Predict masked sub-words; see ``otx.interfaces.Encoder``."""
         if self.head_kind != "masked-lm":
-            raise UsageError(
-                f"{self.reference}: the checkpoint has no masked-LM head",
-                "use a ...ForMaskedLM checkpoint, or an objective that does not mask",
-            )
+            return super().masked_logits(batch, picked)
         return masked_logits(self._model, batch, picked)
 
-    def carried_head(self, kind: str) -> nn.Module | None:
-        """The checkpoint's own head of a kind (``otx.interfaces``), or None.
-
-        It takes a TokenBatch and gives logits; its weights are ``module``'s.
-        """
+    def carried_head(self, kind: str) -> CarriedHead | None:
+        """Return the checkpoint's own head of a kind; see ``otx.interfaces.Encoder``."""
         carried = kind == self.head_kind and kind != "masked-lm"
         return CarriedHead(self._model) if carried else None
 
-    def fresh_head(self, kind: str, labels: Sequence[str]) -> nn.Module:
-        """A new head in place of the one that there was, as transformers has it for this encoder.
-
-        It is used as ``carried_head``'s are; ``module`` holds it from now on and ``save`` writes it.
-        Raises UsageError if transformers has no such head for the architecture.
-        """
+    def fresh_head(self, kind: str, labels: Sequence[str]) -> CarriedHead:
+        """Replace any head by a new one of transformers; see ``otx.interfaces``."""
         model = with_fresh_head(self._model, kind, labels)
         if model is None:
             raise UsageError(
@@ -135,50 +113,61 @@ class HuggingFaceEncoder:
         return CarriedHead(model)
 
     def save(self, folder: Path) -> None:
-        """Write a plain Hugging Face folder, head included; Sentence Transformers loads it too."""
-        saving.save(self._model, self.tokenizer, folder, self.dimension, self.max_length)
+        """Write a plain Hugging Face folder, head included.
+
+        Sentence Transformers loads it too.
+
+        Args:
+            folder: An existing folder.
+        """
+        model_io.save_model(self._model, self.tokenizer, folder, self.dimension, self.max_length)
 
     def digest(self) -> str:
-        """A hash of the weights and the tokenizer as they are now."""
-        return saving.digest(self._model, self.tokenizer)
+        """Return a hash of the present weights, the configuration and the tokenizer."""
+        return model_io.model_digest(self._model, self.tokenizer)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> HuggingFaceEncoder:
-        """Copy the weights and share the tokenizer, which nothing changes: a copy of 250,000 pieces takes 1 s."""
+        """Copy the weights and share the tokenizer, which nothing changes: copying 250,000 pieces takes 1 s."""
         twin = object.__new__(type(self))
         memo |= {id(self): twin, id(self.tokenizer): self.tokenizer}
         twin.__dict__ = copy.deepcopy(self.__dict__, memo)
         return twin
 
     def _shape(self) -> tuple[int, int]:
+        """Return width and number of layers."""
         config = self._model.config
         try:
             return int(config.hidden_size), int(config.num_hidden_layers)
         except (AttributeError, TypeError, ValueError) as error:
             raise UsageError(
-                f"{self.reference}: {config.model_type} does not say its width and number of layers",
+                f"{self.reference}: {config.model_type} does not state its width and number of layers",
                 "give an encoder such as BERT or XLM-R",
             ) from error
 
     def _place(self, layer: int) -> int:
+        """Return the number from 0 of a layer that may be negative."""
         place = layer if layer >= 0 else layer + self.layers + 1
         if not 0 <= place <= self.layers:
             raise UsageError(
                 f"{self.reference} has no layer {layer}",
-                f"0 (embeddings) to {self.layers}, or -1 (last) down to {-self.layers - 1}",
+                f"choose 0 (embeddings) to {self.layers}, or -1 (last) down to {-self.layers - 1}",
             )
         return place
 
-    def _limit(self, wanted: int | None) -> int:
-        lengths = (self.tokenizer.model_max_length, positions(self._model), wanted)
+    def _limit(self, max_length: int | None) -> int:
+        """Return the lowest of the length limits of tokenizer, position embeddings and option."""
+        lengths = (self.tokenizer.model_max_length, model_io.max_positions(self._model), max_length)
         known = [length for length in lengths if length is not None and length < UNLIMITED]
         if not known:
             raise UsageError(
-                f"{self.reference} does not say how long a text may be", "set max_length"
+                f"{self.reference} does not state how long a text may be",
+                "set the encoder's option max_length",
             )
         limit = min(known)
         special = self.tokenizer.num_special_tokens_to_add()
         if limit <= special:
             raise UsageError(
-                f"{self.reference}: max_length is {limit}, of which special tokens take {special}"
+                f"{self.reference}: max_length is {limit}, of which special tokens take {special}",
+                f"set the encoder's option max_length above {special}",
             )
         return limit

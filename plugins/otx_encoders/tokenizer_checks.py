@@ -1,4 +1,4 @@
-"""What a tokenizer does to capitals and accents, against what its vocabulary was made from."""
+"""Check whether a tokenizer's treatment of capitals and accents fits its vocabulary."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 from otx.errors import DataError
 
 EVIDENCE = 0.01
-"""Above this share of its vocabulary with capitals (accents), a checkpoint was trained on them."""
+"""Share of a vocabulary with capitals (accents) above which the checkpoint was trained on them."""
 FEW = 3
-"""Of fewer letters whose plain form is known nothing is concluded."""
+"""Minimum number of test letters whose plain form the tokenizer must know before we draw a conclusion."""
 
 
 def _without_marks(text: str) -> str:
@@ -31,7 +31,16 @@ def _has_capital(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class NormalisationCheck:
-    """A way of reading letters as plainer ones, the setting behind it, and what it leaves out."""
+    """A normalisation that a tokenizer may apply: it reads letters as plainer ones.
+
+    Attributes:
+        does: The verb in messages.
+        setting: The tokenizer's setting that controls it.
+        loses: The distinction that it removes, in messages.
+        letters: Letters to test.
+        plain: Maps a text to its plain form.
+        has: Returns whether a text has such letters.
+    """
 
     does: str
     setting: str
@@ -41,19 +50,30 @@ class NormalisationCheck:
     has: Callable[[str], bool]
 
     def read(self, tokenizer: Any) -> dict[str, tuple[list[int], list[int]]]:
-        """Sub-words of each letter and of its plain form, where the tokenizer knows the latter."""
+        """Tokenise each test letter and its plain form.
+
+        Args:
+            tokenizer: A fast tokenizer.
+
+        Returns:
+            Letter to the sub-words of the letter and of its plain form, for plain forms that the tokenizer knows.
+        """
         texts = [*self.letters, *map(self.plain, self.letters)]
         ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
         count, unknown = len(self.letters), tokenizer.unk_token_id
         pairs = zip(self.letters, ids[:count], ids[count:], strict=True)
-        return {letter: (own, plain) for letter, own, plain in pairs if unknown not in plain}
+        return {letter: (marked, plain) for letter, marked, plain in pairs if unknown not in plain}
 
     def share(self, pieces: Sequence[str]) -> float:
-        """Share of the pieces of a vocabulary, as text, that has such letters."""
+        """Return the share of pieces that have such letters.
+
+        Args:
+            pieces: Texts of a vocabulary.
+        """
         return sum(map(self.has, pieces)) / max(1, len(pieces))
 
 
-HABITS = (
+CHECKS = (
     NormalisationCheck(
         does="lower-cases",
         setting="do_lower_case",
@@ -74,40 +94,61 @@ HABITS = (
 
 
 def piece_texts(tokenizer: Any, vocabulary: Collection[str]) -> list[str]:
-    """Return the text of each piece of the vocabulary, special tokens left out."""
+    """Return the text of each piece of a vocabulary, without special tokens.
+
+    Args:
+        tokenizer: The tokenizer.
+        vocabulary: Its pieces.
+    """
     pieces = set(vocabulary) - set(tokenizer.all_special_tokens)
     return [tokenizer.convert_tokens_to_string([piece]) for piece in pieces]
 
 
-def check_letters(tokenizer: Any, vocabulary: Collection[str], reference: str) -> list[str]:
-    """Notes on a tokenizer that lower-cases or strips accents, as that of an uncased checkpoint.
+def check_normalisation(tokenizer: Any, vocabulary: Collection[str], reference: str) -> list[str]:
+    """Check that a tokenizer's normalisation fits its vocabulary.
 
-    Raises DataError if its vocabulary shows that the checkpoint was trained on capitals (accents):
-    then the tokenizer is wrongly configured and misreads every text that has them, as one did that
-    halved mBERT's XQuAD in Vietnamese and Thai (google-research/xtreme#8). Raises it as well if the
-    vocabulary has none of them and yet they are kept, so that each becomes an unknown sub-word.
+    It may lower-case and strip accents only if the vocabulary has no capitals and no accents.
+    A wrongly configured tokenizer misreads every text with capitals or accents. One did so in mBERT, and halved its
+    XQuAD scores in Vietnamese and Thai.
+
+    Args:
+        tokenizer: A fast tokenizer.
+        vocabulary: Its pieces.
+        reference: The model's name in messages.
+
+    Returns:
+        Notes on a tokenizer that lower-cases or strips accents as its vocabulary does.
+
+    Raises:
+        DataError: If the tokenizer removes a distinction that the vocabulary has, or keeps one that it lacks, so that
+            every such letter becomes an unknown sub-word.
+
+    References:
+        https://github.com/google-research/xtreme/issues/8
     """
     notes = []
-    # Decoding 250,000 pieces takes .5 s: only where a letter is lost, and once for both habits.
+    # Decoding 250,000 pieces takes .5 s: only if a letter is lost, and once for both checks.
     texts = cache(lambda: piece_texts(tokenizer, vocabulary))
-    for habit in HABITS:
-        letters = habit.read(tokenizer)
-        lost = [letter for letter, (own, plain) in letters.items() if own == plain]
-        unread = [letter for letter, (own, _) in letters.items() if tokenizer.unk_token_id in own]
-        if len(unread) == len(letters) >= FEW and habit.share(texts()) <= EVIDENCE:
+    for check in CHECKS:
+        letters = check.read(tokenizer)
+        lost = [letter for letter, (marked, plain) in letters.items() if marked == plain]
+        unread = [
+            letter for letter, (marked, _) in letters.items() if tokenizer.unk_token_id in marked
+        ]
+        if len(unread) == len(letters) >= FEW and check.share(texts()) <= EVIDENCE:
             raise DataError(
-                f"{reference}: the tokenizer knows no {habit.loses} ({unread[0]} is unknown, "
-                f"{habit.plain(unread[0])} is not), but keeps them",
-                f"set {habit.setting} to true in tokenizer_config.json and tokenizer.json",
+                f"{reference}: the tokenizer knows no {check.loses} ({unread[0]} is unknown, "
+                f"{check.plain(unread[0])} is not), but keeps them",
+                f"set {check.setting} to true in tokenizer_config.json and tokenizer.json",
             )
         if not lost:
             continue
-        share, example = habit.share(texts()), f"{lost[0]} becomes {habit.plain(lost[0])}"
+        share, example = check.share(texts()), f"{lost[0]} becomes {check.plain(lost[0])}"
         if share > EVIDENCE:
             raise DataError(
-                f"{reference}: the tokenizer {habit.does} ({example}), but {share:.0%} of its "
-                f"vocabulary has {habit.loses}",
-                f"set {habit.setting} to false in tokenizer_config.json and tokenizer.json",
+                f"{reference}: the tokenizer {check.does} ({example}), but {share:.0%} of its "
+                f"vocabulary has {check.loses}",
+                f"set {check.setting} to false in tokenizer_config.json and tokenizer.json",
             )
-        notes.append(f"the tokenizer {habit.does}: {example}")
+        notes.append(f"the tokenizer {check.does}: {example}")
     return notes

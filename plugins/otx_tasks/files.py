@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otx.errors import DataError
+from otx.files.reading import find_plain_or_gz
 from otx.printable import shorten
 from otx.types import Example
 
@@ -28,16 +29,6 @@ class TestSplit:
 
     name: str
     files: Mapping[str, Path]
-
-
-def existing(path: Path) -> Path | None:
-    """Return the path if it is a file, else its ``.gz`` if that is one, else None.
-
-    Args:
-        path: Path without ``.gz``.
-    """
-    packed = path.with_name(path.name + ".gz")
-    return path if path.is_file() else packed if packed.is_file() else None
 
 
 def plain_name(path: Path) -> str:
@@ -123,7 +114,7 @@ def in_folders(folders: Iterable[Path], name: str) -> dict[str, Path]:
     for folder in folders:
         inner = sorted(folder.iterdir()) if folder.is_dir() else []
         candidates = {
-            path.name: existing(path / name) for path in inner if _CODE.fullmatch(path.name)
+            path.name: find_plain_or_gz(path / name) for path in inner if _CODE.fullmatch(path.name)
         }
         files = {code: path for code, path in candidates.items() if path is not None}
         if files:

@@ -36,7 +36,7 @@ def test_stats_read_well_and_pass_over_tasks_without_data(
     assert lines[0].split() == ["corpus", "en-de"] and lines[2].split() == ["pairs", "32"]
     assert "in retrieval de" in out and "4 of 200 tested sentences !" in out
     (note,) = err.splitlines()
-    assert "no test data here of bucc" in note and "xquad" in note
+    assert "skipped tasks without data: bucc" in note and "xquad" in note
 
 
 def test_a_task_that_is_asked_for_must_have_its_data(capfd: pytest.CaptureFixture[str]) -> None:
@@ -46,7 +46,7 @@ def test_a_task_that_is_asked_for_must_have_its_data(capfd: pytest.CaptureFixtur
 
 def test_noise_moves_pivots_and_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
     assert otx(["corpus", "noise", "en-de", "--wrong", "0.25", "--output", "out/en-de"]) == 0
-    assert "8 of 32 pairs have another's en side" in capfd.readouterr().out
+    assert "8 of 32 pairs have the en sentence of another pair" in capfd.readouterr().out
     before, after = (
         [Path(f"{p}en-de.{s}").read_text().splitlines() for s in ("de", "en")] for p in ("", "out/")
     )
@@ -58,7 +58,7 @@ def test_noise_moves_pivots_and_nothing_else(capfd: pytest.CaptureFixture[str]) 
 def test_noise_never_overwrites(capfd: pytest.CaptureFixture[str]) -> None:
     Path("mine.en").write_text("mine\n")
     assert otx(["corpus", "noise", "en-de", "--output", "mine"]) == 2
-    assert "mine.en is there already" in capfd.readouterr().err
+    assert "mine.en already exists" in capfd.readouterr().err
     assert Path("mine.en").read_text() == "mine\n" and not Path("mine.de").exists()
 
 

@@ -121,6 +121,6 @@ def test_too_many_refused_pairs_stop_the_run_and_the_first_are_named(corpus) -> 
     assert str(raised.value) == (
         "corpus listed: 3 of 100 pairs cannot be used (3.0%, at most 2.9% may be): "
         "x.de line 3: nothing in the line; x.en line 3: U+0000; x.en line 5: U+0007 ... "
-        "(mend the files, or allow more with --set data.max_bad=SHARE)"
+        "(correct the files, or allow more with --set data.max_bad=SHARE)"
     )
     assert raised.value.exit_code == 3

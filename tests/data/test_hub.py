@@ -9,7 +9,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from otx.data.hub import HubFiles, cached_folder, download, quiet
+from otx.data.hub import HubFiles, cached_folder, download, quiet_client
 from otx.errors import DataError
 
 FILES = HubFiles("org/name", "dataset", ["de/test-*.parquet"])
@@ -41,7 +41,7 @@ def test_what_fails_is_one_error_and_nothing_is_logged(
 def test_the_clients_log_is_as_before_afterwards() -> None:
     logger = logging.getLogger("huggingface_hub")
     before = logger.level
-    with pytest.raises(ValueError), quiet():
+    with pytest.raises(ValueError), quiet_client():
         assert not logger.isEnabledFor(logging.ERROR)
         raise ValueError
     assert logger.level == before

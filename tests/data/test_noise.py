@@ -13,7 +13,7 @@ from otx.errors import UsageError
 def test_the_chosen_exchange_and_no_other_moves(count: int, wrong: float, seed: int) -> None:
     moved = round(wrong * count)
     if moved < 2:
-        with pytest.raises(UsageError, match="it takes two to exchange"):
+        with pytest.raises(UsageError, match="at least 2 must exchange"):
             partners(count, wrong, seed)
         return
     whose = partners(count, wrong, seed)
@@ -28,5 +28,5 @@ def test_another_seed_draws_others() -> None:
 
 @pytest.mark.parametrize("wrong", [0.0, -0.1, 1.1, float("nan")])
 def test_a_share_that_is_none_is_refused(wrong: float) -> None:
-    with pytest.raises(UsageError, match="wrong pairs"):
+    with pytest.raises(UsageError, match="the share of wrong pairs is"):
         partners(10, wrong, 1)

@@ -18,7 +18,7 @@ from otx.cli import context
 from otx.cli import run as otx
 from otx.data import tokenizer_rules
 from otx.evaluation.predict import LINES_AT_ONCE
-from otx_encoders import saving
+from otx_encoders import model_io
 from otx_encoders.huggingface import HuggingFaceEncoder
 from otx_tasks.classification import nli_files, xnli
 
@@ -53,7 +53,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     spy(transformers.AutoTokenizer, "from_pretrained", "loaded")
     spy(backend, "get_vocab", "listed")
     monkeypatch.setattr(backend, "__deepcopy__", copied, raising=False)
-    spy(saving, "digest", "hashed")
+    spy(model_io, "model_digest", "hashed")
     monkeypatch.setattr(tokenizer_rules, "_known", {})
     monkeypatch.setattr(tokenizer_rules, "json", SimpleNamespace(loads=loads, dumps=json.dumps))
     yield found

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from otx.errors import DataError
 from otx.files import reading
-from otx.files.reading import parse_json, read_bytes, read_json, read_lines, read_object, read_text
+from otx.files.reading import (
+    find_plain_or_gz,
+    parse_json,
+    read_bytes,
+    read_json,
+    read_lines,
+    read_object,
+    read_text,
+)
 from tests.examples import examples
 
 
@@ -93,3 +101,15 @@ def test_another_value_than_an_object_is_shown_in_short(tmp_path: Path, value: o
     with pytest.raises(DataError, match="not a JSON object") as caught:
         read_object(path)
     assert len(str(caught.value)) < 250 + len(str(path))
+
+
+def test_the_plain_file_goes_before_the_packed_one(tmp_path: Path) -> None:
+    path, packed = tmp_path / "a.de", tmp_path / "a.de.gz"
+    assert find_plain_or_gz(path) is None
+    packed.write_bytes(gzip.compress(b"x"))
+    assert find_plain_or_gz(path) == packed
+    path.mkdir()
+    assert find_plain_or_gz(path) == packed
+    path.rmdir()
+    path.write_text("x")
+    assert find_plain_or_gz(path) == path

@@ -62,6 +62,18 @@ class Declared(Plain, Corpus):
     pass
 
 
+class Inherits(Corpus):
+    name = source_language = pivot_language = "x"
+    __len__, __getitem__ = Plain.__len__, Plain.__getitem__
+    fingerprint, problems = Plain.fingerprint, Plain.problems
+
+
+class OnlyAbstract(abc.ABC):  # noqa: B024
+    name = source_language = pivot_language = "x"
+    __len__, __getitem__ = Plain.__len__, Plain.__getitem__
+    fingerprint, problems = Plain.fingerprint, Plain.problems
+
+
 @dataclass(frozen=True)
 class Frozen(Plain):
     more: int = 1
@@ -93,7 +105,18 @@ def opened(kind: Callable[[], Any], owner: Owner = OWNER) -> Any:
 
 
 @pytest.mark.parametrize(
-    "kind", [Plain, Abstract, AbstractFirst, Declared, Frozen, Slotted, Registering]
+    "kind",
+    [
+        Plain,
+        Abstract,
+        AbstractFirst,
+        Declared,
+        Inherits,
+        OnlyAbstract,
+        Frozen,
+        Slotted,
+        Registering,
+    ],
 )
 def test_an_exception_in_a_method_names_the_object_and_the_line(kind: Any) -> None:
     corpus = opened(kind)
@@ -108,7 +131,7 @@ def test_an_exception_in_a_method_names_the_object_and_the_line(kind: Any) -> No
         list(corpus.problems())
 
 
-@pytest.mark.parametrize("kind", [Plain, Frozen, Slotted, Registering])
+@pytest.mark.parametrize("kind", [Plain, Inherits, OnlyAbstract, Frozen, Slotted, Registering])
 def test_nothing_else_about_the_object_changes(kind: Any) -> None:
     corpus = opened(kind)
     assert isinstance(corpus, kind) and corpus.links() is None
@@ -126,6 +149,70 @@ def test_an_object_that_is_given_again_is_named_by_who_gave_it_last() -> None:
     with pytest.raises(PluginError, match=r"^corpus 'other': "):
         one.fingerprint()
     assert owner_of(one) == other
+
+
+class Bare:
+    """A corpus of another class, without the members that have a default."""
+
+    name = source_language = pivot_language = "x"
+
+    def __init__(self, pretokenised: bool | None = None) -> None:
+        if pretokenised is not None:
+            self.pretokenised = pretokenised
+
+    __len__, __getitem__ = Plain.__len__, Plain.__getitem__
+    fingerprint = Plain.fingerprint
+
+
+class Delegates:
+    """A corpus that takes every other member from another."""
+
+    def __init__(self, other: Any) -> None:
+        self.other = other
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.other, name)
+
+    def __len__(self) -> int:
+        return len(self.other)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.other[index]
+
+
+class Lacking(Corpus):
+    name = source_language = pivot_language = "x"
+
+    def __len__(self) -> int:
+        return 0
+
+    def __getitem__(self, index: int) -> Any:
+        raise IndexError
+
+
+def test_members_with_a_default_may_be_left_out() -> None:
+    corpus = opened(Bare)
+    assert (corpus.pretokenised, corpus.gold, corpus.links()) == (False, None, None)
+    assert list(corpus.problems()) == []
+    with pytest.raises(PluginError, match="no luck"):
+        corpus.fingerprint()
+    assert opened(lambda: Bare(True)).pretokenised is True
+    assert copy.deepcopy(corpus).gold is None
+    opened(lambda: corpus, Owner("corpus", "other"))
+    assert corpus.gold is None and list(corpus) == BOTH
+
+
+def test_a_default_hides_no_member_of_the_object_itself() -> None:
+    other = Slotted(pretokenised=True)
+    corpus = opened(lambda: Delegates(other))
+    assert corpus.pretokenised is True and corpus.gold is None
+    with pytest.raises(ValueError, match="late"):
+        list(corpus.problems())
+
+
+def test_what_inherits_must_implement_the_abstract_methods() -> None:
+    with pytest.raises(PluginError, match=r"abstract method '?fingerprint"):
+        opened(Lacking)  # type: ignore[type-abstract]
 
 
 class OutOfRange(Plain):
@@ -194,7 +281,12 @@ class Half(nn.Module):
     ("kind", "target", "complaint"),
     [
         ("objective", Half, "Half has no scope"),
-        ("encoder", object, "object has no carried_head, collate, digest, dimension"),
+        (
+            "encoder",
+            object,
+            "object has no collate, digest, dimension, encode, layers, max_length, module, reference, "
+            r"save, tokenise, tokenizer \(",
+        ),
         ("task", lambda: None, "NoneType has no info"),
         ("corpus", lambda: [None], "NoneType has no __getitem__"),
         ("corpus", lambda: None, "TypeError: 'NoneType' object is not iterable"),

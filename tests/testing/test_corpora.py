@@ -108,13 +108,13 @@ def test_a_good_corpus_passes() -> None:
     [
         (Nameless, "name is ''"),
         (OneLanguage, "both sides are in en"),
-        (Endless, "a pair beyond the last"),
+        (Endless, "beyond the last pair it raises no IndexError"),
         (Tuples, r"is a tuple, not an otx\.types\.Pair"),
         (LinesFromZero, "has line 0"),
         (BlankSide, "pair 1 has an empty side"),
-        (OnePass, "is another one when it is read again"),
+        (OnePass, "is another pair when it is read again"),
         (Unsteady, "opened again, it has another fingerprint"),
-        (OddProblems, "a problem without file, line"),
+        (OddProblems, "a problem lacks file, line"),
         (LinksOutside, "pair 0 has links"),
         (FewLinks, "1 sets of links for 2 pairs"),
     ],
@@ -125,7 +125,7 @@ def test_a_broken_one_is_named(broken: Any, complaint: str) -> None:
 
 
 def test_none_at_all_is_named() -> None:
-    with pytest.raises(PluginError, match="no corpus is given"):
+    with pytest.raises(PluginError, match="no corpus was opened"):
         check_corpus(list)
 
 

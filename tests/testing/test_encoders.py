@@ -17,9 +17,9 @@ from otx.errors import PluginError
 from otx.plugin_host.registry import Registry
 from otx.testing import check_encoder
 from otx.types import Encoded, TokenBatch, TokenRow
+from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
-from otx_encoders.options import EncoderOptions
-from otx_encoders.rows import tokenise
+from otx_encoders.tokenisation import tokenise
 
 
 class Good(HuggingFaceEncoder):
@@ -158,17 +158,17 @@ def test_a_good_encoder_passes(tiny_model: Path) -> None:
     [
         (WordsFromOne, "by the tokenizer's offsets they are"),
         (CutsInWords, r"is cut in two|words .* are kept"),
-        (CountsNoCuts, "are kept; the row counts"),
+        (CountsNoCuts, "are kept, but the row counts"),
         (IgnoresTheLimit, "with max_length 8 a text has"),
         (KeepsTheLimit, "tokenise changes the encoder's max_length"),
         (LongerThanItself, "with max_length 512 a text has"),
         (PaddingIsAWord, "gives padding a word"),
         (ReadsPadding, "in a batch with longer texts its states differ"),
         (Frozen, "its states have no gradient"),
-        (DigestOfTheName, "digest is the same with another weight"),
-        (SharesItsWeights, "digest is the same|changes the encoder"),
+        (DigestOfTheName, "digest stays the same when a weight changes"),
+        (SharesItsWeights, "digest stays the same|changes the encoder"),
         (SavesOtherWeights, "saved and loaded, it has another digest"),
-        (HeadOutside, r"module does not hold out\.weight.*neither trained nor saved"),
+        (HeadOutside, r"module does not contain out\.weight.*neither trained nor saved"),
         (HeadForgotten, "otx predict would find no head"),
         (HeadOfOtherLabels, "has labels"),
     ],

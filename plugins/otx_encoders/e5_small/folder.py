@@ -14,7 +14,7 @@ from otx_encoders.e5_small.tokenizer import SPECIAL, build_tokenizer
 
 WEIGHTS = "model.safetensors"
 VERSION = 1
-"""Raised whenever the same packed file would become another folder."""
+"""Raised whenever the same packed file would be written as another folder."""
 _EMBEDDINGS = {
     "emb.word": "embeddings.word_embeddings.weight",
     "emb.pos": "embeddings.position_embeddings.weight",

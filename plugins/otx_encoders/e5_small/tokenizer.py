@@ -20,7 +20,7 @@ SPECIAL = {
     "unk_token": "<unk>",
     "mask_token": "<mask>",
 }
-"""XLM-R's special tokens by the names that transformers has for their roles."""
+"""XLM-R's special tokens by transformers' names of their roles."""
 _SPACE = "\u2581"
 _RULE = "nmt_nfkc"
 _CHARSMAP_FIELD = 2
@@ -49,7 +49,7 @@ def build_tokenizer(model: PackedModel) -> Tokenizer:
     if missing:
         raise DataError(f"the packed encoder has no piece {missing[0]}")
     tokenizer = Tokenizer(Unigram(vocabulary, unk_id=model.special["unk"], byte_fallback=False))
-    # Spaces within and at the ends go as in SentencePiece, which XLM-R's vocabulary was made with.
+    # Repeated spaces, and spaces at the ends, are removed as in SentencePiece, which made XLM-R's vocabulary.
     tokenizer.normalizer = normalizers.Sequence(
         [
             normalizers.Precompiled(compile_characters(model.characters)),
@@ -74,14 +74,14 @@ def build_tokenizer(model: PackedModel) -> Tokenizer:
 
 
 def compile_characters(characters: Mapping[str, str]) -> bytes:
-    """Compile a map of single characters into the form that ``tokenizers`` applies.
+    """Compile a map of single characters for ``tokenizers``.
 
     XLM-R normalises by SentencePiece's rule ``nmt_nfkc`` of 2019. Today's SentencePiece differs in 174 characters, the
     zero-width joiner of Hindi among them, so single characters come from ``characters``; SentencePiece's rule adds only
     the sequences that compose, such as a letter and its accent.
 
     Args:
-        characters: What each single character becomes; any other stays as it is.
+        characters: Single characters to their replacements; all others stay unchanged.
 
     Returns:
         The compiled map, for ``tokenizers.normalizers.Precompiled``.

@@ -12,12 +12,13 @@ from typing import ClassVar, Self
 from torch import nn
 
 from otx.errors import DataError, MissingDataError
+from otx.files.reading import find_plain_or_gz
 from otx.printable import quote
 from otx.types import Example
 from otx_tasks.classification.classifier import Classifier
 from otx_tasks.classification.labelled_files import Labelled, read_labelled
 from otx_tasks.classification.options import CLASSIFICATION, PAWSX, ClassificationOptions
-from otx_tasks.files import by_language, existing, folder_of, in_folders
+from otx_tasks.files import by_language, folder_of, in_folders
 from otx_tasks.hub import HUB_SPLITS, XTREME, parquet_rows
 
 
@@ -176,7 +177,7 @@ class ClassificationTask(Classifier):
         names = [name.format(self.options.source) for name in self.train_names]
         for place in self.folders:
             for name in names:
-                if path := existing(folder / place / name):
+                if path := find_plain_or_gz(folder / place / name):
                     return path
         raise MissingDataError(
             f"{folder}: no training file in {self.options.source}",

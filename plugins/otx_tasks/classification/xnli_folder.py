@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 
 from otx.errors import DataError, MissingDataError
-from otx.files.reading import read_lines
+from otx.files.reading import find_plain_or_gz, read_lines
 from otx_tasks.classification.nli_files import NliFile, NliRow, read_nli
-from otx_tasks.files import by_language, existing, folder_of
+from otx_tasks.files import by_language, folder_of
 
 ENGLISH = "en"
 TEST_FOLDERS = ("", "xnli", "nli/xnli")
@@ -89,7 +89,7 @@ class XnliFolder:
     def names(self) -> list[tuple[str, str]] | None:
         """Return pairID and promptID of each row; None without ``test-rows.tsv``."""
         folder = next(iter(self.files.values())).parent
-        path = existing(folder / f"{self.split}-rows.tsv")
+        path = find_plain_or_gz(folder / f"{self.split}-rows.tsv")
         if path is None:
             return None
         header, *rows = (line.split("\t") for line in read_lines(path))
@@ -107,7 +107,7 @@ class XnliFolder:
             if files := by_language([place], pattern):
                 return files
             for name in (f"xnli.{self.split}.tsv", f"xnli.{self.split}.jsonl"):
-                if path := existing(place / name):
+                if path := find_plain_or_gz(place / name):
                     return dict.fromkeys((row.language for row in self._file(path).rows), path)
         raise MissingDataError(
             f"{self.folder}: no XNLI {self.split} files", test_remedy(self.split)
@@ -141,7 +141,7 @@ def train_files(data: str, language: str) -> list[Path]:
     patterns = [f"{name}/*.tsv{ending}" for name in parts for ending in ("", ".gz")]
     for place in TEST_FOLDERS:
         for name in names:
-            if path := existing(folder / place / name):
+            if path := find_plain_or_gz(folder / place / name):
                 return [path]
         files = sorted(path for pattern in patterns for path in (folder / place).glob(pattern))
         if files:

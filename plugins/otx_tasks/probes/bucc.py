@@ -14,11 +14,11 @@ from torch import Tensor
 from otx.data.inference import reading, sentence_vectors
 from otx.errors import DataError, MissingDataError
 from otx.files.example_digest import digest
-from otx.files.reading import read_lines
+from otx.files.reading import find_plain_or_gz, read_lines
 from otx.interfaces import BaseProbeTask, Encoder
 from otx.links.mining import best_threshold, mine
 from otx.types import Example, Score
-from otx_tasks.files import existing, folder_of, plain_name
+from otx_tasks.files import folder_of, plain_name
 from otx_tasks.probes.options import BUCC, BuccOptions
 
 PIVOT = "en"
@@ -154,7 +154,7 @@ class BuccTask(BaseProbeTask):
             prefix = self._prefixes[language]
             names = (split, SAMPLE) if split == SPLITS[0] else (split,)
             files = (prefix.with_name(f"{prefix.name}.{name}.{language}") for name in names)
-            kept = [name for name, file in zip(names, files, strict=True) if existing(file)]
+            kept = [name for name, file in zip(names, files, strict=True) if find_plain_or_gz(file)]
             self._read[language, split] = read_split(prefix, language, [*kept, split][0])
         return self._read[language, split]
 
@@ -183,7 +183,7 @@ def read_split(prefix: Path, language: str, split: str) -> Split:
     names = [f"{prefix.name}.{split}.{ending}" for ending in (language, PIVOT, "gold")]
     files = []
     for name in names:
-        path = existing(prefix.with_name(name))
+        path = find_plain_or_gz(prefix.with_name(name))
         if path is None:
             raise DataError(f"{prefix.with_name(name)}: no such file", REMEDY)
         files.append(path)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otx.errors import DataError, MissingDataError
-from otx.files.reading import read_lines
+from otx.files.reading import find_plain_or_gz, read_lines
 from otx.links.gold import GOLD, SENTENCES, GoldPair, read_gold
 from otx.printable import quote
-from otx_tasks.files import existing, plain_name
+from otx_tasks.files import plain_name
 from otx_tasks.sample_data import sample_folder
 
 FOLDER = "align"
@@ -60,7 +60,7 @@ def find_gold_sets(data: Path, index_base: int | None) -> dict[str, GoldSet]:
     bases = _bases(folder / TABLE) if index_base is None else {}
     sets: dict[str, GoldSet] = {}
     for name in sorted({_set_name(path) for path in halves}):
-        files = [existing(folder / (name + ending)) for ending in (SENTENCES, GOLD)]
+        files = [find_plain_or_gz(folder / (name + ending)) for ending in (SENTENCES, GOLD)]
         if not any(files):
             raise _missing(folder / (name + GOLD))
         sentences, gold = (

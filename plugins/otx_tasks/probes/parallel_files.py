@@ -8,9 +8,9 @@ from pathlib import Path
 
 from otx.data.languages import two_letters
 from otx.errors import DataError, MissingDataError
-from otx.files.reading import read_lines
+from otx.files.reading import find_plain_or_gz, read_lines
 from otx.types import Example
-from otx_tasks.files import existing, folder_of, plain_name
+from otx_tasks.files import folder_of, plain_name
 from otx_tasks.sample_data import HELD_OUT, sample_folder
 
 PIVOT = "en"
@@ -108,7 +108,7 @@ def _pair(path: Path) -> ParallelFiles | None:
         pivot = _other_side(path, f"{match['head']}-src.eng.txt")
         return ParallelFiles(two_letters(match["code"]), path, pivot, many_way=True)
     if match := _MANY_WAY.match(name):
-        pivot_file = existing(path.with_name(f"{match['head']}.en.txt"))
+        pivot_file = find_plain_or_gz(path.with_name(f"{match['head']}.en.txt"))
         if pivot_file is not None and not _is_pivot(match["code"]):
             return ParallelFiles(two_letters(match["code"]), path, pivot_file, many_way=True)
     return None
@@ -119,7 +119,7 @@ def _is_pivot(code: str) -> bool:
 
 
 def _other_side(path: Path, name: str) -> Path:
-    other = existing(path.with_name(name))
+    other = find_plain_or_gz(path.with_name(name))
     if other is None:
         raise DataError(f"{path}: its other side is missing", f"add {name} (or .gz) to its folder")
     return other

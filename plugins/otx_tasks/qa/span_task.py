@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from otx.errors import DataError, MissingDataError
+from otx.files.reading import find_plain_or_gz
 from otx.interfaces import Encoder
 from otx.types import Example, Loss, Score, TokenBatch
 from otx_tasks.collate import padded
 from otx_tasks.dataset_task import DatasetTask
-from otx_tasks.files import existing, folder_of
+from otx_tasks.files import folder_of
 from otx_tasks.hub import parquet_rows
 from otx_tasks.qa.answer_scoring import Normalise, best_scores
 from otx_tasks.qa.lexical_baseline import most_similar_clause
@@ -102,7 +103,7 @@ class SpanTask(DatasetTask):
             return locate_answers(rows, HUB_TRAIN)
         folder = folder_of(self.options.data)
         for name in TRAIN_FOLDERS:
-            if path := existing(folder / name / "train-v1.1.json"):
+            if path := find_plain_or_gz(folder / name / "train-v1.1.json"):
                 return read_squad(path)
         raise MissingDataError(f"{folder}: no train-v1.1.json", TRAIN_REMEDY)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from otx.errors import MissingDataError
-from otx_tasks.files import existing, folder_of, plain_name
+from otx.files.reading import find_plain_or_gz
+from otx_tasks.files import folder_of, plain_name
 from otx_tasks.hub import XTREME, parquet_rows
 from otx_tasks.qa.options import TYDIQA, TydiqaOptions
 from otx_tasks.qa.span_task import SpanTask
@@ -73,9 +74,9 @@ class TydiqaTask(SpanTask):
         folder = folder_of(self.options.data)
         separate, whole = self.file_name(self.options.source, "train"), ORIGINAL.format("train")
         for name in FOLDERS:
-            if path := existing(folder / name / separate):
+            if path := find_plain_or_gz(folder / name / separate):
                 return read_squad(path)
-            if path := existing(folder / name / whole):
+            if path := find_plain_or_gz(folder / name / whole):
                 return read_squad(path, _id_prefix(self.options.source))
         raise MissingDataError(
             f"{folder}: no {separate} and no {whole}",
@@ -97,7 +98,7 @@ class TydiqaTask(SpanTask):
             for path in sorted((folder / name).glob(f"tydiqa.goldp.*.{split}.json*"))
         ]
         files = {plain_name(path).split(".")[2]: path for path in reversed(paths)}
-        whole = (existing(folder / name / ORIGINAL.format(split)) for name in FOLDERS)
+        whole = (find_plain_or_gz(folder / name / ORIGINAL.format(split)) for name in FOLDERS)
         if not files and (path := next(filter(None, whole), None)):
             files = dict.fromkeys(HUB_NAMES, path)
         if split == "train":

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from otx.errors import DataError, MissingDataError
+from otx.files.reading import find_plain_or_gz
 from otx.interfaces import Encoder
 from otx.types import Example, Score, TokenBatch, TokenRow
 from otx_tasks.dataset_task import DatasetTask
-from otx_tasks.files import by_language, existing, folder_of
+from otx_tasks.files import by_language, folder_of
 from otx_tasks.heads import ReorderedHead
 from otx_tasks.hub import HUB_SPLITS, tagged_rows
 from otx_tasks.tagging.options import TaggingOptions
@@ -265,7 +266,7 @@ class TaggingTask(DatasetTask):
         names = [name.format(self.options.source) for name in self.train_names]
         for place in ("", *self.train_folders):
             for name in names:
-                if path := existing(folder / place / name):
+                if path := find_plain_or_gz(folder / place / name):
                     return self.read_file(path)
         raise MissingDataError(
             f"{folder}: no training file in {self.options.source}",

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from otx.errors import DataError, UsageError
+from otx_corpora import FilesOptions
 from otx_corpora.files import open_corpora
-from otx_corpora.options import FilesOptions
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +73,9 @@ def test_two_files_that_say_their_languages_or_are_told() -> None:
     assert opened("en-de.en,en-de.de") == GOOD
     assert opened("en:a.txt,de:b.txt") == GOOD
     assert opened("de:b.txt,en-de.en") == GOOD
-    with pytest.raises(UsageError, match=r"a\.txt does not say its language .*en:FILE,de:FILE"):
+    with pytest.raises(
+        UsageError, match=r"the name of corpus file a\.txt has no language .*en:FILE,de:FILE"
+    ):
         opened("a.txt,b.txt")
     with pytest.raises(UsageError, match="one language on both sides"):
         opened("en:a.txt,en:b.txt")

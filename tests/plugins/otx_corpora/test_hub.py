@@ -12,8 +12,8 @@ import pytest
 from huggingface_hub import constants
 
 from otx.errors import DataError, UsageError
+from otx_corpora import HubOptions
 from otx_corpora.hub import open_corpora
-from otx_corpora.options import HubOptions
 
 ROWS = [("eins", "one"), ("zwei", None), ("drei\x00", "three"), ("vier", "four")]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -194,11 +194,11 @@ def test_columns(tmp_path: Path) -> None:
     options = HubOptions(columns=("en:sentence1", "de:t.xx"))
     assert pairs(open_corpora(folder, options, "en")[0]) == [("x", "one", 1)]
     for columns, message in [
-        ((), r"does not tell two languages: columns sentence1, sentence2.*hub\.columns"),
+        ((), r"two languages are not recognised in its columns sentence1, sentence2.*hub\.columns"),
         (("en:sentence1", "de:t.yy"), r"has no column t\.yy"),
         (("en:sentence1", "de:nothing"), "has no column nothing"),
         (("en:sentence1", "de:id"), "column id holds int, not text"),
-        (("en:sentence1", "en:sentence2"), "does not tell two languages"),
+        (("en:sentence1", "en:sentence2"), "two languages are not recognised"),
     ]:
         with pytest.raises(UsageError, match=message):
             open_corpora(folder, HubOptions(columns=columns), "en")

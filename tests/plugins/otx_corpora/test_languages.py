@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from otx.errors import UsageError
-from otx_corpora.languages import looks_like_language, source_beside
+from otx_corpora.languages import looks_like_language, source_language
 
 
 @pytest.mark.parametrize("code", ["en", "deu", "zh-Hans", "pt_BR"])
@@ -17,6 +17,8 @@ def test_other_parts_of_names(name: str) -> None:
 
 
 def test_the_source_is_the_side_that_is_not_the_pivot() -> None:
-    assert source_beside("en", ("en", "de"), "x") == source_beside("en", ("de", "en"), "x") == "de"
-    with pytest.raises(UsageError, match=r"x has de and fr, but the pivot is en .*align\.pivot=de"):
-        source_beside("en", ("de", "fr"), "x")
+    assert (
+        source_language("en", ("en", "de"), "x") == source_language("en", ("de", "en"), "x") == "de"
+    )
+    with pytest.raises(UsageError, match=r"x has de and fr, but the pivot is en .*data\.pivot=de"):
+        source_language("en", ("de", "fr"), "x")

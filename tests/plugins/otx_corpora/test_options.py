@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from otx.config.validation import SettingError
-from otx_corpora.options import FilesOptions, HubOptions
+from otx_corpora import FilesOptions, HubOptions
 
 
 @pytest.mark.parametrize("options", [FilesOptions, HubOptions])
 def test_a_limit_below_one_is_refused(options) -> None:
-    with pytest.raises(SettingError, match="must be 1 or more, not 0"):
+    with pytest.raises(SettingError, match="must be above 0, not 0"):
         options(max_characters=0)
 
 

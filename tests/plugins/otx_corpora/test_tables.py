@@ -13,8 +13,8 @@ from otx.config.validation import SettingError
 from otx.data.ledger import count_lines
 from otx.errors import DataError, UsageError
 from otx.interfaces import Corpus
+from otx_corpora import FilesOptions
 from otx_corpora.files import open_corpora
-from otx_corpora.options import FilesOptions
 
 PAIRS = [("one", "eins"), ("two", "zwei"), ("three", "drei")]
 EXPECTED = [(de, en) for en, de in PAIRS]
@@ -94,7 +94,9 @@ UNTOLD = {
 
 @pytest.mark.parametrize("name", UNTOLD)
 def test_where_the_languages_cannot_be_told_the_option_is_named(name: str) -> None:
-    with pytest.raises(UsageError, match=r"does not say which languages.*files\.columns") as raised:
+    with pytest.raises(
+        UsageError, match=r"columns of .* are not recognised.*files\.columns"
+    ) as raised:
         opened(write(name, UNTOLD[name]))
     assert ".en-de." in str(raised.value)
 
@@ -103,7 +105,7 @@ def test_a_name_with_two_languages_does_not_say_which_of_three_columns_they_are(
     name = write("scored.en-de.tsv", tsv([("0.9", *pair) for pair in PAIRS]))
     with pytest.raises(UsageError, match=r"3 columns.*files\.columns") as raised:
         opened(name)
-    assert "name the languages" not in str(raised.value)
+    assert "into its name" not in str(raised.value)
 
 
 def test_columns_say_where_the_sides_are() -> None:
@@ -136,7 +138,7 @@ def test_a_wide_table_is_a_corpus_a_language_and_lacks_nothing() -> None:
     assert [german[1].line, german.problems(), german.name] == [4, [], "talks.tsv#de"]
     (alone,) = opened(f"{name}#es")
     assert alone.source_language == "es"
-    with pytest.raises(UsageError, match="has no fr beside en"):
+    with pytest.raises(UsageError, match="has no fr besides en"):
         opened(f"{name}#fr")
 
 

@@ -12,9 +12,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from otx.errors import DataError, UsageError
-from otx_corpora import tmx_units
+from otx_corpora import FilesOptions, tmx_units
 from otx_corpora.files import open_corpora
-from otx_corpora.options import FilesOptions
 from otx_corpora.tmx_units import units
 from tests.examples import examples
 
@@ -99,7 +98,7 @@ def test_a_unit_without_a_language_is_no_pair_of_it_and_an_empty_side_is_a_probl
         ("eins", 1),
         ("vier", 4),
     ]
-    with pytest.raises(UsageError, match="has no ro beside en"):
+    with pytest.raises(UsageError, match="has no ro besides en"):
         open_corpora(f"{path}#ro", FilesOptions(), "en")
 
 
@@ -108,7 +107,7 @@ def test_several_languages_are_several_corpora(tmp_path: Path) -> None:
     found = open_corpora(str(path), FilesOptions(), "en")
     assert [corpus.source_language for corpus in found] == ["de", "es"]
     assert pairs(f"{path}#es") == [("uno", "one", 1)]
-    with pytest.raises(UsageError, match="has no fr beside en"):
+    with pytest.raises(UsageError, match="has no fr besides en"):
         open_corpora(f"{path}#fr", FilesOptions(), "en")
     with pytest.raises(UsageError, match="has en, de, es, but the pivot is fr"):
         open_corpora(str(path), FilesOptions(), "fr")
@@ -133,7 +132,7 @@ def test_entities_that_could_stand_for_gigabytes_are_refused(tmp_path: Path) -> 
     laughs = '<!DOCTYPE tmx [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>'
     head = HEAD.replace('<!DOCTYPE tmx SYSTEM "tmx14.dtd">', laughs)
     path = tmx(tmp_path / "m.tmx", tuv("en", "&b;") + tuv("de", "x"), head=head)
-    with pytest.raises(DataError, match=r"m\.tmx:2: it declares the entity a"):
+    with pytest.raises(DataError, match=r"m\.tmx:2: declares the entity a"):
         open_corpora(str(path), FilesOptions(), "en")
 
 

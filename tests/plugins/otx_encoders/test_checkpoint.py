@@ -11,9 +11,9 @@ import huggingface_hub
 import pytest
 
 from otx.errors import DataError
+from otx_encoders import EncoderOptions
 from otx_encoders.checkpoint import first_line, locate
 from otx_encoders.huggingface import HuggingFaceEncoder
-from otx_encoders.options import EncoderOptions
 
 
 class Malice:
@@ -75,7 +75,7 @@ def test_folders_that_are_not_whole_are_refused_by_what_they_lack(copied: Any) -
         json.dumps({"weight_map": {"a": "part-1.safetensors", "b": "part-2.safetensors"}})
     )
     (folder / "part-1.safetensors").write_bytes(kept)
-    with pytest.raises(DataError, match=r"names part-2\.safetensors, which is not there"):
+    with pytest.raises(DataError, match=r"names part-2\.safetensors, which does not exist"):
         locate(str(folder))
     (folder / "config.json").write_text("{")
     with pytest.raises(DataError, match=r"config\.json: not JSON"):
@@ -90,7 +90,7 @@ def test_paths_that_lead_nowhere_are_no_hub_models(tmp_path: Path, offline: None
         with pytest.raises(DataError, match="no such folder"):
             locate(reference)
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="give the folder it lies in"):
+    with pytest.raises(DataError, match="give the folder that contains it"):
         locate(str(tmp_path / "file"))
 
 

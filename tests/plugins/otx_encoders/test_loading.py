@@ -9,10 +9,11 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from otx.config.validation import SettingError
 from otx.errors import DataError, UsageError
+from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
-from otx_encoders.loading import load_model, positions
-from otx_encoders.options import EncoderOptions
+from otx_encoders.model_io import load_model, max_positions
 
 FAMILIES = ["Bert", "XLMRoberta", "DistilBert"]
 
@@ -174,7 +175,7 @@ def test_a_model_that_cannot_run_is_refused_when_it_is_loaded(
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_longest_sequence_is_what_the_model_can_take(checkpoint: Any, family: str) -> None:
     model = transformers.AutoModel.from_pretrained(checkpoint(f"{family}Model")).eval()
-    longest = positions(model)
+    longest = max_positions(model)
     assert longest == 64
     with torch.no_grad():
         model(torch.full((1, longest), 7))
@@ -197,5 +198,6 @@ def test_max_length_is_the_least_of_the_limits(copied: Any) -> None:
 def test_lengths_that_leave_no_room_are_refused(checkpoint: Any) -> None:
     with pytest.raises(UsageError, match="max_length is 2, of which special tokens take 2"):
         HuggingFaceEncoder(str(checkpoint("BertModel")), EncoderOptions(max_length=2))
-    with pytest.raises(UsageError, match="max_length is 0"):
+    with pytest.raises(SettingError, match="must be above 0, not 0") as caught:
         EncoderOptions(max_length=0)
+    assert caught.value.field == "max_length"

@@ -6,7 +6,7 @@ from dataclasses import is_dataclass
 from typing import Any
 
 import otx_encoders
-from otx_encoders.options import EncoderOptions
+from otx_encoders import EncoderOptions
 
 
 class Recorder:
@@ -32,7 +32,7 @@ def test_the_encoders_are_registered_by_target() -> None:
 
 def test_registering_imports_nothing_heavy() -> None:
     code = (
-        "import sys, otx_encoders, otx_encoders.options\n"
+        "import sys, otx_encoders\n"
         "heavy = {'torch', 'transformers', 'tokenizers', 'huggingface_hub', 'numpy'}\n"
         "sys.exit(', '.join(heavy & sys.modules.keys()) or 0)"
     )

@@ -10,14 +10,14 @@ from tokenizers import normalizers
 
 from otx.errors import DataError
 from otx_encoders.tokenizer_checks import (
+    CHECKS,
     EVIDENCE,
-    HABITS,
     NormalisationCheck,
-    check_letters,
+    check_normalisation,
     piece_texts,
 )
 
-LOWER, STRIP = HABITS
+LOWER, STRIP = CHECKS
 
 
 def texts(tokenizer: Any) -> list[str]:
@@ -26,11 +26,11 @@ def texts(tokenizer: Any) -> list[str]:
 
 def test_a_cased_tokenizer_loses_no_letter(cased: Any, unigram: Any) -> None:
     for tokenizer in (cased, unigram):
-        assert check_letters(tokenizer, tokenizer.get_vocab(), "it") == []
+        assert check_normalisation(tokenizer, tokenizer.get_vocab(), "it") == []
 
 
 def test_an_uncased_tokenizer_over_its_own_vocabulary_is_noted(uncased: Any) -> None:
-    assert check_letters(uncased, uncased.get_vocab(), "it") == [
+    assert check_normalisation(uncased, uncased.get_vocab(), "it") == [
         "the tokenizer lower-cases: B becomes b",
         "the tokenizer strips accents: é becomes e",
     ]
@@ -38,7 +38,7 @@ def test_an_uncased_tokenizer_over_its_own_vocabulary_is_noted(uncased: Any) -> 
 
 def test_lower_casing_over_a_cased_vocabulary_is_refused(misread: Any) -> None:
     with pytest.raises(DataError, match=r"my-model: .*lower-cases \(B becomes b\).*has capitals"):
-        check_letters(misread, misread.get_vocab(), "my-model")
+        check_normalisation(misread, misread.get_vocab(), "my-model")
 
 
 def test_stripping_accents_alone_is_refused_as_well(misread: Any) -> None:
@@ -47,7 +47,7 @@ def test_stripping_accents_alone_is_refused_as_well(misread: Any) -> None:
     try:
         inner.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=True)
         with pytest.raises(DataError, match=r"strips accents .*strip_accents to false"):
-            check_letters(misread, misread.get_vocab(), "it")
+            check_normalisation(misread, misread.get_vocab(), "it")
     finally:
         inner.normalizer = before
 
@@ -55,12 +55,12 @@ def test_stripping_accents_alone_is_refused_as_well(misread: Any) -> None:
 def test_an_uncased_vocabulary_read_with_capitals_is_refused(blind: Any) -> None:
     assert blind.tokenize("B") == ["[UNK]"] and blind.tokenize("b") == ["b"]
     with pytest.raises(DataError, match=r"knows no capitals \(B is unknown.*do_lower_case to true"):
-        check_letters(blind, blind.get_vocab(), "it")
+        check_normalisation(blind, blind.get_vocab(), "it")
 
 
 def test_what_is_lost_is_seen_in_every_script(uncased: Any) -> None:
-    def lost(habit: NormalisationCheck) -> set[str]:
-        return {letter for letter, (own, plain) in habit.read(uncased).items() if own == plain}
+    def lost(check: NormalisationCheck) -> set[str]:
+        return {letter for letter, (own, plain) in check.read(uncased).items() if own == plain}
 
     assert set("éйёά") | {"กี", "कु"} <= lost(STRIP)
     assert {"B", "Ж", "Ω"} <= lost(LOWER)
@@ -74,9 +74,9 @@ def test_the_share_counts_pieces_and_not_special_tokens(cased: Any, uncased: Any
 
 
 def test_every_sample_letter_has_a_plainer_form() -> None:
-    for habit in HABITS:
-        assert all(habit.plain(letter) != letter for letter in habit.letters)
-        assert all(habit.has(letter) for letter in habit.letters)
+    for check in CHECKS:
+        assert all(check.plain(letter) != letter for letter in check.letters)
+        assert all(check.has(letter) for letter in check.letters)
 
 
 def test_the_real_multilingual_vocabulary_read_rightly_and_wrongly(
@@ -86,9 +86,9 @@ def test_the_real_multilingual_vocabulary_read_rightly_and_wrongly(
     entries = gzip.decompress(packed).decode().splitlines()
     vocabulary = {piece: number for number, piece in enumerate(entries)}
     right = transformers.BertTokenizerFast(vocab=vocabulary, do_lower_case=False)
-    assert check_letters(right, right.get_vocab(), "mbert") == []
-    assert all(habit.share(texts(right)) > EVIDENCE for habit in HABITS)
+    assert check_normalisation(right, right.get_vocab(), "mbert") == []
+    assert all(check.share(texts(right)) > EVIDENCE for check in CHECKS)
     wrong = transformers.BertTokenizerFast(vocab=vocabulary, do_lower_case=True)
     assert wrong.tokenize("Việt") == wrong.tokenize("viet")
     with pytest.raises(DataError, match="lower-cases"):
-        check_letters(wrong, wrong.get_vocab(), "mbert")
+        check_normalisation(wrong, wrong.get_vocab(), "mbert")

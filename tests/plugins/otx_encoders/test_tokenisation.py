@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from otx.types import TokenRow
-from otx_encoders.rows import tokenise
+from otx_encoders.tokenisation import tokenise
 from tests.examples import examples
 
 WORDS = [
