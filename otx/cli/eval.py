@@ -108,7 +108,7 @@ def evaluate(
     values = option_values(entries, task_flags, label=lambda key: f"--{key.replace('_', '-')}")
     settings = overlaid(settings, flags=values)
     for entry in entries:
-        entry.read_options(settings)
+        entry.read_options(settings.option_tables)
     root = Path(settings.runs.folder)
     if not run and model is None:
         warn_of_damaged(root)

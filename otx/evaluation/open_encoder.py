@@ -49,7 +49,7 @@ def open_target(session: Session, target: Target) -> OpenEncoder:
     """
     runtime = session.settings.runtime
     entry, reference = target.reference(session.registry)
-    options = entry.read_options(session.settings)
+    options = entry.read_options(session.settings.option_tables)
     device = open_device(runtime.device)
 
     def reopen(folder: Path | str) -> Encoder:
@@ -58,7 +58,7 @@ def open_target(session: Session, target: Target) -> OpenEncoder:
         return encoder
 
     encoder = reopen(reference)
-    for note in getattr(encoder, "notes", []):
+    for note in encoder.notes:
         session.reporter.notice(str(note))
     autocast = choose_autocast(runtime.dtype, device)
     identity = EncoderIdentity(encoder.digest(), digested_options(options), str(autocast))

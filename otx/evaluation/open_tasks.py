@@ -66,7 +66,7 @@ def open_tasks(session: Session, names: Sequence[str]) -> list[OpenTask]:
     """
     tasks: list[OpenTask] = []
     for entry in find_tasks(names, session.registry):
-        task: Task = entry.make(entry.read_options(session.settings))
+        task: Task = entry.make(entry.read_options(session.settings.option_tables))
         missing = None if entry.name in names else _missing_files(task)
         if missing is None:
             tasks.append(OpenTask(task, entry))

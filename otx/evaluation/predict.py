@@ -79,7 +79,7 @@ def predict(
             f"{task} cannot predict lines: it only reads the encoder", "name a transfer task"
         )
     opened, reference = _open_task(session, entry, model, seed)
-    encoder = open_encoder(reference, registry, session.settings)
+    encoder = open_encoder(reference, registry, session.settings.option_tables)
     device = open_device(runtime.device)
     warn_of_slow_bf16(runtime.dtype, device, session.reporter)
     encoder.module.to(device)
@@ -168,7 +168,7 @@ def _open_task(
     session: Session, entry: Entry, model: str | RunFolder, seed: int | None
 ) -> tuple[TransferTask, str]:
     """Return the task without files, and the reference of the model."""
-    options: Any = entry.read_options(session.settings)
+    options: Any = entry.read_options(session.settings.option_tables)
     if isinstance(model, str):
         return cast(TransferTask, entry.make(replace(options, data=None))), model
     folder, record = finetuned_models.find(model, entry.name, seed)
