@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import cosine_similarity
 
 import otx
-from otx.interfaces import EncodedPair, Loss
+from otx.types import EncodedPair, Loss
 from otx.views import Links, States
 
 

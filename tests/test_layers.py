@@ -19,7 +19,6 @@ FLOORS: dict[str, tuple[float, str]] = {
     "types": (0, "types"),
     "tensor_tree": (0, "types"),
     "did_you_mean": (0, "types"),
-    "heads": (0, "types"),
     "hookspecs": (0, "types"),
     "printable": (0, "types"),
     "reporter": (0, "types"),

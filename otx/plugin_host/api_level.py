@@ -26,7 +26,7 @@ API_1_NAMES: Mapping[str, str] = MappingProxyType(
         "otx.plugins": "otx.plugin_host.host",
         "otx.guard": "otx.plugin_host.isolation",
         "otx.engine": "otx.training, otx.alignment and otx.evaluation",
-        "otx.data.examples": "otx.data.example_digest",
+        "otx.data.examples": "otx.files.example_digest",
         "otx.data.joined": "otx.data.pair_sequences",
         "otx.data.normal": "otx.data.normalise",
         "otx.data.reading": "otx.data.inference",

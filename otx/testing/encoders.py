@@ -284,7 +284,8 @@ def _check_head(
     assert carried is not None
     if labels:
         _require(
-            hasattr(carried, "labels"), f"the saved head for {kind} has no labels (see otx.heads)"
+            hasattr(carried, "labels"),
+            f"the saved head for {kind} has no labels (see otx.interfaces.head)",
         )
         names = tuple(carried.labels)
         _require(

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from otx.heads import Head
+from otx.interfaces.head import Head
 from otx.types import TokenBatch
 
 HEADS = {
@@ -91,7 +91,7 @@ def masked_logits(model: Any, batch: TokenBatch, picked: Tensor) -> Tensor:
 
 
 class CarriedHead(Head):
-    """A Hugging Face model with a task head, as ``otx.heads.Head``.
+    """A Hugging Face model with a task head, as ``otx.interfaces.head.Head``.
 
     Args:
         model: The model: encoder and head.
@@ -108,7 +108,7 @@ class CarriedHead(Head):
         self.labels = tuple(names[number] for number in sorted(names))
 
     def forward(self, batch: TokenBatch) -> Tensor:
-        """Compute logits; see ``otx.heads.Head``."""
+        """Compute logits; see ``otx.interfaces.head.Head``."""
         output = self.model(**model_inputs(self.model, batch))
         if "start_logits" in output:
             return torch.stack([output.start_logits, output.end_logits], dim=-1)

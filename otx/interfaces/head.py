@@ -1,4 +1,4 @@
-"""The base class of task heads; it imports torch, which ``otx.interfaces`` must not."""
+"""The base class of task heads; it imports torch, so import it from here."""
 
 from __future__ import annotations
 
