@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import FailedHealthCheck, Unsatisfiable
 
@@ -69,7 +69,7 @@ def test_a_discarded_example_is_replaced() -> None:
         compared.append(right)
 
     check()
-    assert all(compared) and len(compared) >= 100
+    assert all(compared) and len(compared) >= settings().max_examples
 
 
 def test_an_oracle_that_is_always_wrong_fails_the_test() -> None:
