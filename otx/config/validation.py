@@ -141,7 +141,11 @@ def check_constraints(instance: Any) -> None:
         bounds = _broken(value, hint)
         if bounds is not None:
             shown = list(value) if isinstance(value, tuple) else value
-            raise SettingError(name, f"must be {bounds}, not {shorten(repr(shown))}")
+            raise SettingError(name, f"must be {bounds}, not {_written(shown)}")
+
+
+def _written(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else shorten(repr(value))
 
 
 @functools.cache
