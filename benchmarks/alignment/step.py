@@ -41,11 +41,20 @@ def make_job(flags: dict[str, Any]) -> TrainableAlignment:
     """The job that `otx align` would make of these settings."""
     settings = load_settings(flags=flags)
     plugins = host(settings)
-    prepared = prepare_alignment(Session(settings, plugins))
+    session = Session(settings, plugins)
+    prepared = prepare_alignment(session)
     encoder, objective = prepared.encoder, prepared.objective
-    auxiliary = prepare_model(settings, plugins, encoder, objective)
+    auxiliary = prepare_model(session, encoder, objective)
     encoder.module.train(settings.encoder.dropout)
-    return TrainableAlignment(settings, encoder, objective, prepared.data, auxiliary, steps=STEPS)
+    return TrainableAlignment(
+        encoder,
+        objective,
+        prepared.data,
+        auxiliary,
+        align=settings.align,
+        word_vector=settings.encoder.word_vector,
+        steps=STEPS,
+    )
 
 
 def leaves(pair: EncodedPair) -> EncodedPair:

@@ -113,10 +113,16 @@ def align(
         encoder, data = prepared.encoder, prepared.data
         digest = encoder.digest()
         restriction = _restrict(prepared, settings.encoder.vocabulary, reporter)
-        auxiliary = prepare_model(settings, host, encoder, prepared.objective)
+        auxiliary = prepare_model(session, encoder, prepared.objective)
         summary = _summarise(session, prepared)
         job = TrainableAlignment(
-            settings, encoder, prepared.objective, data, auxiliary, steps=summary.steps
+            encoder,
+            prepared.objective,
+            data,
+            auxiliary,
+            align=settings.align,
+            word_vector=settings.encoder.word_vector,
+            steps=summary.steps,
         )
         # Without align.teacher, the teacher is the initial encoder, whose digest is known.
         teacher = None if auxiliary.teacher is None else digest
@@ -184,7 +190,7 @@ def dry_run(session: Session, *, name: str | None = None) -> RunSummary:
         check_name(Path(settings.runs.folder), name)
     prepared = prepare_alignment(session)
     _restrict(prepared, settings.encoder.vocabulary, session.reporter)
-    prepare_model(settings, session.host, prepared.encoder, prepared.objective)
+    prepare_model(session, prepared.encoder, prepared.objective)
     return _summarise(session, prepared)
 
 

@@ -5,26 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
-from otx.config.settings import Settings
 from otx.errors import UsageError
 from otx.interfaces import Encoder
-from otx.plugin_host.host import PluginHost
 from otx.training import lora
 from otx.training.auxiliary_encoders import AuxiliaryEncoders, freeze_all, frozen_copy
 from otx.training.factories import open_encoder
 from otx.training.freezing import freeze, recompute
+from otx.training.session import Session
 from otx.training.weighted_objective import WeightedSum
 from otx.types import Part
 
 
-def prepare_model(
-    settings: Settings, host: PluginHost, encoder: Encoder, objective: WeightedSum
-) -> AuxiliaryEncoders:
+def prepare_model(session: Session, encoder: Encoder, objective: WeightedSum) -> AuxiliaryEncoders:
     """Freeze parts of the encoder, add LoRA and activation checkpointing, and open the encoders that views read.
 
     Args:
-        settings: The run's settings.
-        host: The plugins, one of which opens the teacher.
+        session: The run's settings, and the plugins, one of which opens the teacher.
         encoder: The encoder to train, changed in place.
         objective: The objectives, whose views say which auxiliary encoders are needed.
 
@@ -34,21 +30,23 @@ def prepare_model(
     Raises:
         UsageError: If nothing is left to train.
     """
-    names = {name for view in objective.views for name in view.auxiliary(settings.align)}
+    align, settings = session.settings.align, session.settings.encoder
+    names = {name for view in objective.views for name in view.auxiliary(align)}
     reference = frozen_copy(encoder) if "reference" in names else None
     teacher = None
     if "teacher" in names:
         teacher = reference
-        if settings.align.teacher is not None:
-            teacher = open_encoder(settings.align.teacher, host.registry, settings)
+        if align.teacher is not None:
+            options = session.settings.option_tables
+            teacher = open_encoder(align.teacher, session.registry, options)
             teacher.module.to(next(encoder.module.parameters()).device)
             freeze_all(teacher)
-    if settings.encoder.lora is not None:
-        lora.add(encoder, settings.encoder.lora)
-    freeze(encoder, settings.encoder.freeze)
-    _refuse_nothing_to_train(settings.encoder.freeze, objective)
+    if settings.lora is not None:
+        lora.add(encoder, settings.lora)
+    freeze(encoder, settings.freeze)
+    _refuse_nothing_to_train(settings.freeze, objective)
     momentum = frozen_copy(encoder) if "momentum" in names else None
-    if settings.encoder.recompute:
+    if settings.recompute:
         recompute(encoder)
     return AuxiliaryEncoders(reference, momentum, teacher)
 

@@ -11,11 +11,11 @@ from torch import nn
 from otx.alignment.data import AlignmentData
 from otx.alignment.training_links import given_links
 from otx.alignment.views import PairEncoder
-from otx.config.settings import Settings
+from otx.config.schema import AlignSettings
 from otx.interfaces import Encoder
 from otx.training.auxiliary_encoders import AuxiliaryEncoders, ema_update
 from otx.training.weighted_objective import WeightedSum
-from otx.types import EncodedPair, Loss, Sides
+from otx.types import EncodedPair, Loss, Sides, WordVector
 from otx.views import PairBatch, ViewContext
 from otx.views.context import TRAINED
 
@@ -41,11 +41,12 @@ class TrainableAlignment:
     """The encoder, the objectives and the batches of the bitext, as ``otx.training.fit`` takes them.
 
     Args:
-        settings: The run's settings.
         encoder: The encoder to train.
         objective: The weighted objectives.
         material: The training data.
         auxiliary: The frozen encoders that the objectives' views read.
+        align: Table ``[align]``: word links, teacher, and decay of the moving average.
+        word_vector: Vector of a word, from ``encoder.word_vector``.
         steps: Number of optimiser steps of the whole run.
 
     Attributes:
@@ -59,28 +60,29 @@ class TrainableAlignment:
 
     def __init__(
         self,
-        settings: Settings,
         encoder: Encoder,
         objective: WeightedSum,
         material: AlignmentData,
         auxiliary: AuxiliaryEncoders,
         *,
+        align: AlignSettings,
+        word_vector: WordVector,
         steps: int,
     ) -> None:
         self.encoder, self.objective, self.material = encoder, objective, material
         self.auxiliary, self.steps = auxiliary, steps
-        self._decay = settings.align.momentum
+        self._decay = align.momentum
         modules: dict[str, nn.Module] = {"encoder": encoder.module, "objective": objective}
         if auxiliary.momentum is not None:
             modules["momentum"] = auxiliary.momentum.module
         self.modules: Mapping[str, nn.Module] = modules
         context = ViewContext(
             encoders={TRAINED: encoder, **auxiliary.by_name()},
-            align=settings.align,
-            word_vector=settings.encoder.word_vector,
+            align=align,
+            word_vector=word_vector,
             corpora=material.train,
             tokenised=material.tokenised,
-            given_links=lambda: given_links(settings.align, material),
+            given_links=lambda: given_links(align, material),
         )
         self.views = PairEncoder(objective.views, context)
 
