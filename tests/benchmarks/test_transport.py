@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import ot
 import pytest
@@ -16,13 +18,13 @@ from tests import oracles
 
 
 @pytest.fixture
-def pairs():
+def pairs() -> Any:
     generator = torch.Generator().manual_seed(0)
     lengths = [(3, 5), (6, 2), (4, 4)]
     return [tuple(torch.randn(k, 8, generator=generator) for k in sizes) for sizes in lengths]
 
 
-def test_the_error_is_the_mass_that_lies_wrong_on_both_sides():
+def test_the_error_is_the_mass_that_lies_wrong_on_both_sides() -> None:
     third = torch.full((1, 3), 1 / 3)
     a, b = torch.tensor([[0.5, 0.5, 0]]), third
     right = torch.tensor([[[1, 1, 1], [1, 1, 1], [0, 0, 0]]]) / 6.0
@@ -35,12 +37,12 @@ def test_the_error_is_the_mass_that_lies_wrong_on_both_sides():
     assert errors.tolist() == pytest.approx([0, 0.2, 0.2], abs=1e-7)
 
 
-def test_an_error_that_is_not_a_number_is_infinite():
+def test_an_error_that_is_not_a_number_is_infinite() -> None:
     half = torch.full((1, 2), 0.5)
     assert marginal_error(torch.full((1, 2, 2), torch.nan), half, half).item() == np.inf
 
 
-def test_the_plain_twin_equals_pot(pairs):
+def test_the_plain_twin_equals_pot(pairs: Any) -> None:
     problems = Problems.of("test", pairs, "cpu")
     cost = problems.cost(problems.x, problems.y).double()
     plan = plain_sinkhorn(
@@ -57,7 +59,7 @@ def test_the_plain_twin_equals_pot(pairs):
     assert float(marginal_error(plan, problems.a, problems.b).max()) < 1e-6
 
 
-def test_a_grid_is_every_sentence_with_every_translation(pairs):
+def test_a_grid_is_every_sentence_with_every_translation(pairs: Any) -> None:
     grid = Problems.of("test", pairs, "cpu", grid=True)
     cost = grid.cost(grid.x, grid.y)
     assert len(grid) == len(cost) == 9
@@ -68,11 +70,11 @@ def test_a_grid_is_every_sentence_with_every_translation(pairs):
 
 
 @pytest.mark.parametrize("needed", [0, 1, 2, 6, 13, 19])
-def test_the_loosest_knob_that_reaches_the_error_is_found(pairs, needed):
+def test_the_loosest_knob_that_reaches_the_error_is_found(pairs: Any, needed: int) -> None:
     problems = Problems.of("test", pairs, "cpu")
     right = problems.a[:, :, None] * problems.b[:, None, :]
 
-    def solve(problems, x, y, epsilon, knob):
+    def solve(problems: Any, x: Any, y: Any, epsilon: float, knob: Any) -> Any:
         plan = right * (1 if knob >= needed else 1.1)
         return Answer(plan.sum(), lambda: plan)
 
@@ -81,7 +83,7 @@ def test_the_loosest_knob_that_reaches_the_error_is_found(pairs, needed):
     assert (found.knob, found.reached) == (needed, True)
 
 
-def test_a_peer_that_does_not_reach_it_is_said_not_to(pairs):
+def test_a_peer_that_does_not_reach_it_is_said_not_to(pairs: Any) -> None:
     problems = Problems.of("test", pairs, "cpu")
     plan = torch.zeros(len(problems), problems.a.shape[1], problems.b.shape[1])
     peer = Peer("test", "", "place", (1.0, 2.0, 3.0), lambda *_: Answer(plan.sum(), lambda: plan))
@@ -89,7 +91,7 @@ def test_a_peer_that_does_not_reach_it_is_said_not_to(pairs):
     assert (found.knob, found.reached, found.error) == (3.0, False, pytest.approx(2))
 
 
-def test_the_bound_counts_real_words_alone(pairs):
+def test_the_bound_counts_real_words_alone(pairs: Any) -> None:
     """15 + 12 + 16 entries, vectors of 8, two iterations."""
     problems = Problems.of("test", pairs, "cpu")
     rates = Rates(bandwidth=4.0, vector=1.0, matrix=8.0)

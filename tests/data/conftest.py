@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,13 @@ class Listed:
     """A corpus as a third party might write one: the protocol and nothing more."""
 
     def __init__(
-        self, pairs, languages=("de", "en"), pretokenised=False, links=None, name="listed"
-    ):
+        self,
+        pairs: Any,
+        languages: Any = ("de", "en"),
+        pretokenised: bool = False,
+        links: Any = None,
+        name: str = "listed",
+    ) -> None:
         self.pairs = [Pair(source, pivot, line) for line, (source, pivot) in enumerate(pairs, 1)]
         self.name = name
         self.source_language, self.pivot_language = languages
@@ -34,10 +40,10 @@ class Listed:
     def fingerprint(self) -> str:
         return str(hash((tuple(self.pairs), self.source_language)))
 
-    def problems(self):
+    def problems(self) -> Any:
         return self.refused
 
-    def links(self):
+    def links(self) -> Any:
         return self.given
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,11 +21,11 @@ class Options:
 
 
 @pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch, corpus) -> Registry:
+def registry(monkeypatch: pytest.MonkeyPatch, corpus: Any) -> Registry:
     """Corpora ``files`` and ``little`` of one distribution and a ``little`` of another."""
 
-    def opened(who: str):
-        def open_one(spec: str, options: Options, pivot: str):
+    def opened(who: str) -> Any:
+        def open_one(spec: str, options: Options, pivot: str) -> Any:
             return [corpus([("a", "b")], ("de", pivot), name=f"{who}|{spec}|{options.marker}")]
 
         return open_one
@@ -39,14 +41,16 @@ def registry(monkeypatch: pytest.MonkeyPatch, corpus) -> Registry:
     return both
 
 
-def names(specs, registry: Registry, **options) -> list[str]:
+def names(specs: Any, registry: Registry, **options: Any) -> list[str]:
     settings = Settings(data=DataSettings(pivot="fr"), options=options)
     found = open_corpora(specs, registry, settings, settings.data)
     assert {corpus.pivot_language for corpus in found} == {"fr"}
     return [corpus.name for corpus in found]
 
 
-def test_registered_names_go_to_their_plugin_and_the_rest_to_files(registry, tmp_path) -> None:
+def test_registered_names_go_to_their_plugin_and_the_rest_to_files(
+    registry: Any, tmp_path: Path
+) -> None:
     specs = ["little", "little:de,es", "some/path/en-de", "en:a.txt,de:b.txt", "a.en,b.de"]
     assert names(specs, registry) == [
         "otx little||default",
@@ -57,14 +61,14 @@ def test_registered_names_go_to_their_plugin_and_the_rest_to_files(registry, tmp
     ]
 
 
-def test_the_plugin_gets_its_own_options(registry) -> None:
+def test_the_plugin_gets_its_own_options(registry: Any) -> None:
     assert names(["little", "x/y"], registry, little={"marker": "set"}) == [
         "otx little||set",
         "otx files|x/y|default",
     ]
 
 
-def test_a_distribution_settles_a_clash(registry) -> None:
+def test_a_distribution_settles_a_clash(registry: Any) -> None:
     assert names(["other-corpora:contested:x/y", "otx:contested"], registry) == [
         "Other_Corpora contested|x/y|default",
         "otx contested||default",
@@ -73,7 +77,9 @@ def test_a_distribution_settles_a_clash(registry) -> None:
         names(["contested"], registry)
 
 
-def test_a_name_that_is_also_a_prefix_of_files_is_refused(registry, tmp_path, monkeypatch) -> None:
+def test_a_name_that_is_also_a_prefix_of_files_is_refused(
+    registry: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "little.fr.gz").touch()
     with pytest.raises(UsageError, match="registered corpus"):
@@ -84,7 +90,9 @@ def test_a_name_that_is_also_a_prefix_of_files_is_refused(registry, tmp_path, mo
     ]
 
 
-def test_a_misspelt_name_is_not_taken_for_a_path(registry, tmp_path, monkeypatch) -> None:
+def test_a_misspelt_name_is_not_taken_for_a_path(
+    registry: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=r"unknown corpus 'litle'.*little"):
         names(["litle"], registry)
@@ -92,12 +100,12 @@ def test_a_misspelt_name_is_not_taken_for_a_path(registry, tmp_path, monkeypatch
     assert names(["litle"], registry) == ["otx files|litle|default"]
 
 
-def test_no_corpus_at_all(registry) -> None:
+def test_no_corpus_at_all(registry: Any) -> None:
     with pytest.raises(UsageError, match="no corpus"):
         names([], registry)
 
 
-def limited(corpus, problems: list[Problem], max_bad: float) -> None:
+def limited(corpus: Any, problems: list[Problem], max_bad: float) -> None:
     whole = corpus([("a", "b")] * 97)
     whole.refused = problems
     registry, settings = Registry("otx"), Settings(data=DataSettings(max_bad=max_bad))
@@ -107,7 +115,7 @@ def limited(corpus, problems: list[Problem], max_bad: float) -> None:
         assert open_corpora(["x/y"], registry, settings, settings.data) == [whole]
 
 
-def test_too_many_refused_pairs_stop_the_run_and_the_first_are_named(corpus) -> None:
+def test_too_many_refused_pairs_stop_the_run_and_the_first_are_named(corpus: Any) -> None:
     problems = [
         Problem("x.de", 2, "bom", "byte order mark dropped"),  # mended: does not count
         Problem("x.de", 3, "empty", "nothing in the line"),

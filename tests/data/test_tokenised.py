@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def keys(cache: Path) -> set[str]:
     return {folder.name for folder in (cache / "tokenised").iterdir() if folder.is_dir()}
 
 
-def test_rows_are_the_encoder_s(corpus, encoder, tmp_path: Path) -> None:
+def test_rows_are_the_encoder_s(corpus: Any, encoder: Any, tmp_path: Path) -> None:
     texts, letters = corpus(PAIRS), encoder(max_length=10)
     pairs = tokenise(texts, letters, tmp_path)
     assert len(pairs) == 4
@@ -30,7 +31,7 @@ def test_rows_are_the_encoder_s(corpus, encoder, tmp_path: Path) -> None:
 
 
 def test_lengths_are_of_whole_rows_and_zero_where_no_word_is_left(
-    corpus, encoder, tmp_path
+    corpus: Any, encoder: Any, tmp_path: Path
 ) -> None:
     pairs = tokenise(corpus(PAIRS), encoder(max_length=10), tmp_path)
     assert pairs.lengths.tolist() == [[6, 5], [4, 5], [6, 3], [0, 0]]
@@ -43,7 +44,9 @@ def test_lengths_are_of_whole_rows_and_zero_where_no_word_is_left(
     assert told == {line: words for line, words in lost.items() if words}
 
 
-def test_cuts_and_unknown_subwords_are_counted_by_language(corpus, encoder, tmp_path: Path) -> None:
+def test_cuts_and_unknown_subwords_are_counted_by_language(
+    corpus: Any, encoder: Any, tmp_path: Path
+) -> None:
     pairs = tokenise(corpus(PAIRS), encoder(max_length=10), tmp_path)
     assert pairs.cut_sides == {"de": 1, "en": 1}
     assert {name: count.cut_words for name, count in pairs.counts.items()} == {"de": 4, "en": 1}
@@ -51,7 +54,9 @@ def test_cuts_and_unknown_subwords_are_counted_by_language(corpus, encoder, tmp_
     assert pairs.counts["de"].words == 2 + 1 + 1 + 1
 
 
-def test_the_cache_is_keyed_by_text_tokenizer_and_length(corpus, encoder, tmp_path: Path) -> None:
+def test_the_cache_is_keyed_by_text_tokenizer_and_length(
+    corpus: Any, encoder: Any, tmp_path: Path
+) -> None:
     first = encoder()
     tokenise(corpus(PAIRS), first, tmp_path)
     calls = first.calls
@@ -68,7 +73,7 @@ def test_the_cache_is_keyed_by_text_tokenizer_and_length(corpus, encoder, tmp_pa
 
 
 def test_the_limit_of_a_run_is_the_lower_one_and_keys_like_an_encoder_s(
-    corpus, encoder, tmp_path: Path
+    corpus: Any, encoder: Any, tmp_path: Path
 ) -> None:
     own = encoder(max_length=9)
     rows = tokenise(corpus(PAIRS), own, tmp_path).rows(np.array([2]))
@@ -87,7 +92,7 @@ def test_the_limit_of_a_run_is_the_lower_one_and_keys_like_an_encoder_s(
     assert roomy.calls > 0 and len(keys(tmp_path)) == 2
 
 
-def test_many_rows_keep_their_places(corpus, encoder, tmp_path: Path) -> None:
+def test_many_rows_keep_their_places(corpus: Any, encoder: Any, tmp_path: Path) -> None:
     texts = [("a" * (i % 7 + 1), f"n {i}") for i in range(2_300)]
     pairs = tokenise(corpus(texts), encoder(), tmp_path)
     assert pairs.lengths[:, 0].tolist() == [i % 7 + 3 for i in range(2_300)]
@@ -96,7 +101,7 @@ def test_many_rows_keep_their_places(corpus, encoder, tmp_path: Path) -> None:
     assert pivot == encoder().tokenise(["n 2299", "n 5", "n 1500"])
 
 
-def test_a_slow_tokenizer_is_refused(corpus, encoder, tmp_path: Path) -> None:
+def test_a_slow_tokenizer_is_refused(corpus: Any, encoder: Any, tmp_path: Path) -> None:
     slow = encoder()
     slow.tokenizer = SimpleNamespace(unk_token_id=0)
     with pytest.raises(UsageError, match="not a fast tokenizer"):

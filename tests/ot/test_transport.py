@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from otx.ot.problems.problem import Problem
 from otx.ot.transport import Transport, attach_slopes, defer_plan
 
 
-def test_an_envelope_has_the_value_and_the_slopes_it_was_given():
+def test_an_envelope_has_the_value_and_the_slopes_it_was_given() -> None:
     value = torch.tensor([1.5, -2.0])
     matrix, vector = torch.randn(2, 3, 4, requires_grad=True), torch.randn(2, 3, requires_grad=True)
     by_matrix, by_vector = torch.randn(2, 3, 4), torch.randn(2, 3)
@@ -20,7 +21,7 @@ def test_an_envelope_has_the_value_and_the_slopes_it_was_given():
     assert torch.allclose(vector.grad, by_vector * torch.tensor([1.0, 3.0])[:, None])
 
 
-def test_where_the_slope_is_zero_anything_may_stand():
+def test_where_the_slope_is_zero_anything_may_stand() -> None:
     matrix = torch.tensor([[torch.nan, torch.inf, 1.0]], requires_grad=True)
     by_matrix = torch.tensor([[0.0, 0.0, 2.0]])
     result = attach_slopes(torch.zeros(1), (matrix,), lambda: (by_matrix,))
@@ -29,7 +30,7 @@ def test_where_the_slope_is_zero_anything_may_stand():
     assert torch.equal(matrix.grad, torch.tensor([[0.0, 0.0, 2.0]]))
 
 
-def test_a_plan_is_computed_once_and_not_before_it_is_asked_for():
+def test_a_plan_is_computed_once_and_not_before_it_is_asked_for() -> None:
     cost, log = torch.full((1, 2, 2), 0.5), torch.zeros(1, 2, dtype=torch.float64)
     plan = defer_plan(cost, log, log, 0.25)
     expected = torch.full((1, 2, 2), math.exp(-2))
@@ -37,13 +38,13 @@ def test_a_plan_is_computed_once_and_not_before_it_is_asked_for():
     assert plan() is plan()
 
 
-def test_entries_without_mass_are_zero_in_a_plan_whatever_the_cost_is():
+def test_entries_without_mass_are_zero_in_a_plan_whatever_the_cost_is() -> None:
     cost = torch.tensor([[[0.0, torch.nan], [torch.inf, torch.nan]]])
     log = torch.tensor([[0.0, -torch.inf]], dtype=torch.float64)
     assert defer_plan(cost, log, log, 1.0)().tolist() == [[[1.0, 0.0], [0.0, 0.0]]]
 
 
-def test_a_cost_that_was_modified_in_the_meantime_gives_no_plan():
+def test_a_cost_that_was_modified_in_the_meantime_gives_no_plan() -> None:
     cost, log = torch.zeros(1, 2, 2), torch.zeros(1, 2)
     plan = defer_plan(cost, log, log, 1.0)
     cost.add_(1)
@@ -51,13 +52,13 @@ def test_a_cost_that_was_modified_in_the_meantime_gives_no_plan():
         plan()
 
 
-def _problem():
+def _problem() -> Any:
     return Problem(
         torch.zeros(2, 2, 1), torch.tensor([[1.0, 0.0], [0.5, 0.5]]), torch.ones(2, 1), epsilon=1.0
     )
 
 
-def test_a_result_has_no_potential_where_there_is_no_mass_and_the_dtype_of_its_value():
+def test_a_result_has_no_potential_where_there_is_no_mass_and_the_dtype_of_its_value() -> None:
     plan = torch.tensor([[[1.0], [0.0]], [[0.5], [0.5]]], dtype=torch.float64)
     result = Transport.from_potentials(
         _problem(),
@@ -76,7 +77,7 @@ def test_a_result_has_no_potential_where_there_is_no_mass_and_the_dtype_of_its_v
     assert result.plan is result.plan
 
 
-def test_a_result_takes_the_shape_of_its_value_and_a_plan_that_is_computed_later():
+def test_a_result_takes_the_shape_of_its_value_and_a_plan_that_is_computed_later() -> None:
     options = {
         "value": torch.zeros(2, 1),
         "plan": lambda: torch.ones(2, 1, 2, 1),

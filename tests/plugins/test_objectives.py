@@ -7,6 +7,8 @@ import dataclasses
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import tomli
@@ -43,19 +45,19 @@ RECIPES = [
 
 
 @pytest.fixture(scope="module")
-def registry():
+def registry() -> Any:
     registry = Registry("otx")
     otx_transport.otx_register(registry)
     otx_baselines.otx_register(registry)
     return registry
 
 
-def test_the_names_are_these(registry):
+def test_the_names_are_these(registry: Registry) -> None:
     assert {entry.name for entry in registry.entries("objective")} == OBJECTIVES
     assert [entry.name for entry in registry.entries("recipe")] == RECIPES
 
 
-def test_registering_and_options_import_nothing_heavy():
+def test_registering_and_options_import_nothing_heavy() -> None:
     code = (
         "import otx_transport, otx_baselines, sys; from otx.plugin_host.registry import Registry\n"
         "for plugin in (otx_transport, otx_baselines): plugin.otx_register(Registry('otx'))\n"
@@ -67,20 +69,20 @@ def test_registering_and_options_import_nothing_heavy():
 
 
 @pytest.mark.parametrize("name", sorted(OBJECTIVES))
-def test_defaults_make_an_objective_that_keeps_the_contract(name, registry):
+def test_defaults_make_an_objective_that_keeps_the_contract(name: str, registry: Registry) -> None:
     entry = registry.find("objective", name)
     target = entry.load()
     check_objective(lambda: target(entry.options(), 8), dimension=8)
 
 
 @pytest.mark.parametrize("name", sorted(OBJECTIVES))
-def test_every_option_is_documented(name, registry):
+def test_every_option_is_documented(name: str, registry: Registry) -> None:
     options = registry.find("objective", name).options
     assert set(field_docs(options)) == {field.name for field in dataclasses.fields(options)}
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_names_its_source_and_open_choices(name, registry):
+def test_a_recipe_names_its_source_and_open_choices(name: str, registry: Registry) -> None:
     entry = registry.find("recipe", name)
     table = tomli.loads(entry.path.read_text(encoding="utf-8"))["recipe"]
     assert set(table) == {"name", "source", "summary", "open_choices"}
@@ -91,8 +93,8 @@ def test_a_recipe_names_its_source_and_open_choices(name, registry):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipes_settings_are_valid_and_its_objectives_keep_the_contract(
-    name, registry, tmp_path
-):
+    name: str, registry: Registry, tmp_path: Path
+) -> None:
     settings = load_settings(recipe=registry.find("recipe", name).path, start=tmp_path)
     used = set()
     for text in settings.align.objective:
@@ -105,8 +107,8 @@ def test_a_recipes_settings_are_valid_and_its_objectives_keep_the_contract(
     assert set(settings.options) == used - {"mlm", "tlm"}
 
 
-def test_the_recipes_say_what_was_published(registry, tmp_path):
-    def options(recipe, objective):
+def test_the_recipes_say_what_was_published(registry: Registry, tmp_path: Path) -> None:
+    def options(recipe: Any, objective: Any) -> Any:
         settings = load_settings(recipe=registry.find("recipe", recipe).path, start=tmp_path)
         return settings, registry.find("objective", objective).read_options(settings)
 
@@ -134,7 +136,7 @@ PARTS = ("mlm", "tlm")
 
 
 @pytest.mark.parametrize("name", sorted(OBJECTIVES - set(PARTS)))
-def test_the_order_of_words_does_not_matter(name, registry):
+def test_the_order_of_words_does_not_matter(name: str, registry: Registry) -> None:
     """Whole words change places, with their sub-words, links and weights: nobody reads places."""
     entry = registry.find("objective", name)
     torch.manual_seed(0)
@@ -170,19 +172,19 @@ def test_the_order_of_words_does_not_matter(name, registry):
     assert objective(changed).value.item() == pytest.approx(before, abs=1e-5)
 
 
-def _orders(encoded):
+def _orders(encoded: Any) -> Any:
     """For each row, which old word comes to each place: the other way round."""
     return [[*range(count)][::-1] for count in (encoded.word_index.amax(1) + 1).tolist()]
 
 
-def _reordered_weights(weights, orders):
+def _reordered_weights(weights: Any, orders: Any) -> Any:
     changed = weights.clone()
     for row, order in enumerate(orders):
         changed[row, : len(order)] = weights[row, order]
     return changed
 
 
-def _reordered(encoded, orders):
+def _reordered(encoded: Any, orders: Any) -> Any:
     layer, states = next(iter(encoded.tokens.items()))
     tokens, index = states.detach().clone(), encoded.word_index.clone()
     for row, order in enumerate(orders):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -27,47 +29,47 @@ class Good(nn.Module):
 
 
 class Attached(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         loss = super().forward(pair)
         return Loss(loss.value, terms={"distance": loss.value}, count=len(pair))
 
 
 class Vector(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         return Loss(super().forward(pair).value[None], count=len(pair))
 
 
 class NotANumber(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         return Loss(super().forward(pair).value * torch.nan, count=len(pair))
 
 
 class Constant(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         return Loss(super().forward(pair).value.detach(), count=len(pair))
 
 
 class Deaf(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         return Loss(super().forward(pair).value * 0, count=len(pair))
 
 
 class Misspelt(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         return Loss(
             super().forward(pair).value, health={"convergence": torch.ones(())}, count=len(pair)
         )
 
 
 class HealthyTwice(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         return Loss(
             super().forward(pair).value, health={"converged": torch.tensor(2.0)}, count=len(pair)
         )
 
 
 class PlanAttached(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         return Loss(
             super().forward(pair).value, plan=lambda: pair.source.tokens[-1], count=len(pair)
         )
@@ -76,24 +78,24 @@ class PlanAttached(Good):
 class ReadsPadding(Good):
     scope = "batch"
 
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         return Loss(pair.source.tokens[-1].float().square().mean(), count=len(pair))
 
 
 class CountsPadding(Good):
     scope = "batch"
 
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         return Loss(super().forward(pair).value * pair.source.mask.shape[1], count=len(pair))
 
 
 class Random(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         return Loss(super().forward(pair).value + torch.rand(()), count=len(pair))
 
 
 class InPlace(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         loss = super().forward(pair)
         pair.pivot.tokens[-1].data.mul_(1.001)
         return loss
@@ -102,14 +104,14 @@ class InPlace(Good):
 class Once(Good):
     """An idempotent change, which only a copy from before the first call shows."""
 
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         with torch.no_grad():
             pair.source.tokens[-1].zero_()
         return super().forward(pair)
 
 
 class ClearsPadding(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         with torch.no_grad():
             pair.source.tokens[-1].masked_fill_(~pair.source.mask[:, :, None], 0.0)
         return super().forward(pair)
@@ -118,13 +120,13 @@ class ClearsPadding(Good):
 class CutsLinks(Good):
     views = (States(), Links())
 
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         pair[Links][:, 0] = 0
         return super().forward(pair)
 
 
 class FillsMask(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         pair.pivot.mask[:] = True
         return super().forward(pair)
 
@@ -134,11 +136,11 @@ class Queue(Good):
 
     scope = "batch"
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(()))
 
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         value = super().forward(pair).value
         before = self.mean.clone()
         self.mean.lerp_(value.detach(), 0.5)
@@ -148,11 +150,11 @@ class Queue(Good):
 class KeepsAList(Good):
     scope = "batch"
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.queue = []
 
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         value = super().forward(pair).value
         self.queue.append(value.detach())
         return Loss(value + sum(self.queue), count=len(pair))
@@ -164,51 +166,51 @@ class CountsCalls(Good):
     scope = "batch"
     calls = 0
 
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         self.calls += 1
         return Loss(super().forward(pair).value * min(self.calls, 4), count=len(pair))
 
 
 class HiddenBuffer(Queue):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(()), persistent=False)
 
 
 class Grows(Queue):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         loss = super().forward(pair)
         self.mean = self.mean[None]
         return Loss(loss.value.sum(), count=len(pair))
 
 
 class ExtraState(Queue):
-    def get_extra_state(self):
+    def get_extra_state(self) -> Any:
         return {"calls": 3}
 
-    def set_extra_state(self, state):
+    def set_extra_state(self, state: Any) -> None:
         pass
 
 
 class Bare(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         return super().forward(pair).value
 
 
 class SumOverPairs(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         return Loss(super().forward(pair).value * len(pair.source.mask), count=len(pair))
 
 
 class Overflow(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         value = super().forward(pair).value
         half = pair.source.tokens[-1].dtype == torch.bfloat16
         return Loss(value / (0 if half else 1), count=len(pair))
 
 
 class SteepAtZero(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         return Loss(
             super().forward(pair).value + (pair.pivot.tokens[-1] * 0).sum().sqrt(), count=len(pair)
         )
@@ -243,18 +245,18 @@ class NotAView(Good):
 
 
 class Uncounted(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         return Loss(super().forward(pair).value)
 
 
 class CountsWords(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         words = (pair.source.words()[1]).sum()
         return Loss(super().forward(pair).value, count=words)
 
 
 class CountsOne(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         return Loss(super().forward(pair).value, count=1)
 
 
@@ -263,21 +265,21 @@ class MeanOfMasked(nn.Module):
 
     views, scope = {Masked()}, "mean"
 
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         masked = pair[Masked]
         value = nn.functional.cross_entropy(masked.logits.float(), masked.labels)
         return Loss(value, count=len(masked.labels))
 
 
 class MaskedByPairs(MeanOfMasked):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         return Loss(super().forward(pair).value, count=len(pair))
 
 
 class Contrast(Good):
     """In-batch negatives, declared as a mean."""
 
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         x, y = pair.source.sentences().float(), pair.pivot.sentences().float()
         value = nn.functional.cross_entropy(x @ y.mT, torch.arange(len(pair)))
         return Loss(value, count=len(pair))
@@ -288,12 +290,12 @@ class DeclaredBatch(Contrast):
 
 
 class ReadsUndeclared(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         return Loss(super().forward(pair).value + pair[Links].sum(), count=len(pair))
 
 
 class ReadsLayer(Good):
-    def forward(self, pair):
+    def forward(self, pair: Any) -> Any:
         return Loss(pair.source.sentences(layer=3).sum(), count=len(pair))
 
 
@@ -304,23 +306,23 @@ class ReadsLayer(Good):
         (ReadsLayer, r"no hidden states of layer 3 \(layers in the batch: -1\)"),
     ],
 )
-def test_an_undeclared_view_is_named(broken, message):
+def test_an_undeclared_view_is_named(broken: Any, message: str) -> None:
     with pytest.raises(MissingViewError, match=message):
         check_objective(broken, dimension=DIMENSION)
 
 
-def test_a_good_objective_passes():
+def test_a_good_objective_passes() -> None:
     passed = []
     check_objective(Good, dimension=DIMENSION, passed=passed.append)
     assert len(passed) == 9
 
 
 @pytest.mark.parametrize("good", [MeanOfMasked, DeclaredBatch])
-def test_a_mean_of_other_items_and_a_contrast_declared_batch_pass(good):
+def test_a_mean_of_other_items_and_a_contrast_declared_batch_pass(good: Any) -> None:
     check_objective(good, dimension=DIMENSION)
 
 
-def test_what_is_kept_in_a_buffer_passes():
+def test_what_is_kept_in_a_buffer_passes() -> None:
     check_objective(Queue, dimension=DIMENSION)
 
 
@@ -369,12 +371,12 @@ def test_what_is_kept_in_a_buffer_passes():
         (Unmodular, r"no torch\.nn\.Module"),
     ],
 )
-def test_a_broken_one_is_named(broken, complaint):
+def test_a_broken_one_is_named(broken: Any, complaint: str) -> None:
     with pytest.raises(PluginError, match=complaint):
         check_objective(broken, dimension=DIMENSION)
 
 
-def test_a_random_pair_has_every_view_that_is_needed():
+def test_a_random_pair_has_every_view_that_is_needed() -> None:
     views = {States(0), States(), Reference(0), Links(), Idf(), Masked(), Parameters()}
     pair = example_pair(views, DIMENSION, lengths=[(3, 2), (1, 6)])
     for encoded, lengths in ((pair.source, (3, 1)), (pair.pivot, (2, 6))):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from otx.ot.solvers.partial import partial_transport
 SEEDS = st.integers(0, 2**31)
 
 
-def _problem(seed, n=4, m=5, padding=2):
+def _problem(seed: int, n: int = 4, m: int = 5, padding: int = 2) -> Any:
     """Two equal problems, the second padded in front and behind with what must not count."""
     rng = np.random.default_rng(seed)
     core = torch.tensor(rng.random((n, m)))
@@ -26,7 +28,7 @@ def _problem(seed, n=4, m=5, padding=2):
 
 
 @given(SEEDS)
-def test_scaling_fills_0_to_1_and_is_a_constant_to_the_gradient(seed):
+def test_scaling_fills_0_to_1_and_is_a_constant_to_the_gradient(seed: int) -> None:
     core, cost, first, second = _problem(seed)
     cost.requires_grad_()
     found = min_max_scale(cost, first, second)
@@ -42,7 +44,7 @@ def test_scaling_fills_0_to_1_and_is_a_constant_to_the_gradient(seed):
 
 
 @given(SEEDS, st.integers(1, 6))
-def test_the_equidistant_direction_has_one_cosine_to_all(seed, count):
+def test_the_equidistant_direction_has_one_cosine_to_all(seed: int, count: Any) -> None:
     generator = torch.Generator().manual_seed(seed)
     vectors = torch.randn(1, count + 1, 9, generator=generator, dtype=torch.float64)
     mask = torch.ones(1, count + 1).bool()
@@ -53,7 +55,7 @@ def test_the_equidistant_direction_has_one_cosine_to_all(seed, count):
     np.testing.assert_allclose(cosines, cosines[0].repeat(count), atol=1e-9)
 
 
-def test_a_word_that_resembles_nothing_goes_to_the_null_word():
+def test_a_word_that_resembles_nothing_goes_to_the_null_word() -> None:
     cost = torch.tensor([[[0.0, 1.0, 9.0], [1.0, 0.1, 9.0], [1.0, 1.0, 9.0]]])
     first, b = torch.ones(1, 3).bool(), torch.tensor([[0.5, 0.5, 0.0]])
     null = add_null_word(cost, first, b, price=torch.tensor([[0.2, 0.95, 0.2]]))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ TILES = [(16, 16), (32, 64), (128, 128)]
 
 
 @pytest.fixture
-def machine_code(tmp_path, monkeypatch):
+def machine_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     pytest.importorskip("triton", reason="triton is not installed")
     if os.environ.get("TRITON_INTERPRET") == "1":
         pytest.skip("TRITON_INTERPRET=1 asks for no compiler")
@@ -23,7 +25,7 @@ def machine_code(tmp_path, monkeypatch):
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    def build(kernel, types, **constants):
+    def build(kernel: Any, types: Any, **constants: Any) -> Any:
         signature = {name: types.get(name, "constexpr") for name in kernel.arg_names}
         named = {(kernel.arg_names.index(name),): value for name, value in constants.items()}
         source = ASTSource(kernel, signature, named)
@@ -35,7 +37,7 @@ def machine_code(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("tile", TILES)
-def test_the_kernel_that_is_given_a_cost(machine_code, tile):
+def test_the_kernel_that_is_given_a_cost(machine_code: Any, tile: Any) -> None:
     from otx.ot.kernels.entries import solve_from_costs
 
     inputs = ("exponent", "a", "b", "eps_over_tau_rows", "eps_over_tau_columns")
@@ -47,7 +49,7 @@ def test_the_kernel_that_is_given_a_cost(machine_code, tile):
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("tile", TILES)
-def test_the_kernel_that_computes_its_cost(machine_code, dtype, tile):
+def test_the_kernel_that_computes_its_cost(machine_code: Any, dtype: str, tile: Any) -> None:
     from otx.ot.kernels.entries import solve_from_cosines
 
     types = FLOATS | LENGTHS | {"a": "*fp32", "b": "*fp32", "x": f"*{dtype}", "y": f"*{dtype}"}
@@ -57,5 +59,5 @@ def test_the_kernel_that_computes_its_cost(machine_code, dtype, tile):
     assert code.metadata.shared < 227 * 1024
 
 
-def test_the_largest_tile_is_among_them():
+def test_the_largest_tile_is_among_them() -> None:
     assert max(n * m for n, m in TILES) == LARGEST_TILE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -20,14 +22,14 @@ pytestmark = pytest.mark.skipif(
 TOLERANCE = 1e-4
 
 
-def _sides(batch, length, seed, dtype=torch.float32):
+def _sides(batch: Any, length: Any, seed: int, dtype: Any = torch.float32) -> Any:
     generator = torch.Generator().manual_seed(seed)
     vectors = torch.randn(batch, length, 256, generator=generator)
     lengths = torch.randint(1, length + 1, (batch, 1), generator=generator)
     return vectors.to("cuda", dtype), ((torch.arange(length) < lengths) / lengths).cuda()
 
 
-def _error(problem, v):
+def _error(problem: Any, v: Any) -> Any:
     v = v.double()
     plan = problem.plan(problem.rows(v), v)
     return (plan.sum(1) - problem.column_target(v)).abs().sum(1)
@@ -36,7 +38,7 @@ def _error(problem, v):
 @pytest.mark.parametrize("length", [12, 64, 128])
 @pytest.mark.parametrize("tau", [BALANCED, (0.1, 0.3)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_compiled_kernels_reach_what_they_report(length, tau, dtype):
+def test_compiled_kernels_reach_what_they_report(length: int, tau: Any, dtype: Any) -> None:
     (x, a), (y, b) = _sides(40, length, 0, dtype), _sides(40, length, 1, dtype)
     problem = validate(Problem(cosine(x, y), a, b, epsilon=0.05, tau=tau))
     points = PointCloudProblem(x, y, a, b, cost=cosine, epsilon=0.05, tau=tau)
@@ -48,7 +50,7 @@ def test_compiled_kernels_reach_what_they_report(length, tau, dtype):
         assert (_error(problem, solved.v) <= 1.5 * TOLERANCE).all()
 
 
-def test_the_grid_is_all_pairs():
+def test_the_grid_is_all_pairs() -> None:
     (x, a), (y, b) = _sides(5, 20, 0), _sides(7, 30, 1)
     points = PointCloudProblem(x, y, a, b, cost=cosine, epsilon=0.05)
     grid = solve_cosine(points, pairwise=True)
@@ -59,7 +61,7 @@ def test_the_grid_is_all_pairs():
         assert (_error(problem, grid.v[:, j]) <= 1.5 * TOLERANCE).all()
 
 
-def test_sinkhorn_is_the_same_as_on_the_cpu():
+def test_sinkhorn_is_the_same_as_on_the_cpu() -> None:
     (x, a), (y, b) = _sides(8, 40, 0), _sides(8, 30, 1)
     there = sinkhorn(cosine(x, y), a, b, epsilon=0.05)
     here = sinkhorn(cosine(x.cpu(), y.cpu()), a.cpu(), b.cpu(), epsilon=0.05)

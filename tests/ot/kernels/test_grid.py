@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ from otx.ot.problems.problem import BALANCED
 from otx.ot.solvers.pairwise import pairwise_sinkhorn
 
 
-def _side(batch, length, seed):
+def _side(batch: Any, length: Any, seed: int) -> Any:
     generator = torch.Generator().manual_seed(seed)
     vectors = torch.randn(batch, length, 16, generator=generator)
     lengths = torch.randint(1, length + 1, (batch, 1), generator=generator)
@@ -19,7 +21,7 @@ def _side(batch, length, seed):
 
 
 @pytest.mark.parametrize("tau", [BALANCED, (0.3, 0.3)])
-def test_the_kernel_changes_how_and_not_what(interpreted, tau):
+def test_the_kernel_changes_how_and_not_what(interpreted: Any, tau: Any) -> None:
     (x, a), (y, b) = _side(3, 6, 0), _side(2, 9, 1)
     options = {"cost": cosine, "epsilon": 0.05, "tau": tau}
     here, there = (
@@ -32,7 +34,7 @@ def test_the_kernel_changes_how_and_not_what(interpreted, tau):
     assert bool((there.iterations != here.iterations).any())
 
 
-def test_what_the_kernel_leaves_is_solved_without_it(interpreted):
+def test_what_the_kernel_leaves_is_solved_without_it(interpreted: Any) -> None:
     (x, a), (y, b) = _side(2, 4, 0), _side(2, 5, 1)
     # The interpreted kernel spends all its iterations on an error that float32 cannot reach.
     options = {"cost": cosine, "epsilon": 0.05, "tolerance": 1e-9, "max_iterations": 60}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from typing import Any
 
 import numpy as np
 import ot
@@ -24,12 +25,12 @@ TOLERANCE = 1e-4
 LENGTHS = [(1, 1), (1, 9), (13, 1), (5, 8), (16, 16), (17, 3), (24, 40)]
 
 
-def _plan(problem, solved):
+def _plan(problem: Any, solved: Any) -> Any:
     """The plan, in float64, of the kernel's potentials; its rows are as exact as float32 makes them."""
     return problem.plan(solved.u.double(), solved.v.double())
 
 
-def _error(problem, solved):
+def _error(problem: Any, solved: Any) -> Any:
     """Both marginals' L1 distance from the optimum's, in float64."""
     u, v = solved.u.double(), solved.v.double()
     plan = problem.plan(u, v)
@@ -37,7 +38,7 @@ def _error(problem, solved):
     return rows + (plan.sum(1) - problem.column_target(v)).abs().sum(1)
 
 
-def _batch(cases):
+def _batch(cases: Any) -> Any:
     """Cases side by side, with NaN costs where one is shorter than the longest."""
     n, m = (max(case.cost.shape[k] for case in cases) for k in (0, 1))
     cost = torch.full((len(cases), n, m), torch.nan, dtype=torch.float64)
@@ -49,7 +50,7 @@ def _batch(cases):
     return cost, a, b
 
 
-def _cases(make_case, spreads, kinds=("uniform",)):
+def _cases(make_case: Any, spreads: Any, kinds: Any = ("uniform",)) -> Any:
     return [
         make_case(i, n, m, spread, kind=kinds[i % len(kinds)])
         for spread in spreads
@@ -59,8 +60,8 @@ def _cases(make_case, spreads, kinds=("uniform",)):
 
 @pytest.mark.parametrize("spread", [1.0, 30.0, 300.0])
 def test_plans_equal_pot_and_each_problem_stops_on_its_own(
-    interpreted, make_case, pot_plan, spread
-):
+    interpreted: Any, make_case: Any, pot_plan: Any, spread: float
+) -> None:
     cases = _cases(make_case, [spread], ("uniform", "line", "clusters", "copies"))
     problem = validate(Problem(*_batch(cases), epsilon=1.0))
     solved = interpreted(solve_on_chip, problem, Stopping(TOLERANCE, 4000))
@@ -81,7 +82,7 @@ def test_plans_equal_pot_and_each_problem_stops_on_its_own(
 
 
 @pytest.mark.parametrize("spread", [10.0, 100.0, 300.0])
-def test_plans_equal_the_float64_solver(interpreted, make_case, spread):
+def test_plans_equal_the_float64_solver(interpreted: Any, make_case: Any, spread: float) -> None:
     case = make_case(5, 12, 19, spread, kind="copies")
     cost, a, b = case.tensors(torch.float64)
     problem = validate(Problem(cost, a, b, epsilon=case.epsilon))
@@ -91,7 +92,7 @@ def test_plans_equal_the_float64_solver(interpreted, make_case, spread):
 
 
 @pytest.mark.parametrize("tau", [0.05, 1.0, 100.0, (0.1, math.inf), (math.inf, 2.0), (0.3, 30.0)])
-def test_relaxed_plans_equal_pot(interpreted, make_case, tau):
+def test_relaxed_plans_equal_pot(interpreted: Any, make_case: Any, tau: Any) -> None:
     """Tau in epsilons; masses of unlike totals, but for one marginal that is a constraint."""
     taus = tau if isinstance(tau, tuple) else (tau, tau)
     for spread in (2.0, 60.0):
@@ -110,7 +111,7 @@ def test_relaxed_plans_equal_pot(interpreted, make_case, tau):
         np.testing.assert_allclose(_plan(problem, solved)[0].numpy(), wanted, atol=2e-4)
 
 
-def test_identical_sides_and_words_without_mass_in_the_middle(interpreted):
+def test_identical_sides_and_words_without_mass_in_the_middle(interpreted: Any) -> None:
     points = torch.randn(1, 11, 4, generator=torch.Generator().manual_seed(0)).double()
     mass = torch.full((1, 11), 0.1, dtype=torch.float64)
     mass[0, 4] = 0
@@ -126,7 +127,7 @@ def test_identical_sides_and_words_without_mass_in_the_middle(interpreted):
     assert torch.allclose(plan, plan.mT, atol=TOLERANCE)
 
 
-def test_what_was_not_reached_is_reported(interpreted, make_case):
+def test_what_was_not_reached_is_reported(interpreted: Any, make_case: Any) -> None:
     problem = validate(Problem(*_batch([make_case(0, 12, 12, 300.0)]), epsilon=1.0))
     solved = interpreted(solve_on_chip, problem, Stopping(1e-9, 9))
     assert solved.steps.item() == 9
@@ -135,7 +136,7 @@ def test_what_was_not_reached_is_reported(interpreted, make_case):
     assert solved.error.item() == pytest.approx(_error(problem, solved).item(), abs=2e-4)
 
 
-def test_what_cannot_be_solved_has_an_error_of_nan(interpreted, make_case):
+def test_what_cannot_be_solved_has_an_error_of_nan(interpreted: Any, make_case: Any) -> None:
     case = make_case(0, 5, 6, 3.0)
     problem = validate(Problem(*_batch([case, case, case]), epsilon=1.0))
     problem.a[1] = 0
@@ -144,7 +145,7 @@ def test_what_cannot_be_solved_has_an_error_of_nan(interpreted, make_case):
     assert error.isnan().tolist() == [False, True, True]
 
 
-def test_over_relaxation_pays(interpreted, make_case):
+def test_over_relaxation_pays(interpreted: Any, make_case: Any) -> None:
     """Plain sweeps in float64 need the iterations on the right; see the module for why ours are fewer."""
     problem = validate(Problem(*_batch([make_case(1, 20, 20, 100.0)]), epsilon=1.0))
     v, plain = torch.zeros_like(problem.b), 0
@@ -157,7 +158,9 @@ def test_over_relaxation_pays(interpreted, make_case):
 
 
 @pytest.mark.parametrize("tau", [BALANCED, (0.1, 0.1)])
-def test_solve_goes_by_the_kernel_and_ends_as_exact_as_without(interpreted, make_case, tau):
+def test_solve_goes_by_the_kernel_and_ends_as_exact_as_without(
+    interpreted: Any, make_case: Any, tau: Any
+) -> None:
     inputs = make_case(2, 9, 12, 80.0, kind="line").tensors()
     solver, options = (sinkhorn, {}) if tau == BALANCED else (unbalanced, {"tau": tau})
     here = solver(*inputs, epsilon=1 / 80, **options)
@@ -168,13 +171,13 @@ def test_solve_goes_by_the_kernel_and_ends_as_exact_as_without(interpreted, make
     assert there.iterations.item() != here.iterations.item()
 
 
-def test_sizes_that_fit():
+def test_sizes_that_fit() -> None:
     assert fits(128, 128)
     assert fits(1, 1024)
     assert not fits(129, 65)
 
 
-def test_without_a_gpu_the_kernel_is_refused_and_triton_not_imported(make_case):
+def test_without_a_gpu_the_kernel_is_refused_and_triton_not_imported(make_case: Any) -> None:
     problem = validate(Problem(*make_case(0, 3, 4, 3.0).tensors(), epsilon=1.0))
     known = "otx.ot.kernels.entries" in sys.modules
     with pytest.raises(ProblemError, match="no kernel runs on cpu"):
@@ -182,7 +185,7 @@ def test_without_a_gpu_the_kernel_is_refused_and_triton_not_imported(make_case):
     assert ("otx.ot.kernels.entries" in sys.modules) == known
 
 
-def test_a_problem_too_large_is_refused(interpreted):
+def test_a_problem_too_large_is_refused(interpreted: Any) -> None:
     problem = validate(
         Problem(torch.zeros(1, 200, 100), torch.ones(1, 200), 2 * torch.ones(1, 100), epsilon=1.0)
     )
@@ -191,7 +194,7 @@ def test_a_problem_too_large_is_refused(interpreted):
 
 
 @pytest.mark.parametrize("limit", [2, 3, 5, 12, 30])
-def test_the_limit_holds(interpreted, make_case, limit):
+def test_the_limit_holds(interpreted: Any, make_case: Any, limit: int) -> None:
     cases = [
         make_case(seed, 7, 9, 300.0, kind=kind) for seed, kind in enumerate(("uniform", "line"))
     ]

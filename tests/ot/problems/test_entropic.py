@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from otx.ot.problems.problem import BALANCED, Problem
 MASS = torch.full((2, 2), 0.5)
 
 
-def test_half_iterations_maximise_the_dual(make_case):
+def test_half_iterations_maximise_the_dual(make_case: Any) -> None:
     case = make_case(0, 4, 5, 10.0)
     rng = np.random.default_rng(0)
     for tau in (BALANCED, (0.3, 0.3), (0.3, math.inf), (math.inf, 0.3)):
@@ -21,7 +22,7 @@ def test_half_iterations_maximise_the_dual(make_case):
         v = torch.tensor(rng.normal(size=(1, 5)))
         u = problem.rows(v)
 
-        def dual(u, v, problem=problem):
+        def dual(u: Any, v: Any, problem: Any = problem) -> Any:
             return problem.dual(u, v, problem.plan(u, v).sum((1, 2))).item()
 
         best = dual(u, v)
@@ -32,7 +33,7 @@ def test_half_iterations_maximise_the_dual(make_case):
             assert dual(u, columns + torch.tensor(0.1 * rng.normal(size=(1, 5)))) <= best_columns
 
 
-def test_the_dual_is_below_the_objective_of_any_plan(make_case, objective):
+def test_the_dual_is_below_the_objective_of_any_plan(make_case: Any, objective: Any) -> None:
     case = make_case(1, 4, 5, 10.0)
     rng = np.random.default_rng(0)
     problem = validate(Problem(*case.tensors(torch.float64), epsilon=case.epsilon, tau=(0.3, 0.3)))
@@ -42,7 +43,7 @@ def test_the_dual_is_below_the_objective_of_any_plan(make_case, objective):
         assert dual <= objective(rng.random((4, 5)), case, 0.3)
 
 
-def test_row_updates_make_the_rows_exact(make_case):
+def test_row_updates_make_the_rows_exact(make_case: Any) -> None:
     cost, a, b = make_case(0, 4, 5, 10.0).tensors(torch.float64)
     for tau in (BALANCED, (0.3, 0.3), (0.3, math.inf), (math.inf, 0.3)):
         problem = validate(Problem(cost, a, b, epsilon=0.1, tau=tau))
@@ -53,13 +54,13 @@ def test_row_updates_make_the_rows_exact(make_case):
         assert torch.allclose(problem.plan(u, v).sum(1), problem.column_target(v))
 
 
-def test_the_range_is_between_words_with_mass():
+def test_the_range_is_between_words_with_mass() -> None:
     cost = torch.tensor([[[1.0, 3.0, 900.0], [2.0, 7.0, -900.0], [5e8, 5e8, torch.nan]]])
     masses = torch.tensor([[0.5, 0.5, 0.0]])
     assert validate(Problem(cost, masses, masses, epsilon=0.5)).cost_range().item() == 12
 
 
-def test_heat_multiplies_epsilon(make_case):
+def test_heat_multiplies_epsilon(make_case: Any) -> None:
     cost, a, b = make_case(0, 4, 5, 10.0).tensors(torch.float64)
     heated = validate(Problem(cost, a, b, epsilon=0.1, tau=(0.3, 0.3))).heat(torch.tensor([[4.0]]))
     warm = validate(Problem(cost, a, b, epsilon=0.4, tau=(0.3, 0.3)))
@@ -68,7 +69,7 @@ def test_heat_multiplies_epsilon(make_case):
     assert torch.allclose(heated.columns(heated.rows(v)), warm.columns(warm.rows(v)))
 
 
-def test_rounding_between_the_sides_is_mended():
+def test_rounding_between_the_sides_is_mended() -> None:
     b = torch.tensor([[0.5, 0.5], [0.5, 0.5 + 2e-4]])
     problem = validate(Problem(torch.zeros(2, 2, 2), MASS, b, epsilon=1.0))
     assert torch.allclose(problem.a.sum(1), problem.b.sum(1), atol=1e-15)
@@ -83,18 +84,18 @@ def test_rounding_between_the_sides_is_mended():
         ([0.5, 0.6], "problem 1: the two sides have different masses"),
     ],
 )
-def test_impossible_masses_are_refused(a, message):
+def test_impossible_masses_are_refused(a: Any, message: str) -> None:
     masses = torch.tensor([[0.5, 0.5], a])
     with pytest.raises(ProblemError, match=message):
         validate(Problem(torch.zeros(2, 2, 2), masses, MASS, epsilon=1.0))
 
 
 @pytest.mark.parametrize("epsilon", [0.0, -1.0, float("nan"), float("inf")])
-def test_an_impossible_epsilon_is_refused(epsilon):
+def test_an_impossible_epsilon_is_refused(epsilon: float) -> None:
     with pytest.raises(ProblemError, match="epsilon is"):
         validate(Problem(torch.zeros(2, 2, 2), MASS, MASS, epsilon=epsilon))
 
 
-def test_unequal_masses_are_fine_when_relaxed():
+def test_unequal_masses_are_fine_when_relaxed() -> None:
     problem = validate(Problem(torch.zeros(2, 2, 2), MASS, 3 * MASS, epsilon=1.0, tau=(1.0, 1.0)))
     assert torch.allclose(problem.b.sum(1), torch.tensor(3.0).double())

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -11,7 +13,7 @@ from otx.ot.solvers.sinkhorn import sinkhorn
 from tests.examples import examples
 
 
-def _masses(lengths, width):
+def _masses(lengths: Any, width: Any) -> Any:
     mass = torch.zeros(len(lengths), width)
     for row, length in enumerate(lengths):
         mass[row, :length] = 1 / length
@@ -20,7 +22,7 @@ def _masses(lengths, width):
 
 @examples(60)
 @given(lengths=st.lists(st.tuples(st.integers(1, 90), st.integers(1, 90)), min_size=1, max_size=80))
-def test_every_problem_is_in_one_group_that_holds_all_its_mass(lengths):
+def test_every_problem_is_in_one_group_that_holds_all_its_mass(lengths: Any) -> None:
     a, b = (_masses(side, 90) for side in zip(*lengths, strict=True))
     found = group_by_length(a, b)
     members = torch.cat([group.index for group in found])
@@ -30,7 +32,7 @@ def test_every_problem_is_in_one_group_that_holds_all_its_mass(lengths):
         assert bool((b[group.index, group.m :] == 0).all())
 
 
-def test_cutting_pays():
+def test_cutting_pays() -> None:
     lengths = [5] * 60 + [90] * 4
     a = _masses(lengths, 90)
     found = group_by_length(a, a)
@@ -39,12 +41,12 @@ def test_cutting_pays():
     assert padded + GROUP_PRICE < a.numel() * 90
 
 
-def test_alike_problems_stay_together():
+def test_alike_problems_stay_together() -> None:
     a = _masses([20, 19, 18, 20] * 30, 20)
     assert len(group_by_length(a, a)) == 1
 
 
-def test_solving_in_groups_changes_nothing_but_the_order_of_work():
+def test_solving_in_groups_changes_nothing_but_the_order_of_work() -> None:
     generator = torch.Generator().manual_seed(0)
     lengths = [3, 80, 5, 7, 2, 60, 4, 4, 9, 3, 6, 8, 5, 3, 2, 7, 11, 4] * 2
     a = _masses(lengths, 90)
@@ -60,7 +62,7 @@ def test_solving_in_groups_changes_nothing_but_the_order_of_work():
         assert bool((found.plan[place, n:] == 0).all() and (found.plan[place, :, m:] == 0).all())
 
 
-def test_an_impossible_problem_is_named_by_its_place_in_the_whole_batch():
+def test_an_impossible_problem_is_named_by_its_place_in_the_whole_batch() -> None:
     lengths = [3] * 40 + [90] * 8
     a, cost = _masses(lengths, 90), torch.rand(48, 90, 90)
     cost[17, 0, 0] = torch.nan

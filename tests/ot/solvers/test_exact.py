@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from tests.examples import examples
 SEEDS = st.integers(0, 2**31)
 
 
-def _linear_program(case):
+def _linear_program(case: Any) -> Any:
     n, m = case.cost.shape
     rows = np.kron(np.eye(n), np.ones(m))
     columns = np.kron(np.ones(n), np.eye(m))
@@ -33,7 +34,7 @@ def _linear_program(case):
 
 @examples(40)
 @given(SEEDS, st.integers(1, 9), st.integers(1, 9))
-def test_the_value_is_the_linear_program_s(make_case, seed, n, m):
+def test_the_value_is_the_linear_program_s(make_case: Any, seed: int, n: int, m: int) -> None:
     case = make_case(seed, n, m, 10.0)
     result = exact_transport(*case.tensors(torch.float64))
     assert bool(result.converged)
@@ -43,20 +44,20 @@ def test_the_value_is_the_linear_program_s(make_case, seed, n, m):
     assert (f @ case.a + g @ case.b) == pytest.approx(result.value.item(), abs=1e-9)
 
 
-def test_equal_masses_are_a_permutation(make_case):
+def test_equal_masses_are_a_permutation(make_case: Any) -> None:
     case = make_case(4, 6, 6, 10.0, equal_masses=True)
     best = min(case.cost[range(6), order].sum() / 6 for order in itertools.permutations(range(6)))
     assert exact_transport(*case.tensors(torch.float64)).value.item() == pytest.approx(best)
 
 
-def test_entropic_transport_is_within_its_bound_of_it(make_case):
+def test_entropic_transport_is_within_its_bound_of_it(make_case: Any) -> None:
     case = make_case(5, 8, 9, 200.0)
     inputs = case.tensors(torch.float64)
     gap = sinkhorn(*inputs, epsilon=case.epsilon).value - exact_transport(*inputs).value
     assert -1e-9 <= gap.item() <= case.epsilon * math.log(8 * 9)
 
 
-def test_padding_and_gradients(make_case):
+def test_padding_and_gradients(make_case: Any) -> None:
     case = make_case(6, 4, 5, 10.0)
     cost, a, b = case.tensors(torch.float64)
     padded = torch.full((2, 6, 7), math.nan, dtype=torch.float64)
@@ -71,7 +72,7 @@ def test_padding_and_gradients(make_case):
     assert padded.grad[0, 4:].abs().sum() == 0 == of_a.grad[0, 4:].abs().sum()
 
 
-def test_giving_up_is_said_as_data(make_case):
+def test_giving_up_is_said_as_data(make_case: Any) -> None:
     case = make_case(7, 30, 30, 10.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -79,7 +80,7 @@ def test_giving_up_is_said_as_data(make_case):
     assert not bool(result.converged)
 
 
-def test_impossible_problems_are_refused():
+def test_impossible_problems_are_refused() -> None:
     mass = torch.full((1, 2), 0.5)
     with pytest.raises(ProblemError, match="problem 0"):
         exact_transport(torch.zeros(1, 2, 2), mass, 2 * mass)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import ot
@@ -18,7 +19,7 @@ from tests.examples import examples
 SEEDS = st.integers(0, 2**31)
 
 
-def _problem(seed, n, m):
+def _problem(seed: int, n: int, m: int) -> Any:
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(n, 4)), rng.normal(size=(m, 4))
     d, e, c = (ot.dist(*pair, metric="euclidean") for pair in ((x, x), (y, y), (x, y)))
@@ -26,17 +27,17 @@ def _problem(seed, n, m):
     return c, d, e, a / a.sum(), b / b.sum()
 
 
-def _tensors(problem):
+def _tensors(problem: Any) -> Any:
     return [torch.tensor(part)[None] for part in problem]
 
 
-def _solve(cost, d, e, a, b, **options):
+def _solve(cost: Any, d: Any, e: Any, a: Any, b: Any, **options: Any) -> Any:
     return fused_gromov(cost, a, b, distances_a=d, distances_b=e, **options)
 
 
 @examples(25)
 @given(SEEDS, st.integers(1, 9), st.integers(1, 9), st.sampled_from([0.1, 0.5, 1.0]))
-def test_plan_and_value_are_pot_s(seed, n, m, alpha):
+def test_plan_and_value_are_pot_s(seed: int, n: int, m: int, alpha: Any) -> None:
     problem = _problem(seed, n, m)
     result = _solve(
         *_tensors(problem), epsilon=2.0, alpha=alpha, tolerance=1e-9, max_iterations=500
@@ -55,7 +56,7 @@ def test_plan_and_value_are_pot_s(seed, n, m, alpha):
     assert result.value.item() == pytest.approx(log["fgw_dist"] + entropy, abs=1e-6)
 
 
-def test_without_structure_it_is_sinkhorn():
+def test_without_structure_it_is_sinkhorn() -> None:
     c, d, e, a, b = _tensors(_problem(1, 5, 7))
     result = _solve(c, d, e, a, b, epsilon=0.3, alpha=0.0)
     plain = sinkhorn(c, a, b, epsilon=0.3)
@@ -63,7 +64,7 @@ def test_without_structure_it_is_sinkhorn():
     assert result.value.item() == pytest.approx(plain.value.item(), abs=1e-6)
 
 
-def test_equal_structures_find_each_other_whatever_their_order():
+def test_equal_structures_find_each_other_whatever_their_order() -> None:
     d = _problem(2, 6, 6)[1]
     order = np.random.default_rng(0).permutation(6)
     cost = np.zeros((6, 6))
@@ -75,10 +76,10 @@ def test_equal_structures_find_each_other_whatever_their_order():
     ]
 
 
-def test_the_gradient_is_that_of_finite_differences():
+def test_the_gradient_is_that_of_finite_differences() -> None:
     c, d, e, a, b = _tensors(_problem(3, 4, 5))
 
-    def value(cost, first, second):
+    def value(cost: Any, first: Any, second: Any) -> Any:
         symmetric = (first + first.mT) / 2, (second + second.mT) / 2
         return _solve(
             cost, *symmetric, a, b, epsilon=1.0, alpha=0.4, tolerance=1e-11, max_iterations=2_000
@@ -88,7 +89,7 @@ def test_the_gradient_is_that_of_finite_differences():
     assert torch.autograd.gradcheck(value, inputs, eps=1e-5, atol=1e-4, fast_mode=True)
 
 
-def test_padding_is_nothing():
+def test_padding_is_nothing() -> None:
     parts = _tensors(_problem(4, 4, 3))
     c, d, e, a, b = parts
     padded = [torch.full((1, n, m), torch.nan).double() for n, m in ((6, 5), (6, 6), (5, 5))]
@@ -104,6 +105,6 @@ def test_padding_is_nothing():
 
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])
-def test_an_impossible_alpha_is_refused(alpha):
+def test_an_impossible_alpha_is_refused(alpha: Any) -> None:
     with pytest.raises(ProblemError, match="alpha is"):
         _solve(*_tensors(_problem(0, 2, 2)), epsilon=1.0, alpha=alpha)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from otx.ot.solvers.sinkhorn_log import alternate
 from otx.ot.stopping import Stopping
 
 
-def _posed(make_case, *shape, tau=BALANCED, **kind):
+def _posed(make_case: Any, *shape: Any, tau: Any = BALANCED, **kind: Any) -> Any:
     case = make_case(*shape, **kind)
     return validate(Problem(*case.tensors(torch.float64), epsilon=case.epsilon, tau=tau))
 
@@ -21,7 +22,7 @@ def _posed(make_case, *shape, tau=BALANCED, **kind):
 @pytest.mark.parametrize(
     "tau", [BALANCED, (0.1, 0.1), (100.0, 100.0), (0.1, math.inf), (math.inf, 0.1)]
 )
-def test_it_ends_where_a_thousand_sweeps_have_not(make_case, kind, tau):
+def test_it_ends_where_a_thousand_sweeps_have_not(make_case: Any, kind: str, tau: Any) -> None:
     problem = _posed(make_case, 0, 20, 20, 200.0, kind=kind, tau=tau)
     start = alternate(problem, torch.zeros(1, 20).double(), 12)
     ascent = ascend(problem, start, Stopping(1e-10, 60))
@@ -32,7 +33,7 @@ def test_it_ends_where_a_thousand_sweeps_have_not(make_case, kind, tau):
     assert ascent.steps.item() < 45
 
 
-def test_it_climbs_from_anywhere(make_case):
+def test_it_climbs_from_anywhere(make_case: Any) -> None:
     problem = _posed(make_case, 0, 15, 12, 30.0)
     generator = torch.Generator().manual_seed(0)
     for _ in range(5):
@@ -40,7 +41,7 @@ def test_it_climbs_from_anywhere(make_case):
         assert ascend(problem, start, Stopping(1e-9, 200)).error.item() <= 1e-9
 
 
-def test_no_step_lowers_the_dual(make_case):
+def test_no_step_lowers_the_dual(make_case: Any) -> None:
     problem = _posed(make_case, 0, 15, 12, 300.0)
     v, before = torch.zeros(1, 12).double(), -torch.inf
     for steps in range(1, 30):
@@ -51,7 +52,7 @@ def test_no_step_lowers_the_dual(make_case):
         before = after
 
 
-def test_it_stops_each_problem_on_its_own(make_case):
+def test_it_stops_each_problem_on_its_own(make_case: Any) -> None:
     easy, hard = _posed(make_case, 0, 6, 8, 1.0), _posed(make_case, 1, 6, 8, 200.0)
     both = validate(
         Problem(
@@ -69,7 +70,7 @@ def test_it_stops_each_problem_on_its_own(make_case):
     assert together.steps[0] < together.steps[1]
 
 
-def test_no_steps_allowed_is_no_steps_taken(make_case):
+def test_no_steps_allowed_is_no_steps_taken(make_case: Any) -> None:
     problem = _posed(make_case, 0, 6, 8, 30.0)
     ascent = ascend(problem, torch.zeros(1, 8).double(), Stopping(1e-8, 0))
     assert ascent.steps.item() == 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -15,12 +16,12 @@ TAUS = [BALANCED, (0.5, 0.5), (math.inf, 0.3)]
 
 
 @pytest.fixture(autouse=True)
-def small_blocks(monkeypatch):
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of two sentences or so."""
     monkeypatch.setattr("otx.ot.solvers.pairwise.BLOCK", 300)
 
 
-def _side(batch, length, seed, dtype=torch.float32):
+def _side(batch: Any, length: Any, seed: int, dtype: Any = torch.float32) -> Any:
     generator = torch.Generator().manual_seed(seed)
     vectors = torch.randn(batch, length, 5, generator=generator, dtype=dtype)
     lengths = torch.randint(1, length + 1, (batch, 1), generator=generator)
@@ -29,7 +30,7 @@ def _side(batch, length, seed, dtype=torch.float32):
     return vectors.masked_fill(~mask[:, :, None], torch.nan), mass / mass.sum(1, keepdim=True)
 
 
-def _one_by_one(x, y, a, b, **options):
+def _one_by_one(x: Any, y: Any, a: Any, b: Any, **options: Any) -> Any:
     """Every pair by itself, without its padding."""
     for s in range(len(x)):
         for t in range(len(y)):
@@ -43,7 +44,7 @@ def _one_by_one(x, y, a, b, **options):
 
 @pytest.mark.parametrize("name", COSTS)
 @pytest.mark.parametrize("tau", TAUS)
-def test_it_is_every_pair_by_itself(name, tau):
+def test_it_is_every_pair_by_itself(name: str, tau: Any) -> None:
     (x, a), (y, b) = _side(5, 6, 0), _side(3, 8, 1)
     options = {"cost": COSTS[name], "epsilon": 0.4, "tau": tau, "tolerance": 1e-7}
     found = pairwise_sinkhorn(x, y, a, b, **options)
@@ -60,7 +61,7 @@ def test_it_is_every_pair_by_itself(name, tau):
 
 
 @pytest.mark.parametrize("tau", TAUS)
-def test_its_gradient_is_the_sum_of_the_pairs(tau):
+def test_its_gradient_is_the_sum_of_the_pairs(tau: Any) -> None:
     (x, a), (y, b) = _side(5, 6, 0), _side(3, 8, 1)
     weights = torch.randn(5, 3, generator=torch.Generator().manual_seed(2))
     options = {"cost": euclidean, "epsilon": 0.4, "tau": tau, "tolerance": 1e-7}
@@ -79,20 +80,20 @@ def test_its_gradient_is_the_sum_of_the_pairs(tau):
         assert bool((one[(tensor.isnan()) | (tensor == 0)] == 0).all())
 
 
-def test_finite_differences():
+def test_finite_differences() -> None:
     (x, a), (y, b) = _side(2, 3, 0, torch.float64), _side(2, 4, 1, torch.float64)
     x, y = (side.nan_to_num(0).requires_grad_() for side in (x, y))
 
-    def values(x, y):
+    def values(x: Any, y: Any) -> Any:
         return pairwise_sinkhorn(x, y, a, b, cost=cosine, epsilon=0.3, tolerance=1e-11).value
 
     assert torch.autograd.gradcheck(values, (x, y), eps=1e-6, atol=1e-6)
 
 
-def test_costs_are_made_a_block_at_a_time():
+def test_costs_are_made_a_block_at_a_time() -> None:
     seen = []
 
-    def watched(x, y):
+    def watched(x: Any, y: Any) -> Any:
         seen.append(x.shape[1] * y.shape[1])
         return cosine(x, y)
 
@@ -102,7 +103,7 @@ def test_costs_are_made_a_block_at_a_time():
     assert max(seen) <= 300 < 9 * 3 * 6 * 8
 
 
-def test_an_impossible_pair_is_named():
+def test_an_impossible_pair_is_named() -> None:
     (x, a), (y, b) = _side(5, 6, 0), _side(3, 8, 1)
     broken = y.clone()
     broken[2, 0] = torch.nan

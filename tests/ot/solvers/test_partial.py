@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import ot
 import pytest
@@ -18,7 +20,7 @@ SEEDS = st.integers(0, 2**31)
 KINDS = st.sampled_from(["uniform", "line", "clusters", "copies"])
 
 
-def _pot(case, mass):
+def _pot(case: Any, mass: Any) -> Any:
     cost = case.cost - case.epsilon * np.log(np.outer(case.a, case.b))
     plan = ot.partial.entropic_partial_wasserstein(
         case.a, case.b, cost, case.epsilon, m=mass, numItermax=20_000, stopThr=1e-12
@@ -26,7 +28,7 @@ def _pot(case, mass):
     return oracles.partial(plan, case.a, case.b, mass)
 
 
-def _is_the_optimum(result, case, mass):
+def _is_the_optimum(result: Any, case: Any, mass: Any) -> None:
     """The conditions of Karush, Kuhn and Tucker, which only the optimum satisfies.
 
     The plan is feasible; ``epsilon log(P / (a b^T)) + C - f - g`` is one number, the price of the total; f and g are
@@ -46,7 +48,9 @@ def _is_the_optimum(result, case, mass):
 
 @examples(60)
 @given(SEEDS, LENGTHS, LENGTHS, st.floats(0.5, 30), st.floats(0.05, 0.99), KINDS)
-def test_the_plan_is_the_optimum_and_pot_s(make_case, seed, n, m, spread, mass, kind):
+def test_the_plan_is_the_optimum_and_pot_s(
+    make_case: Any, seed: int, n: int, m: int, spread: float, mass: Any, kind: str
+) -> None:
     case = make_case(seed, n, m, spread, kind=kind)
     inputs = case.tensors(torch.float64)
     result = partial_transport(*inputs, epsilon=case.epsilon, mass=mass, max_iterations=20_000)
@@ -55,7 +59,7 @@ def test_the_plan_is_the_optimum_and_pot_s(make_case, seed, n, m, spread, mass, 
     np.testing.assert_allclose(result.plan[0].numpy(), _pot(case, mass), atol=1e-5)
 
 
-def test_one_word_against_two_in_closed_form():
+def test_one_word_against_two_in_closed_form() -> None:
     """Where POT 0.9.7 with ``stopThr=1e-12`` returns (.5, 4e-12), which breaks its constraint of .4433.
 
     With one row of mass 1 the plan is (p, .5 - p). The row's limit of 1 is slack, so the problem is to minimise
@@ -78,7 +82,7 @@ def test_one_word_against_two_in_closed_form():
 
 
 @pytest.mark.parametrize("spread", [3.0, 30.0, 300.0])
-def test_the_whole_mass_is_the_balanced_problem(make_case, spread):
+def test_the_whole_mass_is_the_balanced_problem(make_case: Any, spread: float) -> None:
     case = make_case(1, 6, 8, spread)
     inputs = case.tensors(torch.float64)
     whole = partial_transport(*inputs, epsilon=case.epsilon, mass=1.0, max_iterations=20_000)
@@ -87,20 +91,20 @@ def test_the_whole_mass_is_the_balanced_problem(make_case, spread):
     assert whole.value.item() == pytest.approx(balanced.value.item(), abs=1e-5)
 
 
-def test_value_and_gradient(make_case, objective):
+def test_value_and_gradient(make_case: Any, objective: Any) -> None:
     case = make_case(2, 5, 4, 10.0)
     inputs = case.tensors(torch.float64)
     result = partial_transport(*inputs, epsilon=case.epsilon, mass=0.6, tolerance=1e-12)
     assert result.value.item() == pytest.approx(objective(result.plan[0].numpy(), case), abs=1e-9)
 
-    def value(*tensors):
+    def value(*tensors: Any) -> Any:
         return partial_transport(*tensors, epsilon=case.epsilon, mass=0.6, tolerance=1e-13).value
 
     grown = [tensor.requires_grad_() for tensor in inputs]
     assert torch.autograd.gradcheck(value, grown, eps=1e-6, atol=1e-5, fast_mode=True)
 
 
-def test_a_batch_is_its_problems_and_padding_is_nothing(make_case):
+def test_a_batch_is_its_problems_and_padding_is_nothing(make_case: Any) -> None:
     cases = [make_case(seed, n, m, 20.0) for seed, n, m in ((0, 3, 7), (1, 6, 2), (2, 1, 1))]
     cost, a, b = torch.full((3, 6, 7), torch.nan).double(), torch.zeros(3, 6), torch.zeros(3, 7)
     a, b = a.double(), b.double()
@@ -121,7 +125,7 @@ def test_a_batch_is_its_problems_and_padding_is_nothing(make_case):
 
 
 @pytest.mark.parametrize("mass", [0.0, -0.5, 1.1, float("nan")])
-def test_an_impossible_mass_is_refused(make_case, mass):
+def test_an_impossible_mass_is_refused(make_case: Any, mass: Any) -> None:
     case = make_case(0, 3, 4, 5.0)
     with pytest.raises(ProblemError, match="problem 0: a mass of"):
         partial_transport(*case.tensors(), epsilon=0.1, mass=mass)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ from otx.ot.solvers.point_cloud import transport_between_points
 from otx.ot.solvers.sinkhorn import sinkhorn
 
 
-def _sides(n=30, m=40):
+def _sides(n: int = 30, m: int = 40) -> Any:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(1, n, 6, generator=generator)
     y = torch.randn(1, m, 6, generator=generator)
@@ -18,14 +20,16 @@ def _sides(n=30, m=40):
     return x, y, uniform(masks[0]), uniform(masks[1])
 
 
-def test_what_fits_is_sinkhorns():
+def test_what_fits_is_sinkhorns() -> None:
     x, y, a, b = _sides()
     found = transport_between_points(x, y, a, b, cost=euclidean, epsilon=0.3)
     assert found.value.item() == sinkhorn(euclidean(x, y), a, b, epsilon=0.3).value.item()
 
 
 @pytest.mark.parametrize("cost", [cosine, euclidean])
-def test_tiles_change_neither_the_divergence_nor_its_gradient(monkeypatch, cost):
+def test_tiles_change_neither_the_divergence_nor_its_gradient(
+    monkeypatch: pytest.MonkeyPatch, cost: Any
+) -> None:
     pulls, values = [], []
     for largest in (10**9, 100):
         monkeypatch.setattr("otx.ot.solvers.point_cloud.LARGEST_COST", largest)

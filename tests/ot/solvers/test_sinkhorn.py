@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import ot
@@ -27,8 +28,17 @@ SEEDS = st.integers(0, 2**31)
 @examples(150)
 @given(SEEDS, LENGTHS, LENGTHS, SPREADS, SCALES, KINDS, st.booleans())
 def test_plan_and_value_equal_pot(
-    make_case, pot_plan, objective, seed, n, m, spread, scale, kind, equal_masses
-):
+    make_case: Any,
+    pot_plan: Any,
+    objective: Any,
+    seed: int,
+    n: int,
+    m: int,
+    spread: float,
+    scale: Any,
+    kind: str,
+    equal_masses: Any,
+) -> None:
     case = make_case(seed, n, m, spread, scale, kind, equal_masses).rounded()
     result = sinkhorn(*case.tensors(), epsilon=case.epsilon)
     plan, error = pot_plan(case)
@@ -47,7 +57,9 @@ def test_plan_and_value_equal_pot(
 
 
 @pytest.mark.parametrize(("n", "m", "spread"), [(512, 300, 30), (1, 512, 300), (120, 200, 100)])
-def test_long_sentences_equal_pot(make_case, pot_plan, n, m, spread):
+def test_long_sentences_equal_pot(
+    make_case: Any, pot_plan: Any, n: int, m: int, spread: int
+) -> None:
     case = make_case(3, n, m, spread, kind="copies").rounded()
     result = sinkhorn(*case.tensors(), epsilon=case.epsilon)
     assert bool(result.converged)
@@ -59,7 +71,9 @@ def test_long_sentences_equal_pot(make_case, pot_plan, n, m, spread):
 
 @pytest.mark.parametrize("spread", [100, 300])
 @pytest.mark.parametrize("kind", ["uniform", "line", "clusters", "copies"])
-def test_hard_problems_satisfy_the_optimality_conditions(make_case, kind, spread):
+def test_hard_problems_satisfy_the_optimality_conditions(
+    make_case: Any, kind: str, spread: int
+) -> None:
     """A plan exp((f + g - C) / eps) a b^T with the right marginals is the only optimum."""
     case = make_case(0, 20, 20, spread, kind=kind, equal_masses=True)
     result = sinkhorn(*case.tensors(torch.float64), epsilon=case.epsilon, tolerance=1e-10)
@@ -72,26 +86,26 @@ def test_hard_problems_satisfy_the_optimality_conditions(make_case, kind, spread
     np.testing.assert_allclose(result.plan[0].numpy(), plan, atol=1e-12)
 
 
-def test_one_word_takes_all():
+def test_one_word_takes_all() -> None:
     cost, b = torch.tensor([[[1.0, 2.0, 5.0]]]), torch.tensor([[0.2, 0.3, 0.5]])
     result = sinkhorn(cost, torch.ones(1, 1), b, epsilon=0.01)
     assert torch.allclose(result.plan[0], b)
     assert result.value.item() == pytest.approx(0.2 + 0.6 + 2.5)
 
 
-def test_equal_costs_couple_independently():
+def test_equal_costs_couple_independently() -> None:
     a, b = torch.tensor([[0.3, 0.7]]), torch.tensor([[0.5, 0.25, 0.25]])
     result = sinkhorn(torch.full((1, 2, 3), 7.0), a, b, epsilon=0.1)
     assert torch.allclose(result.plan[0], a[0, :, None] * b[0])
     assert result.value.item() == pytest.approx(7)
 
 
-def test_equal_diracs_cost_nothing():
+def test_equal_diracs_cost_nothing() -> None:
     one = torch.ones(1, 1)
     assert sinkhorn(torch.zeros(1, 1, 1), one, one, epsilon=1e-3).value.item() == 0
 
 
-def test_two_words_in_closed_form():
+def test_two_words_in_closed_form() -> None:
     cost = torch.tensor([[[0.0, 1.0], [1.0, 0.0]]], dtype=torch.float64)
     half = torch.full((1, 2), 0.5, dtype=torch.float64)
     result = sinkhorn(cost, half, half, epsilon=0.5, tolerance=1e-12)
@@ -100,7 +114,7 @@ def test_two_words_in_closed_form():
     np.testing.assert_allclose(result.plan[0].numpy(), expected, atol=1e-12)
 
 
-def test_a_permutation_is_found():
+def test_a_permutation_is_found() -> None:
     n, epsilon = 30, 0.05
     order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
     cost = 1 - torch.eye(n)[order]
@@ -110,7 +124,7 @@ def test_a_permutation_is_found():
     assert result.value.item() == pytest.approx(epsilon * np.log(n), abs=1e-5)
 
 
-def test_squared_distances_in_float32_with_epsilon_one(make_case, pot_plan):
+def test_squared_distances_in_float32_with_epsilon_one(make_case: Any, pot_plan: Any) -> None:
     """Where POT's default solver returns a plan of mass 8e-34, and no NaN."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(12, 64)), rng.normal(size=(15, 64))
@@ -126,7 +140,9 @@ def test_squared_distances_in_float32_with_epsilon_one(make_case, pot_plan):
 
 @examples(15)
 @given(SEEDS, st.integers(1, 12), st.integers(1, 12), st.sampled_from([1e3, 1e4, 1e5, 1e6]))
-def test_a_vanishing_epsilon_comes_to_the_exact_value_or_says_no(make_case, seed, n, m, spread):
+def test_a_vanishing_epsilon_comes_to_the_exact_value_or_says_no(
+    make_case: Any, seed: int, n: int, m: int, spread: float
+) -> None:
     case = make_case(seed, n, m, spread, equal_masses=seed % 2 == 0)
     result = sinkhorn(*case.tensors(torch.float64), epsilon=case.epsilon)
     plan = oracles.balanced(ot.emd(case.a, case.b, case.cost), case.a, case.b)
@@ -142,7 +158,9 @@ def test_a_vanishing_epsilon_comes_to_the_exact_value_or_says_no(make_case, seed
 
 
 @pytest.mark.parametrize(("spread", "share"), [(1e3, 1.0), (1e4, 1.0), (1e5, 0.9), (1e6, 0.8)])
-def test_most_problems_converge_at_a_vanishing_epsilon(make_case, spread, share):
+def test_most_problems_converge_at_a_vanishing_epsilon(
+    make_case: Any, spread: float, share: float
+) -> None:
     rng = np.random.default_rng(0)
     sizes = rng.integers(1, 13, (60, 2))
     cases = [
@@ -153,7 +171,7 @@ def test_most_problems_converge_at_a_vanishing_epsilon(make_case, spread, share)
     assert np.mean([bool(result.converged) for result in solved]) >= share
 
 
-def test_too_few_iterations_are_reported_and_the_value_is_a_lower_bound(make_case):
+def test_too_few_iterations_are_reported_and_the_value_is_a_lower_bound(make_case: Any) -> None:
     cost, a, b = make_case(1, 20, 20, 200.0, kind="uniform").tensors()
     short = sinkhorn(cost, a, b, epsilon=1 / 200, max_iterations=5)
     full = sinkhorn(cost, a, b, epsilon=1 / 200)
@@ -165,7 +183,9 @@ def test_too_few_iterations_are_reported_and_the_value_is_a_lower_bound(make_cas
 
 @examples(20)
 @given(SEEDS, st.integers(2, 6), st.integers(2, 6), st.floats(0.5, 300), SCALES)
-def test_gradients_equal_finite_differences(make_case, seed, n, m, spread, scale):
+def test_gradients_equal_finite_differences(
+    make_case: Any, seed: int, n: int, m: int, spread: float, scale: Any
+) -> None:
     case = make_case(seed, n, m, spread, scale)
     inputs = [tensor.requires_grad_() for tensor in case.tensors()]
     by_cost, by_a, by_b = torch.autograd.grad(
@@ -187,7 +207,9 @@ def test_gradients_equal_finite_differences(make_case, seed, n, m, spread, scale
         assert analytic == pytest.approx(numeric, rel=1e-3, abs=1e-3 * case.epsilon)
 
 
-def test_gradient_by_the_cost_equals_differences_of_pots_value(make_case, pot_plan, objective):
+def test_gradient_by_the_cost_equals_differences_of_pots_value(
+    make_case: Any, pot_plan: Any, objective: Any
+) -> None:
     case = make_case(5, 4, 5, 8.0)
     cost, a, b = case.tensors()
     cost.requires_grad_()
@@ -205,7 +227,9 @@ def test_gradient_by_the_cost_equals_differences_of_pots_value(make_case, pot_pl
 
 @examples(25)
 @given(SEEDS, st.integers(1, 12), st.integers(1, 12), st.integers(0, 9), SPREADS)
-def test_padding_changes_nothing_and_gets_nothing(make_case, seed, n, m, padding, spread):
+def test_padding_changes_nothing_and_gets_nothing(
+    make_case: Any, seed: int, n: int, m: int, padding: Any, spread: float
+) -> None:
     case = make_case(seed, n, m, spread)
     cost, a, b = case.tensors()
     alone = sinkhorn(cost, a, b, epsilon=case.epsilon)
@@ -232,7 +256,7 @@ def test_padding_changes_nothing_and_gets_nothing(make_case, seed, n, m, padding
         assert (nothing == 0).all()
 
 
-def test_a_batch_equals_its_problems_alone(make_case):
+def test_a_batch_equals_its_problems_alone(make_case: Any) -> None:
     lengths = [(1, 1), (3, 7), (12, 2), (9, 12), (12, 12)]
     cases = [make_case(i, n, m, 40.0, kind="copies") for i, (n, m) in enumerate(lengths)]
     cost, a, b = torch.zeros(5, 12, 12), torch.zeros(5, 12), torch.zeros(5, 12)
@@ -246,7 +270,7 @@ def test_a_batch_equals_its_problems_alone(make_case):
         assert bool(batch.converged[i])
 
 
-def test_a_finished_problem_is_left_alone_while_others_go_on(make_case):
+def test_a_finished_problem_is_left_alone_while_others_go_on(make_case: Any) -> None:
     easy, hard = make_case(0, 8, 8, 1.0), make_case(1, 8, 8, 300.0)
     cost = torch.stack([easy.tensors()[0][0] / 300, hard.tensors()[0][0]])
     a = torch.cat([easy.tensors()[1], hard.tensors()[1]])
@@ -257,7 +281,7 @@ def test_a_finished_problem_is_left_alone_while_others_go_on(make_case):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_and_autocast_are_solved_in_full(dtype):
+def test_half_precision_and_autocast_are_solved_in_full(dtype: Any) -> None:
     generator = torch.Generator().manual_seed(0)
     x, y = (torch.randn(3, 20, 32, generator=generator) for _ in range(2))
     mass = uniform(torch.ones(3, 20, dtype=torch.bool))
@@ -275,7 +299,7 @@ def test_half_precision_and_autocast_are_solved_in_full(dtype):
     assert torch.allclose(half.mass, torch.ones(3), atol=1e-4)
 
 
-def test_a_weightless_word_is_no_word(make_case):
+def test_a_weightless_word_is_no_word(make_case: Any) -> None:
     case = make_case(2, 6, 5, 20.0)
     cost, a, b = case.tensors()
     a[0, 3] = 0
@@ -287,7 +311,7 @@ def test_a_weightless_word_is_no_word(make_case):
     assert (with_it.plan[0, 3] == 0).all()
 
 
-def test_it_says_nothing(make_case, capsys):
+def test_it_says_nothing(make_case: Any, capsys: pytest.CaptureFixture[str]) -> None:
     cost, a, b = make_case(0, 10, 10, 1e6).tensors()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -296,7 +320,7 @@ def test_it_says_nothing(make_case, capsys):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_cost_that_is_not_finite_is_refused(value):
+def test_a_cost_that_is_not_finite_is_refused(value: Any) -> None:
     cost, mass = torch.zeros(3, 2, 2), torch.full((3, 2), 0.5)
     cost[2, 0, 1] = value
     with pytest.raises(ProblemError, match="problem 2: a cost between two real words"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +16,12 @@ from otx.ot.stopping import Stopping
 from tests.examples import examples
 
 
-def _posed(make_case, *shape, tau=BALANCED, **kind):
+def _posed(make_case: Any, *shape: Any, tau: Any = BALANCED, **kind: Any) -> Any:
     case = make_case(*shape, **kind)
     return validate(Problem(*case.tensors(torch.float64), epsilon=case.epsilon, tau=tau))
 
 
-def _zeros(problem):
+def _zeros(problem: Any) -> Any:
     return torch.zeros_like(problem.b)
 
 
@@ -28,7 +29,9 @@ def _zeros(problem):
 @pytest.mark.parametrize(
     "tau", [BALANCED, (0.1, 0.1), (100.0, 100.0), (0.1, math.inf), (math.inf, 0.1)]
 )
-def test_the_error_is_that_of_the_plan_and_it_falls_below_the_tolerance(make_case, kind, tau):
+def test_the_error_is_that_of_the_plan_and_it_falls_below_the_tolerance(
+    make_case: Any, kind: str, tau: Any
+) -> None:
     problem = _posed(make_case, 0, 12, 15, 20.0, kind=kind, tau=tau)
     found = alternate(problem, _zeros(problem), Stopping(1e-7, 5000))
     u = problem.rows(found.v)
@@ -47,8 +50,8 @@ def test_the_error_is_that_of_the_plan_and_it_falls_below_the_tolerance(make_cas
     tau=st.sampled_from([BALANCED, (0.05, 0.05), (100.0, 1.0), (math.inf, 0.3)]),
 )
 def test_within_the_bound_nothing_leaves_the_numbers_range(
-    make_case, seed, n, m, spread, kind, tau
-):
+    make_case: Any, seed: int, n: int, m: int, spread: float, kind: str, tau: Any
+) -> None:
     problem = _posed(make_case, seed, n, m, spread, kind=kind, tau=tau)
     assert bool(is_safe(problem))
     found = alternate(problem, _zeros(problem), Stopping(0.0, 60))
@@ -56,7 +59,9 @@ def test_within_the_bound_nothing_leaves_the_numbers_range(
     assert bool(found.error.isfinite().all())
 
 
-def test_relaxation_saves_iterations_where_plain_ones_are_slow(make_case, monkeypatch):
+def test_relaxation_saves_iterations_where_plain_ones_are_slow(
+    make_case: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     problem = _posed(make_case, 2, 25, 25, 40.0, kind="copies")
     relaxed = alternate(problem, _zeros(problem), Stopping(1e-6, 5000))
     monkeypatch.setattr("otx.ot.solvers.sinkhorn_kernel.OMEGA", 1.0)
@@ -66,7 +71,7 @@ def test_relaxation_saves_iterations_where_plain_ones_are_slow(make_case, monkey
     assert 2 * relaxed.steps.item() < plain.steps.item()
 
 
-def test_a_side_against_itself_needs_few_iterations_at_any_epsilon():
+def test_a_side_against_itself_needs_few_iterations_at_any_epsilon() -> None:
     points = np.random.default_rng(0).normal(size=(20, 8))
     cost = torch.cdist(torch.tensor(points), torch.tensor(points))[None]
     mass = torch.full((1, 20), 1 / 20, dtype=torch.float64)
@@ -74,7 +79,7 @@ def test_a_side_against_itself_needs_few_iterations_at_any_epsilon():
     assert average(problem, _zeros(problem), Stopping(1e-9, 100)).steps.item() <= 30
 
 
-def test_each_problem_stops_on_its_own_and_keeps_what_it_had(make_case):
+def test_each_problem_stops_on_its_own_and_keeps_what_it_had(make_case: Any) -> None:
     easy, hard = _posed(make_case, 0, 8, 8, 1.0), _posed(make_case, 1, 8, 8, 60.0, kind="copies")
     both = validate(
         Problem(
@@ -92,13 +97,13 @@ def test_each_problem_stops_on_its_own_and_keeps_what_it_had(make_case):
     assert together.steps[0] < together.steps[1]
 
 
-def test_a_start_at_the_end_takes_no_iteration(make_case):
+def test_a_start_at_the_end_takes_no_iteration(make_case: Any) -> None:
     problem = _posed(make_case, 0, 9, 11, 20.0)
     end = alternate(problem, _zeros(problem), Stopping(1e-9, 3000))
     assert alternate(problem, end.v, Stopping(1e-8, 10)).steps.item() == 0
 
 
-def test_safety_is_a_property_of_each_problem(make_case):
+def test_safety_is_a_property_of_each_problem(make_case: Any) -> None:
     case = make_case(0, 5, 5, 10.0)
     cost, a, b = case.tensors(torch.float64)
     costs = torch.cat((cost, 1000 * cost, -1000 * cost))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import ot
 import pytest
@@ -17,12 +18,14 @@ TAUS = [BALANCED, (0.5, 0.5), (math.inf, 0.3), (0.3, math.inf)]
 
 
 @pytest.fixture(autouse=True)
-def small_tiles(monkeypatch):
+def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiles of three rows or so: seams where the tests can see them."""
     monkeypatch.setattr("otx.ot.solvers.tiled.TILE", 40)
 
 
-def _sides(seed=0, n=17, m=13, batch=2, dtype=torch.float64):
+def _sides(
+    seed: int = 0, n: int = 17, m: int = 13, batch: int = 2, dtype: Any = torch.float64
+) -> Any:
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(batch, n, 5, generator=generator, dtype=dtype)
     y = torch.randn(batch, m, 5, generator=generator, dtype=dtype) + 0.5
@@ -33,14 +36,24 @@ def _sides(seed=0, n=17, m=13, batch=2, dtype=torch.float64):
     return x, y, a / a.sum(1, keepdim=True), b / b.sum(1, keepdim=True)
 
 
-def _solved(x, y, a, b, cost=cosine, epsilon=0.1, tau=BALANCED, symmetric=False, limit=2000):
+def _solved(
+    x: Any,
+    y: Any,
+    a: Any,
+    b: Any,
+    cost: Any = cosine,
+    epsilon: float = 0.1,
+    tau: Any = BALANCED,
+    symmetric: bool = False,
+    limit: int = 2000,
+) -> Any:
     problem = PointCloudProblem(
         x, y, a, b, cost=cost, epsilon=epsilon, tau=tau, symmetric=symmetric
     )
     return solve_tiled(problem, Stopping(1e-10, limit))
 
 
-def _pot_plan(cost, a, b, epsilon, tau):
+def _pot_plan(cost: Any, a: Any, b: Any, epsilon: float, tau: Any) -> Any:
     if tau == BALANCED:
         plan = ot.sinkhorn(
             a, b, cost, epsilon, method="sinkhorn_log", stopThr=1e-13, numItermax=100_000
@@ -54,7 +67,7 @@ def _pot_plan(cost, a, b, epsilon, tau):
 
 @pytest.mark.parametrize("name", COSTS)
 @pytest.mark.parametrize("tau", TAUS)
-def test_plans_equal_pot(name, tau):
+def test_plans_equal_pot(name: str, tau: Any) -> None:
     x, y, a, b = _sides()
     cost, epsilon = COSTS[name], 0.5
     found = _solved(x, y, a, b, cost, epsilon, tau)
@@ -71,7 +84,7 @@ def test_plans_equal_pot(name, tau):
 
 
 @pytest.mark.parametrize("tau", TAUS)
-def test_the_value_is_that_of_the_primal_objective(tau):
+def test_the_value_is_that_of_the_primal_objective(tau: Any) -> None:
     x, y, a, b = _sides()
     found = _solved(x, y, a, b, tau=tau)
     for row in range(2):
@@ -84,23 +97,23 @@ def test_the_value_is_that_of_the_primal_objective(tau):
         assert found.value[row].item() == pytest.approx(primal.item(), abs=1e-8)
 
 
-def _kl(p, q):
+def _kl(p: Any, q: Any) -> Any:
     return (p * (p / q).log() - p + q).sum()
 
 
 @pytest.mark.parametrize("tau", TAUS)
-def test_gradients_equal_finite_differences(tau):
+def test_gradients_equal_finite_differences(tau: Any) -> None:
     x, y, a, b = _sides(n=7, m=6)
     x, y = x.nan_to_num(0, 0, 0), y.nan_to_num(0, 0, 0)
     inputs = [tensor.requires_grad_() for tensor in (x, y)]
 
-    def value(x, y):
+    def value(x: Any, y: Any) -> Any:
         return _solved(x, y, a, b, euclidean, 0.3, tau).value
 
     assert torch.autograd.gradcheck(value, inputs, eps=1e-5, atol=1e-5, fast_mode=True)
 
 
-def test_padding_gets_a_gradient_of_exactly_zero():
+def test_padding_gets_a_gradient_of_exactly_zero() -> None:
     x, y, a, b = _sides()
     inputs = [tensor.requires_grad_() for tensor in (x, y, a, b)]
     pulls = torch.autograd.grad(_solved(*inputs).value.sum(), inputs)
@@ -109,7 +122,7 @@ def test_padding_gets_a_gradient_of_exactly_zero():
     assert bool((pulls[2][1, -4:] == 0).all() and (pulls[3][1, :3] == 0).all())
 
 
-def test_masses_get_the_slope_of_the_value():
+def test_masses_get_the_slope_of_the_value() -> None:
     x, y, a, b = _sides(batch=2)
     direction = torch.randn(a.shape, generator=torch.Generator().manual_seed(1)).double() * a
     # Along a direction that keeps the total: balanced sides must stay of one mass.
@@ -123,7 +136,9 @@ def test_masses_get_the_slope_of_the_value():
 
 
 @pytest.mark.parametrize("name", COSTS)
-def test_a_side_against_itself_takes_fewer_iterations_to_the_same_value(name, monkeypatch):
+def test_a_side_against_itself_takes_fewer_iterations_to_the_same_value(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(
         "otx.ot.solvers.tiled.TILE", 200
     )  # thousands of iterations: two tiles each, not nine
@@ -136,10 +151,10 @@ def test_a_side_against_itself_takes_fewer_iterations_to_the_same_value(name, mo
     assert quick.iterations.sum() <= slow.iterations.sum()
 
 
-def test_the_cost_never_stands_whole():
+def test_the_cost_never_stands_whole() -> None:
     seen = []
 
-    def watched(x, y):
+    def watched(x: Any, y: Any) -> Any:
         seen.append(x.shape[1] * y.shape[1])
         return cosine(x, y)
 
@@ -149,7 +164,7 @@ def test_the_cost_never_stands_whole():
     assert 17 * 13 > 5 * 40
 
 
-def test_a_problem_that_needs_more_iterations_says_so():
+def test_a_problem_that_needs_more_iterations_says_so() -> None:
     x, y, a, b = _sides()
     found = _solved(x, y, a, b, epsilon=0.001, limit=13)
     assert not bool(found.converged.any())
@@ -158,7 +173,7 @@ def test_a_problem_that_needs_more_iterations_says_so():
     assert torch.allclose(found.marginal_error, errors, atol=1e-9)
 
 
-def test_a_vector_that_is_not_finite_is_named_by_its_problem():
+def test_a_vector_that_is_not_finite_is_named_by_its_problem() -> None:
     x, y, a, b = _sides()
     x[1, 2, 0] = torch.nan
     with pytest.raises(ProblemError, match=r"problem 1: a cost .* is not finite"):

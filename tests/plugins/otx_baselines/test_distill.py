@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -13,29 +15,29 @@ from otx_baselines.options import DistillOptions
 DIMENSION = 6
 
 
-def _objective(**changes):
+def _objective(**changes: Any) -> Any:
     return Distill(DistillOptions(**changes), DIMENSION)
 
 
-def _with_same_tokenizer(pair):
+def _with_same_tokenizer(pair: Any) -> Any:
     states = pair.pivot.tokens[-1].detach() + 0.3
     pair.views[Teacher] = Encoded({-1: states}, pair.pivot.mask, pair.pivot.word_index)
     return pair
 
 
 @pytest.fixture
-def means(subwords_of):
-    def of(encoded):
+def means(subwords_of: Any) -> Any:
+    def of(encoded: Any) -> Any:
         return [torch.stack(row).mean(0) for row in subwords_of(encoded)]
 
     return of
 
 
-def test_sentences_equal_loops(means, double_pair, same_slope):
+def test_sentences_equal_loops(means: Any, double_pair: Any, same_slope: Any) -> None:
     objective = _objective()
     pair = double_pair(objective.views, DIMENSION)
 
-    def twin(moved):
+    def twin(moved: Any) -> Any:
         rows = zip(means(moved.pivot), means(moved.source), means(moved[Teacher]), strict=True)
         total = sum(float((p - t).square().sum() + (s - t).square().sum()) for p, s, t in rows)
         return total / (2 * len(pair.source.mask) * DIMENSION)
@@ -44,11 +46,13 @@ def test_sentences_equal_loops(means, double_pair, same_slope):
     same_slope(objective, pair, twin)
 
 
-def test_tokens_equal_loops(means, subwords_of, double_pair, same_slope):
+def test_tokens_equal_loops(
+    means: Any, subwords_of: Any, double_pair: Any, same_slope: Any
+) -> None:
     objective = _objective(form="token")
     pair = _with_same_tokenizer(double_pair(objective.views, DIMENSION))
 
-    def twin(moved):
+    def twin(moved: Any) -> Any:
         own, theirs = subwords_of(moved.pivot), subwords_of(moved[Teacher])
         tokens = [p for rows in zip(own, theirs, strict=True) for p in zip(*rows, strict=True)]
         pivot = sum(float((p - t).square().sum()) for p, t in tokens) / (len(tokens) * DIMENSION)
@@ -60,7 +64,7 @@ def test_tokens_equal_loops(means, subwords_of, double_pair, same_slope):
     same_slope(objective, pair, twin)
 
 
-def test_a_pupil_that_says_what_the_teacher_says_is_at_its_least():
+def test_a_pupil_that_says_what_the_teacher_says_is_at_its_least() -> None:
     for form in ("sentence", "token"):
         objective = _objective(form=form)
         pair = example_pair(objective.views, DIMENSION)
@@ -71,7 +75,7 @@ def test_a_pupil_that_says_what_the_teacher_says_is_at_its_least():
         assert objective(pair).value.item() == pytest.approx(0, abs=1e-10)
 
 
-def test_another_width_goes_through_a_trained_map(means):
+def test_another_width_goes_through_a_trained_map(means: Any) -> None:
     torch.manual_seed(0)
     objective = _objective(teacher_width=3)
     pair = example_pair(objective.views, DIMENSION)
@@ -86,7 +90,7 @@ def test_another_width_goes_through_a_trained_map(means):
     assert objective(pair).value.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_width_that_was_not_said_is_refused_with_the_setting():
+def test_a_width_that_was_not_said_is_refused_with_the_setting() -> None:
     pair = example_pair(_objective().views, DIMENSION)
     pair.views[Teacher] = example_pair(_objective().views, 3)[Teacher]
     with pytest.raises(UsageError, match="have 3 dimensions, the encoder's 6") as refused:
@@ -94,17 +98,17 @@ def test_a_width_that_was_not_said_is_refused_with_the_setting():
     assert refused.value.remedy == "set distill.teacher_width = 3"
 
 
-def test_tokens_of_another_tokenizer_are_refused():
+def test_tokens_of_another_tokenizer_are_refused() -> None:
     objective = _objective(form="token")
     with pytest.raises(UsageError, match="other sub-words than the encoder"):
         objective(example_pair(objective.views, DIMENSION))
 
 
-def test_without_a_teacher_it_says_so():
+def test_without_a_teacher_it_says_so() -> None:
     pair = example_pair({States()}, DIMENSION)
     with pytest.raises(MissingViewError, match="no view Teacher"):
         _objective()(pair)
 
 
-def test_it_keeps_the_contract():
+def test_it_keeps_the_contract() -> None:
     check_objective(_objective, dimension=DIMENSION)

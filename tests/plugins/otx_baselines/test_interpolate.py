@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -12,27 +14,27 @@ from otx_baselines.options import InterpolateOptions
 DIMENSION = 6
 
 
-def _objective(**changes):
+def _objective(**changes: Any) -> Any:
     return Interpolate(InterpolateOptions(**changes), DIMENSION)
 
 
-def _squared(u, v):
+def _squared(u: Any, v: Any) -> Any:
     return float((u - v).square().sum())
 
 
-def _angle(u, v):
+def _angle(u: Any, v: Any) -> Any:
     return 1 - float(u @ v / (u.norm() * v.norm()))
 
 
 @pytest.mark.parametrize(("distance", "of_two"), [("squared", _squared), ("cosine", _angle)])
 @pytest.mark.parametrize("vector", ["last", "mean"])
 def test_value_and_gradient_equal_a_loop(
-    distance, of_two, vector, words_of, double_pair, same_slope
-):
+    distance: str, of_two: Any, vector: str, words_of: Any, double_pair: Any, same_slope: Any
+) -> None:
     objective = _objective(distance=distance, word_vector=vector)
     pair = double_pair(objective.views, DIMENSION)
 
-    def twin(moved):
+    def twin(moved: Any) -> Any:
         halves = []
         for now, then in (
             (moved.source, moved[Reference].source),
@@ -48,7 +50,7 @@ def test_value_and_gradient_equal_a_loop(
 
 
 @pytest.mark.parametrize("distance", ["squared", "cosine"])
-def test_where_nothing_has_moved_it_is_at_its_least(distance):
+def test_where_nothing_has_moved_it_is_at_its_least(distance: str) -> None:
     objective = _objective(distance=distance)
     pair = example_pair(objective.views, DIMENSION)
     pair.views[Reference] = Sides(pair.source, pair.pivot)
@@ -56,17 +58,17 @@ def test_where_nothing_has_moved_it_is_at_its_least(distance):
 
 
 @pytest.mark.parametrize("distance", ["squared", "cosine"])
-def test_it_keeps_the_contract(distance):
+def test_it_keeps_the_contract(distance: str) -> None:
     check_objective(lambda: _objective(distance=distance), dimension=DIMENSION)
 
 
-def test_without_the_frozen_encoder_it_says_so():
+def test_without_the_frozen_encoder_it_says_so() -> None:
     pair = example_pair({States()}, DIMENSION)
     with pytest.raises(MissingViewError, match="no view Reference"):
         _objective()(pair)
 
 
-def test_the_order_of_words_does_not_matter(words_of):
+def test_the_order_of_words_does_not_matter(words_of: Any) -> None:
     objective = _objective()
     pair = example_pair(objective.views, DIMENSION, lengths=((1, 4),))
     before = objective(pair).value.item()

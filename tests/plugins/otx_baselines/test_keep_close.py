@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from otx_baselines.options import KeepCloseOptions
 DIMENSION = 6
 
 
-def _objective(**changes):
+def _objective(**changes: Any) -> Any:
     return KeepClose(KeepCloseOptions(**changes), DIMENSION)
 
 
@@ -23,8 +24,8 @@ def _objective(**changes):
     [("mean", lambda words: words), ("sum", lambda words: 1), ("mse", lambda w: w * DIMENSION)],
 )
 def test_it_is_the_squared_norm_of_what_the_pivots_words_moved(
-    reduction, over, special_tokens, word_of, ends_of
-):
+    reduction: str, over: Any, special_tokens: bool, word_of: Any, ends_of: Any
+) -> None:
     objective = _objective(reduction=reduction, special_tokens=special_tokens)
     lengths = [(5, 4), (2, 3), (1, 2)]
     pair = example_pair(objective.views, DIMENSION, lengths=lengths)
@@ -41,7 +42,7 @@ def test_it_is_the_squared_norm_of_what_the_pivots_words_moved(
     assert objective(pair).value.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_shift_of_every_word_is_its_squared_length():
+def test_a_shift_of_every_word_is_its_squared_length() -> None:
     objective = _objective()
     pair = example_pair(objective.views, DIMENSION)
     shift = torch.tensor([3.0, 4.0, 0, 0, 0, 0])
@@ -49,7 +50,7 @@ def test_a_shift_of_every_word_is_its_squared_length():
     assert objective(pair).value.item() == pytest.approx(25, rel=1e-5)
 
 
-def test_the_source_side_is_free():
+def test_the_source_side_is_free() -> None:
     objective = _objective()
     pair = example_pair(objective.views, DIMENSION)
     objective(pair).value.backward()
@@ -57,7 +58,7 @@ def test_the_source_side_is_free():
     assert pair.pivot.tokens[-1].grad.any()
 
 
-def test_parameters_are_held_by_the_norm_and_not_its_square():
+def test_parameters_are_held_by_the_norm_and_not_its_square() -> None:
     objective = _objective(kind="parameters")
     assert objective.views == {Parameters()}
     pair = example_pair(objective.views, DIMENSION)
@@ -71,7 +72,7 @@ def test_parameters_are_held_by_the_norm_and_not_its_square():
     assert slope == pytest.approx(1, rel=1e-5)
 
 
-def test_parameters_that_have_not_moved_get_no_gradient():
+def test_parameters_that_have_not_moved_get_no_gradient() -> None:
     initial = [torch.randn(3, 3), torch.randn(3)]
     pair = example_pair(set(), DIMENSION)
     pair.views[Parameters] = [(p.clone().requires_grad_(), p) for p in initial]
@@ -86,12 +87,12 @@ def test_parameters_that_have_not_moved_get_no_gradient():
 @pytest.mark.parametrize("kind", ["hidden", "parameters"])
 @pytest.mark.parametrize("reduction", ["mean", "sum", "mse"])
 @pytest.mark.parametrize("special_tokens", [False, True])
-def test_it_keeps_the_contract(kind, reduction, special_tokens):
+def test_it_keeps_the_contract(kind: str, reduction: str, special_tokens: bool) -> None:
     changes = {"kind": kind, "reduction": reduction, "special_tokens": special_tokens}
     check_objective(lambda: _objective(**changes), dimension=DIMENSION)
 
 
-def test_the_gradient_is_that_of_a_loop(words_of, double_pair):
+def test_the_gradient_is_that_of_a_loop(words_of: Any, double_pair: Any) -> None:
     """Twice the difference over the words, at each word's last sub-word, and nothing elsewhere."""
     objective = _objective()
     pair = double_pair(objective.views, DIMENSION)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -13,16 +15,16 @@ from otx_baselines.options import L2Options
 DIMENSION = 6
 
 
-def _objective(**changes):
+def _objective(**changes: Any) -> Any:
     return L2(L2Options(**changes), DIMENSION)
 
 
-def _links(pair):
+def _links(pair: Any) -> None:
     pair.views[Links] = torch.tensor([(0, 4, 1), (0, 0, 0), (0, 0, 3), (1, 1, 2), (3, 0, 1)])
 
 
 @pytest.mark.parametrize("vector", ["last", "first"])
-def test_it_is_the_mean_over_links_and_dimensions(vector, word_of):
+def test_it_is_the_mean_over_links_and_dimensions(vector: str, word_of: Any) -> None:
     objective = _objective(word_vector=vector)
     pair = example_pair(objective.views, DIMENSION)
     _links(pair)
@@ -35,7 +37,7 @@ def test_it_is_the_mean_over_links_and_dimensions(vector, word_of):
     assert objective(pair).value.item() == pytest.approx(total / count, rel=1e-6)
 
 
-def test_special_tokens_are_links_like_any_other(word_of, ends_of):
+def test_special_tokens_are_links_like_any_other(word_of: Any, ends_of: Any) -> None:
     objective = _objective(special_tokens=True)
     pair = example_pair(objective.views, DIMENSION)
     _links(pair)
@@ -47,7 +49,7 @@ def test_special_tokens_are_links_like_any_other(word_of, ends_of):
     assert objective(pair).value.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
-def test_no_links_are_no_loss():
+def test_no_links_are_no_loss() -> None:
     pair = example_pair(_objective().views, DIMENSION)
     pair.views[Links] = pair[Links][:0]
     loss = _objective()(pair).value
@@ -64,7 +66,7 @@ def test_no_links_are_no_loss():
         ((2, -1, 0), "pair 2 of the batch: no source word -1"),
     ],
 )
-def test_a_link_to_a_word_that_is_not_there_is_refused(link, complaint):
+def test_a_link_to_a_word_that_is_not_there_is_refused(link: Any, complaint: str) -> None:
     pair = example_pair(_objective().views, DIMENSION)
     pair.views[Links] = torch.tensor([(0, 0, 0), link])
     with pytest.raises(ProblemError, match=complaint):
@@ -72,16 +74,16 @@ def test_a_link_to_a_word_that_is_not_there_is_refused(link, complaint):
 
 
 @pytest.mark.parametrize("special_tokens", [False, True])
-def test_it_keeps_the_contract(special_tokens):
+def test_it_keeps_the_contract(special_tokens: bool) -> None:
     check_objective(lambda: _objective(special_tokens=special_tokens), dimension=DIMENSION)
 
 
-def test_the_gradient_is_that_of_a_loop(word_of, double_pair, same_slope):
+def test_the_gradient_is_that_of_a_loop(word_of: Any, double_pair: Any, same_slope: Any) -> None:
     objective = _objective()
     pair = double_pair(objective.views, DIMENSION)
     _links(pair)
 
-    def twin(moved):
+    def twin(moved: Any) -> Any:
         gaps = [
             word_of(moved.source, row, s) - word_of(moved.pivot, row, t)
             for row, s, t in moved[Links].tolist()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -12,11 +14,11 @@ from otx_baselines.options import L2Options, LinearOptions
 DIMENSION = 5
 
 
-def _objective(**changes):
+def _objective(**changes: Any) -> Any:
     return Linear(LinearOptions(**changes), DIMENSION)
 
 
-def test_value_and_gradient_equal_a_loop(word_of, double_pair, same_slope):
+def test_value_and_gradient_equal_a_loop(word_of: Any, double_pair: Any, same_slope: Any) -> None:
     torch.manual_seed(0)
     objective = _objective().double()
     with torch.no_grad():
@@ -24,7 +26,7 @@ def test_value_and_gradient_equal_a_loop(word_of, double_pair, same_slope):
     matrix = objective.map.weight.detach()
     pair = double_pair(objective.views, DIMENSION)
 
-    def twin(moved):
+    def twin(moved: Any) -> Any:
         total = 0.0
         for row, s, t in moved[Links].tolist():
             x, y = word_of(moved.source, row, s), word_of(moved.pivot, row, t)
@@ -35,7 +37,7 @@ def test_value_and_gradient_equal_a_loop(word_of, double_pair, same_slope):
     same_slope(objective, pair, twin)
 
 
-def test_it_begins_as_l2():
+def test_it_begins_as_l2() -> None:
     pair = example_pair(_objective().views, DIMENSION)
     expected = L2(L2Options(), DIMENSION)(pair).value.item()
     for orthogonal in (False, True):
@@ -44,7 +46,7 @@ def test_it_begins_as_l2():
 
 
 @pytest.mark.parametrize("orthogonal", [False, True])
-def test_a_rotation_between_the_sides_is_found(orthogonal):
+def test_a_rotation_between_the_sides_is_found(orthogonal: bool) -> None:
     """With the encoder frozen, the map that made the pivot side is learnt and the loss goes to 0."""
     torch.manual_seed(1)
     objective = _objective(orthogonal=orthogonal)
@@ -66,11 +68,11 @@ def test_a_rotation_between_the_sides_is_found(orthogonal):
 
 
 @pytest.mark.parametrize("orthogonal", [False, True])
-def test_it_keeps_the_contract(orthogonal):
+def test_it_keeps_the_contract(orthogonal: bool) -> None:
     check_objective(lambda: _objective(orthogonal=orthogonal), dimension=DIMENSION)
 
 
-def test_the_map_is_what_a_checkpoint_holds():
+def test_the_map_is_what_a_checkpoint_holds() -> None:
     for orthogonal in (False, True):
         objective, again = _objective(orthogonal=orthogonal), _objective(orthogonal=orthogonal)
         with torch.no_grad():

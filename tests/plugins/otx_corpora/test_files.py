@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def write(**files: str) -> None:
         Path(f"en-de.{name}").write_text("\n".join(words.split()))
 
 
-def opened(spec: str, pivot: str = "en", **options) -> tuple[str, str, list[tuple[str, str]]]:
+def opened(spec: str, pivot: str = "en", **options: Any) -> tuple[str, str, list[tuple[str, str]]]:
     (corpus,) = open_corpora(spec, FilesOptions(**options), pivot)
     pairs = [(corpus[i].source, corpus[i].pivot) for i in range(len(corpus))]
     return corpus.source_language, corpus.pivot_language, pairs

@@ -5,6 +5,7 @@ import socket
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import datasets
 import huggingface_hub
@@ -36,7 +37,7 @@ def parquet(folder: Path, rows: datasets.Dataset) -> str:
     return str(folder)
 
 
-def pairs(corpus) -> list[tuple[str, str, int]]:
+def pairs(corpus: Any) -> list[tuple[str, str, int]]:
     return [(p.source, p.pivot, p.line) for p in map(corpus.__getitem__, range(len(corpus)))]
 
 
@@ -53,7 +54,7 @@ class FakeHub:
         self.asked.append(revision)
         return SimpleNamespace(sha=self.commit if revision in (None, "main") else revision)
 
-    def load(self, spec: str, *, name: str | None, split: str, revision: str | None):
+    def load(self, spec: str, *, name: str | None, split: str, revision: str | None) -> Any:
         self.loaded.append(revision)
         self.configs.append(name)
         return load(self.folder if name is None else f"{self.folder}-{name}", split=split)
@@ -70,7 +71,9 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
     return made
 
 
-def test_a_folder_of_parquet_is_cleaned_as_files_are(tmp_path: Path, capfd) -> None:
+def test_a_folder_of_parquet_is_cleaned_as_files_are(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     folder = parquet(tmp_path / "local", translations())
     capfd.readouterr()
     (corpus,) = open_corpora(folder, HubOptions(), "en")
@@ -148,7 +151,9 @@ def test_a_given_revision_is_resolved_to_its_commit(fake: FakeHub, cache: Path) 
     assert not (cache / "hub" / "org--name.json").exists()
 
 
-def test_offline_what_was_read_opens_and_the_rest_is_said_at_once(fake, monkeypatch) -> None:
+def test_offline_what_was_read_opens_and_the_rest_is_said_at_once(
+    fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     open_corpora("org/name", HubOptions(), "en")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     fake.asked.clear()
@@ -172,7 +177,7 @@ def test_offline_what_was_read_opens_and_the_rest_is_said_at_once(fake, monkeypa
 def test_without_a_network_there_are_no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
 
-    def refuse(*address, **options):
+    def refuse(*address: Any, **options: Any) -> None:
         tried.append(address)
         raise socket.gaierror("no network")
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from otx.config.validation import SettingError
@@ -7,7 +9,7 @@ from otx_corpora import FilesOptions, HubOptions
 
 
 @pytest.mark.parametrize("options", [FilesOptions, HubOptions])
-def test_a_limit_below_one_is_refused(options) -> None:
+def test_a_limit_below_one_is_refused(options: Any) -> None:
     with pytest.raises(SettingError, match="must be above 0, not 0"):
         options(max_characters=0)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from geomloss import SamplesLoss
@@ -13,11 +15,11 @@ DIMENSION = 16
 GEOMLOSS = {"p": 2, "blur": 0.05, "scaling": 0.5, "debias": True}
 
 
-def _objective(**changes):
+def _objective(**changes: Any) -> Any:
     return AnnealedDivergence(AnnealedOptions(**changes), DIMENSION)
 
 
-def _by_geomloss(problems):
+def _by_geomloss(problems: Any) -> Any:
     """The mean of SamplesLoss over problems, and its gradients by all words of either side."""
     samples, total, points = SamplesLoss("sinkhorn", **GEOMLOSS), torch.zeros(()), ([], [])
     for x, y, _, _ in problems:
@@ -29,7 +31,7 @@ def _by_geomloss(problems):
     return total.item(), torch.cat(by_x), torch.cat(by_y)
 
 
-def _word_gradients(pair, loss):
+def _word_gradients(pair: Any, loss: Any) -> Any:
     """The loss's gradients by each side's real words, pair after pair."""
     tokens = [side.tokens[-1] for side in (pair.source, pair.pivot)]
     found = []
@@ -43,7 +45,7 @@ def _word_gradients(pair, loss):
 
 
 @pytest.mark.parametrize("scope", ["batch", "sentence"])
-def test_value_and_gradient_equal_geomloss_on_the_words(scope, problems):
+def test_value_and_gradient_equal_geomloss_on_the_words(scope: str, problems: Any) -> None:
     objective = _objective(scope=scope)
     pair = example_pair(objective.views, DIMENSION, lengths=[(9, 7), (4, 6), (1, 3), (12, 12)])
     expected, by_x, by_y = _by_geomloss(problems(pair, objective.options))
@@ -54,7 +56,7 @@ def test_value_and_gradient_equal_geomloss_on_the_words(scope, problems):
     assert torch.allclose(ours_y, by_y, atol=1e-4)
 
 
-def test_it_reports_the_error_it_leaves_and_no_convergence():
+def test_it_reports_the_error_it_leaves_and_no_convergence() -> None:
     objective = _objective(scope="batch")
     loss = objective(example_pair(objective.views, DIMENSION))
     assert "converged" not in loss.health
@@ -69,7 +71,7 @@ def test_it_reports_the_error_it_leaves_and_no_convergence():
 
 @pytest.mark.parametrize("scope", ["sentence", "batch"])
 @pytest.mark.parametrize("scale", [0.1, 10.0])
-def test_health_stays_finite_at_any_scale(scale, scope):
+def test_health_stays_finite_at_any_scale(scale: float, scope: str) -> None:
     objective = _objective(scope=scope)
     pair = example_pair(objective.views, DIMENSION, lengths=[(40, 30), (3, 5)])
     for side in (pair.source, pair.pivot):
@@ -81,12 +83,12 @@ def test_health_stays_finite_at_any_scale(scale, scope):
 
 @pytest.mark.parametrize("scope", ["sentence", "batch"])
 @pytest.mark.parametrize("marginals", ["uniform", "norm", "idf"])
-def test_it_keeps_the_contract(marginals, scope):
+def test_it_keeps_the_contract(marginals: str, scope: str) -> None:
     check_objective(lambda: _objective(scope=scope, marginals=marginals), dimension=DIMENSION)
 
 
 @pytest.mark.parametrize("changes", [{"scaling": 1.0}, {"blur": 0.0}, {"scaling": -0.5}])
-def test_an_impossible_schedule_is_refused(changes):
+def test_an_impossible_schedule_is_refused(changes: Any) -> None:
     with pytest.raises(SettingError) as refused:
         AnnealedOptions(**changes)
     assert {refused.value.field} == set(changes)

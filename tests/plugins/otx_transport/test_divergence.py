@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,19 +14,19 @@ from otx_transport.sinkhorn import Sinkhorn
 DIMENSION = 8
 
 
-def _objective(**changes):
+def _objective(**changes: Any) -> Any:
     return Divergence(DivergenceOptions(**changes), DIMENSION)
 
 
 @pytest.mark.parametrize("scope", ["batch", "sentence"])
 @pytest.mark.parametrize("cost", ["cosine", "euclidean"])
 def test_the_loss_is_the_mean_of_pots_values(
-    scope, cost, problems, pot_value, double_pair, same_slope
-):
+    scope: str, cost: str, problems: Any, pot_value: Any, double_pair: Any, same_slope: Any
+) -> None:
     objective = _objective(scope=scope, cost=cost, epsilon=0.5, tolerance=1e-10)
     pair = double_pair(objective.views, DIMENSION, lengths=((3, 2), (2, 4)))
 
-    def twin(moved):
+    def twin(moved: Any) -> Any:
         return np.mean(
             [
                 pot_value(problem, cost=cost, epsilon=0.5, debias=True)
@@ -37,19 +38,19 @@ def test_the_loss_is_the_mean_of_pots_values(
     same_slope(objective, pair, twin, step=1e-3, rel=1e-3)
 
 
-def test_pooled_is_the_default_and_sinkhorn_is_the_rest():
+def test_pooled_is_the_default_and_sinkhorn_is_the_rest() -> None:
     assert _objective().scope == "batch"
     pair = example_pair(_objective().views, DIMENSION)
     sinkhorn = Sinkhorn(SinkhornOptions(scope="batch"), DIMENSION)
     assert _objective()(pair).value.item() == sinkhorn(pair).value.item()
 
 
-def test_equal_sides_are_at_nothing():
+def test_equal_sides_are_at_nothing() -> None:
     pair = example_pair(_objective().views, DIMENSION)
     pair = replace(pair, pivot=pair.source)
     assert _objective()(pair).value.item() == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("scope", ["batch", "sentence"])
-def test_it_keeps_the_contract(scope):
+def test_it_keeps_the_contract(scope: str) -> None:
     check_objective(lambda: _objective(scope=scope), dimension=DIMENSION)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import ot
@@ -17,17 +18,19 @@ from tests import oracles
 DIMENSION = 8
 
 
-def _objective(**changes):
+def _objective(**changes: Any) -> Any:
     return FusedGromov(FusedGromovOptions(**changes), DIMENSION)
 
 
 @pytest.mark.parametrize("alpha", [0.3, 1.0])
-def test_value_and_gradient_are_pots(alpha, problems, distances, kl, double_pair, same_slope):
+def test_value_and_gradient_are_pots(
+    alpha: float, problems: Any, distances: Any, kl: Any, double_pair: Any, same_slope: Any
+) -> None:
     epsilon = 0.5
     objective = _objective(epsilon=epsilon, alpha=alpha, tolerance=1e-9, max_iterations=500)
     pair = double_pair(objective.views, DIMENSION, lengths=((3, 2), (2, 4)))
 
-    def twin(moved):
+    def twin(moved: Any) -> Any:
         values = []
         for x, y, a, b in problems(moved, objective.options):
             c, d, e = (distances("cosine", *p) for p in ((x, y), (x, x), (y, y)))
@@ -45,13 +48,13 @@ def test_value_and_gradient_are_pots(alpha, problems, distances, kl, double_pair
     same_slope(objective, pair, twin, step=1e-4, rel=1e-3)
 
 
-def test_without_structure_it_is_sinkhorn_not_debiased():
+def test_without_structure_it_is_sinkhorn_not_debiased() -> None:
     pair = example_pair(_objective().views, DIMENSION)
     sinkhorn = Sinkhorn(SinkhornOptions(debias=False), DIMENSION)(pair).value.item()
     assert _objective(alpha=0.0)(pair).value.item() == pytest.approx(sinkhorn, abs=1e-5)
 
 
-def test_structure_alone_does_not_see_a_turn_of_one_side():
+def test_structure_alone_does_not_see_a_turn_of_one_side() -> None:
     objective = _objective(alpha=1.0)
     pair = example_pair(objective.views, DIMENSION)
     before = objective(pair).value.item()
@@ -60,11 +63,11 @@ def test_structure_alone_does_not_see_a_turn_of_one_side():
     assert objective(pair).value.item() == pytest.approx(before, abs=1e-5)
 
 
-def test_it_keeps_the_contract():
+def test_it_keeps_the_contract() -> None:
     check_objective(lambda: _objective(), dimension=DIMENSION)
 
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.1])
-def test_an_alpha_out_of_range_is_refused(alpha):
+def test_an_alpha_out_of_range_is_refused(alpha: float) -> None:
     with pytest.raises(SettingError, match="must be from 0 to 1"):
         FusedGromovOptions(alpha=alpha)

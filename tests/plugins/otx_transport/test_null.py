@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import ot
 import pytest
@@ -14,11 +16,11 @@ DIMENSION = 8
 EPSILON = 0.2
 
 
-def _objective(**changes):
+def _objective(**changes: Any) -> Any:
     return Null(NullOptions(**changes), DIMENSION)
 
 
-def _extended(cost, x, y):
+def _extended(cost: Any, x: Any, y: Any) -> Any:
     """The cost with the null column, by hand: the equidistant direction, the median, the range."""
     units = y / np.linalg.norm(y, axis=1, keepdims=True)
     direction = np.linalg.lstsq(units, np.ones(len(units)), rcond=None)[0]
@@ -28,7 +30,7 @@ def _extended(cost, x, y):
     return np.concatenate((cost, np.maximum(price, median)[:, None]), 1)
 
 
-def _one_way(x, y, a, b, fixed, distances, kl):
+def _one_way(x: Any, y: Any, a: Any, b: Any, fixed: Any, distances: Any, kl: Any) -> Any:
     """OTTAWA's problem by POT; ``fixed`` holds the null column, shift and divisor of the start."""
     cost = distances("cosine", x, y)
     if "column" not in fixed:
@@ -45,12 +47,14 @@ def _one_way(x, y, a, b, fixed, distances, kl):
     return (plan * whole).sum() + EPSILON * kl(plan, reference), plan[:, -1].sum()
 
 
-def test_value_gradient_and_null_share_are_pots(problems, distances, kl, double_pair, same_slope):
+def test_value_gradient_and_null_share_are_pots(
+    problems: Any, distances: Any, kl: Any, double_pair: Any, same_slope: Any
+) -> None:
     objective = _objective(epsilon=EPSILON, tolerance=1e-10, max_iterations=20_000)
     pair = double_pair(objective.views, DIMENSION, lengths=((3, 2), (2, 4)))
     fixed = [[{}, {}], [{}, {}]]
 
-    def both(moved):
+    def both(moved: Any) -> Any:
         found = []
         for kept, (x, y, a, b) in zip(fixed, problems(moved, objective.options), strict=True):
             found.append(_one_way(x, y, a, b, kept[0], distances, kl))
@@ -64,7 +68,7 @@ def test_value_gradient_and_null_share_are_pots(problems, distances, kl, double_
     same_slope(objective, pair, lambda moved: both(moved)[0], step=1e-4, rel=1e-3)
 
 
-def test_a_word_like_nothing_goes_to_the_null_word():
+def test_a_word_like_nothing_goes_to_the_null_word() -> None:
     """Two words have partners; the third is at a right angle to all, the null word's direction among them."""
     objective = _objective(epsilon=0.01)
     pair = example_pair(objective.views, 6, lengths=((3, 2),))
@@ -76,5 +80,5 @@ def test_a_word_like_nothing_goes_to_the_null_word():
     assert plan[2].sum().item() == pytest.approx(1 / 6, abs=1e-3)
 
 
-def test_it_keeps_the_contract():
+def test_it_keeps_the_contract() -> None:
     check_objective(lambda: _objective(), dimension=DIMENSION)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import ot
 import pytest
@@ -14,19 +16,21 @@ from tests import oracles
 DIMENSION = 8
 
 
-def _objective(**changes):
+def _objective(**changes: Any) -> Any:
     return Partial(PartialOptions(**changes), DIMENSION)
 
 
 @pytest.mark.parametrize("scope", ["sentence", "batch"])
-def test_value_and_gradient_are_pots(scope, problems, distances, kl, double_pair, same_slope):
+def test_value_and_gradient_are_pots(
+    scope: str, problems: Any, distances: Any, kl: Any, double_pair: Any, same_slope: Any
+) -> None:
     epsilon, share = 0.3, 0.7
     objective = _objective(
         scope=scope, epsilon=epsilon, share=share, tolerance=1e-10, max_iterations=20_000
     )
     pair = double_pair(objective.views, DIMENSION, lengths=((3, 2), (2, 4)))
 
-    def twin(moved):
+    def twin(moved: Any) -> Any:
         values = []
         for x, y, a, b in problems(moved, objective.options):
             cost, reference = distances("cosine", x, y), np.outer(a, b)
@@ -44,7 +48,7 @@ def test_value_and_gradient_are_pots(scope, problems, distances, kl, double_pair
     same_slope(objective, pair, twin, step=1e-4, rel=1e-3)
 
 
-def test_the_words_that_are_dearest_to_move_stay():
+def test_the_words_that_are_dearest_to_move_stay() -> None:
     objective = _objective(share=0.5, epsilon=0.01)
     pair = example_pair(objective.views, 4, lengths=((2, 2),))
     words = (
@@ -57,11 +61,11 @@ def test_the_words_that_are_dearest_to_move_stay():
     assert plan[0, 0].item() == pytest.approx(0.5, abs=1e-3)
 
 
-def test_it_keeps_the_contract():
+def test_it_keeps_the_contract() -> None:
     check_objective(lambda: _objective(), dimension=DIMENSION)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.1])
-def test_a_share_that_is_none_is_refused(share):
+def test_a_share_that_is_none_is_refused(share: float) -> None:
     with pytest.raises(SettingError, match="must be above 0 and at most 1"):
         PartialOptions(share=share)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,17 +32,19 @@ VARIANTS = [
 ]
 
 
-def _objective(**changes):
+def _objective(**changes: Any) -> Any:
     return Sinkhorn(SinkhornOptions(**changes), DIMENSION)
 
 
-def _by_pot(problem, options, pot_value):
+def _by_pot(problem: Any, options: Any, pot_value: Any) -> Any:
     return pot_value(problem, cost=options.cost, epsilon=options.epsilon, debias=options.debias)
 
 
 @pytest.mark.parametrize("scope", ["sentence", "batch"])
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
-def test_the_loss_is_the_mean_of_pots_values(changes, scope, problems, pot_value):
+def test_the_loss_is_the_mean_of_pots_values(
+    changes: Any, scope: str, problems: Any, pot_value: Any
+) -> None:
     options = SinkhornOptions(scope=scope, **changes)
     objective = Sinkhorn(options, DIMENSION)
     pair = example_pair(objective.views, DIMENSION)
@@ -60,7 +63,9 @@ def test_the_loss_is_the_mean_of_pots_values(changes, scope, problems, pot_value
     seed=st.integers(0, 10**6),
     epsilon=st.sampled_from([0.05, 0.2, 1.0]),
 )
-def test_any_lengths_equal_pot(lengths, seed, epsilon, problems, pot_value):
+def test_any_lengths_equal_pot(
+    lengths: Any, seed: int, epsilon: float, problems: Any, pot_value: Any
+) -> None:
     options = SinkhornOptions(epsilon=epsilon)
     objective = Sinkhorn(options, DIMENSION)
     pair = example_pair(objective.views, DIMENSION, lengths=lengths, seed=seed)
@@ -68,7 +73,7 @@ def test_any_lengths_equal_pot(lengths, seed, epsilon, problems, pot_value):
     assert objective(pair).value.item() == pytest.approx(np.mean(values), abs=2e-5)
 
 
-def test_the_divergence_and_its_gradient_equal_geomloss(problems):
+def test_the_divergence_and_its_gradient_equal_geomloss(problems: Any) -> None:
     objective = _objective(cost="half-squared-euclidean", epsilon=4.0)
     pair = example_pair(objective.views, DIMENSION)
     tokens = pair.source.tokens[-1]
@@ -92,12 +97,12 @@ def test_the_divergence_and_its_gradient_equal_geomloss(problems):
     assert loss.item() == pytest.approx(theirs, abs=1e-4)
 
 
-def test_the_gradient_is_that_of_finite_differences():
+def test_the_gradient_is_that_of_finite_differences() -> None:
     objective = _objective(epsilon=0.2)
     pair = example_pair(objective.views, DIMENSION, lengths=[(3, 2), (2, 4)])
     states = pair.pivot.tokens[-1].detach().double()
 
-    def value(tokens):
+    def value(tokens: Any) -> Any:
         pair.pivot.tokens[-1] = tokens
         pair.source.tokens[-1] = pair.source.tokens[-1].detach().double()
         return objective(pair).value
@@ -110,14 +115,14 @@ def test_the_gradient_is_that_of_finite_differences():
     assert (gradient * direction).sum().item() == pytest.approx(slope.item(), rel=1e-3)
 
 
-def test_equal_sides_are_at_zero_only_when_debiased():
+def test_equal_sides_are_at_zero_only_when_debiased() -> None:
     pair = example_pair(_objective().views, DIMENSION, lengths=[(4, 4), (2, 2)])
     pair = replace(pair, pivot=pair.source)
     assert _objective()(pair).value.item() == pytest.approx(0, abs=1e-6)
     assert _objective(debias=False, epsilon=0.5)(pair).value.item() > 0.01
 
 
-def test_the_terms_add_up_to_the_loss():
+def test_the_terms_add_up_to_the_loss() -> None:
     pair = example_pair(_objective().views, DIMENSION)
     loss = _objective()(pair)
     assert set(loss.terms) == {"cross", "self"}
@@ -127,11 +132,11 @@ def test_the_terms_add_up_to_the_loss():
 
 @pytest.mark.parametrize("scope", ["sentence", "batch"])
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
-def test_it_keeps_the_contract(changes, scope):
+def test_it_keeps_the_contract(changes: Any, scope: str) -> None:
     check_objective(lambda: _objective(scope=scope, **changes), dimension=DIMENSION)
 
 
-def test_autocast_changes_nothing_and_half_precision_little():
+def test_autocast_changes_nothing_and_half_precision_little() -> None:
     objective = _objective()
     pair = example_pair(objective.views, DIMENSION)
     exact = objective(pair)
@@ -145,7 +150,7 @@ def test_autocast_changes_nothing_and_half_precision_little():
     assert half.health["mass"].item() == pytest.approx(1, abs=1e-4)
 
 
-def test_an_unconverged_problem_is_reported():
+def test_an_unconverged_problem_is_reported() -> None:
     objective = _objective(epsilon=0.001, max_iterations=2)
     loss = objective(example_pair(objective.views, DIMENSION))
     assert loss.health["converged"] < 1
@@ -153,7 +158,7 @@ def test_an_unconverged_problem_is_reported():
     assert loss.health["iterations"] <= 2
 
 
-def test_a_side_without_words_is_refused():
+def test_a_side_without_words_is_refused() -> None:
     objective = _objective()
     pair = example_pair(objective.views, DIMENSION)
     pair.source.word_index[2] = -1
@@ -170,7 +175,7 @@ def test_a_side_without_words_is_refused():
         ({"marginals": "idf", "unit": "subwords"}, "marginals"),
     ],
 )
-def test_impossible_options_are_refused_before_anything_loads(changes, field):
+def test_impossible_options_are_refused_before_anything_loads(changes: Any, field: str) -> None:
     with pytest.raises(SettingError) as refused:
         SinkhornOptions(**changes)
     assert refused.value.field == field

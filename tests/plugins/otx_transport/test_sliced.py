@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import ot
@@ -16,12 +17,12 @@ from tests import oracles
 DIMENSION = 6
 
 
-def _objective(**changes):
+def _objective(**changes: Any) -> Any:
     torch.manual_seed(0)
     return Sliced(SlicedOptions(**changes), DIMENSION)
 
 
-def _on_line(x, y, a, b):
+def _on_line(x: Any, y: Any, a: Any, b: Any) -> Any:
     """The squared Wasserstein distance on a line, by POT's plan."""
     plan = oracles.balanced(ot.emd_1d(x, y, a, b, metric="sqeuclidean"), a, b)
     return (plan * (x[:, None] - y) ** 2).sum()
@@ -31,13 +32,13 @@ def _on_line(x, y, a, b):
 @pytest.mark.parametrize("normalise", [True, False])
 @pytest.mark.parametrize("marginals", ["uniform", "idf"])
 def test_value_and_gradient_are_those_of_pot_on_each_line(
-    scope, normalise, marginals, problems, double_pair, same_slope
-):
+    scope: str, normalise: bool, marginals: str, problems: Any, double_pair: Any, same_slope: Any
+) -> None:
     objective = _objective(scope=scope, normalise=normalise, marginals=marginals, directions=9)
     pair = double_pair(objective.views, DIMENSION)
     lines = objective.lines.double().numpy()
 
-    def twin(moved):
+    def twin(moved: Any) -> Any:
         values = []
         for x, y, a, b in problems(moved, objective.options):
             if normalise:
@@ -50,7 +51,7 @@ def test_value_and_gradient_are_those_of_pot_on_each_line(
     same_slope(objective, pair, twin, rel=1e-4)
 
 
-def test_the_lines_are_orthogonal_unit_vectors():
+def test_the_lines_are_orthogonal_unit_vectors() -> None:
     lines = _objective(directions=DIMENSION).lines
     assert torch.allclose(lines.mT @ lines, torch.eye(DIMENSION), atol=1e-5)
     many = _objective(directions=15).lines
@@ -58,7 +59,7 @@ def test_the_lines_are_orthogonal_unit_vectors():
     assert torch.allclose(many.norm(dim=0), torch.ones(15), atol=1e-5)
 
 
-def test_single_words_are_at_their_squared_distance():
+def test_single_words_are_at_their_squared_distance() -> None:
     objective = _objective(directions=DIMENSION, normalise=False)
     pair = example_pair(objective.views, DIMENSION, lengths=((1, 1),))
     (x, _), (y, _) = pair.source.words(), pair.pivot.words()
@@ -66,7 +67,7 @@ def test_single_words_are_at_their_squared_distance():
     assert objective(pair).value.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_equal_sides_are_at_nothing():
+def test_equal_sides_are_at_nothing() -> None:
     objective = _objective()
     pair = example_pair(objective.views, DIMENSION)
     pair = replace(pair, pivot=pair.source)
@@ -74,10 +75,10 @@ def test_equal_sides_are_at_nothing():
 
 
 @pytest.mark.parametrize("scope", ["sentence", "batch"])
-def test_it_keeps_the_contract(scope):
+def test_it_keeps_the_contract(scope: str) -> None:
     check_objective(lambda: _objective(scope=scope), dimension=DIMENSION)
 
 
-def test_no_direction_is_refused():
+def test_no_direction_is_refused() -> None:
     with pytest.raises(SettingError, match="must be above 0"):
         SlicedOptions(directions=0)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +16,12 @@ DIMENSION = 8
 EPSILON, TEMPERATURE = 0.3, 0.2
 
 
-def _objective(**changes):
+def _objective(**changes: Any) -> Any:
     changes = {"epsilon": EPSILON, "temperature": TEMPERATURE} | changes
     return TransportContrast(TransportContrastOptions(**changes), DIMENSION)
 
 
-def _infonce(costs):
+def _infonce(costs: Any) -> Any:
     losses = []
     for table in (costs, costs.T):
         for b, row in enumerate(-table / TEMPERATURE):
@@ -28,7 +29,7 @@ def _infonce(costs):
     return losses
 
 
-def _twin(pair, groups, problems, pot_value, marginals="uniform"):
+def _twin(pair: Any, groups: Any, problems: Any, pot_value: Any, marginals: str = "uniform") -> Any:
     """POT's value of every sentence against every other of its group, told apart in both directions."""
     apart = SinkhornOptions(marginals=marginals)
     own = problems(pair, apart)
@@ -57,13 +58,13 @@ def _twin(pair, groups, problems, pot_value, marginals="uniform"):
     [(8, [[0, 1, 2, 3, 4]]), (4, [[0, 1, 2], [3, 4]]), (2, [[0, 1], [2, 3], [4]])],
 )
 def test_value_and_gradient_are_those_of_pots_values(
-    group, groups, problems, pot_value, double_pair, same_slope
-):
+    group: int, groups: Any, problems: Any, pot_value: Any, double_pair: Any, same_slope: Any
+) -> None:
     objective = _objective(group=group, tolerance=1e-10)
     lengths = ((3, 2), (2, 4), (1, 2), (4, 4), (2, 2))
     pair = double_pair(objective.views, DIMENSION, lengths=lengths)
 
-    def twin(moved):
+    def twin(moved: Any) -> Any:
         return _twin(moved, groups, problems, pot_value)
 
     assert objective(pair).value.item() == pytest.approx(twin(pair), abs=1e-6)
@@ -72,14 +73,14 @@ def test_value_and_gradient_are_those_of_pots_values(
 
 
 @pytest.mark.parametrize("marginals", ["norm", "idf"])
-def test_masses_count(marginals, problems, pot_value):
+def test_masses_count(marginals: str, problems: Any, pot_value: Any) -> None:
     objective = _objective(marginals=marginals, tolerance=1e-6)
     pair = example_pair(objective.views, DIMENSION, lengths=((3, 2), (2, 4)))
     expected = _twin(pair, [[0, 1]], problems, pot_value, marginals)
     assert objective(pair).value.item() == pytest.approx(expected, abs=1e-4)
 
 
-def test_translations_alike_and_all_others_apart_are_the_least():
+def test_translations_alike_and_all_others_apart_are_the_least() -> None:
     objective = _objective(temperature=0.01)
     pair = example_pair(objective.views, DIMENSION, lengths=((2, 3), (3, 1), (1, 1)))
     for side in (pair.source, pair.pivot):
@@ -88,7 +89,7 @@ def test_translations_alike_and_all_others_apart_are_the_least():
     assert objective(pair).value.item() == pytest.approx(0, abs=1e-6)
 
 
-def test_all_words_in_one_point_are_no_minimum():
+def test_all_words_in_one_point_are_no_minimum() -> None:
     objective = _objective()
     pair = example_pair(objective.views, DIMENSION, lengths=((2, 3), (3, 1), (1, 1)))
     for side in (pair.source, pair.pivot):
@@ -96,17 +97,17 @@ def test_all_words_in_one_point_are_no_minimum():
     assert objective(pair).value.item() == pytest.approx(math.log(3), abs=1e-5)
 
 
-def test_health_is_of_all_problems():
+def test_health_is_of_all_problems() -> None:
     health = _objective()(example_pair(_objective().views, DIMENSION)).health
     assert health["converged"] == 1 and health["mass"].item() == pytest.approx(1, abs=1e-5)
 
 
-def test_it_keeps_the_contract():
+def test_it_keeps_the_contract() -> None:
     check_objective(lambda: _objective(), dimension=DIMENSION)
 
 
 @pytest.mark.parametrize("changes", [{"group": 1}, {"temperature": 0.0}, {"epsilon": 0.0}])
-def test_impossible_options_are_refused(changes):
+def test_impossible_options_are_refused(changes: Any) -> None:
     with pytest.raises(SettingError) as refused:
         TransportContrastOptions(**changes)
     assert {refused.value.field} == set(changes)

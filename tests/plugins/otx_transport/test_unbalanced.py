@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,13 +22,15 @@ VARIANTS = [
 ]
 
 
-def _objective(**changes):
+def _objective(**changes: Any) -> Any:
     return Unbalanced(UnbalancedOptions(**changes), DIMENSION)
 
 
 @pytest.mark.parametrize("scope", ["sentence", "batch"])
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
-def test_the_loss_is_the_mean_of_pots_values(changes, scope, problems, pot_value):
+def test_the_loss_is_the_mean_of_pots_values(
+    changes: Any, scope: str, problems: Any, pot_value: Any
+) -> None:
     objective = _objective(scope=scope, **changes)
     options = objective.options
     pair = example_pair(objective.views, DIMENSION)
@@ -48,7 +51,7 @@ def test_the_loss_is_the_mean_of_pots_values(changes, scope, problems, pot_value
     assert loss.health["expected_mass"] == 1
 
 
-def test_one_word_against_one_is_the_closed_form():
+def test_one_word_against_one_is_the_closed_form() -> None:
     epsilon, tau = 0.1, 0.7
     objective = _objective(epsilon=epsilon, tau=tau, debias=False)
     pair = example_pair(objective.views, DIMENSION, lengths=[(1, 1)])
@@ -60,14 +63,14 @@ def test_one_word_against_one_is_the_closed_form():
     assert loss.value.item() == pytest.approx((epsilon + 2 * tau) * (1 - mass), abs=1e-6)
 
 
-def test_a_large_tau_is_balanced():
+def test_a_large_tau_is_balanced() -> None:
     pair = example_pair(_objective().views, DIMENSION)
     balanced = Sinkhorn(SinkhornOptions(), DIMENSION)(pair)
     loss = _objective(tau=1e5)(pair)
     assert loss.value.item() == pytest.approx(balanced.value.item(), abs=1e-4)
 
 
-def test_a_word_without_a_translation_loses_its_mass():
+def test_a_word_without_a_translation_loses_its_mass() -> None:
     objective = _objective(epsilon=0.02, tau=0.1, debias=False)
     pair = example_pair(objective.views, DIMENSION, lengths=[(3, 2)])
     directions = torch.eye(DIMENSION)
@@ -81,22 +84,24 @@ def test_a_word_without_a_translation_loses_its_mass():
 
 @pytest.mark.parametrize("scope", ["sentence", "batch"])
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
-def test_it_keeps_the_contract(changes, scope):
+def test_it_keeps_the_contract(changes: Any, scope: str) -> None:
     check_objective(lambda: _objective(scope=scope, **changes), dimension=DIMENSION)
 
 
-def test_an_impossible_tau_is_refused():
+def test_an_impossible_tau_is_refused() -> None:
     with pytest.raises(SettingError) as refused:
         UnbalancedOptions(tau=-1.0)
     assert refused.value.field == "tau"
 
 
 @pytest.mark.parametrize("debias", [False, True])
-def test_the_gradient_is_that_of_pots_value(debias, problems, pot_value, double_pair, same_slope):
+def test_the_gradient_is_that_of_pots_value(
+    debias: bool, problems: Any, pot_value: Any, double_pair: Any, same_slope: Any
+) -> None:
     objective = _objective(epsilon=0.3, tau=0.5, debias=debias, tolerance=1e-10)
     pair = double_pair(objective.views, DIMENSION, lengths=((3, 2), (2, 4)))
 
-    def twin(moved):
+    def twin(moved: Any) -> Any:
         return np.mean(
             [
                 pot_value(problem, cost="cosine", epsilon=0.3, debias=debias, tau=0.5)
