@@ -10,7 +10,7 @@ def main() -> None:
             model="mini",
             corpus="sample:de",
             objective=objective,
-            settings={"align.steps": 15, "align.seed": seed, "data.batch_tokens": 1024},
+            settings={"align.steps": 6, "align.seed": seed, "data.batch_tokens": 512},
         )
         for objective in ("sinkhorn", "l2")
         for seed in (1, 2)

@@ -42,7 +42,7 @@ def main() -> None:
         model="mini",
         corpus="sample:de",
         objective=[Pull(PullOptions()), "0.1*sinkhorn"],
-        settings={"align.steps": 20, "data.batch_tokens": 1024},
+        settings={"align.steps": 10, "data.batch_tokens": 512},
     )
     print(run)
     print(run.record["instances"])
