@@ -1,6 +1,6 @@
 """Which tests are slow, and which run in `make test-all` only: one table, by the beginning of a test's id.
 
-A test function may also carry ``@pytest.mark.slow`` itself. Times are seconds of CPU on one core.
+A test function may also carry ``@pytest.mark.slow`` itself. The numbers are seconds of CPU on one core.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SLOW = (
     r"tests/training/test_(vocabulary|lora|observers|checkpoint)\.py",  # 30
     r"tests/testing/test_(encoders|tasks)\.py",  # 15
     r"tests/api/test_instances\.py",  # 5
-    r"tests/scripts/laboratory/test_(cell|command|running|sharing)\.py",  # 45
+    r"tests/scripts/laboratory/test_(cell|command|packing|running|sharing)\.py",  # 45
     # Commands, many of them as processes.
     r"tests/mission/",  # 55
     r"tests/cli/test_(corpus|errors|ledger|startup)\.py",  # 40
@@ -28,10 +28,11 @@ SLOW = (
     r"tests/plugins/otx_transport/test_(fused_gromov|null|sinkhorn)\.py",  # 15
     r"tests/plugins/test_objectives\.py.*(fused-gromov|null|partial)",  # 8
     r"tests/plugins/otx_encoders/e5_small/",  # 30
-    r"tests/plugins/otx_encoders/test_(heads|tokenizer_checks)\.py",  # 9
+    r"tests/plugins/otx_encoders/test_(heads|loading|saving|tokenizer_checks)\.py",  # 14
     r"tests/plugins/otx_tasks/(classification/test_xnli|probes/test_retrieval|qa/test_(windows|xquad))\.py",  # 25
     r"tests/plugins/otx_corpora/test_tmx\.py",  # 6
     r"tests/runs/test_statistics\.py",  # 5
+    r"tests/(ot/test_exports|links/test_methods)\.py",  # 6
 )
 """Tests that `make test-fast` leaves out."""
 
