@@ -1,4 +1,4 @@
-"""A tiny encoder and a little bitext that the engine's tests run whole alignments on."""
+"""Fixtures of tests that run whole alignments: a tiny encoder, a small bitext, and a finished run."""
 
 import shutil
 from pathlib import Path
@@ -36,7 +36,7 @@ def larger_bitext(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def cut_sample(folder: Path, lines: int) -> str:
-    """Write the first lines of the embedded sample; returns their prefix."""
+    """Write the first lines of the embedded sample and return their prefix."""
     sample = Path(__file__).parents[1] / "plugins/otx_corpora/sample"
     for language in ("en", "de"):
         text = (sample / f"train.{language}.txt").read_text(encoding="utf-8")
@@ -46,14 +46,14 @@ def cut_sample(folder: Path, lines: int) -> str:
 
 
 def align_with(bitext: str, model: str, *arguments: str) -> int:
-    """Run `otx align` in the present folder; returns the exit code."""
+    """Run `otx align` in the working folder and return the exit code."""
     common = ["--model", model, "--corpus", bitext, "--batch-tokens", "300", "--quiet"]
     return otx(["align", *common, *arguments])
 
 
 @pytest.fixture
 def align(tiny_model: Path, bitext: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run `otx align` on the tiny encoder in an empty folder; returns the exit code."""
+    """Return a function that runs `otx align` on the tiny encoder in an empty folder and returns the exit code."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OTX_CACHE", str(tmp_path / "cache"))
 

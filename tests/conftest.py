@@ -1,4 +1,4 @@
-"""What every test shares: no network, no real cache, the real data beside the checkout, and honesty about skips.
+"""Set up every test session: no network, a cache of its own, the folder of the real data, and a count of skips.
 
 Hypothesis draws the same examples everywhere unless ``--hypothesis-profile=fuzz`` is given (``make fuzz``), and a fifth
 of them with the profile ``fast`` (``make test-fast``).
@@ -52,15 +52,15 @@ settings.load_profile("repeatable")
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real data: a test that needs it is skipped where it is not, and may not be skipped where it is."""
+    """Return the folder of the real data. A test that needs it is skipped without it, and never if it exists."""
     if not SHARED_DATA.is_dir():
-        pytest.skip(f"{ABSENT}: there is no {SHARED_DATA}")
+        pytest.skip(f"{ABSENT}: no folder {SHARED_DATA}")
     return SHARED_DATA
 
 
 @pytest.fixture(scope="session", autouse=True)
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No socket leaves this machine, no cache but the session's own, no plugin setting of the caller's."""
+    """Refuse connections that leave this machine, and remove the caller's cache and plugin settings."""
     connect, resolve = socket.socket.connect, socket.getaddrinfo
 
     def connect_here(self: socket.socket, address: Any) -> None:
@@ -126,7 +126,7 @@ def otx(tmp_path: Path, otx_process: Otx, capfd: pytest.CaptureFixture[str]) -> 
 
 @pytest.fixture
 def distribution(tmp_path: Path) -> Callable[..., Path]:
-    """Install a throw-away distribution with one plugin; returns the folder to put on PYTHONPATH."""
+    """Return a function that installs a distribution with one plugin, and returns the folder for PYTHONPATH."""
     site = tmp_path / "site"
 
     def install(
@@ -165,7 +165,7 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take over the skipped modules of a pytest-xdist worker; every worker collects all modules."""
+    """Count the skipped modules of a pytest-xdist worker; every worker collects all modules."""
     for why, count in getattr(node, "workeroutput", {}).get("whole_modules", {}).items():
         whole_modules[why] = max(whole_modules[why], count)
 
@@ -194,5 +194,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{count:5d}  {why}")
     if forbidden := _forbidden():
         terminalreporter.write_line(
-            f"FAILED: {forbidden} skipped for want of data, which stands in {SHARED_DATA}"
+            f"FAILED: {forbidden} skipped for lack of data that is in {SHARED_DATA}"
         )

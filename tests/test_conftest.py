@@ -1,4 +1,4 @@
-"""The harness itself: no network, and a skip that should not be is a failure."""
+"""Check the session's set-up: no network, and a skip for lack of data that exists is a failure."""
 
 from __future__ import annotations
 

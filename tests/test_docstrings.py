@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -137,9 +137,13 @@ def annotations(node: ast.ClassDef | Function) -> list[str]:
     return [ast.unparse(a.annotation) for a in arguments if a.annotation is not None]
 
 
-def coverage() -> dict[str, Coverage]:
-    """Return what is documented, by module."""
-    every = [one for module, tree in modules() for one in definitions(module, tree)]
+def coverage(sources: Iterable[tuple[str, ast.Module]]) -> dict[str, Coverage]:
+    """Return what is documented, by module.
+
+    Args:
+        sources: Name and syntax tree of every module.
+    """
+    every = [one for module, tree in sources for one in definitions(module, tree)]
     parents = {
         one.name: tuple(ast.unparse(b).split("[")[0].rpartition(".")[2] for b in one.node.bases)
         for one in every
@@ -205,13 +209,17 @@ def report(covered: dict[str, Coverage]) -> str:
     return "\n".join(lines)
 
 
-def test_every_public_name_has_a_docstring() -> None:
-    covered = coverage()
+@pytest.fixture(scope="module")
+def covered() -> dict[str, Coverage]:
+    """Read every module once."""
+    return coverage(modules())
+
+
+def test_every_public_name_has_a_docstring(covered: dict[str, Coverage]) -> None:
     assert not any(one.missing for one in covered.values()), report(covered)
 
 
-def test_every_parameter_of_a_public_function_is_described() -> None:
-    covered = coverage()
+def test_every_parameter_of_a_public_function_is_described(covered: dict[str, Coverage]) -> None:
     assert not any(one.undescribed for one in covered.values()), report(covered)
 
 
@@ -260,9 +268,8 @@ def bare(x):
 '''
 
 
-def test_the_check_sees_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{__name__}.modules", lambda: [("sample", ast.parse(SAMPLE))])
-    covered = coverage()["sample"]
-    assert covered.missing == ["bare"]
-    assert covered.undescribed == ["Child.walk(c)", "bare(x)"]
-    assert "sample: 66.7% of 6 parameters" in report({"sample": covered})
+def test_the_check_sees_what_is_missing() -> None:
+    sample = coverage([("sample", ast.parse(SAMPLE))])
+    assert sample["sample"].missing == ["bare"]
+    assert sample["sample"].undescribed == ["Child.walk(c)", "bare(x)"]
+    assert "sample: 66.7% of 6 parameters" in report(sample)

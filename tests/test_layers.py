@@ -1,4 +1,4 @@
-"""Who may import whom: docs of the house, section of that name. Imports for type checking do not count."""
+"""Check that imports go from higher layers to lower ones. Imports for type checking do not count."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PLUGINS = ("otx_transport", "otx_baselines", "otx_encoders", "otx_corpora", "otx_tasks")
 
-# Floors of the house; a room imports its own modules and rooms on lower floors. Rooms side by side do not meet.
-FLOORS: dict[str, tuple[float, str]] = {
+# A package imports packages of lower levels and of its own layer, by name; never another layer of its level.
+LAYERS: dict[str, tuple[float, str]] = {
     "otx": (0, "types"),
     "errors": (0, "types"),
     "types": (0, "types"),
@@ -38,23 +38,23 @@ FLOORS: dict[str, tuple[float, str]] = {
     "testing": (9, "testing"),
     "api": (9.5, "api"),
     "cli": (10, "cli"),
-    "__main__": (11, "door"),
+    "__main__": (11, "main"),
 }
 
 
 def modules(root: Path) -> dict[str, Path]:
-    """Every module of ours by import name."""
-    found = {}
+    """Return the path of every module of ours by its import name."""
+    paths = {}
     for base, packages in ((root, ("otx",)), (root / "plugins", PLUGINS)):
         for package in packages:
             for path in sorted((base / package).rglob("*.py")):
                 parts = path.relative_to(base).with_suffix("").parts
-                found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
+                paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return paths
 
 
 def imports(name: str, path: Path) -> Iterator[str]:
-    """What a module imports, wherever it does so, but for type checking."""
+    """Yield what a module imports, at its top or within functions, but not for type checking."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     waiting: list[ast.AST] = [tree]
@@ -76,7 +76,7 @@ def imports(name: str, path: Path) -> Iterator[str]:
 
 
 def arrows(known: dict[str, Path]) -> dict[str, set[str]]:
-    """Our modules that each of our modules imports."""
+    """Return our modules that each of our modules imports."""
     graph: dict[str, set[str]] = {}
     for name, path in known.items():
         graph[name] = set()
@@ -89,28 +89,32 @@ def arrows(known: dict[str, Path]) -> dict[str, set[str]]:
     return graph
 
 
-def room(name: str) -> str:
-    """The room of a module of otx."""
+def layer_key(name: str) -> str:
+    """Return the key in ``LAYERS`` of a module of otx: its package or top module."""
     return name.split(".")[1] if "." in name else "otx"
 
 
 def complaint(source: str, target: str) -> str | None:
-    """What is wrong with an arrow, or None."""
+    """Return what is wrong with an import, or None."""
     ours, theirs = source.split(".")[0], target.split(".")[0]
     if ours in PLUGINS:
         if theirs in PLUGINS and theirs != ours:
             return "a plugin imports another"
-        if theirs == "otx" and room(target) == "cli":
+        if theirs == "otx" and layer_key(target) == "cli":
             return "a plugin imports the command line"
         return None
     if theirs in PLUGINS:
         return "otx imports a plugin"
-    (high, own), (low, other) = FLOORS[room(source)], FLOORS[room(target)]
-    return None if own == other or low < high else "the arrow points upwards or sideways"
+    (high, source_layer), (low, target_layer) = LAYERS[layer_key(source)], LAYERS[layer_key(target)]
+    return (
+        None
+        if source_layer == target_layer or low < high
+        else "the import goes to a higher layer or to another package of the same layer"
+    )
 
 
-def circle(graph: dict[str, set[str]]) -> list[str] | None:
-    """The modules of a circle, if there is one."""
+def cycle(graph: dict[str, set[str]]) -> list[str] | None:
+    """Return the modules of an import cycle, or None."""
     done: set[str] = set()
 
     def walk(name: str, path: list[str]) -> list[str] | None:
@@ -119,16 +123,18 @@ def circle(graph: dict[str, set[str]]) -> list[str] | None:
         if name in done:
             return None
         for target in sorted(graph[name]):
-            if found := walk(target, [*path, name]):
-                return found
+            if path_of_cycle := walk(target, [*path, name]):
+                return path_of_cycle
         done.add(name)
         return None
 
-    return next((found for name in sorted(graph) if (found := walk(name, []))), None)
+    return next(
+        (path_of_cycle for name in sorted(graph) if (path_of_cycle := walk(name, []))), None
+    )
 
 
 def wrong(graph: dict[str, set[str]]) -> list[str]:
-    """Every arrow that is not allowed."""
+    """Return a line for every import that is not allowed."""
     return [
         f"{source} -> {target}: {why}"
         for source, targets in sorted(graph.items())
@@ -137,20 +143,26 @@ def wrong(graph: dict[str, set[str]]) -> list[str]:
     ]
 
 
-def test_no_arrow_points_the_wrong_way() -> None:
-    assert wrong(arrows(modules(ROOT))) == []
+@pytest.fixture(scope="module")
+def graph() -> dict[str, set[str]]:
+    """Read the imports of every module once."""
+    return arrows(modules(ROOT))
 
 
-def test_there_is_no_circle() -> None:
-    assert circle(arrows(modules(ROOT))) is None
+def test_no_import_goes_up(graph: dict[str, set[str]]) -> None:
+    assert wrong(graph) == []
 
 
-def test_every_room_has_a_floor() -> None:
-    rooms = {room(name) for name in modules(ROOT) if name.split(".")[0] == "otx"}
-    assert rooms <= set(FLOORS)
+def test_there_is_no_cycle(graph: dict[str, set[str]]) -> None:
+    assert cycle(graph) is None
 
 
-def test_transport_stands_on_torch_alone() -> None:
+def test_every_package_has_a_layer() -> None:
+    packages = {layer_key(name) for name in modules(ROOT) if name.split(".")[0] == "otx"}
+    assert packages <= set(LAYERS)
+
+
+def test_transport_imports_torch_alone() -> None:
     allowed = {"torch", "otx", *sys.stdlib_module_names}
     foreign = [
         f"{name} -> {target}"
@@ -176,8 +188,8 @@ def test_nobody_imports_plugins_by_their_folder() -> None:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
-    """A small house in which everything is wrong that can be."""
+def wrong_tree(tmp_path: Path) -> Path:
+    """Write a small tree that breaks every rule."""
     files = {
         "otx/__init__.py": "",
         "otx/errors.py": "def late():\n    from otx.cli import main\n",
@@ -202,9 +214,9 @@ def house(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_check_sees_what_is_wrong(house: Path) -> None:
-    found = [line.split(":")[0] for line in wrong(arrows(modules(house)))]
-    assert found == [
+def test_the_check_sees_what_is_wrong(wrong_tree: Path) -> None:
+    refused = [line.split(":")[0] for line in wrong(arrows(modules(wrong_tree)))]
+    assert refused == [
         "otx.cli -> otx_tasks",
         "otx.data.words -> otx.ot.costs",
         "otx.errors -> otx.cli",
@@ -213,9 +225,9 @@ def test_the_check_sees_what_is_wrong(house: Path) -> None:
     ]
 
 
-def test_the_check_sees_a_circle(house: Path) -> None:
-    graph = arrows(modules(house))
-    assert set(circle(graph) or []) == {"otx.cli", "otx.errors"}
-    (house / "otx/errors.py").write_text("")
-    (house / "plugins/otx_tasks/__init__.py").write_text("")
-    assert set(circle(arrows(modules(house))) or []) == {"otx.ot.costs", "otx.ot.masses"}
+def test_the_check_sees_a_cycle(wrong_tree: Path) -> None:
+    graph = arrows(modules(wrong_tree))
+    assert set(cycle(graph) or []) == {"otx.cli", "otx.errors"}
+    (wrong_tree / "otx/errors.py").write_text("")
+    (wrong_tree / "plugins/otx_tasks/__init__.py").write_text("")
+    assert set(cycle(arrows(modules(wrong_tree))) or []) == {"otx.ot.costs", "otx.ot.masses"}
