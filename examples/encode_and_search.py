@@ -27,7 +27,9 @@ def search(model: "str | otx.Run") -> None:
 def main() -> None:
     """Search with the untouched encoder, then with the aligned one."""
     search("mini")
-    run = otx.align(model="mini", corpus="sample:de", settings={"align.steps": 10, "data.batch_tokens": 512})
+    run = otx.align(
+        model="mini", corpus="sample:de", settings={"align.steps": 10, "data.batch_tokens": 512}
+    )
     print(run.diagnostics["after"])
     search(run)
 
