@@ -21,7 +21,7 @@ SLOW = (
     r"tests/mission/",  # 55
     r"tests/cli/test_(corpus|errors|ledger|startup)\.py",  # 40
     r"tests/scripts/test_documented_commands\.py",  # 7
-    r"tests/test_(conftest|docs_plugins)\.py",  # 30
+    r"tests/test_(conftest|docs_plugins|doctests)\.py",  # 50
     # Solvers and objectives against oracles, compilers, real data.
     r"tests/ot/kernels/",  # 50
     r"tests/ot/solvers/test_(divergence|fused_gromov|geomloss|pairwise|partial|sinkhorn|tiled|unbalanced)\.py",  # 75
