@@ -1,4 +1,4 @@
-"""Checks on development data, against what they are said to be."""
+"""Checks on development data during fine-tuning, against hand-computed schedules and weights."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Suites are names for several tasks; of a suite, what has no files is passed over and said."""
+"""A suite names several tasks; those of its tasks that have no files are skipped with a notice."""
 
 import json
 from pathlib import Path
