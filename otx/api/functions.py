@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from otx.api.comparison import Comparison
 from otx.api.opening import (
-    is_run,
     open_resumed,
     open_session,
     run_folder,
+    run_or_reference,
     several,
     task_infos,
 )
 from otx.api.results import Result, Results
 from otx.api.run import Run
+from otx.config.settings import overlaid
 from otx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -153,14 +154,14 @@ def evaluate(
         arguments = {"eval.languages": languages, "eval.seeds": seeds}
         session = open_session(arguments, settings, recipe=recipe, reporter=reporter)
         if data is not None:
-            entries = find_tasks(names, session.registry)
-            values = option_values(entries, {"data": str(data)})
-            given = {**arguments, **values}
-            session = open_session(given, settings, recipe=recipe, reporter=reporter)
-    folders, reference = _folders_or_model(run_or_model, session.settings)
-    session = _beside(session, folders)
+            options = option_values(find_tasks(names, session.registry), {"data": str(data)})
+            effective = overlaid(session.settings, arguments=options)
+            session = dataclasses.replace(session, settings=effective)
+    values = [] if run_or_model is None else several(run_or_model)
+    folders, reference = _folders_or_model(values, model, session.settings)
+    session = _with_root_of(folders, session)
     opened = open_tasks(session, names)
-    targets = targets_of(session.settings.runs, folders, reference if model is None else str(model))
+    targets = targets_of(session.settings.runs, folders, reference)
     evaluated = evaluate_tasks(session, opened, targets)
     return Results(
         [Result(run.name, unit) for run, unit in evaluated.units],
@@ -171,17 +172,17 @@ def evaluate(
 
 
 def _folders_or_model(
-    value: RunLike | Sequence[RunLike] | None, settings: Settings
+    values: Sequence[RunLike], model: str | Path | None, settings: Settings
 ) -> tuple[list[RunFolder], str | None]:
-    """Return the runs that a value names, or the model reference that it is."""
-    values = [] if value is None else several(value)
-    if len(values) == 1 and not is_run(values[0], settings):
-        return [], str(values[0])
-    return [run_folder(one, settings) for one in values], None
+    """Return the runs that are named, or else the model reference that one value or ``model`` is."""
+    if len(values) == 1:
+        opened = run_or_reference(values[0], settings)
+        return ([], opened) if isinstance(opened, str) else ([opened], None)
+    return [run_folder(value, settings) for value in values], None if model is None else str(model)
 
 
-def _beside(session: Session, folders: Sequence[RunFolder]) -> Session:
-    """Return the session with the folder of the runs as ``runs.folder``: results of baselines are saved there."""
+def _with_root_of(folders: Sequence[RunFolder], session: Session) -> Session:
+    """Return the session with the runs' folder as ``runs.folder``: results of their baselines are saved there."""
     roots = {folder.path.parent for folder in folders}
     if len(roots) != 1:
         return session
@@ -285,10 +286,9 @@ def predict(
     from otx.evaluation.predict import predict as predict_lines
 
     session = session or open_session({}, settings)
-    source: Any = str(model)
+    source: str | RunFolder = str(model)
     if run_or_model is not None:
-        is_model = not is_run(run_or_model, session.settings)
-        source = str(run_or_model) if is_model else run_folder(run_or_model, session.settings)
+        source = run_or_reference(run_or_model, session.settings)
     encoded = (line.encode() if isinstance(line, str) else line for line in lines)
     return predict_lines(session, task, source, encoded, seed=seed)
 
@@ -351,10 +351,9 @@ def load_encoder(
     from otx.training.runtime import open_device
 
     session = session or open_session({}, settings)
-    reference = str(run_or_model)
-    if is_run(run_or_model, session.settings):
-        folder = run_folder(run_or_model, session.settings)
-        reference = run_encoder_reference(folder, session.registry)
+    reference = run_or_reference(run_or_model, session.settings)
+    if not isinstance(reference, str):
+        reference = run_encoder_reference(reference, session.registry)
     encoder = open_encoder(reference, session.registry, session.settings.option_tables)
     encoder.module.to(open_device(session.settings.runtime.device)).eval()
     return encoder

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from otx.api.run import Run
-from otx.config.objective_term import parse_term
-from otx.config.option_tables import OptionTables
-from otx.config.settings import Settings, load_settings, settings_from
+from otx.config.settings import Settings, load_settings, overlaid, settings_from
 from otx.errors import UsageError
 from otx.plugin_host.attribution import attributed_metrics
 from otx.plugin_host.host import host
@@ -18,6 +16,7 @@ from otx.plugin_host.registry import Registry
 from otx.reporter import Reporter, Silent
 from otx.runs.folder import RunFolder
 from otx.runs.names import run_names
+from otx.runs.record import RECORD
 from otx.runs.results import evaluated_tasks
 from otx.training.session import Session
 from otx.types import TaskInfo
@@ -64,46 +63,29 @@ def open_session(
     if terms is not None:
         values["align.objective"] = _named_terms(terms, registry)
     path = None if recipe is None else registry.find("recipe", recipe).path
-    effective = load_settings(arguments=values, recipe=path)
+    effective = overlaid(base, recipe=path, arguments=values)
     plugins.check_tables(effective.option_tables)
-    check_names(effective.align.objective, effective.option_tables, registry)
+    plugins.check_names(effective.align.objective, effective.option_tables)
     session = Session(effective, plugins, reporter or Silent())
     _report_failures(session)
     return session
 
 
-def check_names(objectives: Sequence[str], options: OptionTables, registry: Registry) -> None:
-    """Check every objective by name, and the options of every table whose owner is certain.
+def run_or_reference(value: RunLike, settings: Settings) -> RunFolder | str:
+    """Open a run, or return a model reference as text; a text that names both means the run.
 
     Args:
-        objectives: Terms such as ``0.5*tlm``.
-        options: The tables of objectives, encoders, corpora and tasks.
-        registry: The registered names.
+        value: A Run, its folder or its name; anything else is a model reference.
+        settings: The settings, which name the folder of runs.
 
     Raises:
-        UsageError: For an unknown objective, and for an unknown or unfit option.
+        DataError: If the record of the run is damaged.
     """
-    for text in objectives:
-        registry.find("objective", parse_term(text).name)
-    for name in options.tables:
-        owners = registry.owners(name)
-        # Which owner of a contested name is meant is settled when the name is used.
-        if len(owners) == 1:
-            owners[0].read_options(options)
-
-
-def is_run(value: RunLike, settings: Settings) -> bool:
-    """Return True for a Run, its folder, or the name of one; any other text is a model reference.
-
-    Args:
-        value: A run or a model reference.
-        settings: The settings, which name the folder of runs.
-    """
-    if isinstance(value, Run):
-        return True
     if isinstance(value, Path):
-        return (value / "run.json").exists()
-    return str(value) in run_names(Path(settings.runs.folder))
+        is_run = (value / RECORD).exists()
+    else:
+        is_run = isinstance(value, Run) or value in run_names(Path(settings.runs.folder))
+    return run_folder(value, settings) if is_run else str(value)
 
 
 def run_folder(value: RunLike, settings: Settings) -> RunFolder:
@@ -163,6 +145,27 @@ def _is_weighted(value: Sequence[Any]) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], int | float)
 
 
+def resumed_settings(folder: RunFolder, device: str | None = None) -> Settings:
+    """Return the settings that an interrupted run began with.
+
+    Args:
+        folder: The run.
+        device: Device to use instead of the one that the run began with.
+
+    Raises:
+        UsageError: If the run is finished.
+    """
+    if folder.record["status"] == "finished":
+        raise UsageError(
+            f"run {folder.name} is finished",
+            f"evaluate it: otx eval retrieval --run {folder.name}",
+        )
+    tables = {**folder.record["settings"], "runs": {"folder": str(folder.path.parent)}}
+    if device is not None:
+        tables["runtime"] = {**tables["runtime"], "device": device}
+    return settings_from(tables, f"run {folder.name}")
+
+
 def open_resumed(
     resume: RunLike, terms: Any, *, reporter: Reporter | None = None
 ) -> tuple[Session, RunFolder]:
@@ -180,10 +183,7 @@ def open_resumed(
         UsageError: If the run is finished, or ``terms`` are not those that it began with.
     """
     folder = run_folder(resume, load_settings())
-    if folder.record["status"] == "finished":
-        raise UsageError(f"run {folder.name} is finished", "evaluate it, or start a new run")
-    tables = {**folder.record["settings"], "runs": {"folder": str(folder.path.parent)}}
-    settings = settings_from(tables, f"run {folder.name}")
+    settings = resumed_settings(folder)
     plugins = host(settings)
     if terms is not None:
         names = _named_terms(_plain(terms), plugins.registry)

@@ -192,17 +192,12 @@ def _refuse_changes(
 
 def _resume(name: str, sets: list[str], device: str | None, *, inexact: bool) -> RunFolder:
     """Resume a run with the settings of its record."""
-    from otx.config.settings import load_settings, settings_from
+    from otx.api.opening import resumed_settings
+    from otx.config.settings import load_settings
     from otx.runs.folder import RunFolder
 
-    folder = Path(load_settings(sets=sets).runs.folder)
-    run = RunFolder.open(folder, name)
-    if run.record["status"] == "finished":
-        raise UsageError(f"run {name} is finished", f"evaluate it: otx eval retrieval --run {name}")
-    record = {**run.record["settings"], "runs": {"folder": str(folder)}}
-    if device is not None:
-        record["runtime"] = {**record["runtime"], "device": device}
-    settings = settings_from(record, f"run {name}")
+    run = RunFolder.open(Path(load_settings(sets=sets).runs.folder), name)
+    settings = resumed_settings(run, device)
     host = open_host(settings)
     import otx
     from otx.training.session import Session

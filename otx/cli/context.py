@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from otx.api.opening import check_names
 from otx.cli.console import screen
 from otx.config.settings import Settings, load_settings, overlaid
 from otx.plugin_host.host import PluginHost, host
@@ -33,7 +32,7 @@ def open_project(
         path = plugins.registry.find("recipe", recipe).path
         settings = overlaid(settings, recipe=path)
         plugins.check_tables(settings.option_tables)
-    check_names(settings.align.objective, settings.option_tables, plugins.registry)
+    plugins.check_names(settings.align.objective, settings.option_tables)
     return settings, plugins
 
 

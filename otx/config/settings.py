@@ -134,9 +134,13 @@ def load_settings(
 
 
 def overlaid(
-    settings: Settings, *, recipe: Path | None = None, flags: Mapping[str, Any] | None = None
+    settings: Settings,
+    *,
+    recipe: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    arguments: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """Add a recipe or flags to loaded settings, without reading otx.toml again.
+    """Add a recipe, flags or arguments to loaded settings, without reading otx.toml again.
 
     Flags that need the plugins, such as ``--data`` of the tasks that are named, are known only after loading.
 
@@ -144,6 +148,7 @@ def overlaid(
         settings: The loaded settings.
         recipe: TOML file whose settings take precedence over otx.toml, but not over flags.
         flags: Further values by dotted key; ``--set`` takes precedence over them.
+        arguments: Further values by dotted key, given from Python; they take precedence over everything else.
 
     Returns:
         The settings as if everything had been given to ``load_settings``.
@@ -159,6 +164,7 @@ def overlaid(
     known = [entry for entry in given if entry[2].startswith("--") and entry[2] != "--set"]
     gathered.layer([*known, *_given_flags(flags or {})])
     gathered.layer([entry for entry in given if entry[2] in ("--set", ARGUMENT)])
+    gathered.layer([(dotted, value, ARGUMENT) for dotted, value in (arguments or {}).items()])
     result = gathered.settings(settings.file)
     if "runs.folder" not in result.given:
         # The default is relative to the folder of otx.toml.

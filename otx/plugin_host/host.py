@@ -9,13 +9,14 @@ from __future__ import annotations
 import inspect
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import pluggy
 
 from otx import hookspecs
+from otx.config.objective_term import parse_term
 from otx.config.schema import SECTIONS
 from otx.did_you_mean import nearest, remedy
 from otx.errors import PluginError, UsageError
@@ -150,6 +151,24 @@ class PluginHost:
                 if isinstance(error, OutOfPatience):
                     self._silenced.add(name)
         return failures
+
+    def check_names(self, objectives: Sequence[str], options: OptionTables) -> None:
+        """Refuse an unknown objective, and an option that its objective, encoder, corpus or task does not take.
+
+        Args:
+            objectives: Terms such as ``0.5*tlm``.
+            options: The tables of otx.toml that do not belong to otx.
+
+        Raises:
+            UsageError: Naming the objective or the option, and the nearest known one.
+        """
+        for text in objectives:
+            self.registry.find("objective", parse_term(text).name)
+        for name in options.tables:
+            owners = self.registry.owners(name)
+            # Which owner of a contested name is meant is settled when the name is used.
+            if len(owners) == 1:
+                owners[0].read_options(options)
 
     def check_tables(self, options: OptionTables) -> None:
         """Refuse a table of options whose name nothing has registered.

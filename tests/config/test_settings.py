@@ -414,3 +414,12 @@ def test_adding_a_recipe_or_flags_later_is_like_giving_them_at_once(folder: Path
     python = load_settings(sets=["align.seed=2"], arguments={"align.seed": 3, "runs.folder": "x"})
     assert (python.align.seed, python.runs.folder) == (3, "x")
     assert python.origin("align.seed") == "argument"
+
+
+def test_arguments_come_over_everything_without_reading_the_file_again(folder: Path) -> None:
+    file = write(folder / "otx.toml", "[align]\nsteps = 5\nseed = 3\n")
+    settings = load_settings(sets=["optimizer.clip=2"])
+    file.unlink()
+    changed = overlaid(settings, arguments={"align.epochs": 2.0, "optimizer.clip": 4.0})
+    assert (changed.align.seed, changed.align.epochs, changed.align.steps) == (3, 2.0, None)
+    assert changed.optimizer.clip == 4.0 and changed.origin("optimizer.clip") == "argument"
