@@ -43,7 +43,7 @@ STOPPING = Stopping(TOLERANCE, LIMIT)
 UNCHECKED = 100
 """Number of iterations of a solver without a stopping criterion."""
 GRID_LARGEST = 128
-"""Largest batch of which all pairs are solved."""
+"""Size of the largest batch whose pairs are all solved."""
 
 
 @dataclass(frozen=True, eq=False)

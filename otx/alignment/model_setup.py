@@ -20,7 +20,7 @@ def prepare_model(session: Session, encoder: Encoder, objective: WeightedSum) ->
     """Freeze parts of the encoder, add LoRA and activation checkpointing, and open the encoders that views read.
 
     Args:
-        session: The run's settings, and the plugins, one of which opens the teacher.
+        session: The run's settings, and the plugins that open the teacher.
         encoder: The encoder to train, changed in place.
         objective: The objectives, whose views say which auxiliary encoders are needed.
 

@@ -20,7 +20,7 @@ from otx.runs.record_migration import settings_digest
 from otx.training.runtime import choose_device, device_name, precision_name, versions
 
 COMPUTING = ("otx", "torch", "transformers", "numpy")
-"""Packages of which another version may change the last bits of a step."""
+"""Packages whose version may change the last bits of a step."""
 
 DEVICE, PRECISION = "the device", "the precision"
 

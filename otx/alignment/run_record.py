@@ -114,7 +114,7 @@ def create_run(
     """Create a run folder, and record everything that the run's numbers depend on.
 
     Args:
-        session: The settings, all of which are recorded with their origins.
+        session: The settings. The run records all of them, with their origins.
         name: Name of the run; None generates one from the objective and the model.
         inputs: What must be the same when the run is resumed.
         data: The text; its refused lines and the hashes of its sentences are written.

@@ -40,7 +40,7 @@ def open_corpora(
         registry: The registered corpora.
         options: The options of corpus plugins.
         data: Pivot language, and the share of refused lines that is accepted.
-        any_share: Whether to accept corpora of which more than the share ``data.max_bad`` of the lines is refused.
+        any_share: Accept corpora whose share of refused lines is above ``data.max_bad``.
 
     Returns:
         The corpora, in the order of the specs.

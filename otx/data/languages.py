@@ -125,7 +125,7 @@ class ScriptCounter:
     Attributes:
         letters: Number of letters.
         native: Number of letters in the language's scripts.
-        foreign: Number of texts of which most letters are in other scripts.
+        foreign: Number of texts whose letters are mostly in other scripts.
     """
 
     def __init__(self, language: str) -> None:

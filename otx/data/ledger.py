@@ -40,7 +40,7 @@ class Ledger:
 
 
 def count_lines(corpus: Corpus) -> Ledger:
-    """Count the lines of a corpus of which every pair is used.
+    """Count the lines of a corpus whose pairs are all used.
 
     Args:
         corpus: The corpus.
@@ -60,7 +60,7 @@ def count_lines(corpus: Corpus) -> Ledger:
 def count_used(
     corpus: Corpus, used: np.ndarray, held_out: int, filtered: Mapping[str, int]
 ) -> Ledger:
-    """Count the lines of a corpus of which some pairs are used.
+    """Count the lines of a corpus whose pairs are partly used.
 
     Args:
         corpus: The corpus, or a part of it, which has the problems of the whole.

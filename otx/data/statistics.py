@@ -61,7 +61,7 @@ class Side:
         repeated: Sentences that occurred before in normal form (ignoring case, punctuation and spaces).
         scripts: Scripts of the language.
         in_script: Share of letters in these scripts.
-        foreign: Sentences of which most letters are in other scripts.
+        foreign: Sentences whose letters are mostly in other scripts.
     """
 
     language: str

@@ -106,7 +106,7 @@ class BaseTask(metaclass=ABCMeta):
     def left_out(self, language: str) -> str | None:
         """Describe the parts of a test set that cannot be used, in one line.
 
-        ``otx eval --strict`` refuses a test set of which a part is left out.
+        ``otx eval --strict`` refuses a test set with a part that is left out.
 
         Args:
             language: One of ``languages()``.

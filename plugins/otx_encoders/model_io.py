@@ -18,7 +18,7 @@ from otx_encoders.checkpoint import first_line
 from otx_encoders.heads import auto_classes, head_of
 
 ENCODER_HALVES = {"t5", "mt5", "umt5"}
-"""Encoder-decoder families of which the encoder alone is loaded, as their ``...EncoderModel``."""
+"""Encoder-decoder families whose encoder alone is loaded, as their ``...EncoderModel``."""
 _PRE_TRAINED_LENGTH = 512
 """Length of the families above: relative positions set no limit, but pre-training had no longer texts."""
 _PROVENANCE = {"_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"}
