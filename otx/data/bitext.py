@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from otx.data.arrow import open_arrow, write_arrow
-from otx.data.cache import built, cache_folder
+from otx.data.cache import built, cache_folder, content_digest, refuse_damage
 from otx.data.encodings import UTF8
 from otx.data.lines import Line, read_lines
 from otx.errors import DataError
-from otx.files.digests import file_digest, short_key
+from otx.files.digests import short_key
 from otx.interfaces import Corpus
 from otx.types import Pair, Problem
 
@@ -86,6 +86,7 @@ class Bitext(Corpus):
         Returns:
             The pairs in the order of ``indices``.
         """
+        refuse_damage()
         rows = self._pairs[indices]
         columns = rows["source"], rows["pivot"], rows["line"]
         return [Pair(*values) for values in zip(*columns, strict=True)]
@@ -138,7 +139,7 @@ def read_bitext(
     Raises:
         DataError: If a file cannot be read, or if the line counts differ; the message names both files.
     """
-    digests = file_digest(source), file_digest(pivot)
+    digests = content_digest(source), content_digest(pivot)
     packed = [path.suffix == ".gz" for path in (source, pivot)]
     more = [] if encoding == UTF8 else [encoding]
     key = short_key(VERSION, digests, packed, max_characters, *more)
