@@ -97,12 +97,14 @@ class Bitext(Corpus):
 
     def problems(self) -> list[Problem]:
         """Return every refused or repaired line, read from the cache on each call."""
-        problems = []
+        return list(self.each_problem())
+
+    def each_problem(self) -> Iterator[Problem]:
+        """Yield every refused or repaired line, read from the cache."""
         with (self.folder / _PROBLEMS).open(encoding="utf-8") as lines:
             for text in lines:
                 side, line, kind, reason = json.loads(text)
-                problems.append(Problem(self.files[side], line, kind, reason))
-        return problems
+                yield Problem(self.files[side], line, kind, reason)
 
 
 def read_bitext(

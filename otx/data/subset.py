@@ -120,3 +120,13 @@ def each_pair(corpus: Corpus) -> Iterator[Pair]:
     """
     for block in blocks(corpus):
         yield from block
+
+
+def each_problem(corpus: Corpus) -> Iterator[Problem]:
+    """Yield every refused or repaired line of a corpus, without a list of them if the corpus can.
+
+    Args:
+        corpus: Any corpus; a subset has the problems of the whole.
+    """
+    corpus = whole(corpus)
+    yield from corpus.each_problem() if isinstance(corpus, Bitext) else corpus.problems()
