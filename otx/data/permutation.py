@@ -21,6 +21,7 @@ class Permutation:
     Args:
         count: Its length.
         seed: A seed of ``numpy.random.default_rng``.
+        listed: Length up to which it is listed as numpy draws it, instead of computed.
 
     Example:
         >>> order = Permutation(2**21, seed=1)
@@ -31,10 +32,13 @@ class Permutation:
         Black & Rogaway (2002), "Ciphers with Arbitrary Finite Domains". https://doi.org/10.1007/3-540-45760-7_9
     """
 
-    def __init__(self, count: int, seed: int | Sequence[int]) -> None:
+    def __init__(
+        self, count: int, seed: int | Sequence[int], *, listed: int | None = None
+    ) -> None:
         generator = np.random.default_rng(seed)
         self.count = count
-        self._listed = generator.permutation(count) if count <= LISTED else None
+        limit = LISTED if listed is None else listed
+        self._listed = generator.permutation(count) if count <= limit else None
         self._half = np.uint64(-(-max(1, count - 1).bit_length() // 2))
         self._mask = np.uint64((1 << int(self._half)) - 1)
         self._keys = generator.integers(2**63, size=ROUNDS, dtype=np.uint64)

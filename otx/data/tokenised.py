@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from otx.data.arrow import open_arrow, write_arrow
 from otx.data.cache import built, refuse_damage
+from otx.data.length_order import LengthOrder
 from otx.data.subset import blocks
 from otx.data.tokenizer_rules import tokenizer_digest
 from otx.files.arrays import ArrayWriter, open_array
@@ -84,6 +85,7 @@ class TokenisedPairs:
     Attributes:
         lengths: Sub-words of source and pivot ``[N, 2]``, special tokens included. Both are 0 if a side has no word
             left; such a pair is never drawn.
+        order: The pairs that can be drawn, by length.
         drawn: Number of pairs that can be drawn.
         vocabulary: Ids ``[K]`` that occur in pairs that can be drawn, ascending.
         counts: Counts by language.
@@ -93,8 +95,9 @@ class TokenisedPairs:
         self._rows = open_arrow(folder / _ROWS)
         self._name = corpus.name
         self.lengths = open_array(folder / _LENGTHS)
+        self.order = LengthOrder.read(folder)
         self._noted = open_array(folder / _NOTED)
-        self.drawn = len(self.lengths) - int((self._noted[:, 1] < 0).sum())
+        self.drawn = len(self.order.pairs)
         self.vocabulary: np.ndarray = np.load(folder / _IDS_USED)
         counts = json.loads((folder / _COUNTS).read_text())
         languages = corpus.source_language, corpus.pivot_language
@@ -215,6 +218,7 @@ def _store(folder: Path, corpus: Corpus, encoder: Encoder, limit: int) -> None:
         ArrayWriter(folder / _NOTED, np.int64, width=2) as noted,
     ):
         write_arrow(folder / _ROWS, _SCHEMA, rows(lengths, noted))
+    LengthOrder.write(open_array(folder / _LENGTHS), folder)
     np.save(folder / _IDS_USED, np.array(sorted(vocabulary), dtype=np.int64))
     (folder / _COUNTS).write_text(json.dumps([asdict(count) for count in counts]))
 
