@@ -141,7 +141,7 @@ def load_data(
         tokenise(corpus, encoder, cache_folder(), max_length=max_length) for corpus in train
     ]
     sampler = BatchSampler(
-        [pairs.lengths for pairs in tokenised],
+        [pairs.order for pairs in tokenised],
         batch_tokens=data.batch_tokens,
         seed=order.seed,
         sampling=data.sampling,
