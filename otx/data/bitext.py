@@ -171,13 +171,13 @@ def store_pairs(folder: Path, lines: Iterable[NumberedLines]) -> None:
 
     def kept() -> Iterator[tuple[str, str, int]]:
         with (folder / _PROBLEMS).open("w", encoding="utf-8") as problems:
-            for number, *sides in lines:
-                for side, line in enumerate(sides):
+            for number, source, pivot in lines:
+                for side, line in enumerate((source, pivot)):
                     for fault in line.faults:
                         problems.write(json.dumps([side, number, *fault]) + "\n")
-                if not any(line.refused for line in sides):
-                    digest.update(f"{number}\n{sides[0].text}\n{sides[1].text}\n".encode())
-                    yield sides[0].text, sides[1].text, number
+                if not (source.refused or pivot.refused):
+                    digest.update(f"{number}\n{source.text}\n{pivot.text}\n".encode())
+                    yield source.text, pivot.text, number
 
     write_arrow(folder / _PAIRS, _SCHEMA, kept())
     (folder / _RECORD).write_text(json.dumps({"digest": digest.hexdigest()}))

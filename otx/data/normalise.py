@@ -42,10 +42,10 @@ def sentence_hash(text: str, language: str = "") -> int:
     Returns:
         A hash of 64 bits.
     """
-    return form_hash(normal_form(text), language)
+    return int.from_bytes(form_digest(normal_form(text), language), "little")
 
 
-def form_hash(form: str, language: str = "") -> int:
+def form_digest(form: str, language: str = "") -> bytes:
     """Hash a normal form.
 
     Args:
@@ -53,7 +53,6 @@ def form_hash(form: str, language: str = "") -> int:
         language: Its language, as ``sentence_hash`` takes it.
 
     Returns:
-        A hash of 64 bits.
+        The 8 bytes of the hash, the lowest first.
     """
-    words = f"{language}\n{form}"
-    return int.from_bytes(hashlib.blake2b(words.encode(), digest_size=8).digest(), "little")
+    return hashlib.blake2b(f"{language}\n{form}".encode(), digest_size=8).digest()

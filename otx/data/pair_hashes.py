@@ -12,7 +12,7 @@ import numpy as np
 import regex
 
 from otx.data.derived import derive
-from otx.data.normalise import form_hash, normal_form
+from otx.data.normalise import form_digest, normal_form
 from otx.data.subset import blocks
 from otx.files.arrays import ArrayWriter
 from otx.files.digests import short_key
@@ -68,5 +68,9 @@ def hash_pairs(corpus: Corpus) -> PairHashes:
 
 
 def _hashes(forms: list[tuple[str, str]], languages: tuple[str, str]) -> np.ndarray:
-    rows = [[form_hash(form, name) for form, name in zip(both, languages, strict=True)] for both in forms]
-    return np.array(rows, dtype=np.uint64).reshape(-1, 2)
+    digests = b"".join(
+        form_digest(form, name)
+        for both in forms
+        for form, name in zip(both, languages, strict=True)
+    )
+    return np.frombuffer(digests, dtype="<u8").reshape(-1, 2)
