@@ -19,7 +19,7 @@ from pathlib import Path
 from otx.errors import DataError, OTXError, UsageError
 from otx.files import atomic
 from otx.files.reading import read_object
-from otx.files.shapes import COUNT, check_shape
+from otx.files.shapes import check_shape
 from otx.links.sidecar import LinksRecord, read_record, record_path, write_record
 from otx.runs.locks import try_lock
 

@@ -1,6 +1,7 @@
 """The record ``FILE.json`` of a Pharaoh file: it states what the indices mean, since the format has no header.
 
-    {"direction": "en-es", "index_base": 0, "corpus": "corpora/en-es", "corpus_digest": "...", "lines": 445, "key": "..."}
+    {"direction": "en-es", "index_base": 0, "corpus": "corpora/en-es", "corpus_digest": "...", "lines": 445,
+     "key": "..."}
 
 Only ``direction`` is required, so that the record can be written by hand for links of another program.
 """
