@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,6 +39,28 @@ def by_length(rows: Sequence[TokenRow], size: int) -> Iterator[list[int]]:
     order = sorted(range(len(rows)), key=lambda index: len(rows[index].ids))
     for start in range(0, len(order), size):
         yield order[start : start + size]
+
+
+def batches_of_tokens(lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:
+    """Yield batches of similar length, longest first, so that a batch beyond the device's memory fails at once.
+
+    Args:
+        lengths: Length of each item ``[N]``.
+        tokens: Maximum length of a batch, every item padded to the longest. A longer item is a batch of its own.
+
+    Yields:
+        Numbers of the items of a batch.
+
+    Example:
+        >>> [batch.tolist() for batch in batches_of_tokens(np.array([2, 9, 3, 2]), 6)]
+        [[1], [2, 0], [3]]
+    """
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        end = start + max(tokens // max(int(lengths[order[start]]), 1), 1)
+        yield order[start:end]
+        start = end
 
 
 def sentence_vectors(encoder: Encoder, rows: Sequence[TokenRow], layer: int, size: int) -> Tensor:
