@@ -263,7 +263,7 @@ def _launch(
     kernel: Any, programs: int, like: Tensor, arguments: tuple[Any, ...], **constants: int
 ) -> None:
     if programs:
-        # 16 entries of the tile per thread, as far as there may be so many threads.
-        warps = min(16, max(1, constants["N"] * constants["M"] // 512))
+        # 8 entries of the tile per thread, in float64 as many bytes as 16 in float32, up to 16 warps.
+        warps = min(16, max(1, constants["N"] * constants["M"] // 256))
         with torch.cuda.device(like.get_device()):
             kernel[(programs,)](*arguments, **constants, num_warps=warps)
