@@ -41,6 +41,7 @@ class Transport:
         marginal_error: L1 distance ``[B]``, in mass, between the plan's marginals and those of the optimum.
         converged: True ``[B]`` where ``marginal_error`` is within the tolerance.
         mass: Total mass of the plan ``[B]``.
+        left_over: Number of problems that did not converge on chip and were given to the solver of all others.
 
     Example:
         >>> from otx.ot import sinkhorn
@@ -61,6 +62,7 @@ class Transport:
     marginal_error: Tensor
     converged: Tensor
     mass: Tensor
+    left_over: int = 0
 
     @property
     def plan(self) -> Tensor:

@@ -171,17 +171,19 @@ def mean_loss(
         problem the largest of its transports, ``converged``, the share of problems whose transports all converged,
         and ``mass`` with ``expected_mass``, of the cross plan.
     """
-    solved = (cross, *itself)
     terms = {}
     if itself:
-        halves = torch.stack([transport.value for transport in itself]).sum(0) / 2
-        terms = {"cross": cross.value.mean().detach(), "self": -halves.mean().detach()}
-    iterations = torch.stack([transport.iterations for transport in solved]).amax(0)
-    errors = torch.stack([transport.marginal_error for transport in solved]).amax(0)
-    converged = torch.stack([transport.converged for transport in solved]).all(0)
+        between = cross.value.detach().mean()
+        terms = {"cross": between, "self": value.detach().mean() - between}
+    iterations, errors, converged = cross.iterations, cross.marginal_error, cross.converged
+    for transport in itself:
+        iterations = torch.maximum(iterations, transport.iterations)
+        errors = torch.maximum(errors, transport.marginal_error)
+        converged = converged & transport.converged
+    mass = cross.mass.mean()
     health = {
-        "mass": cross.mass.mean(),
-        "expected_mass": torch.full_like(cross.mass.mean(), expected_mass),
+        "mass": mass,
+        "expected_mass": torch.full_like(mass, expected_mass),
         "converged": converged.float().mean(),
         "marginal_error": errors.mean(),
         "iterations": iterations.float().mean(),
@@ -199,15 +201,27 @@ def _both_sides(pair: EncodedPair, options: PointOptions, *, pooled: bool) -> Me
 def _side(
     encoded: Encoded, idf: Tensor | None, options: PointOptions, *, pooled: bool
 ) -> tuple[Tensor, Tensor]:
+    # Where the host knows that there are words, nothing needs to wait for the device.
+    counts = encoded.word_counts if options.unit == "words" else None
+    known = counts is not None and (sum(counts) if pooled else min(counts)) > 0
     if options.unit == "words":
         points, mask = encoded.words(options.layer, options.word_vector)
     else:
         points, mask = encoded.subwords(options.layer)
     if pooled:
-        idf = None if idf is None else idf[mask].unsqueeze(0)
-        points, mask = points[mask].unsqueeze(0), mask[mask].unsqueeze(0)
+        place = _positions(mask, sum(counts) if counts is not None else None)
+        points = points.flatten(0, 1).index_select(0, place.clamp_min(0)).unsqueeze(0)
+        idf = None if idf is None else idf.flatten().index_select(0, place.clamp_min(0))[None]
+        mask = (place >= 0)[None]
     if options.marginals == "norm":
-        return points, by_norm(points, mask)
+        return points, by_norm(points, mask, checked=not known)
     if idf is not None:
-        return points, from_weights(idf, mask)
-    return points, uniform(mask)
+        return points, from_weights(idf, mask, checked=not known)
+    return points, uniform(mask, checked=not known)
+
+
+def _positions(mask: Tensor, count: int | None) -> Tensor:
+    """Return the positions of the real words in the flattened ``mask``: ``count`` of them, or fewer and then -1."""
+    if count is None:
+        return mask.flatten().nonzero()[:, 0]
+    return torch.nonzero_static(mask.flatten(), size=count, fill_value=-1)[:, 0]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from otx.ot.costs.ground import CostFunction
 from otx.ot.precision import at_least_float32
 from otx.ot.problems.problem import BALANCED, PointCloudProblem
+from otx.ot.solvers import on_chip
 from otx.ot.solvers.point_cloud import solve_points
+from otx.ot.solvers.solve import solve
 from otx.ot.stopping import DEFAULT, Stopping
 from otx.ot.transport import Transport
 
@@ -84,19 +86,22 @@ def divergence(
         https://arxiv.org/abs/1910.12958
     """
     taus = BALANCED if tau is None else (tau, tau)
-    stopping = Stopping(tolerance, max_iterations)
-
-    def transport(
-        p: Tensor, q: Tensor, of_p: Tensor, of_q: Tensor, *, symmetric: bool
-    ) -> Transport:
-        problem = PointCloudProblem(
-            p, q, of_p, of_q, cost=cost, epsilon=epsilon, tau=taus, symmetric=symmetric
-        )
-        return solve_points(problem, stopping)
-
-    cross = transport(x, y, a, b, symmetric=False)
-    left = transport(x, x, a, a, symmetric=True)
-    right = transport(y, y, b, b, symmetric=True)
-    mass_gap = at_least_float32(a).sum(1) - at_least_float32(b).sum(1)
-    value = cross.value - (left.value + right.value) / 2 + epsilon / 2 * mass_gap.square()
+    problem = PointCloudProblem(x, y, a, b, cost=cost, epsilon=epsilon, tau=taus)
+    cross, left, right = _solve(problem, Stopping(tolerance, max_iterations))
+    value = cross.value - (left.value + right.value) / 2
+    if tau is not None:
+        mass_gap = at_least_float32(a).sum(1) - at_least_float32(b).sum(1)
+        value = value + epsilon / 2 * mass_gap.square()
     return Divergence(value, cross, left, right)
+
+
+def _solve(
+    problem: PointCloudProblem, stopping: Stopping
+) -> tuple[Transport, Transport, Transport]:
+    """Solve the three transports: by one kernel, as one batch, or one after the other."""
+    x, y, a, b = problem.x, problem.y, problem.a, problem.b
+    left = replace(problem, y=x, b=a, symmetric=True)
+    right = replace(problem, x=y, a=b, symmetric=True)
+    if all(on_chip.can_solve(part, stopping) for part in (problem, left, right)):
+        return on_chip.solve_with_sides(problem, stopping, rest=solve)
+    return tuple(solve_points(part, stopping) for part in (problem, left, right))

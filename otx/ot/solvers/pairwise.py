@@ -1,7 +1,7 @@
 """Transport between every sentence of one batch and every sentence of another, as a contrast needs.
 
 128 sentences a side are 16,384 problems. Their costs come from one product of all words with all words, a block of
-sentences at a time, and are computed again for the gradient instead of being kept. On an NVIDIA GPU cosine costs are
+sentences at a time, and are computed again for the gradient instead of being kept. On an NVIDIA GPU the costs are
 never written to memory at all (``otx.ot.kernels``).
 """
 
@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from otx.ot.costs.ground import CostFunction, cosine
-from otx.ot.kernels import fits, is_available
-from otx.ot.kernels.on_chip import solve_cosine
+from otx.ot.costs.ground import CostFunction
+from otx.ot.kernels.on_chip import solve_points
 from otx.ot.precision import no_autocast, to_solver_dtype
 from otx.ot.problems.marginals import Marginals, raise_for, validate_marginals
 from otx.ot.problems.problem import BALANCED, PointCloudProblem, Problem, Taus
+from otx.ot.solvers import on_chip
 from otx.ot.solvers.newton import Ascent
 from otx.ot.solvers.solve import solve
 from otx.ot.stopping import Stopping
@@ -192,21 +192,14 @@ class _Pairs:
 
     def _solve_on_chip(self, stopping: Stopping) -> Ascent:
         """Solve all pairs by the kernel that computes its costs itself; infinite errors where it cannot run."""
-        x, y = self.problem.x, self.problem.y
-        if (
-            self.problem.cost is not cosine
-            or not is_available(x)
-            or not fits(x.shape[1], y.shape[1])
-        ):
-            return Ascent.at(self.sides, self.sides.b.new_zeros(self.sides.b.shape), 0)
-        left, right = len(x), len(y)
-        sides = replace(self.problem, a=self.sides.a[:: max(right, 1)], b=self.sides.b[:right])
-        solved = solve_cosine(sides, stopping, pairwise=True)
-        u, v, steps, error = (
-            part.reshape(left * right, *part.shape[2:])
-            for part in (solved.u, solved.v, solved.steps, solved.error)
-        )
-        return Ascent(to_solver_dtype(u), to_solver_dtype(v), steps.long(), to_solver_dtype(error))
+        sides, right = self.sides, max(len(self.problem.y), 1)
+        problem = replace(self.problem, a=sides.a[::right], b=sides.b[:right])
+        if not on_chip.can_solve(problem, stopping):
+            return Ascent.at(sides, sides.b.new_zeros(sides.b.shape), 0)
+        solved = solve_points(problem, stopping, grid=True)
+        u = (solved.log_p - sides.log_a).masked_fill(sides.a == 0, 0)
+        v = (solved.log_q - sides.log_b).masked_fill(sides.b == 0, 0)
+        return Ascent(u, v, solved.iterations, to_solver_dtype(solved.error))
 
     def _blocks(self) -> Iterator[tuple[Tensor, slice]]:
         """Yield blocks of pairs ``[R T]`` and the R sources that they belong to."""

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from otx.ot.costs.ground import CostFunction
 from otx.ot.problems.problem import BALANCED, PointCloudProblem, Taus
+from otx.ot.solvers import on_chip
 from otx.ot.solvers.solve import solve
 from otx.ot.solvers.tiled import solve_tiled
 from otx.ot.stopping import DEFAULT, Stopping
@@ -70,7 +71,7 @@ def transport_between_points(
 
 
 def solve_points(problem: PointCloudProblem, stopping: Stopping = DEFAULT) -> Transport:
-    """Solve entropic transport between points, whole or in tiles.
+    """Solve entropic transport between points: on chip, whole, or in tiles.
 
     Args:
         problem: The problems.
@@ -91,4 +92,6 @@ def solve_points(problem: PointCloudProblem, stopping: Stopping = DEFAULT) -> Tr
     """
     if problem.x.shape[1] * problem.y.shape[1] > LARGEST_COST:
         return solve_tiled(problem, stopping)
+    if on_chip.can_solve(problem, stopping):
+        return on_chip.solve_clouds(problem, stopping, rest=solve)
     return solve(problem.to_problem(), stopping)

@@ -8,14 +8,12 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from otx.ot.kernels import fits, is_available
-from otx.ot.kernels.on_chip import solve_on_chip
 from otx.ot.precision import no_autocast, to_solver_dtype
 from otx.ot.problems.entropic import EntropicProblem, validate
 from otx.ot.problems.length_grouping import Group, group_by_length
 from otx.ot.problems.marginals import Optimum
 from otx.ot.problems.problem import Problem
-from otx.ot.solvers import sinkhorn_kernel, sinkhorn_log
+from otx.ot.solvers import on_chip, sinkhorn_kernel, sinkhorn_log
 from otx.ot.solvers.newton import Ascent, ascend
 from otx.ot.stopping import DEFAULT, Stopping
 from otx.ot.transport import Transport, attach_slopes, defer_plan
@@ -65,6 +63,8 @@ def solve(
         >>> solve(Problem(cost, half, half, epsilon=0.1), Stopping(tolerance=1e-9)).converged
         tensor([True])
     """
+    if initial is None and on_chip.can_solve(problem, stopping):
+        return on_chip.solve_matrices(problem, stopping, rest=solve)
     with no_autocast(problem.cost):
         problem = problem.at_least_float32()
         fixed = problem.detach()
@@ -151,15 +151,9 @@ def _climb(
 def _begin(
     problem: EntropicProblem, scheme: _Scheme, start: Tensor | None, stopping: Stopping
 ) -> Ascent:
-    """Take the cheapest iterations that are safe: on chip, in the kernel domain, or in the log domain."""
-    _, n, m = problem.exponent.shape
+    """Take the cheapest iterations that are safe: in the kernel domain, or in the log domain."""
+    _, _, m = problem.exponent.shape
     limit = stopping.max_iterations
-    if start is None and limit >= 4 and is_available(problem.exponent) and fits(n, m):
-        on_chip = solve_on_chip(problem, stopping.with_limit(limit * 3 // 4))
-        # The kernel measures its error in float32. Newton's first step measures it again, in float64.
-        unmeasured = torch.full_like(on_chip.error, torch.inf, dtype=problem.b.dtype)
-        u, v = (side.to(problem.b).nan_to_num(0, 0, 0) for side in (on_chip.u, on_chip.v))
-        return Ascent(u, v, on_chip.steps.long(), unmeasured)
     v = torch.zeros_like(problem.b) if start is None else start.to(problem.b)
     scalings = stopping.with_limit(min(max(SCALINGS, m), limit // 2))
     safe = sinkhorn_kernel.is_safe(problem)
