@@ -27,10 +27,11 @@ POTENTIAL, SLOPE, LOG_SCALING = range(3)
 BLOCK = 16_384
 """Entries of the kernel that a core's second cache holds: 128 KiB."""
 
-EXACT = {"fastmath": {"contract"}, "error_model": "numpy"}
+INNER = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+EXACT = {"fastmath": {"contract"}} | INNER
 """Fused multiply-adds, but no reordering, on which ``_exp`` and ``_log`` rely. A check before a division would keep
 loops from running in vectors."""
-SUMS = {"fastmath": {"contract", "reassoc"}, "error_model": "numpy"}
+SUMS = {"fastmath": {"contract", "reassoc"}} | INNER
 """The same with sums in any fixed order, so that they run in vectors."""
 TILE = 4
 """Both sides are padded to a multiple of this with words without mass, so that no vector loop has a rest."""
@@ -158,44 +159,48 @@ def _scale(kernel, row, column, taus, symmetric, limit, tolerance, rules):
     These are those of the last sound measurement, and so are the potentials.
     """
     (a, log_a, u), (b, log_b, v) = row, column
-    p, log_p, row_flow = np.empty_like(a), log_a.copy(), np.empty_like(a)
-    q, log_q, column_flow, target = np.empty_like(b), log_b + v, np.empty_like(b), np.empty_like(b)
+    n, m = len(a), len(b)
+    p, log_p, row_flow = np.empty(n), np.empty(n), np.empty(n)
+    q, log_q, column_flow, target = np.empty(m), np.empty(m), np.empty(m), np.empty(m)
     stiff_rows, stiff_columns = 1 / (1 + taus[0]), 1 / (1 + taus[1])
     every, omega = int(rules[CHECK_EVERY]), rules[OMEGA]
     error, final, steps = np.inf, np.inf, 0
-    for j in range(len(q)):
+    for i in range(n):
+        log_p[i] = log_a[i]
+    for j in range(m):
+        log_q[j] = log_b[j] + v[j]
         q[j] = _exp(log_q[j])
     # Rows that stay in a core's cache until their columns' flow is known: a large kernel is read once per iteration.
-    block = max(TILE, BLOCK // len(b) // TILE * TILE)
+    block = max(TILE, BLOCK // m // TILE * TILE)
     for iteration in range(limit + 1):
         checked = iteration % every == 0 or iteration == limit
         relaxation = 1.0 if checked or symmetric else omega
-        for j in range(len(column_flow)):
+        for j in range(m):
             column_flow[j] = 0.0
-        for first in range(0, len(a), block):
-            part = slice(first, min(first + block, len(a)))
+        for first in range(0, n, block):
+            part = slice(first, min(first + block, n))
             _row_flow(kernel[part], q, row_flow[part])
             _update(row_flow[part], log_a[part], stiff_rows, relaxation, log_p[part], p[part])
             if checked or not symmetric:
                 _add_column_flow(kernel[part], p[part], column_flow)
         if checked:
             before = error
-            for j in range(len(b)):
+            for j in range(m):
                 target[j] = log_q[j] - log_b[j]
             _target(b, target, taus[1], target)
             error = _column_error(column_flow, q, target)
             steps = iteration
             if np.isfinite(error):
                 final = error
-                for i in range(len(a)):
+                for i in range(n):
                     u[i] = log_p[i] - log_a[i]
-                for j in range(len(b)):
+                for j in range(m):
                     v[j] = log_q[j] - log_b[j]
             if error <= tolerance or iteration == limit:
                 break
             omega = _fit_relaxation(error, before, omega, rules)
         if symmetric:
-            for j in range(len(b)):
+            for j in range(m):
                 log_q[j] += 0.5 * (log_p[j] - log_q[j])
                 q[j] = _exp(log_q[j])
         else:
@@ -217,7 +222,7 @@ def _exp_sum(line, peak):
 @njit(**EXACT)
 def _row_potentials(exponent, log_b, v, heat, stiff, u):
     """Write the best source potentials at ``heat`` times epsilon."""
-    line, cold = np.empty_like(v), 1 / heat
+    line, cold = np.empty(len(v)), 1 / heat
     for i in range(len(u)):
         of_row, peak = exponent[i], -np.inf
         for j in range(len(line)):
@@ -229,7 +234,9 @@ def _row_potentials(exponent, log_b, v, heat, stiff, u):
 @njit(**EXACT)
 def _column_potentials(exponent, log_a, u, heat, stiff, v):
     """Write the best target potentials at ``heat`` times epsilon."""
-    peak, total, cold = np.full_like(v, -np.inf), np.zeros_like(v), 1 / heat
+    peak, total, cold = np.empty(len(v)), np.empty(len(v)), 1 / heat
+    for j in range(len(v)):
+        peak[j], total[j] = -np.inf, 0.0
     for i in range(len(u)):
         of_row, log_mass, potential = exponent[i], log_a[i], u[i]
         for j in range(len(v)):
@@ -294,13 +301,12 @@ def _largest(mass, potential):
 def _fill_plan(exponent, row, column, plan, sums):
     """Write the plan and its column sums."""
     (_, log_a, u), (_, log_b, v) = row, column
-    log_q = log_b + v
     for j in range(len(v)):
         sums[j] = 0.0
     for i in range(len(u)):
         of_row, into, log_p = exponent[i], plan[i], log_a[i] + u[i]
         for j in range(len(v)):
-            into[j] = _exp(log_p + log_q[j] - of_row[j])
+            into[j] = _exp(log_p + (log_b[j] + v[j]) - of_row[j])
             sums[j] += into[j]
 
 
@@ -350,11 +356,14 @@ def _solve_positive(hessian, x):
 def _ascend(exponent, row, column, taus, limit, tolerance):
     """Take damped Newton steps from the target potentials; return the error and the number of steps."""
     (a, log_a, u), (b, log_b, v) = row, column
-    moved, trial, weight = u.copy(), v.copy(), np.zeros_like(a)
-    sums, target, gradient = np.empty_like(b), np.empty_like(b), np.empty_like(b)
-    plan, hessian = np.empty_like(exponent), np.empty((len(b), len(b)))
+    n, m = len(a), len(b)
+    moved, weight, trial, sums = np.empty(n), np.empty(n), np.empty(m), np.empty(m)
+    target, gradient = np.empty(m), np.empty(m)
+    plan, hessian = np.empty((n, m)), np.empty((m, m))
     stiff_rows, stiff_columns = 1 / (1 + taus[0]), 1 / (1 + taus[1])
     dual, damping, step, forced = 0.0, 1.0, 0, True
+    for j in range(m):
+        trial[j] = v[j]
     while True:
         _row_potentials(exponent, log_b, trial, 1.0, stiff_rows, moved)
         reached, _ = _dual((a, log_a, moved), (b, log_b, trial), taus)
@@ -362,31 +371,31 @@ def _ascend(exponent, row, column, taus, limit, tolerance):
         slack = 64 * 2.0**-52 * (1 + _largest(a, u) + _largest(b, v))
         if forced or reached >= dual - slack:
             dual = reached
-            for i in range(len(a)):
+            for i in range(n):
                 u[i] = moved[i]
-            for j in range(len(b)):
+            for j in range(m):
                 v[j] = trial[j]
             _fill_plan(exponent, row, column, plan, sums)
             _target(b, v, taus[1], target)
             error = 0.0
-            for j in range(len(b)):
+            for j in range(m):
                 gradient[j] = target[j] - sums[j]
                 error += abs(gradient[j])
             if error <= tolerance or step == limit:
                 return error, step
             step += 1
-            for i in range(len(a)):
-                if a[i] > 0:
-                    weight[i] = 1 / ((1 + taus[0]) * a[i] * _exp(-taus[0] * u[i]))
+            for i in range(n):
+                row_sum = (1 + taus[0]) * a[i] * _exp(-taus[0] * u[i])
+                weight[i] = 1 / row_sum if row_sum > 0 else 0.0
             pressed = max(damping * min(error, 1.0), 1e-10)
-            for j in range(len(b)):
+            for j in range(m):
                 of_row = hessian[j]
-                for k in range(len(b)):
+                for k in range(m):
                     of_row[k] = 0.0
                 of_row[j] = sums[j] + (taus[1] + pressed) * target[j] if target[j] > 0 else 1.0
             _subtract_coupling(plan, weight, hessian)
             forced = not _solve_positive(hessian, gradient)
-            for j in range(len(b)):
+            for j in range(m):
                 trial[j] = v[j] + gradient[j]
             damping = max(damping / 4, 1e-6)
         else:
@@ -430,11 +439,12 @@ def _fault(n, m, sum_a, sum_b, balanced):
 def _side(masses, problem, positions, count, scale):
     """Return masses, logarithms and potentials of 0 of one side, padded to the tile."""
     size = (count + TILE - 1) // TILE * TILE
-    mass, log_mass = np.zeros(size), np.full(size, NO_MASS)
-    for i in range(count):
-        mass[i] = masses[problem, positions[i]] * scale
-        log_mass[i] = math.log(mass[i])
-    return mass, log_mass, np.zeros(size)
+    mass, log_mass, potential = np.empty(size), np.empty(size), np.empty(size)
+    for i in range(size):
+        mass[i] = masses[problem, positions[i]] * scale if i < count else 0.0
+        log_mass[i] = math.log(mass[i]) if i < count else NO_MASS
+        potential[i] = 0.0
+    return mass, log_mass, potential
 
 
 @njit(**EXACT)
@@ -468,11 +478,11 @@ def _exponentiate(exponent):
 
 
 @njit(**EXACT)
-def _centre(row, column, taus):
+def _centre(row, column, total, taus):
     """Fix the constant that the potentials of a balanced problem share: ``<a, u> = <b, v>``."""
     if taus[0] == 0 and taus[1] == 0:
         (a, _, u), (b, _, v) = row, column
-        shift = (_dot(b, v) - _dot(a, u)) / a.sum() / 2
+        shift = (_dot(b, v) - _dot(a, u)) / total / 2
         for i in range(len(u)):
             u[i] += shift
         for j in range(len(v)):
@@ -495,14 +505,14 @@ def _write_side(side, eps_over_tau, epsilon, other, problem, positions, count, r
 def _write_plan(matrix, is_kernel, row, column, problem, rows, columns, n, m, plan32, plan64):
     """Write the plan's entries with mass, from the kernel or from the exponents."""
     (_, log_a, u), (_, log_b, v) = row, column
-    log_q, line = log_b + v, np.empty_like(v)
+    line = np.empty(len(v))
     for i in range(n):
         of_row, log_p = matrix[i], log_a[i] + u[i]
         for j in range(len(line)):
             if is_kernel:
-                line[j] = _exp(log_p + log_q[j]) * of_row[j]
+                line[j] = _exp(log_p + (log_b[j] + v[j])) * of_row[j]
             else:
-                line[j] = _exp(log_p + log_q[j] - of_row[j])
+                line[j] = _exp(log_p + (log_b[j] + v[j]) - of_row[j])
         for j in range(m):
             if len(plan32) > 0:
                 plan32[problem, rows[i], columns[j]] = line[j]
@@ -517,7 +527,7 @@ def _write_plan(matrix, is_kernel, row, column, problem, rows, columns, n, m, pl
     "float32[:,:,::1], float64[:,:,::1])",
     nogil=True,
     cache=True,
-    **EXACT,
+    error_model="numpy",
 )
 def solve_range(
     cost32, cost64, a, b, start, epsilon, tau, symmetric, tolerance, limit, rules,
@@ -565,7 +575,7 @@ def solve_range(
                 _sweep(matrix, row, column, taus, symmetric, step, highest - lowest)
             if error <= tolerance or m > rules[LARGEST_NEWTON]:
                 break
-        _centre(row, column, taus)
+        _centre(row, column, sum_a, taus)
         value, numbers[MASS, problem] = _dual(row, column, taus)
         numbers[VALUE, problem], numbers[ERROR, problem] = epsilon * value, error
         steps[problem] = step
