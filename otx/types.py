@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from otx.tensor_tree import ON_HOST, Place, walk_tensors
+from otx.tensor_tree import ON_HOST, Place, padded_with, walk_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -144,7 +144,7 @@ class Encoded:
 
     tokens: dict[int, Tensor]
     mask: Tensor
-    word_index: Tensor
+    word_index: Tensor = field(metadata=padded_with(-1))
     word_counts: Sequence[int] | None = field(default=None, metadata=ON_HOST)
 
     def states(self, layer: int = -1) -> Tensor:

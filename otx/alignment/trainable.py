@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from otx.alignment.data import AlignmentData
@@ -15,6 +16,9 @@ from otx.config.schema import AlignSettings
 from otx.interfaces import Encoder
 from otx.training.auxiliary_encoders import AuxiliaryEncoders, ema_update
 from otx.training.gradient_norms import is_log_step
+from otx.training.processes import ALONE, Processes
+from otx.training.runtime import step_seed
+from otx.training.shards import Shard, make_shard
 from otx.training.weighted_objective import WeightedSum
 from otx.types import Loss, Sides, WordVector
 from otx.views import PairBatch, ViewContext
@@ -32,24 +36,30 @@ class MicroBatch:
         indices: Numbers of the pairs in it ``[B]``.
         progress: Share of the run that is done at this step, 0 to 1, on which the objectives' weights may depend.
         measured: Whether the gradient of each objective is measured in this step.
+        step: The optimiser step.
+        number: Number of the micro-batch in it.
     """
 
     corpus: int
     indices: np.ndarray
     progress: float
     measured: bool
+    step: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedBatch:
-    """A micro-batch with its sub-words on the encoder's device.
+    """A process's shard of a micro-batch, with its sub-words on the encoder's device.
 
     Attributes:
         drawn: The micro-batch.
-        pairs: Its rows and padded sub-words.
+        shard: The part of it that this process computes.
+        pairs: The rows and padded sub-words of the shard.
     """
 
     drawn: MicroBatch
+    shard: Shard
     pairs: PairBatch
 
 
@@ -64,6 +74,7 @@ class TrainableAlignment:
         align: Table ``[align]``: word links, teacher, and decay of the moving average.
         word_vector: Vector of a word, from ``encoder.word_vector``.
         steps: Number of optimiser steps of the whole run.
+        processes: The processes of the run, which share every micro-batch.
 
     Attributes:
         modules: What is trained or saved: ``encoder``, ``objective`` and, if a view reads it, ``momentum``.
@@ -84,10 +95,12 @@ class TrainableAlignment:
         align: AlignSettings,
         word_vector: WordVector,
         steps: int,
+        processes: Processes = ALONE,
     ) -> None:
         self.encoder, self.objective, self.material = encoder, objective, material
         self.auxiliary, self.steps = auxiliary, steps
-        self._decay = align.momentum
+        self.processes = processes
+        self._decay, self._seed = align.momentum, align.seed
         modules: dict[str, nn.Module] = {"encoder": encoder.module, "objective": objective}
         if auxiliary.momentum is not None:
             modules["momentum"] = auxiliary.momentum.module
@@ -124,32 +137,40 @@ class TrainableAlignment:
         # The middle of the step: a weight that rises from 0 is above 0 from the first step on.
         progress = (step + 0.5) / self.steps
         return [
-            MicroBatch(corpus, indices, progress, is_log_step(step))
-            for corpus, indices in self.material.sampler.micro_batches(step)
+            MicroBatch(corpus, indices, progress, is_log_step(step), step, number)
+            for number, (corpus, indices) in enumerate(self.material.sampler.micro_batches(step))
         ]
 
     def prepare(self, batch: MicroBatch) -> PreparedBatch:
-        """Read the rows of a micro-batch and pad them.
+        """Read the rows of this process's shard of a micro-batch, and pad them.
 
         Args:
             batch: The micro-batch.
         """
-        return PreparedBatch(batch, self.collate(batch))
+        shard = make_shard(self._lengths(batch), self.processes)
+        return PreparedBatch(batch, shard, self.collate(batch, shard.rows))
 
     def loss(self, batch: PreparedBatch) -> Loss:
-        """Return the weighted sum of the objectives for one micro-batch.
+        """Return this process's share of the weighted sum of the objectives for one micro-batch.
 
         Args:
-            batch: The prepared micro-batch.
+            batch: The prepared shard of the micro-batch.
         """
         drawn = batch.drawn
+        # Dropout is of each process by itself.
+        place = self._seed, drawn.step, drawn.number
+        torch.manual_seed(step_seed(*place, self.processes.rank))
         loss: Loss = self.objective(
-            self.views(batch.pairs), drawn.progress, measured=drawn.measured
+            self.views(batch.pairs),
+            drawn.progress,
+            measured=drawn.measured,
+            seed=step_seed(*place),
+            shard=batch.shard,
         )
         return loss
 
     def gradients(self) -> dict[str, Tensor]:
-        """Return the norm ``[]`` of the gradient that each objective sent into the encoder in this step."""
+        """Return the squared norm ``[]`` of the gradient that each objective sent into the encoder in this step."""
         return self.objective.gradient_norms.pop()
 
     def describe(self, batch: MicroBatch) -> str:
@@ -170,23 +191,31 @@ class TrainableAlignment:
         Args:
             batch: The micro-batch.
         """
-        lengths = self.material.tokenised[batch.corpus].lengths[batch.indices]
-        return len(batch.indices), int(lengths.sum())
+        return len(batch.indices), int(self._lengths(batch).sum())
 
-    def collate(self, batch: MicroBatch) -> PairBatch:
+    def collate(self, batch: MicroBatch, rows: slice = slice(None)) -> PairBatch:
         """Read the rows of a micro-batch and pad them.
 
         Args:
             batch: The micro-batch.
+            rows: The pairs to read, by their places in it.
 
         Returns:
             The rows and the padded sub-words of both sides, on the encoder's device.
         """
-        source_rows, pivot_rows, _ = self.material.tokenised[batch.corpus].rows(batch.indices)
+        indices = batch.indices[rows]
+        source_rows, pivot_rows, _ = self.material.tokenised[batch.corpus].rows(indices)
         return PairBatch(
             batch.corpus,
-            batch.indices,
+            indices,
             Sides(source_rows, pivot_rows),
             self.encoder.collate(source_rows),
             self.encoder.collate(pivot_rows),
+            seed=step_seed(self._seed, batch.step, batch.number),
+            first=rows.start or 0,
         )
+
+    def _lengths(self, batch: MicroBatch) -> np.ndarray:
+        """Return the number of sub-words of both sides of each pair."""
+        lengths: np.ndarray = self.material.tokenised[batch.corpus].lengths[batch.indices].sum(1)
+        return lengths

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Generic, Self, TypeVar
 
-from otx.tensor_tree import map_tensors
+from otx.tensor_tree import host_fields, join_trees, map_tensors, rebuild, walk_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +33,8 @@ class View(ABC, Generic[Value]):
         predicts_subwords: The view reads the language-model head, so that the whole vocabulary is trained.
         reads_corpora: The view is counted on the training corpora, so that a single pair does not suffice.
         copied_in_checks: Small enough to be copied when a check looks for changes in place.
+        of_pairs: The value belongs to the batch's pairs, so that it can be split and joined; otherwise every process
+            holds all of it.
     """
 
     label: ClassVar[str]
@@ -42,6 +44,7 @@ class View(ABC, Generic[Value]):
     predicts_subwords: ClassVar[bool] = False
     reads_corpora: ClassVar[bool] = False
     copied_in_checks: ClassVar[bool] = True
+    of_pairs: ClassVar[bool] = True
 
     def auxiliary(self, align: AlignSettings) -> frozenset[str]:
         """Return the auxiliary encoders that the view reads: ``reference``, ``momentum``, ``teacher``.
@@ -106,7 +109,23 @@ class View(ABC, Generic[Value]):
             rows: The pairs to keep, a slice with start and stop.
             pairs: Number of pairs of the whole batch.
         """
-        return map_tensors(lambda tensor: tensor[rows], value)
+        return rebuild(
+            value,
+            (tensor[rows] for _, tensor in walk_tensors(value)),
+            (None if known is None else known[rows] for known in host_fields(value)),
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[Value], pairs: Sequence[int]) -> Value:
+        """Return the value for the pairs of several parts, the inverse of ``select``.
+
+        By default, rows of every tensor follow one another, padded to the widest; see ``otx.tensor_tree.padded_with``.
+
+        Args:
+            parts: The value for each part of a batch, in the order of its pairs, at least one.
+            pairs: Number of pairs of each part.
+        """
+        return join_trees(join_rows, parts)
 
     @classmethod
     def pad(cls, value: Value, count: int) -> Value:
@@ -117,3 +136,31 @@ class View(ABC, Generic[Value]):
             count: Sub-words of padding to add to each side (``otx.views.fakes.pad_encoded``).
         """
         return value
+
+
+def join_rows(tensors: Sequence[Tensor], padding: int) -> Tensor:
+    """Return the rows of several tensors one after another, all other dimensions padded to the widest.
+
+    Args:
+        tensors: Tensors of as many dimensions each.
+        padding: What stands at padding.
+
+    Example:
+        >>> import torch
+        >>> join_rows([torch.ones(1, 1), torch.ones(1, 2)], 0)
+        tensor([[1., 0.],
+                [1., 1.]])
+    """
+    import torch
+    from torch.nn import functional
+
+    sizes = [max(several) for several in zip(*(t.shape[1:] for t in tensors), strict=True)]
+    padded = []
+    for tensor in tensors:
+        missing = [wide - size for wide, size in zip(sizes, tensor.shape[1:], strict=True)]
+        if any(missing):
+            # The last dimension comes first.
+            ends = [end for count in reversed(missing) for end in (0, count)]
+            tensor = functional.pad(tensor, ends, value=padding)
+        padded.append(tensor)
+    return torch.cat(padded)

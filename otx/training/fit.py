@@ -3,6 +3,9 @@
 The data and random numbers of a step are pure functions of (seed, step), and a checkpoint holds everything else. So a
 run that is resumed at any step ends, on a CPU, in the same weights as an uninterrupted one, bit for bit.
 
+The loop is the same in one process and in many: each computes its share of every micro-batch, gradients and numbers are
+summed, and only the first process reads and writes files.
+
 On a GPU the loop never waits within a step: numbers stay on the device and are read every ``LOG_EVERY`` steps. A number
 that is not finite makes its step and all later ones change nothing, until the next reading names it.
 """
@@ -23,8 +26,19 @@ from otx.errors import ProblemError, TrainingError
 from otx.training import checkpoint
 from otx.training.gradient_norms import LOG_EVERY
 from otx.training.health import Health
-from otx.training.optimizer import FitSettings, clip_gradients, make_optimizer, schedule, take_step
+from otx.training.optimizer import (
+    FitSettings,
+    clip_gradients,
+    make_optimizer,
+    schedule,
+    state_indices,
+    state_tensors,
+    take_step,
+    trained_parameters,
+)
 from otx.training.prefetch import prefetched
+from otx.training.processes import ALONE, Processes
+from otx.training.reduction import make_reduction
 from otx.training.runtime import seed_step
 from otx.training.step_numbers import StepNumbers
 from otx.types import Loss
@@ -67,7 +81,7 @@ class Trainable(Protocol):
         ...
 
     def loss(self, batch: Any) -> Loss:
-        """Return the loss of one micro-batch.
+        """Return the loss of one micro-batch; of several processes, each returns its share.
 
         Args:
             batch: What ``prepare`` returned.
@@ -75,9 +89,9 @@ class Trainable(Protocol):
         ...
 
     def gradients(self) -> Mapping[str, Tensor]:
-        """Return the norm ``[]`` of the gradient that each part of the loss sent back in this step, by name.
+        """Return the squared norm ``[]`` of the gradient that each part of the loss sent back in this step, by name.
 
-        Empty where the step does not measure them; see ``otx.training.gradient_norms.is_measured``.
+        Of several processes, each returns its share. Empty where the step does not measure them; see ``otx.training.gradient_norms.is_measured``.
         """
         ...
 
@@ -150,6 +164,7 @@ def fit(
     hooks: FitHooks,
     *,
     read_every: int | None = None,
+    processes: Processes = ALONE,
 ) -> int:
     """Train to the last step, from the newest valid checkpoint if there is one.
 
@@ -160,6 +175,7 @@ def fit(
         hooks: Functions that the loop calls.
         read_every: Number of steps whose numbers are read from the device together. Default: 1 on a CPU, where there
             is nothing to wait for, else ``LOG_EVERY``.
+        processes: The processes of the run. The hooks of all but the first must neither print nor write.
 
     Returns:
         The number of steps done: fewer than ``settings.steps`` if a stop was requested; everything is saved then.
@@ -169,9 +185,12 @@ def fit(
             this step), a transport plan has lost its mass, or a solver no longer converges. Nothing is saved after the
             step at fault.
         CheckpointError: If the newest valid checkpoint belongs to another model.
+        ProcessLost: If another process fails, is killed, or no longer answers.
         OTXError: If the disk is full.
     """
-    return _Training(job, settings, folder, hooks, read_every).run()
+    training = _Training(job, settings, folder, hooks, read_every, processes)
+    with closing(training.reduction):
+        return training.run()
 
 
 class _Training:
@@ -184,12 +203,15 @@ class _Training:
         folder: Path,
         hooks: FitHooks,
         read_every: int | None,
+        processes: Processes,
     ) -> None:
         self.job, self.settings, self.folder, self.hooks = job, settings, folder, hooks
         self.optimizer = make_optimizer(job.modules, settings)
         self.health = Health(hooks.notice)
         self.device = next(p for m in job.modules.values() for p in m.parameters()).device
-        self.numbers = StepNumbers(self.device, job.describe)
+        self.processes = processes
+        self.numbers = StepNumbers(self.device, job.describe, processes)
+        self.reduction = make_reduction(processes, trained_parameters(job.modules))
         self.read_every = read_every or (1 if self.device.type == "cpu" else LOG_EVERY)
         self.began = 0.0
 
@@ -204,9 +226,13 @@ class _Training:
                 done = step + 1
                 due = hooks.measurement is not None and hooks.measurement.is_due(done)
                 saves = done % settings.checkpoint_every == 0 or done == settings.steps
+                stop = False
                 if due or saves or len(self.numbers) == self.read_every:
                     self._report(measured=due)
-                stop = hooks.stop_requested()
+                    # The first process may have measured for minutes.
+                    stop = self.processes.meet(hooks.stop_requested())
+                elif self.processes.count == 1:
+                    stop = hooks.stop_requested()
                 if stop or saves:
                     self._report()
                     self._save(done)
@@ -216,15 +242,26 @@ class _Training:
 
     def _resume(self) -> int:
         """Load the newest valid checkpoint, and return its step; 0 if there is none."""
-        newest, damaged = checkpoint.newest(self.folder, Health.SHAPE)
+        first, modules = self.processes.is_first, self.job.modules
+        newest, damaged = (
+            checkpoint.newest(self.folder, Health.SHAPE) if first else (None, [])
+        )
         start = 0 if newest is None else newest.step
         if newest is not None:
-            checkpoint.load(newest, self.job.modules, self.optimizer)
+            checkpoint.load(newest, modules, self.optimizer)
             self.health.restore(newest.state)
         for error in damaged:
             self.hooks.notice(f"{error.message}; resuming from step {start}")
-        # Only now: if the earlier one cannot be loaded, nothing is renamed.
-        checkpoint.set_aside(self.folder, start)
+        if first:
+            # Only now: if the earlier one cannot be loaded, nothing is renamed.
+            checkpoint.set_aside(self.folder, start)
+        start, state = self.processes.from_first((start, self.health.state()))
+        self.health.restore(state)
+        trained = self.processes.from_first(state_indices(self.optimizer))
+        self.processes.copy_first(
+            [t for module in modules.values() for t in (*module.parameters(), *module.buffers())]
+        )
+        self.processes.copy_first(state_tensors(self.optimizer, trained))
         return start
 
     def _prepare(self, step: int) -> list[tuple[Any, Any]]:
@@ -240,23 +277,25 @@ class _Training:
         job.begin(step, settings.steps)
         numbers.begin(step)
         autocast = settings.autocast
-        for batch, prepared in batches:
+        for number, (batch, prepared) in enumerate(batches, 1):
             with torch.autocast(self.device.type, autocast, enabled=autocast is not None):
                 loss = self._loss(batch, prepared, step)
-            (loss.value / len(batches)).backward()  # type: ignore[no-untyped-call]
             pairs, tokens = job.size(batch)
             values = {"loss": loss.value, **loss.terms, **loss.health}
             numbers.add(batch, values, pairs=pairs, tokens=tokens)
+            self.reduction.backward(loss.value / len(batches), last=number == len(batches))
+        bad = self.reduction.finish(numbers.bad())
         norm = clip_gradients(job.modules, settings.clip)
-        numbers.finish(norm, job.gradients())
+        numbers.finish(norm, job.gradients(), bad)
         take_step(self.optimizer, numbers.spoilt)
 
     def _loss(self, batch: Any, prepared: Any, step: int) -> Loss:
         try:
             return self.job.loss(prepared)
         except ProblemError as error:
-            # If an earlier step was not finite, that is the cause.
-            self._report()
+            # If an earlier step was not finite, that is the cause. Other processes do not report now.
+            if self.processes.count == 1:
+                self._report()
             raise TrainingError(
                 f"{error.message} at step {step} in {self.job.describe(batch)}",
                 f"the weights are untouched by this step; {error.remedy or 'look at these pairs'}",
@@ -274,19 +313,22 @@ class _Training:
             self.health.check_gradients({**reading.sent, "the loss": row["grad_norm"]}, step)
             rate = self.settings.lr * schedule(step, self.settings)
             row = {"step": step + 1, **row, "lr": rate, "seconds": seconds}
-            if measured and reading is readings[-1] and self.hooks.measurement is not None:
-                row |= self.hooks.measurement.look(step + 1)
+            looking = self.hooks.measurement if measured and reading is readings[-1] else None
+            if looking is not None and self.processes.is_first:
+                row |= looking.look(step + 1)
             self.hooks.step_finished(row)
         self.began = time.perf_counter()
 
     def _save(self, done: int) -> None:
-        path = checkpoint.save(
-            self.folder,
-            done,
-            self.job.modules,
-            optimizer=self.optimizer,
-            state=self.health.state(),
-        )
-        checkpoint.prune(self.folder, self.settings.keep_checkpoints)
-        self.hooks.checkpoint_saved(path)
+        if self.processes.is_first:
+            path = checkpoint.save(
+                self.folder,
+                done,
+                self.job.modules,
+                optimizer=self.optimizer,
+                state=self.health.state(),
+            )
+            checkpoint.prune(self.folder, self.settings.keep_checkpoints)
+            self.hooks.checkpoint_saved(path)
+        self.processes.meet()
         self.began = time.perf_counter()

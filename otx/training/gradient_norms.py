@@ -37,20 +37,24 @@ class GradientNorms:
     def __init__(self) -> None:
         self._squares: dict[str, Tensor] = {}
 
-    def tap(self, name: str, pair: EncodedPair, *, measured: bool = True) -> EncodedPair:
+    def tap(
+        self, name: str, pair: EncodedPair, *, measured: bool = True, factor: int = 1
+    ) -> EncodedPair:
         """Return the same views, counting the gradient that flows back through them.
 
         Args:
             name: Name under which it is counted.
             pair: The views.
             measured: False counts nothing.
+            factor: Factor of the squares. Where each of N processes computes 1/N of the gradient of every view, N makes
+                the sum over processes that of the whole gradient.
 
         Returns:
             Views in containers of their own: what a term puts in the place of a view, no other term sees.
         """
 
         def count(tensor: Tensor) -> Tensor:
-            return self._tap(name, tensor) if measured else tensor
+            return self._tap(name, tensor, factor) if measured else tensor
 
         return EncodedPair(
             map_tensors(count, pair.source),
@@ -60,22 +64,22 @@ class GradientNorms:
         )
 
     def pop(self) -> dict[str, Tensor]:
-        """Return the L2 norm ``[]`` of the gradient since the last call, by name and over all views.
+        """Return the squared L2 norm ``[]`` of the gradient since the last call, by name and over all views.
 
-        The next call starts again at 0.
+        Squares add up over processes. The next call starts again at 0.
         """
-        norms = {name: square.sqrt() for name, square in self._squares.items()}
-        self._squares = {}
-        return norms
+        squares, self._squares = self._squares, {}
+        return squares
 
-    def _tap(self, name: str, tensor: Tensor) -> Tensor:
+    def _tap(self, name: str, tensor: Tensor, factor: int) -> Tensor:
         if not tensor.requires_grad:
             return tensor
         self._squares.setdefault(name, torch.zeros((), device=tensor.device))
         view = tensor.view_as(tensor)
 
         def count(gradient: Tensor) -> None:
-            self._squares[name] = self._squares[name] + gradient.detach().float().square().sum()
+            square = gradient.detach().float().square().sum()
+            self._squares[name] = self._squares[name] + factor * square
 
         view.register_hook(count)  # type: ignore[no-untyped-call]
         return view

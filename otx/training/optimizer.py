@@ -51,15 +51,55 @@ def make_optimizer(modules: Mapping[str, nn.Module], settings: FitSettings) -> t
         modules: Modules by name; they may share parameters.
         settings: Learning rate and weight decay.
     """
-    trained = {id(p): p for m in modules.values() for p in m.parameters() if p.requires_grad}
-    matrices = [p for p in trained.values() if p.ndim > 1]
-    vectors = [p for p in trained.values() if p.ndim <= 1]
+    trained = trained_parameters(modules)
+    matrices = [p for p in trained if p.ndim > 1]
+    vectors = [p for p in trained if p.ndim <= 1]
     groups = [
         {"params": matrices, "weight_decay": settings.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    fused = all(p.device.type in FUSED_DEVICES for p in trained.values())
+    fused = all(p.device.type in FUSED_DEVICES for p in trained)
     return torch.optim.AdamW(groups, lr=settings.lr, betas=BETAS, fused=fused)
+
+
+def trained_parameters(modules: Mapping[str, nn.Module]) -> list[nn.Parameter]:
+    """Return every trained parameter, each once.
+
+    Args:
+        modules: Modules by name; they may share parameters.
+    """
+    trained = {id(p): p for m in modules.values() for p in m.parameters() if p.requires_grad}
+    return list(trained.values())
+
+
+def state_indices(optimizer: torch.optim.Optimizer) -> list[int]:
+    """Return the numbers of the parameters that have had a gradient, and so a state.
+
+    Args:
+        optimizer: The optimiser.
+    """
+    return sorted(optimizer.state_dict()["state"])
+
+
+def state_tensors(optimizer: torch.optim.Optimizer, trained: Sequence[int]) -> list[Tensor]:
+    """Return AdamW's step and moments of some parameters, made where there are none, to be overwritten.
+
+    Args:
+        optimizer: The optimiser.
+        trained: Numbers of the parameters.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    tensors: list[Tensor] = []
+    for number in trained:
+        parameter = parameters[number]
+        state = optimizer.state[parameter]
+        if not state:
+            # On the parameter's device, as fused AdamW keeps it.
+            state["step"] = torch.zeros((), device=parameter.device)
+            state["exp_avg"] = torch.zeros_like(parameter)
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
+        tensors += [state[name] for name in ("step", "exp_avg", "exp_avg_sq")]
+    return tensors
 
 
 def schedule(step: int, settings: FitSettings) -> float:

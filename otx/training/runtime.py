@@ -17,7 +17,8 @@ from otx.reporter import Reporter
 from otx.training.processor import read_processor
 
 PACKAGES = ("otx", "torch", "transformers", "datasets", "POT", "numpy", "pluggy", "typer")
-_SEED_SPACE = 2**63 - 1
+SEED_SPACE = 2**63 - 1
+"""Number of seeds that torch's generators tell apart."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -119,6 +120,19 @@ def precision_name(autocast: torch.dtype | None) -> str:
     return str(autocast or torch.float32).removeprefix("torch.")
 
 
+def step_seed(seed: int, step: int, micro_batch: int = 0, rank: int = 0) -> int:
+    """Return the seed of a micro-batch's random numbers: a pure function of its place in the run.
+
+    Args:
+        seed: Seed of the run.
+        step: The step; -1 before the first.
+        micro_batch: Number of the micro-batch in the step.
+        rank: Rank of the process, for what each draws by itself, such as dropout.
+    """
+    place = seed * 1_000_003 + step * 7_919 + micro_batch * 1_000_000_000_039
+    return (place + rank * 1_000_000_000_000_037 + 12_345) % SEED_SPACE
+
+
 def seed_step(seed: int, step: int) -> None:
     """Set torch's random state as a pure function of (seed, step), so that a resumed run draws the same numbers.
 
@@ -126,7 +140,7 @@ def seed_step(seed: int, step: int) -> None:
         seed: Seed of the run.
         step: The step; -1 before the first.
     """
-    torch.manual_seed((seed * 1_000_003 + step * 7_919 + 12_345) % _SEED_SPACE)
+    torch.manual_seed(step_seed(seed, step))
 
 
 def versions() -> dict[str, str]:

@@ -7,7 +7,7 @@ they are, with a flag that is set by the first number that is not finite and nev
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from otx.config.objective_term import GRADIENT
 from otx.errors import TrainingError
+from otx.training.processes import ALONE, Processes
 
 _REMEDY = "the weights are untouched by this step; lower the learning rate or look at these pairs"
 
@@ -55,13 +56,19 @@ class StepNumbers:
     Args:
         device: The device.
         describe: Returns which pairs a micro-batch holds, for error messages.
+        processes: The processes of the run. Each adds its share of every number, and all read the sums.
 
     Attributes:
         spoilt: 1 ``[]`` on the device from the first step with a number that is not finite; 0 before.
     """
 
-    def __init__(self, device: torch.device, describe: Callable[[Any], str]) -> None:
-        self._device, self._describe = device, describe
+    def __init__(
+        self,
+        device: torch.device,
+        describe: Callable[[Any], str],
+        processes: Processes = ALONE,
+    ) -> None:
+        self._device, self._describe, self._processes = device, describe, processes
         self.spoilt = torch.zeros((), device=device)
         self._steps: list[_Step] = []
         self._vectors: list[Tensor] = []
@@ -84,7 +91,7 @@ class StepNumbers:
 
         Args:
             batch: The micro-batch, for error messages.
-            numbers: Scalars ``[]`` by name.
+            numbers: This process's share of scalars ``[]`` by name.
             pairs: Number of pairs or examples.
             tokens: Number of real sub-words.
         """
@@ -94,21 +101,24 @@ class StepNumbers:
         step.parts.append(torch.stack(scalars))
         step.pairs, step.tokens = step.pairs + pairs, step.tokens + tokens
 
-    def finish(self, norm: Tensor, sent: Mapping[str, Tensor]) -> None:
+    def bad(self) -> Tensor:
+        """Return 1 ``[]`` on the device if a number that was added to this step is not finite, else 0."""
+        return (~torch.cat(self._steps[-1].parts).isfinite().all()).to(self.spoilt)
+
+    def finish(self, norm: Tensor, squares: Mapping[str, Tensor], bad: Tensor) -> None:
         """Finish the step, and set ``spoilt`` if one of its numbers is not finite.
 
         Args:
-            norm: Norm of the gradient ``[]``.
-            sent: Norm of the gradient of each part of the loss ``[]``, by name.
+            norm: Norm of the gradient ``[]``, the same in every process.
+            squares: This process's share of the squared norm of the gradient of each part of the loss ``[]``, by name.
+            bad: What ``bad`` returned, in any process.
         """
         step = self._steps[-1]
-        step.sent = list(sent)
-        checked = torch.cat([*step.parts, norm.reshape(1)])
+        step.sent = list(squares)
+        self.spoilt = torch.maximum(torch.maximum(self.spoilt, bad), (~norm.isfinite()).to(bad))
+        share = (norm / self._processes.count).reshape(1)
+        self._vectors.append(torch.cat([*step.parts, share, *_vector(squares.values())]))
         step.parts.clear()
-        self.spoilt = torch.maximum(self.spoilt, (~checked.isfinite().all()).to(self.spoilt))
-        self._vectors.append(
-            torch.cat([checked, torch.stack([*sent.values()])]) if sent else checked
-        )
 
     def read(self) -> list[StepReading]:
         """Return the finished steps since the last call; the host waits for the device once.
@@ -118,7 +128,7 @@ class StepNumbers:
         """
         if not self._vectors:
             return []
-        numbers = iter(torch.cat(self._vectors).tolist())
+        numbers = iter(self._processes.sum(torch.cat(self._vectors)).tolist())
         readings: list[StepReading] = []
         for step in self._steps[: len(self._vectors)]:
             readings.append(self._reading(step, numbers))
@@ -143,7 +153,7 @@ class StepNumbers:
                 values.setdefault(name, []).append(value)
         row: dict[str, float] = {name: sum(some) / len(some) for name, some in values.items()}
         row |= {"pairs": step.pairs, "tokens": step.tokens, "grad_norm": next(numbers)}
-        sent = {name: next(numbers) for name in step.sent}
+        sent = {name: math.sqrt(next(numbers)) for name in step.sent}
         if fault is None and not math.isfinite(row["grad_norm"]):
             place = " and ".join(self._describe(batch) for batch, _ in step.batches)
             fault = TrainingError(
@@ -153,3 +163,8 @@ class StepNumbers:
             )
         row |= {f"{name}.{GRADIENT}": norm for name, norm in sent.items()}
         return StepReading(step.step, row, sent, fault)
+
+
+def _vector(scalars: Iterable[Tensor]) -> list[Tensor]:
+    several = list(scalars)
+    return [torch.stack(several)] if several else []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 
 from otx.config.objective_term import ObjectiveTerm
@@ -13,6 +14,8 @@ from otx.interfaces import Objective, View
 from otx.plugin_host.attribution import Owner, attributed, owner_of
 from otx.plugin_host.interface_checks import Untouched, loss_faults
 from otx.training.gradient_norms import GradientNorms
+from otx.training.runtime import SEED_SPACE
+from otx.training.shards import Shard, is_split
 from otx.types import EncodedPair, Loss
 
 
@@ -44,16 +47,28 @@ class WeightedSum(nn.Module):
         if twice:
             raise UsageError(f"objective {twice[0]} is named twice", "give it once, with a weight")
 
-    def forward(self, pair: EncodedPair, progress: float, *, measured: bool = True) -> Loss:
+    def forward(
+        self,
+        pair: EncodedPair,
+        progress: float,
+        *,
+        measured: bool = True,
+        seed: int = 0,
+        shard: Shard | None = None,
+    ) -> Loss:
         """Compute ``sum_k weight_k * value_k``; objectives whose weight is 0 at the moment are not computed.
 
+        What an objective draws from torch's generator depends on the seed alone, not on the number of processes.
+
         Args:
-            pair: The views of the batch.
+            pair: The views of the batch, or of this process's shard of it.
             progress: Share of the run that is done, 0 to 1, on which weights may depend.
             measured: Whether ``gradient_norms`` counts the gradient of each objective.
+            seed: Seed of the random numbers that the objectives draw.
+            shard: The part of the batch that this process computes; by default all of it.
 
         Returns:
-            The sum; ``terms[name]`` is each objective's unweighted value, ``terms["name.part"]`` and
+            This process's share of the sum and of its numbers, which over all processes add up to those of the batch; ``terms[name]`` is each objective's unweighted value, ``terms["name.part"]`` and
             ``health["name.number"]`` are its own numbers, and the plan is the first that an objective returns.
 
         Raises:
@@ -66,11 +81,22 @@ class WeightedSum(nn.Module):
                 f"no objective has a weight above 0 when {progress:.0%} of the run is done",
                 "let the weight of one of them not end at 0",
             )
-        losses = {
-            term.name: (weight, self._loss(term.name, part, pair, measured))
+        shard = shard or Shard(len(pair))
+        active = [
+            (term.name, weight, part)
             for term, weight, part in zip(self.terms, weights, self.parts, strict=True)
             if weight > 0
-        }
+        ]
+        split = {name for name, _, part in active if is_split(cast(Objective, part))}
+        read_whole = {view for name, _, part in active if name not in split for view in part.views}
+        whole = shard.gather(pair.only(read_whole)) if read_whole else pair
+        computed = {}
+        for number, (name, _, part) in enumerate(active):
+            torch.manual_seed((seed + number) % SEED_SPACE)
+            views, factor = (pair, 1) if name in split else (whole, shard.factor)
+            computed[name] = self._loss(name, part, views, factor if measured else 0)
+        shares = shard.shares(computed, split)
+        losses = {name: (weight, shares[name]) for name, weight, _ in active}
         total: Any = sum(weight * loss.value for weight, loss in losses.values())
         terms: dict[str, Tensor] = {}
         health: dict[str, Tensor] = {}
@@ -81,10 +107,13 @@ class WeightedSum(nn.Module):
         plan = next((loss.plan for _, loss in losses.values() if loss.plan is not None), None)
         return Loss(total, terms=terms, health=health, plan=plan)
 
-    def _loss(self, name: str, part: Any, pair: EncodedPair, measured: bool) -> Loss:
-        """Return the loss of one objective, after checking its form and that the objective changed no view."""
+    def _loss(self, name: str, part: Any, pair: EncodedPair, factor: int) -> Loss:
+        """Return the loss of one objective, after checking its form and that the objective changed no view.
+
+        Its gradient is measured with a factor above 0; see ``GradientNorms.tap``.
+        """
         owner = owner_of(part) or Owner("objective", name)
-        views = self.gradient_norms.tap(name, pair.only(part.views), measured=measured)
+        views = self.gradient_norms.tap(name, pair.only(part.views), measured=factor > 0, factor=factor)
         # Copies once in a run: they see what PyTorch's version counters do not.
         untouched = Untouched(pair, copies=name not in self._tried)
         with attributed(owner):

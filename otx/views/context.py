@@ -77,6 +77,8 @@ class PairBatch:
         rows: Sub-words of each pair.
         source: Padded sub-words of the source side.
         pivot: Padded sub-words of the pivot side.
+        seed: Seed of the random numbers of the micro-batch, the same on every process.
+        first: Number of the first pair in the micro-batch, of which a process computes a part.
     """
 
     corpus: int
@@ -84,6 +86,8 @@ class PairBatch:
     rows: Sides[Sequence[TokenRow]]
     source: TokenBatch
     pivot: TokenBatch
+    seed: int = 0
+    first: int = 0
 
 
 class HiddenStates:
@@ -166,8 +170,9 @@ class ViewMaker(Generic[Value]):
     """Computes a view for every batch of a run.
 
     Attributes:
-        make: Computes the value from a batch and its hidden states. Random numbers come from torch's global generator,
-            which the training loop seeds at every step.
+        make: Computes the value from a batch and its hidden states. Random numbers of a pair should come from
+            ``otx.views.random_numbers``, which gives a pair the same ones on any number of processes; torch's global
+            generator is seeded at every step and differs between processes.
         passes: The hidden states that ``make`` reads.
     """
 

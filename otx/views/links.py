@@ -68,6 +68,18 @@ class Links(View["Tensor"]):
         kept = value[(value[:, 0] >= rows.start) & (value[:, 0] < rows.stop)]
         return kept - kept.new_tensor([rows.start, 0, 0])
 
+    @classmethod
+    def join(cls, parts: Sequence[Tensor], pairs: Sequence[int]) -> Tensor:
+        """Join the links of all parts, with their pairs counted on from part to part."""
+        import torch
+
+        shifted, before = [], 0
+        for part, count in zip(parts, pairs, strict=True):
+            # Not `new_tensor`, which waits for a GPU.
+            shifted.append(torch.cat((part[:, :1] + before, part[:, 1:]), 1))
+            before += count
+        return torch.cat(shifted)
+
 
 def link_rows(
     links: Sequence[Sequence[tuple[int, int]]], source: TokenBatch, pivot: TokenBatch

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from otx.errors import UsageError
 from otx.interfaces import Encoder, View
 from otx.types import MaskedLogits, TokenBatch
-from otx.views.context import FakeBatch, ViewContext, ViewMaker
+from otx.views.context import FakeBatch, HiddenStates, PairBatch, ViewContext, ViewMaker
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MASKED_SHARE = 0.15
 MASK_TOKEN_SHARE, KEPT_SHARE = 0.8, 0.1
+SOURCE, PIVOT, JOINED = range(3)
+"""Streams of random numbers: of each side by itself, and of both in one sequence."""
+_DRAWS = 3
+"""Random numbers of a sub-word: whether it is masked, how, and by which other sub-word."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,11 @@ class Masked(View[MaskedLogits]):
         """Mask each side by itself."""
         encoder = context.encoder
         require_mask_token(encoder)
-        return ViewMaker(lambda batch, states: predict_masked([batch.source, batch.pivot], encoder))
+
+        def make(batch: PairBatch, states: HiddenStates) -> MaskedLogits:
+            return predict_masked({SOURCE: batch.source, PIVOT: batch.pivot}, encoder, batch)
+
+        return ViewMaker(make)
 
     @classmethod
     def fake(cls, views: Sequence[Self], batch: FakeBatch) -> MaskedLogits:
@@ -67,12 +75,15 @@ def require_mask_token(encoder: Encoder) -> None:
         )
 
 
-def predict_masked(sequences: Sequence[TokenBatch], encoder: Encoder) -> MaskedLogits:
+def predict_masked(
+    sequences: Mapping[int, TokenBatch], encoder: Encoder, pairs: PairBatch
+) -> MaskedLogits:
     """Mask sub-words of several batches and predict them.
 
     Args:
-        sequences: The batches.
+        sequences: The batches, by the stream of their random numbers.
         encoder: The encoder, with a language-model head.
+        pairs: The pairs that the sequences are of.
 
     Returns:
         The predictions of all batches.
@@ -80,22 +91,27 @@ def predict_masked(sequences: Sequence[TokenBatch], encoder: Encoder) -> MaskedL
     import torch
 
     logits, labels = [], []
-    for batch in sequences:
-        masked, picked = mask_subwords(batch, encoder)
+    for stream, batch in sequences.items():
+        masked, picked = mask_subwords(
+            batch, encoder, seed=pairs.seed, stream=stream, first=pairs.first
+        )
         if picked.any():
             logits.append(encoder.masked_logits(masked, picked))
             labels.append(batch.ids[picked])
     return MaskedLogits(torch.cat(logits), torch.cat(labels))
 
 
-def mask_subwords(batch: TokenBatch, encoder: Encoder) -> tuple[TokenBatch, Tensor]:
+def mask_subwords(
+    batch: TokenBatch, encoder: Encoder, *, seed: int, stream: int = SOURCE, first: int = 0
+) -> tuple[TokenBatch, Tensor]:
     """Mask sub-words as BERT does: 15 % of the real ones, of these 80 % ``<mask>``, 10 % random, 10 % unchanged.
-
-    Random numbers come from torch's global generator.
 
     Args:
         batch: The batch to mask.
         encoder: The encoder, for its tokenizer.
+        seed: Seed of the micro-batch.
+        stream: Stream of random numbers.
+        first: Number of the batch's first pair in the micro-batch: a pair is masked alike wherever it is computed.
 
     Returns:
         The masked batch, and the sub-words to predict ``[B, T]``: at least one in every sequence that has any.
@@ -105,13 +121,18 @@ def mask_subwords(batch: TokenBatch, encoder: Encoder) -> tuple[TokenBatch, Tens
     """
     import torch
 
-    tokenizer = encoder.tokenizer
+    from otx.views.random_numbers import uniform
+
+    tokenizer, shape, device = encoder.tokenizer, batch.ids.shape, batch.ids.device
+    draw, how, which = (
+        uniform(shape, seed=seed, stream=stream * _DRAWS + number, first=first, device=device)
+        for number in range(_DRAWS)
+    )
     real = batch.word_index >= 0
-    draw = torch.rand(batch.ids.shape).to(batch.ids.device).masked_fill(~real, 2.0)
+    draw = draw.masked_fill(~real, 2.0)
     picked = (draw < MASKED_SHARE) | (draw == draw.min(dim=1, keepdim=True).values)
     picked &= real
-    how = torch.rand(batch.ids.shape).to(batch.ids.device)
-    noise = torch.randint(len(tokenizer), tuple(batch.ids.shape)).to(batch.ids.device)
+    noise = (which * len(tokenizer)).long()
     ids = torch.where(picked & (how < MASK_TOKEN_SHARE), tokenizer.mask_token_id, batch.ids)
     ids = torch.where(picked & (how >= MASK_TOKEN_SHARE + KEPT_SHARE), noise, ids)
     return replace(batch, ids=ids), picked

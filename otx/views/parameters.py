@@ -20,6 +20,7 @@ class Parameters(View["Sequence[tuple[Tensor, Tensor]]"]):
     label: ClassVar[str] = "parameters"
     summary: ClassVar[str] = "the encoder's parameters, current and initial"
     copied_in_checks: ClassVar[bool] = False
+    of_pairs: ClassVar[bool] = False
 
     @classmethod
     def maker(
@@ -46,3 +47,10 @@ class Parameters(View["Sequence[tuple[Tensor, Tensor]]"]):
     ) -> Sequence[tuple[Tensor, Tensor]]:
         """Return all parameters, which belong to no pair."""
         return value
+
+    @classmethod
+    def join(
+        cls, parts: Sequence[Sequence[tuple[Tensor, Tensor]]], pairs: Sequence[int]
+    ) -> Sequence[tuple[Tensor, Tensor]]:
+        """Return all parameters, which are the same in every part."""
+        return parts[0]

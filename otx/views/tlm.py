@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from otx.types import MaskedLogits
 from otx.views.context import HiddenStates, PairBatch, ViewContext, ViewMaker
-from otx.views.masked import Masked, predict_masked, require_mask_token
+from otx.views.masked import JOINED, Masked, predict_masked, require_mask_token
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,6 @@ class Tlm(Masked):
 
         def make(batch: PairBatch, states: HiddenStates) -> MaskedLogits:
             joined = join(encoder, batch.rows.source, batch.rows.pivot)
-            return predict_masked([joined], encoder)
+            return predict_masked({JOINED: joined}, encoder, batch)
 
         return ViewMaker(make)

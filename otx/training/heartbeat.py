@@ -1,0 +1,82 @@
+"""A thread by which the processes of a run notice that one of them was killed or hangs, whatever the others wait for.
+
+Every process counts up a number in the store that all of them share. The first process watches all numbers, the others
+watch the first process's.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch.distributed import Store
+
+BEAT_SECONDS = 1.0
+"""Time from one beat of a process to the next."""
+SILENT_SECONDS = 15.0
+"""Time without a beat after which a process is lost. With 30 s of torchrun to end a stopped process, under a minute."""
+GRACE_SECONDS = 3.0
+"""Time in which the main thread may notice the loss by itself, and end in order."""
+_FAILURES = "failures"
+
+
+class Heartbeat(threading.Thread):
+    """Beats for this process, and watches the others.
+
+    Args:
+        store: A connection to the store that this thread alone uses.
+        rank: Number of this process.
+        count: Number of processes.
+        lost: Called with the rank of a silent process, or with None if one failed; it ends this process.
+
+    Attributes:
+        silent: Rank of the first process that fell silent; None while all beat.
+    """
+
+    def __init__(
+        self, store: Store, rank: int, count: int, lost: Callable[[int | None], None]
+    ) -> None:
+        super().__init__(name="otx-heartbeat", daemon=True)
+        self._store, self._rank, self._lost = store, rank, lost
+        self._watched = range(1, count) if rank == 0 else range(1)
+        self._stopped = threading.Event()
+        self.silent: int | None = None
+
+    def stop(self) -> None:
+        """Stop beating and watching."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Beat and watch until ``stop`` is called or a process is lost."""
+        beats = 0
+        seen = {rank: (b"", time.monotonic()) for rank in self._watched}
+        while not self._stopped.wait(BEAT_SECONDS):
+            beats += 1
+            try:
+                self._store.set(_key(self._rank), str(beats))
+                failed = self._store.check([_FAILURES])
+                self._look(seen)
+            except RuntimeError:
+                # The store is where the first process is.
+                self.silent, failed = 0, False
+            if failed or self.silent is not None:
+                if not self._stopped.wait(GRACE_SECONDS):
+                    self._lost(self.silent)
+                return
+
+    def _look(self, seen: dict[int, tuple[bytes, float]]) -> None:
+        present = [rank for rank in seen if self._store.check([_key(rank)])]
+        beats = self._store.multi_get([_key(rank) for rank in present]) if present else []
+        now = time.monotonic()
+        for rank, beat in zip(present, beats, strict=True):
+            if beat != seen[rank][0]:
+                seen[rank] = beat, now
+        silent = [rank for rank, (_, since) in seen.items() if now - since > SILENT_SECONDS]
+        self.silent = silent[0] if silent else None
+
+
+def _key(rank: int) -> str:
+    return f"beat/{rank}"
