@@ -78,23 +78,31 @@ class Adversarial(nn.Module):
         Args:
             pair: The batch, with the views that the objective declares.
         """
-        source, pivot = self._logits(pair.source), self._logits(pair.pivot)
-        value = (F.softplus(-source).mean() + F.softplus(pivot).mean()) / 2
-        right = ((source > 0).float().mean() + (pivot < 0).float().mean()) / 2
-        return Loss(value, terms={"accuracy": right.detach()})
+        (source, source_mask), (pivot, pivot_mask) = (
+            self._logits(side) for side in (pair.source, pair.pivot)
+        )
+        loss = _mean(F.softplus(-source), source_mask) + _mean(F.softplus(pivot), pivot_mask)
+        right = _mean((source > 0).float(), source_mask) + _mean((pivot < 0).float(), pivot_mask)
+        return Loss(loss / 2, terms={"accuracy": right.detach() / 2})
 
-    def _logits(self, encoded: Encoded) -> Tensor:
+    def _logits(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """Return the discriminator's logits and their mask, of sentences ``[B]`` or of words ``[B, W]``."""
         layer = self.options.layer
         if self.options.unit == "sentences":
             vectors = encoded.sentences(layer)
+            mask = torch.ones_like(vectors[:, 0], dtype=torch.bool)
         else:
-            words, mask = encoded.words(layer, self.options.word_vector)
-            vectors = words[mask]
+            vectors, mask = encoded.words(layer, self.options.word_vector)
         vectors = at_least_float32(vectors)
         with no_autocast(vectors):
             turned: Tensor = Reversal.apply(vectors, self.options.reversal)  # type: ignore[no-untyped-call]
             logits: Tensor = self.discriminator(turned)
-        return logits.squeeze(1)
+        return logits.squeeze(-1), mask
+
+
+def _mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean ``[]`` of the values at ``mask``, counted on the device."""
+    return values.masked_fill(~mask, 0).sum() / mask.sum()
 
 
 class Reversal(torch.autograd.Function):

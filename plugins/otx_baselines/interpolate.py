@@ -76,7 +76,10 @@ class Interpolate(nn.Module):
     def _moved(self, now: Encoded, then: Encoded) -> Tensor:
         layer, vector = self.options.layer, self.options.word_vector
         (vectors, mask), (initial, _) = now.words(layer, vector), then.words(layer, vector)
-        moved, from_ = at_least_float32(vectors[mask]), at_least_float32(initial[mask])
+        moved, from_ = at_least_float32(vectors), at_least_float32(initial)
         if self.options.distance == "squared":
-            return (moved - from_).square().sum(1).mean()
-        return (1 - F.cosine_similarity(moved, from_, dim=1)).mean()
+            distance = (moved - from_).square().sum(2)
+        else:
+            distance = 1 - F.cosine_similarity(moved, from_, dim=2)
+        # Counted on the device: the host does not wait for it.
+        return distance.masked_fill(~mask, 0).sum() / mask.sum()

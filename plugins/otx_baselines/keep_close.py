@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from otx.ot.precision import at_least_float32
-from otx.types import Encoded, EncodedPair, Loss, Scope
+from otx.types import EncodedPair, Loss, Scope
 from otx.views import Parameters, Reference, States, View
 from otx_baselines.options import KeepCloseOptions
-from otx_baselines.words import special_tokens
+from otx_baselines.words import special_ends
 
 
 class KeepClose(nn.Module):
@@ -87,23 +87,30 @@ class KeepClose(nn.Module):
         return self._moved_words(pair)
 
     def _moved_words(self, pair: EncodedPair) -> Loss:
-        moved = self._words(pair.pivot) - self._words(pair[Reference].pivot)
-        total = moved.square().sum()
-        words, dimensions = moved.shape
-        over = {"sum": 1, "mean": words, "mse": words * dimensions}[self.options.reduction]
-        return Loss(total / max(over, 1), count=words)
-
-    def _words(self, encoded: Encoded) -> Tensor:
+        """Return the loss over words, counted on the device: padding moves by 0."""
         options = self.options
-        vectors, mask = encoded.words(options.layer, options.word_vector)
-        words = at_least_float32(vectors[mask])
+        (now, mask), (then, _) = (
+            side.words(options.layer, options.word_vector)
+            for side in (pair.pivot, pair[Reference].pivot)
+        )
+        total, words = _squared(now, then, mask), mask.sum()
         if options.special_tokens:
-            words = torch.cat((words, special_tokens(encoded, options.layer)))
-        return words
+            now, then = (side.states(options.layer) for side in (pair.pivot, pair[Reference].pivot))
+            ends = special_ends(pair.pivot)
+            total, words = total + _squared(now, then, ends), words + ends.sum()
+        dimensions = now.shape[2]
+        over = {"sum": torch.ones_like(words), "mean": words, "mse": words * dimensions}
+        return Loss(total / over[options.reduction].clamp(min=1), count=words)
 
     def _moved_parameters(self, pair: EncodedPair) -> Tensor:
         distances = [_norm(at_least_float32(now - then)) for now, then in pair[Parameters]]
         return _norm(torch.stack(distances))
+
+
+def _squared(now: Tensor, then: Tensor, mask: Tensor) -> Tensor:
+    """Return the sum ``[]`` of squared differences of the vectors ``[B, N, D]`` at ``mask [B, N]``."""
+    moved = at_least_float32(now) - at_least_float32(then)
+    return moved.masked_fill(~mask.unsqueeze(2), 0).square().sum()
 
 
 def _norm(tensor: Tensor) -> Tensor:

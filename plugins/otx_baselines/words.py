@@ -72,6 +72,15 @@ def special_tokens(encoded: Encoded, layer: int) -> Tensor:
     Returns:
         Vectors ``[S, D]`` in float32 or better.
     """
+    return at_least_float32(encoded.tokens[layer][special_ends(encoded)])
+
+
+def special_ends(encoded: Encoded) -> Tensor:
+    """Return True ``[B, T]`` at the first and the last token of each sequence where they are special.
+
+    Args:
+        encoded: One side of a batch.
+    """
     place = encoded.mask.cumsum(1)
     ends = (place == 1) | (place == place[:, -1:])
-    return at_least_float32(encoded.tokens[layer][encoded.mask & ends & (encoded.word_index < 0)])
+    return encoded.mask & ends & (encoded.word_index < 0)
