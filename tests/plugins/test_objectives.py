@@ -185,6 +185,8 @@ def _reordered_weights(weights: Any, orders: Any) -> Any:
 
 
 def _reordered(encoded: Any, orders: Any) -> Any:
+    if not encoded.tokens:
+        return encoded
     layer, states = next(iter(encoded.tokens.items()))
     tokens, index = states.detach().clone(), encoded.word_index.clone()
     for row, order in enumerate(orders):
