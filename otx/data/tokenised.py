@@ -85,6 +85,7 @@ class TokenisedPairs:
     Attributes:
         lengths: Sub-words of source and pivot ``[N, 2]``, special tokens included. Both are 0 if a side has no word
             left; such a pair is never drawn.
+        key: Key of the cache: of everything that the rows depend on.
         order: The pairs that can be drawn, by length.
         drawn: Number of pairs that can be drawn.
         vocabulary: Ids ``[K]`` that occur in pairs that can be drawn, ascending.
@@ -93,7 +94,7 @@ class TokenisedPairs:
 
     def __init__(self, folder: Path, corpus: Corpus) -> None:
         self._rows = open_arrow(folder / _ROWS)
-        self._name = corpus.name
+        self._name, self.key = corpus.name, folder.name
         self.lengths = open_array(folder / _LENGTHS)
         self.order = LengthOrder.read(folder)
         self._noted = open_array(folder / _NOTED)
