@@ -85,24 +85,28 @@ class TokenisedPairs:
     Attributes:
         lengths: Sub-words of source and pivot ``[N, 2]``, special tokens included. Both are 0 if a side has no word
             left; such a pair is never drawn.
+        key: Key of the cache: of everything that the rows depend on.
         order: The pairs that can be drawn, by length.
         drawn: Number of pairs that can be drawn.
+        tokens: Number of sub-words in them, special tokens included.
         vocabulary: Ids ``[K]`` that occur in pairs that can be drawn, ascending.
         counts: Counts by language.
     """
 
     def __init__(self, folder: Path, corpus: Corpus) -> None:
         self._rows = open_arrow(folder / _ROWS)
-        self._name = corpus.name
+        self._name, self.key = corpus.name, folder.name
         self.lengths = open_array(folder / _LENGTHS)
         self.order = LengthOrder.read(folder)
         self._noted = open_array(folder / _NOTED)
         self.drawn = len(self.order.pairs)
         self.vocabulary: np.ndarray = np.load(folder / _IDS_USED)
         counts = json.loads((folder / _COUNTS).read_text())
+        self.tokens: int = counts["tokens"]
         languages = corpus.source_language, corpus.pivot_language
         self.counts = {
-            language: SideCounts(**count) for language, count in zip(languages, counts, strict=True)
+            language: SideCounts(**count)
+            for language, count in zip(languages, counts["sides"], strict=True)
         }
 
     def __len__(self) -> int:
@@ -218,9 +222,12 @@ def _store(folder: Path, corpus: Corpus, encoder: Encoder, limit: int) -> None:
         ArrayWriter(folder / _NOTED, np.int64, width=2) as noted,
     ):
         write_arrow(folder / _ROWS, _SCHEMA, rows(lengths, noted))
-    LengthOrder.write(open_array(folder / _LENGTHS), folder)
+    sizes = open_array(folder / _LENGTHS)
+    tokens = int(sizes.sum())
+    LengthOrder.write(sizes, folder)
     np.save(folder / _IDS_USED, np.array(sorted(vocabulary), dtype=np.int64))
-    (folder / _COUNTS).write_text(json.dumps([asdict(count) for count in counts]))
+    sides = [asdict(count) for count in counts]
+    (folder / _COUNTS).write_text(json.dumps({"tokens": tokens, "sides": sides}))
 
 
 def _side(table: dict[str, list[Any]], side: str) -> list[TokenRow]:
