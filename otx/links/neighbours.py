@@ -1,6 +1,6 @@
 """Nearest neighbours among sentence or word vectors, by cosine or CSLS, in memory that grows with N + M alone.
 
-The table of cosines ``[N, M]`` is computed in tiles of ``ROWS x COLUMNS``, 64 MiB in float32, of which at most four
+The table of cosines ``[N, M]`` is computed in tiles of ``ROWS x COLUMNS``, 16 MiB in float32, of which at most four
 are in memory, and is never kept. Vectors are normalised tile by tile; they may be of half precision, or mapped from a
 file (``otx.data.inference.encode_texts``). A vector that holds NaN is no neighbour of any other and has none itself.
 """
@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from otx.ot.precision import at_least_float32
 
-ROWS, COLUMNS = 4096, 4096
-"""Size of a tile."""
+ROWS, COLUMNS = 2048, 2048
+"""Size of a tile, which stays in the processor's cache."""
 GROUP = 64
 """Cosines whose largest is looked at first: the k best of a row lie in the k groups with the best maxima."""
 
@@ -51,7 +51,7 @@ def neighbours(x: Tensor, y: Tensor, count: int) -> Neighbours:
     """
     best = _Best(len(x), min(count, len(y)), x)
     for tile in _tiles(x, y):
-        best.update(tile.row, tile.cosines, tile.column)
+        best.update(tile)
     return best.neighbours()
 
 
@@ -63,10 +63,11 @@ def mutual_neighbours(x: Tensor, y: Tensor, count: int) -> tuple[Neighbours, Nei
         y: Vectors ``[M, D]``.
         count: Number of neighbours, as in ``neighbours``.
     """
-    of_x, of_y = _Best(len(x), min(count, len(y)), x), _Best(len(y), min(count, len(x)), x)
+    of_x = _Best(len(x), min(count, len(y)), x)
+    of_y = _Best(len(y), min(count, len(x)), x, along=0)
     for tile in _tiles(x, y):
-        of_x.update(tile.row, tile.cosines, tile.column)
-        of_y.update(tile.column, tile.cosines.mT.contiguous(), tile.row)
+        of_x.update(tile)
+        of_y.update(tile)
     return of_x.neighbours(), of_y.neighbours()
 
 
@@ -88,7 +89,7 @@ def nearest_rows(x: Tensor, y: Tensor) -> Tensor:
     """
     best = _Best(len(x), 1, x)
     for tile in _tiles(x, y):
-        best.update(tile.row, tile.cosines, tile.column)
+        best.update(tile)
     return best.first()
 
 
@@ -112,7 +113,7 @@ def csls_nearest(x: Tensor, y: Tensor, count: int) -> Tensor:
     crowded = neighbours(y, x, count).crowding()
     best = _Best(len(x), 1, x)
     for tile in _tiles(x, y):
-        best.update(tile.row, tile.scaled(crowded, along=1), tile.column)
+        best.update(tile.scaled(crowded, along=1))
     return best.first()
 
 
@@ -141,19 +142,17 @@ def retrieve(x: Tensor, y: Tensor, count: int) -> Retrieved:
         y: Vectors ``[M, D]``.
         count: Number of neighbours in CSLS.
     """
-    of_x, of_y = _Best(len(x), min(count, len(y)), x), _Best(len(y), min(count, len(x)), x)
-    to_y, to_x, csls_to_y, csls_to_x = (_Best(len(side), 1, x) for side in (x, y, x, y))
+    of_x = _Best(len(x), min(count, len(y)), x)
+    of_y = _Best(len(y), min(count, len(x)), x, along=0)
+    to_y, csls_to_y = _Best(len(x), 1, x), _Best(len(x), 1, x)
+    to_x, csls_to_x = _Best(len(y), 1, x, along=0), _Best(len(y), 1, x, along=0)
     for tile in _tiles(x, y):
-        turned = tile.cosines.mT.contiguous()
-        for best in (of_x, to_y):
-            best.update(tile.row, tile.cosines, tile.column)
-        for best in (of_y, to_x):
-            best.update(tile.column, turned, tile.row)
+        for best in (of_x, of_y, to_y, to_x):
+            best.update(tile)
     crowded_x, crowded_y = of_x.neighbours().crowding(), of_y.neighbours().crowding()
     for tile in _tiles(x, y):
-        csls_to_y.update(tile.row, tile.scaled(crowded_y, along=1), tile.column)
-        turned = tile.scaled(crowded_x, along=0).mT.contiguous()
-        csls_to_x.update(tile.column, turned, tile.row)
+        csls_to_y.update(tile.scaled(crowded_y, along=1))
+        csls_to_x.update(tile.scaled(crowded_x, along=0))
     return Retrieved(to_y.first(), to_x.first(), csls_to_y.first(), csls_to_x.first())
 
 
@@ -165,11 +164,11 @@ class _Tile:
     column: int
     cosines: Tensor
 
-    def scaled(self, crowded: Tensor, along: int) -> Tensor:
-        """Return twice the cosines less the crowding of one side."""
+    def scaled(self, crowded: Tensor, along: int) -> _Tile:
+        """Return twice the cosines less the crowding of the rows (0) or columns (1)."""
         start, shape = (self.row, (-1, 1)) if along == 0 else (self.column, (1, -1))
         part = crowded[start : start + self.cosines.shape[along]].view(shape)
-        return 2 * self.cosines - part
+        return _Tile(self.row, self.column, 2 * self.cosines - part)
 
 
 def _tiles(x: Tensor, y: Tensor) -> Iterator[_Tile]:
@@ -192,18 +191,20 @@ def _unit(vectors: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _Best:
-    """The largest entries of each row of a table that is seen in tiles.
+    """The largest entries of each line of a table that is seen in tiles.
 
     Args:
-        rows: Number of rows.
+        lines: Number of rows or columns.
         count: Number of entries to keep of each.
         like: A tensor of the table's device and precision.
+        along: 1 for the entries of rows, 0 for those of columns.
     """
 
-    def __init__(self, rows: int, count: int, like: Tensor) -> None:
+    def __init__(self, lines: int, count: int, like: Tensor, along: int = 1) -> None:
         dtype = at_least_float32(like[:0]).dtype
-        self._values = torch.full((rows, count), -torch.inf, dtype=dtype, device=like.device)
-        self._places = torch.arange(count, device=like.device).repeat(rows, 1)
+        self._along = along
+        self._values = torch.full((lines, count), -torch.inf, dtype=dtype, device=like.device)
+        self._places = torch.arange(count, device=like.device).repeat(lines, 1)
 
     def neighbours(self) -> Neighbours:
         return Neighbours(self._values, self._places)
@@ -212,29 +213,34 @@ class _Best:
         """Return the place of each row's largest entry, -1 if it has none."""
         return self._places[:, 0].masked_fill(self._values[:, 0].isneginf(), -1)
 
-    def update(self, row: int, tile: Tensor, column: int) -> None:
-        """Take the entries of a tile, whose first is at ``row`` and ``column``."""
-        count = self._values.shape[1]
-        if not count or not tile.numel():
+    def update(self, tile: _Tile) -> None:
+        """Take the entries of a tile."""
+        count, cosines = self._values.shape[1], tile.cosines
+        if not count or not cosines.numel():
             return
-        values = self._values[row : row + len(tile)]
-        places = self._places[row : row + len(tile)]
-        if tile.shape[1] % GROUP:
-            tile = functional.pad(tile, (0, -tile.shape[1] % GROUP), value=-torch.inf)
-        grouped = tile.unflatten(1, (-1, GROUP))
-        maxima = grouped.amax(2)
-        # After the first tiles, few rows find a better entry in a tile.
-        rows = (maxima.amax(1) > values[:, -1]).nonzero()[:, 0]
-        if not len(rows):
+        start, first = (tile.row, tile.column) if self._along else (tile.column, tile.row)
+        lines = slice(start, start + cosines.shape[1 - self._along])
+        values, places = self._values[lines], self._places[lines]
+        if missing := -cosines.shape[self._along] % GROUP:
+            padding = (0, missing) if self._along else (0, 0, 0, missing)
+            cosines = functional.pad(cosines, padding, value=-torch.inf)
+        grouped = cosines.unflatten(self._along, (-1, GROUP))
+        maxima = grouped.amax(2) if self._along else grouped.amax(1).mT
+        # After the first tiles, few lines find a better entry in a tile.
+        some = (maxima.amax(1) > values[:, -1]).nonzero()[:, 0]
+        if not len(some):
             return
-        groups = _largest(maxima[rows], count)
-        table = torch.cat([values[rows], grouped[rows[:, None], groups].flatten(1)], 1)
+        groups = _largest(maxima[some], count)
+        offered = (
+            grouped[some[:, None], groups] if self._along else grouped[groups, :, some[:, None]]
+        )
+        table = torch.cat([values[some], offered.flatten(1)], 1)
         chosen = _largest(table, count)
-        values[rows] = table.gather(1, chosen)
+        values[some] = table.gather(1, chosen)
         group, inside = (chosen - count).clamp(min=0) // GROUP, (chosen - count) % GROUP
-        offered = groups.gather(1, group) * GROUP + inside + column
-        kept = places[rows].gather(1, chosen.clamp(max=count - 1))
-        places[rows] = torch.where(chosen < count, kept, offered)
+        new = groups.gather(1, group) * GROUP + inside + first
+        kept = places[some].gather(1, chosen.clamp(max=count - 1))
+        places[some] = torch.where(chosen < count, kept, new)
 
 
 def _largest(table: Tensor, count: int) -> Tensor:

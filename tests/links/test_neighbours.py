@@ -167,7 +167,7 @@ def test_memory_is_that_of_a_tile_and_of_the_result(search: Any) -> None:
     x, y = torch.randn(2, 3_000, 4, generator=torch.Generator().manual_seed(2))
     with tiles(128, 256, 32), Sizes() as sizes:
         search(x, y, 4)
-    # A tile's candidates stand beside the best four so far, and a turned tile is padded to whole groups.
+    # A tile's candidates stand beside the best four so far.
     tile, result = 4 * (256 * (128 + 4)), 8 * 3_000 * 4
     assert sizes.largest <= max(tile, result)
     assert sizes.largest < 4 * 3_000 * 3_000 / 100
