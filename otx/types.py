@@ -96,6 +96,7 @@ class TokenBatch:
         type_ids: Segment ids ``[B, T]``, only where two texts share a sequence (question and context) and the encoder
             uses them.
         word_counts: One more than the largest ``word_index`` of each text, as the host knows it; see ``Encoded``.
+        lengths: Number of sub-words of each text, as the host knows it, if the padding is on the right.
     """
 
     ids: Tensor
@@ -103,6 +104,7 @@ class TokenBatch:
     word_index: Tensor
     type_ids: Tensor | None = None
     word_counts: Sequence[int] | None = field(default=None, metadata=ON_HOST)
+    lengths: Sequence[int] | None = field(default=None, metadata=ON_HOST)
 
     def to(self, device: torch.device) -> TokenBatch:
         """Copy the batch to a device.
@@ -120,6 +122,7 @@ class TokenBatch:
             self.word_index.to(device),
             types,
             self.word_counts,
+            self.lengths,
         )
 
 
