@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +11,7 @@ from otx.alignment.data import split_corpora
 from otx.config.settings import settings_from
 from otx.data.overlap import sentence_hashes
 from otx.errors import DataError, OTXError
-from otx.files import atomic
+from otx.files.arrays import ArrayWriter, open_array
 from otx.interfaces import Corpus
 from otx.plugin_host.registry import Registry
 from otx.reporter import Reporter
@@ -20,6 +19,8 @@ from otx.runs.folder import RunFolder
 
 HASHES = "bitext-hashes.npy"
 _DIGEST = "bitext_hashes"
+BLOCK = 2**20
+"""Hashes in memory at a time."""
 
 
 def write_hashes(run: RunFolder, train: Sequence[Corpus]) -> np.ndarray:
@@ -33,11 +34,14 @@ def write_hashes(run: RunFolder, train: Sequence[Corpus]) -> np.ndarray:
         The hashes, sorted, uint64 ``[S]``.
     """
     hashes = sentence_hashes(train)
-    stream = io.BytesIO()
-    np.save(stream, hashes)
-    atomic.write(run.path / HASHES, stream.getvalue())
+    # Not flushed to the disk: a file that a power cut damages is written again.
+    partial = run.path / f".partial-{HASHES}"
+    with ArrayWriter(partial, np.uint64) as file:
+        for start in range(0, len(hashes), BLOCK):
+            file.add(hashes[start : start + BLOCK])
+    partial.replace(run.path / HASHES)
     run.update(**{_DIGEST: _digest(hashes)})
-    return hashes
+    return open_array(run.path / HASHES)
 
 
 def training_hashes(run: RunFolder, train: Sequence[Corpus]) -> np.ndarray:
@@ -89,7 +93,7 @@ def recorded_hashes(run: RunFolder, registry: Registry, reporter: Reporter) -> n
 def _read(run: RunFolder) -> np.ndarray | None:
     """Return the hashes as they were written; None if the file is missing or damaged."""
     try:
-        hashes: np.ndarray = np.load(run.path / HASHES, allow_pickle=False)
+        hashes = open_array(run.path / HASHES)
     except (OSError, EOFError, ValueError):
         return None
     if hashes.dtype != np.uint64 or hashes.ndim != 1:
@@ -101,7 +105,10 @@ def _read(run: RunFolder) -> np.ndarray | None:
 
 
 def _digest(hashes: np.ndarray) -> str:
-    return hashlib.blake2b(np.ascontiguousarray(hashes).data, digest_size=16).hexdigest()
+    digest = hashlib.blake2b(digest_size=16)
+    for start in range(0, len(hashes), BLOCK):
+        digest.update(np.ascontiguousarray(hashes[start : start + BLOCK]).data)
+    return digest.hexdigest()
 
 
 def _unrecoverable(run: RunFolder, reason: str) -> DataError:

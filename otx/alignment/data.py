@@ -141,7 +141,7 @@ def load_data(
         tokenise(corpus, encoder, cache_folder(), max_length=max_length) for corpus in train
     ]
     sampler = BatchSampler(
-        [pairs.lengths for pairs in tokenised],
+        [pairs.order for pairs in tokenised],
         batch_tokens=data.batch_tokens,
         seed=order.seed,
         sampling=data.sampling,
@@ -173,12 +173,17 @@ def load_data(
 def _count(corpus: Corpus, part: Split, tokens: TokenisedPairs, filtered: dict[str, int]) -> Ledger:
     """Count where the lines of a filtered corpus went."""
     held_out = len(part.select) + len(part.report)
-    used = tokens.drawn_lines()
     left_out = {
         "held-out-sentence": len(corpus) - len(part.train) - held_out,
-        "wordless": len(part.train) - len(used),
+        "wordless": len(part.train) - tokens.drawn,
     }
-    return count_used(corpus, used, held_out, filtered | left_out)
+    return count_used(
+        corpus,
+        tokens.drawn,
+        tokens.drawn_lines(),
+        held_out=held_out,
+        filtered=filtered | left_out,
+    )
 
 
 def gold_pairs(diagnostics: DiagnosticsSettings, corpora: Sequence[Corpus]) -> list[GoldPair]:

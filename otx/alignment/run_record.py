@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from otx.alignment.run_summary import RunSummary
 from otx.alignment.training_links import link_digests
 from otx.config.objective_term import ObjectiveTerm, parse_term
 from otx.config.schema import AlignSettings, DiagnosticsSettings, RuntimeSettings
+from otx.data.subset import each_problem
 from otx.files.digests import file_digest
 from otx.links.gold import gold_files
 from otx.plugin_host.instances import instance_records
@@ -33,6 +34,7 @@ from otx.training.runtime import (
     versions,
 )
 from otx.training.session import Session
+from otx.types import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +148,24 @@ def create_run(
         instances=instance_records(components(session)),
         **inputs.record(),
     )
-    problems = [problem for corpus in data.train for problem in corpus.problems()]
-    problems += [problem for tokens in data.tokenised for problem in tokens.problems()]
-    run.add_problems(problems)
-    run.update(problems=dict(Counter(problem.kind for problem in problems)))
+    kinds: Counter[str] = Counter()
+    run.add_problems(_counted(_problems(data), kinds))
+    run.update(problems=dict(kinds))
     write_hashes(run, data.train)
     return run
+
+
+def _problems(data: AlignmentData) -> Iterator[Problem]:
+    for corpus in data.train:
+        yield from each_problem(corpus)
+    for tokens in data.tokenised:
+        yield from tokens.problems()
+
+
+def _counted(problems: Iterable[Problem], kinds: Counter[str]) -> Iterator[Problem]:
+    for problem in problems:
+        kinds[problem.kind] += 1
+        yield problem
 
 
 def file_digests(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
 
+from otx.data.length_order import LengthOrder
+from otx.data.permutation import LISTED, Permutation
 from otx.errors import DataError, UsageError
 
 SIMILAR = 1.25
@@ -19,14 +22,15 @@ MicroBatch = tuple[int, np.ndarray]
 
 
 class BatchSampler:
-    """Draws the micro-batches of every optimiser step.
+    """Draws the micro-batches of every optimiser step, in memory that does not grow with the corpora.
 
     A micro-batch consists of pairs of one corpus, of similar length. Within a corpus, every pair with a word on both
     sides is drawn exactly once per epoch. If ``accumulate`` does not divide an epoch, its last step continues in the
     next epoch.
 
     Args:
-        lengths: For each corpus, the sub-words of both sides of its pairs ``[N, 2]``; 0 on a side excludes a pair.
+        lengths: For each corpus, its pairs by length, or the sub-words of both sides of its pairs ``[N, 2]``; 0 on a
+            side excludes a pair.
         batch_tokens: Maximum number of sub-words in a micro-batch, both sides padded to the longest of both. A single
             longer pair is a batch of its own.
         seed: Seed of the order.
@@ -46,7 +50,7 @@ class BatchSampler:
 
     def __init__(
         self,
-        lengths: Sequence[np.ndarray],
+        lengths: Sequence[np.ndarray | LengthOrder],
         *,
         batch_tokens: int,
         seed: int,
@@ -59,13 +63,13 @@ class BatchSampler:
                 f"batch_tokens is {batch_tokens} and accumulate {accumulate}", "give 1 or more"
             )
         self._draws = [
-            _Draws(sizes, batch_tokens, seed, number) for number, sizes in enumerate(lengths)
+            _Draws(own, batch_tokens, seed, number) for number, own in enumerate(lengths)
         ]
         self._seed, self._every_pair, self._accumulate = seed, every_pair, accumulate
         counts = np.array([draws.count for draws in self._draws])
         even = every_pair or sampling == "equal"
         self._shares = np.full_like(counts, counts.max()) if even else counts
-        self._turns: tuple[int, list[tuple[int, int]]] = (-1, [])
+        self._turns = (-1, np.empty(0, np.int64), np.empty(0, np.int64))
         epoch = int(counts.max() if every_pair else self._shares.sum())
         self.steps_per_epoch = -(-epoch // accumulate)
 
@@ -84,59 +88,97 @@ class BatchSampler:
 
     def _turn(self, draw: int) -> tuple[int, int]:
         """Return the corpus of a draw, and how many draws that corpus had before."""
+        if len(self._draws) == 1:
+            return 0, draw
         epoch, place = divmod(draw, int(self._shares.sum()))
         if self._turns[0] != epoch:
             generator = np.random.default_rng([self._seed, 0, epoch])
-            numbers = np.repeat(np.arange(len(self._shares)), self._shares)
-            earlier = self._shares * epoch
-            turns = []
-            for number in generator.permutation(numbers):
-                turns.append((int(number), int(earlier[number])))
-                earlier[number] += 1
-            self._turns = epoch, turns
-        return self._turns[1][place]
+            numbers = generator.permutation(np.repeat(np.arange(len(self._shares)), self._shares))
+            earlier = np.empty_like(numbers)
+            for number, share in enumerate(self._shares):
+                earlier[numbers == number] = share * epoch + np.arange(share)
+            self._turns = epoch, numbers, earlier
+        _, numbers, earlier = self._turns
+        return int(numbers[place]), int(earlier[place])
 
 
 class _Draws:
-    """The endless sequence of one corpus's micro-batches, ``count`` per epoch."""
+    """The endless sequence of one corpus's micro-batches, ``count`` per epoch.
 
-    def __init__(self, lengths: np.ndarray, batch_tokens: int, seed: int, number: int) -> None:
+    The batches of an epoch are listed for a corpus of up to ``LISTED`` pairs. For a larger one, each is computed when
+    it is drawn.
+    """
+
+    def __init__(
+        self, lengths: np.ndarray | LengthOrder, batch_tokens: int, seed: int, number: int
+    ) -> None:
+        order = lengths if isinstance(lengths, LengthOrder) else LengthOrder.of(lengths)
         self._seed, self._number = seed, number
-        self._buckets = _buckets(np.asarray(lengths), batch_tokens)
-        self.count = sum(parts for _, parts in self._buckets)
-        if self.count == 0:
+        self._pairs, self._buckets = order.pairs, _buckets(order.counts, batch_tokens)
+        self._ends = np.cumsum([parts for _, _, parts in self._buckets], dtype=np.int64)
+        if not self._buckets:
             raise DataError(
                 f"corpus {number + 1} of the run has no pair to train on",
                 "give more pairs, or lower data.heldout",
             )
-        self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
+        self.count = int(self._ends[-1])
+        self._epoch: tuple[int, Callable[[int], np.ndarray]] | None = None
 
     def batch(self, turn: int) -> np.ndarray:
         epoch, place = divmod(turn, self.count)
-        if self._epoch[0] != epoch:
-            generator = np.random.default_rng([self._seed, 1 + self._number, epoch])
-            batches = [
-                part
-                for members, parts in self._buckets
-                for part in np.array_split(generator.permutation(members), parts)
-            ]
-            order = generator.permutation(len(batches))
-            self._epoch = epoch, [batches[i] for i in order]
-        return self._epoch[1][place]
+        if self._epoch is None or self._epoch[0] != epoch:
+            key = self._seed, 1 + self._number, epoch
+            draw = self._listed(key) if len(self._pairs) <= LISTED else self._computed(key)
+            self._epoch = epoch, draw
+        return self._epoch[1](place)
+
+    def _listed(self, key: tuple[int, int, int]) -> Callable[[int], np.ndarray]:
+        generator = np.random.default_rng(key)
+        batches = [
+            part
+            for start, end, parts in self._buckets
+            for part in np.array_split(generator.permutation(self._pairs[start:end]), parts)
+        ]
+        order = generator.permutation(len(batches))
+        return lambda place: batches[order[place]]
+
+    def _computed(self, key: tuple[int, int, int]) -> Callable[[int], np.ndarray]:
+        order = Permutation(self.count, [*key, 0])
+
+        def draw(place: int) -> np.ndarray:
+            number = int(order.take(np.array([place]))[0])
+            bucket = int(np.searchsorted(self._ends, number, side="right"))
+            start, end, parts = self._buckets[bucket]
+            part, size = number - int(self._ends[bucket]) + parts, end - start
+            # The bounds of numpy.array_split.
+            bounds = [size // parts * p + min(p, size % parts) for p in (part, part + 1)]
+            mixed = Permutation(size, [*key, 1 + bucket], listed=0)
+            batch: np.ndarray = self._pairs[start + mixed.take(np.arange(*bounds))]
+            return batch
+
+        return draw
 
 
-def _buckets(lengths: np.ndarray, batch_tokens: int) -> list[tuple[np.ndarray, int]]:
-    """Return buckets of pairs of similar length, longest first, with the number of batches of each."""
-    drawn = np.flatnonzero((lengths > 0).all(axis=1))
-    longest = lengths[drawn].max(axis=1, initial=0)
-    order = np.argsort(-longest, kind="stable")
-    drawn, longest = drawn[order], longest[order]
+def _buckets(counts: np.ndarray, batch_tokens: int) -> list[tuple[int, int, int]]:
+    """Divide pairs, longest first, into buckets of similar length.
+
+    Args:
+        counts: Number of pairs by length.
+        batch_tokens: Maximum number of sub-words in a batch.
+
+    Returns:
+        First place, end and number of batches of each bucket.
+    """
+    # Number of pairs that are at least so long.
+    reaching = np.cumsum(counts[::-1])[::-1]
+    total = int(counts.sum())
     buckets = []
     start = 0
-    while start < len(drawn):
-        capacity = max(1, batch_tokens // (2 * int(longest[start])))
-        similar = int(np.searchsorted(-longest, -longest[start] / SIMILAR, side="right"))
-        end = min(max(similar, start + MIXED * capacity), len(drawn))
-        buckets.append((drawn[start:end], -(-(end - start) // capacity)))
+    while start < total:
+        longest = int(np.flatnonzero(reaching > start)[-1])
+        capacity = max(1, batch_tokens // (2 * longest))
+        similar = int(reaching[math.ceil(longest / SIMILAR)])
+        end = min(max(similar, start + MIXED * capacity), total)
+        buckets.append((start, end, -(-(end - start) // capacity)))
         start = end
     return buckets

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from otx.data.arrow import open_arrow, write_arrow
-from otx.data.cache import built, cache_folder
+from otx.data.cache import built, cache_folder, content_digest, refuse_damage
 from otx.data.encodings import UTF8
 from otx.data.lines import Line, read_lines
 from otx.errors import DataError
-from otx.files.digests import file_digest, short_key
+from otx.files.digests import short_key
 from otx.interfaces import Corpus
 from otx.types import Pair, Problem
 
@@ -86,6 +86,7 @@ class Bitext(Corpus):
         Returns:
             The pairs in the order of ``indices``.
         """
+        refuse_damage()
         rows = self._pairs[indices]
         columns = rows["source"], rows["pivot"], rows["line"]
         return [Pair(*values) for values in zip(*columns, strict=True)]
@@ -96,12 +97,14 @@ class Bitext(Corpus):
 
     def problems(self) -> list[Problem]:
         """Return every refused or repaired line, read from the cache on each call."""
-        problems = []
+        return list(self.each_problem())
+
+    def each_problem(self) -> Iterator[Problem]:
+        """Yield every refused or repaired line, read from the cache."""
         with (self.folder / _PROBLEMS).open(encoding="utf-8") as lines:
             for text in lines:
                 side, line, kind, reason = json.loads(text)
-                problems.append(Problem(self.files[side], line, kind, reason))
-        return problems
+                yield Problem(self.files[side], line, kind, reason)
 
 
 def read_bitext(
@@ -138,7 +141,7 @@ def read_bitext(
     Raises:
         DataError: If a file cannot be read, or if the line counts differ; the message names both files.
     """
-    digests = file_digest(source), file_digest(pivot)
+    digests = content_digest(source), content_digest(pivot)
     packed = [path.suffix == ".gz" for path in (source, pivot)]
     more = [] if encoding == UTF8 else [encoding]
     key = short_key(VERSION, digests, packed, max_characters, *more)
@@ -168,13 +171,13 @@ def store_pairs(folder: Path, lines: Iterable[NumberedLines]) -> None:
 
     def kept() -> Iterator[tuple[str, str, int]]:
         with (folder / _PROBLEMS).open("w", encoding="utf-8") as problems:
-            for number, *sides in lines:
-                for side, line in enumerate(sides):
+            for number, source, pivot in lines:
+                for side, line in enumerate((source, pivot)):
                     for fault in line.faults:
                         problems.write(json.dumps([side, number, *fault]) + "\n")
-                if not any(line.refused for line in sides):
-                    digest.update(f"{number}\n{sides[0].text}\n{sides[1].text}\n".encode())
-                    yield sides[0].text, sides[1].text, number
+                if not (source.refused or pivot.refused):
+                    digest.update(f"{number}\n{source.text}\n{pivot.text}\n".encode())
+                    yield source.text, pivot.text, number
 
     write_arrow(folder / _PAIRS, _SCHEMA, kept())
     (folder / _RECORD).write_text(json.dumps({"digest": digest.hexdigest()}))

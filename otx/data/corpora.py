@@ -94,6 +94,9 @@ def _refuse_two_meanings(spec: str, entry: Entry, pivot: str) -> None:
 
 
 def _limit_refused(corpus: Corpus, max_bad: float) -> None:
+    # Imported here because the command line imports this module.
+    from otx.data.subset import each_problem
+
     ledger = count_lines(corpus)
     refused = sum(ledger.refused.values())
     if not ledger.used:
@@ -104,7 +107,7 @@ def _limit_refused(corpus: Corpus, max_bad: float) -> None:
         )
     share = refused / ledger.read
     if share > max_bad:
-        problems = (problem for problem in corpus.problems() if problem.kind not in REPAIRED)
+        problems = (problem for problem in each_problem(corpus) if problem.kind not in REPAIRED)
         raise DataError(
             f"corpus {corpus.name}: {refused:,} of {ledger.read:,} pairs cannot be used "
             f"({share:.1%}, at most {max_bad:.1%} may be): {_first(problems)}",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from otx.data.arrow import BLOCK
 from otx.data.normalise import sentence_hash
-from otx.data.subset import Subset
+from otx.data.permutation import Permutation
+from otx.data.subset import Subset, pick
 from otx.interfaces import Corpus
+from otx.types import Pair
 
 
 def draw_distractors(
@@ -52,15 +55,29 @@ def _draw(corpora: Sequence[Corpus], count: int, seed: int) -> list[list[int]]:
     drawn: list[list[int]] = [[] for _ in corpora]
     sources: set[int] = set()
     pivots: set[int] = set()
-    for place in np.random.default_rng(seed).permutation(int(ends[-1])):
-        if len(sources) == count:
-            break
-        number = int(np.searchsorted(ends, place, side="right"))
-        index = int(place) - (int(ends[number - 1]) if number else 0)
-        pair = corpora[number][index]
-        source, pivot = sentence_hash(pair.source), sentence_hash(pair.pivot)
-        if source not in sources and pivot not in pivots:
-            sources.add(source)
-            pivots.add(pivot)
-            drawn[number].append(index)
+    order = Permutation(int(ends[-1]), seed)
+    for start in range(0, order.count if count else 0, BLOCK):
+        places = order.take(np.arange(start, min(start + BLOCK, order.count)))
+        numbers = np.searchsorted(ends, places, side="right")
+        indices = places - np.concatenate([[0], ends])[numbers]
+        for number, index, pair in _read(corpora, numbers, indices):
+            source, pivot = sentence_hash(pair.source), sentence_hash(pair.pivot)
+            if source not in sources and pivot not in pivots:
+                sources.add(source)
+                pivots.add(pivot)
+                drawn[number].append(index)
+            if len(sources) == count:
+                return drawn
     return drawn
+
+
+def _read(
+    corpora: Sequence[Corpus], numbers: np.ndarray, indices: np.ndarray
+) -> Iterator[tuple[int, int, Pair]]:
+    """Yield corpus, index and text of some pairs, in their order; each corpus is read once."""
+    texts: dict[int, Iterator[Pair]] = {
+        number: iter(pick(corpora[number], indices[numbers == number]))
+        for number in set(numbers.tolist())
+    }
+    for number, index in zip(numbers.tolist(), indices.tolist(), strict=True):
+        yield number, index, next(texts[number])

@@ -55,7 +55,7 @@ class Line(NamedTuple):
     @property
     def refused(self) -> bool:
         """True if the line has a fault that cannot be repaired."""
-        return any(fault.kind not in REPAIRED for fault in self.faults)
+        return bool(self.faults) and any(fault.kind not in REPAIRED for fault in self.faults)
 
 
 def read_lines(path: Path, max_characters: int, encoding: str = UTF8) -> Iterator[Line]:
@@ -73,7 +73,9 @@ def read_lines(path: Path, max_characters: int, encoding: str = UTF8) -> Iterato
         DataError: If the file cannot be read or unpacked.
     """
     for line in decoded_lines(path, max_characters, encoding):
-        if line.refused:
+        if not line.faults:
+            yield check_text(line.text, max_characters)
+        elif line.refused:
             yield line
         else:
             checked = check_text(line.text, max_characters)

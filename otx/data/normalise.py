@@ -8,6 +8,7 @@ import unicodedata
 import regex
 
 _OTHER = regex.compile(r"[^\p{L}\p{N}]+")
+_OTHER_ASCII = bytes(code for code in range(128) if not chr(code).isalnum())
 
 
 def normal_form(text: str) -> str:
@@ -23,6 +24,10 @@ def normal_form(text: str) -> str:
         >>> normal_form("Well-known, ＡＢＣ 1!"), normal_form("?!")
         ('wellknownabc1', '?!')
     """
+    if text.isascii():
+        # NFKC changes no ASCII text, and dropping bytes is ten times as fast as matching letters.
+        lowered = text.lower()
+        return lowered.encode().translate(None, _OTHER_ASCII).decode() or lowered.strip()
     lowered = unicodedata.normalize("NFKC", text).lower()
     return _OTHER.sub("", lowered) or lowered.strip()
 
@@ -37,5 +42,17 @@ def sentence_hash(text: str, language: str = "") -> int:
     Returns:
         A hash of 64 bits.
     """
-    words = f"{language}\n{normal_form(text)}"
-    return int.from_bytes(hashlib.blake2b(words.encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(form_digest(normal_form(text), language), "little")
+
+
+def form_digest(form: str, language: str = "") -> bytes:
+    """Hash a normal form.
+
+    Args:
+        form: What ``normal_form`` returned.
+        language: Its language, as ``sentence_hash`` takes it.
+
+    Returns:
+        The 8 bytes of the hash, the lowest first.
+    """
+    return hashlib.blake2b(f"{language}\n{form}".encode(), digest_size=8).digest()

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from otx.data.derived import derive
 from otx.data.normalise import sentence_hash
-from otx.data.subset import each_pair
+from otx.data.pair_hashes import BLOCK, VERSION, hash_pairs
+from otx.data.partitions import Partitions
+from otx.data.subset import Subset, whole
+from otx.files.arrays import ArrayWriter
+from otx.files.digests import short_key
 from otx.interfaces import Corpus
 
 
 def sentence_hashes(corpora: Sequence[Corpus]) -> np.ndarray:
     """Return the different sentences of all corpora as hashes.
+
+    Memory does not grow with the corpora: the hashes of large ones are cached and mapped.
 
     Args:
         corpora: The corpora.
@@ -20,14 +30,24 @@ def sentence_hashes(corpora: Sequence[Corpus]) -> np.ndarray:
     Returns:
         Sorted 64-bit hashes ``[S]`` (uint64).
     """
-    total = 2 * sum(len(corpus) for corpus in corpora)
-    sentences = (
-        sentence_hash(text)
-        for corpus in corpora
-        for pair in each_pair(corpus)
-        for text in (pair.source, pair.pivot)
-    )
-    return np.unique(np.fromiter(sentences, dtype=np.uint64, count=total))
+    pairs = sum(len(corpus) for corpus in corpora)
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        with tempfile.TemporaryDirectory(dir=folder) as work:
+            partitions = Partitions(Path(work), np.uint64, 2 * pairs)
+            for corpus in corpora:
+                plain = hash_pairs(whole(corpus)).plain
+                for start in range(0, len(corpus), BLOCK):
+                    rows = np.arange(start, min(start + BLOCK, len(corpus)))
+                    rows = corpus.indices[rows] if isinstance(corpus, Subset) else rows
+                    partitions.add(plain[rows].reshape(-1))
+            with ArrayWriter(folder / "sentences.npy", np.uint64) as sentences:
+                for part in partitions.read():
+                    sentences.add(np.unique(part))
+        return {}
+
+    key = short_key(VERSION, [corpus.fingerprint() for corpus in corpora])
+    return derive("sentences", key, pairs, build).arrays["sentences"]
 
 
 def count_hits(texts: Iterable[str], hashes: np.ndarray) -> int:
@@ -35,11 +55,15 @@ def count_hits(texts: Iterable[str], hashes: np.ndarray) -> int:
 
     Args:
         texts: The texts.
-        hashes: The sentences, from ``sentence_hashes``.
+        hashes: The sentences, from ``sentence_hashes``, sorted; may be mapped.
 
     Example:
         >>> count_hits(["A dog.", "a dog", "A cat."], np.array([sentence_hash("A dog!")]))
         2
     """
     digests = np.array([sentence_hash(text) for text in texts], dtype=np.uint64)
-    return int(np.isin(digests, hashes).sum())
+    if len(hashes) == 0:
+        return 0
+    # A search reads some twenty hashes per text, and not all of them.
+    places = np.minimum(np.searchsorted(hashes, digests), len(hashes) - 1)
+    return int((hashes[places] == digests).sum())

@@ -19,7 +19,8 @@ class Subset(Corpus):
 
     Args:
         corpus: The whole corpus, or a subset of it.
-        indices: Numbers of the pairs ``[K]`` in ``corpus``.
+        indices: Numbers of the pairs ``[K]`` in ``corpus``; may be mapped.
+        digest: The ``index_digest`` of their numbers in the whole corpus, if it is known.
 
     Attributes:
         corpus: The whole corpus, also for a subset of a subset.
@@ -29,12 +30,13 @@ class Subset(Corpus):
     corpus: Corpus
     indices: np.ndarray
 
-    def __init__(self, corpus: Corpus, indices: np.ndarray) -> None:
+    def __init__(self, corpus: Corpus, indices: np.ndarray, *, digest: str | None = None) -> None:
         if isinstance(corpus, Subset):
             indices = corpus.indices[indices]
             corpus = corpus.corpus
         self.corpus = corpus
         self.indices = np.asarray(indices, dtype=np.int64)
+        self._digest = digest
         self.name = corpus.name
         self.source_language = corpus.source_language
         self.pivot_language = corpus.pivot_language
@@ -50,8 +52,9 @@ class Subset(Corpus):
 
     def fingerprint(self) -> str:
         """Return a hash of the whole corpus's fingerprint and of the indices."""
-        digest = hashlib.blake2b(self.indices.tobytes(), digest_size=16).hexdigest()
-        return short_key(self.corpus.fingerprint(), digest)
+        if self._digest is None:
+            self._digest = index_digest(self.indices)
+        return short_key(self.corpus.fingerprint(), self._digest)
 
     def problems(self) -> Sequence[Problem]:
         """Return the refused and repaired lines of the whole corpus."""
@@ -61,6 +64,24 @@ class Subset(Corpus):
         """Return the links of the subset's pairs, or None."""
         links = self.corpus.links()
         return None if links is None else [links[int(index)] for index in self.indices]
+
+
+def index_digest(indices: np.ndarray) -> str:
+    """Return a hash of the numbers of pairs.
+
+    Args:
+        indices: The numbers ``[K]`` (int64).
+    """
+    return hashlib.blake2b(np.ascontiguousarray(indices).data, digest_size=16).hexdigest()
+
+
+def whole(corpus: Corpus) -> Corpus:
+    """Return the corpus that a subset is part of; any other corpus is its own.
+
+    Args:
+        corpus: Any corpus.
+    """
+    return corpus.corpus if isinstance(corpus, Subset) else corpus
 
 
 def pick(corpus: Corpus, indices: np.ndarray) -> list[Pair]:
@@ -99,3 +120,13 @@ def each_pair(corpus: Corpus) -> Iterator[Pair]:
     """
     for block in blocks(corpus):
         yield from block
+
+
+def each_problem(corpus: Corpus) -> Iterator[Problem]:
+    """Yield every refused or repaired line of a corpus, without a list of them if the corpus can.
+
+    Args:
+        corpus: Any corpus; a subset has the problems of the whole.
+    """
+    corpus = whole(corpus)
+    yield from corpus.each_problem() if isinstance(corpus, Bitext) else corpus.problems()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from array import array
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,14 +12,16 @@ import numpy as np
 import pyarrow as pa
 
 from otx.data.arrow import open_arrow, write_arrow
-from otx.data.cache import built
+from otx.data.cache import built, refuse_damage
+from otx.data.length_order import LengthOrder
 from otx.data.subset import blocks
 from otx.data.tokenizer_rules import tokenizer_digest
+from otx.files.arrays import ArrayWriter, open_array
 from otx.files.digests import short_key
 from otx.interfaces import Corpus, Encoder
 from otx.types import Problem, TokenRow
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same text would be tokenised or stored differently."""
 
 _IDS = pa.list_(pa.int32())
@@ -38,6 +39,8 @@ _SCHEMA = pa.schema(
     + [("line", pa.int64())]
 )
 _ROWS, _LENGTHS, _COUNTS, _IDS_USED = "rows.arrow", "lengths.npy", "counts.json", "vocabulary.npy"
+_NOTED = "noted.npy"
+"""Lines of the pairs that are never drawn or lost words, with -1 or the number of words."""
 
 
 @dataclass(slots=True)
@@ -82,14 +85,20 @@ class TokenisedPairs:
     Attributes:
         lengths: Sub-words of source and pivot ``[N, 2]``, special tokens included. Both are 0 if a side has no word
             left; such a pair is never drawn.
+        key: Key of the cache: of everything that the rows depend on.
+        order: The pairs that can be drawn, by length.
+        drawn: Number of pairs that can be drawn.
         vocabulary: Ids ``[K]`` that occur in pairs that can be drawn, ascending.
         counts: Counts by language.
     """
 
     def __init__(self, folder: Path, corpus: Corpus) -> None:
         self._rows = open_arrow(folder / _ROWS)
-        self._name = corpus.name
-        self.lengths: np.ndarray = np.load(folder / _LENGTHS, mmap_mode="r")
+        self._name, self.key = corpus.name, folder.name
+        self.lengths = open_array(folder / _LENGTHS)
+        self.order = LengthOrder.read(folder)
+        self._noted = open_array(folder / _NOTED)
+        self.drawn = len(self.order.pairs)
         self.vocabulary: np.ndarray = np.load(folder / _IDS_USED)
         counts = json.loads((folder / _COUNTS).read_text())
         languages = corpus.source_language, corpus.pivot_language
@@ -123,34 +132,28 @@ class TokenisedPairs:
         Returns:
             Source rows, pivot rows and line numbers, in the order of ``indices``.
         """
+        refuse_damage()
         cells = self._rows[np.asarray(indices)]
         return _side(cells, "source"), _side(cells, "pivot"), cells["line"]
 
-    def drawn_lines(self) -> np.ndarray:
-        """Return the line numbers ``[K]`` of pairs with a word on both sides."""
-        return self._column("line")[(self.lengths > 0).all(axis=1)]
+    def drawn_lines(self) -> Iterator[np.ndarray]:
+        """Yield the line numbers of pairs with a word on both sides, in blocks."""
+        start = 0
+        for lines in self._rows.data.column("line").chunks:
+            lengths = self.lengths[start : start + len(lines)]
+            start += len(lines)
+            yield lines.to_numpy()[(lengths > 0).all(axis=1)]
 
-    def problems(self) -> list[Problem]:
-        """Return the pairs that are never drawn, and those that lost words."""
-        empty = (self.lengths == 0).any(axis=1)
-        cut = self._column("source_cut") + self._column("pivot_cut")
-        reasons = {
-            "wordless": (empty, "a side has no word left after tokenisation and the length limit"),
-            "cut": (
-                ~empty & (cut > 0),
-                "{} words are beyond the length limit (encoder.max_length)",
-            ),
-        }
-        lines = self._column("line")
-        return [
-            Problem(self._name, int(lines[row]), kind, reason.format(int(cut[row])))
-            for kind, (affected, reason) in reasons.items()
-            for row in np.flatnonzero(affected)
-        ]
-
-    def _column(self, name: str) -> np.ndarray:
-        column: np.ndarray = self._rows.data.column(name).to_numpy()
-        return column
+    def problems(self) -> Iterator[Problem]:
+        """Yield the pairs that are never drawn, and then those that lost words."""
+        wordless = "a side has no word left after tokenisation and the length limit"
+        for line, cut in self._noted:
+            if cut < 0:
+                yield Problem(self._name, int(line), "wordless", wordless)
+        for line, cut in self._noted:
+            if cut > 0:
+                reason = f"{cut} words are beyond the length limit (encoder.max_length)"
+                yield Problem(self._name, int(line), "cut", reason)
 
 
 def tokenise(
@@ -183,31 +186,40 @@ def tokenise(
 
 
 def _store(folder: Path, corpus: Corpus, encoder: Encoder, limit: int) -> None:
-    lengths = array("i")
     counts = SideCounts(), SideCounts()
     unknown = encoder.tokenizer.unk_token_id
     vocabulary: set[int] = set()
 
-    def rows() -> Iterator[tuple[Any, ...]]:
+    def rows(lengths: ArrayWriter, noted: ArrayWriter) -> Iterator[tuple[Any, ...]]:
         for pairs in blocks(corpus):
             texts = [pair.source for pair in pairs], [pair.pivot for pair in pairs]
             rows_of_sides = [
                 encoder.tokenise(side, pretokenised=corpus.pretokenised, max_length=limit)
                 for side in texts
             ]
+            sizes: list[list[int]] = []
+            notes: list[list[int]] = []
             for source, pivot, pair in zip(*rows_of_sides, pairs, strict=True):
                 sides = source, pivot
                 usable = all(max(row.word_index, default=-1) >= 0 for row in sides)
-                lengths.extend(len(row.ids) if usable else 0 for row in sides)
+                sizes.append([len(row.ids) if usable else 0 for row in sides])
+                if not usable or source.cut or pivot.cut:
+                    notes.append([pair.line, source.cut + pivot.cut if usable else -1])
                 for count, row in zip(counts, sides, strict=True):
                     count.add(row, unknown)
                     if usable:
                         vocabulary.update(row.ids)
                 cells = ((row.ids, row.word_index, row.words, row.cut) for row in sides)
                 yield (*(cell for side in cells for cell in side), pair.line)
+            lengths.add(np.array(sizes))
+            noted.add(np.array(notes).reshape(-1, 2))
 
-    write_arrow(folder / _ROWS, _SCHEMA, rows())
-    np.save(folder / _LENGTHS, np.array(lengths, dtype=np.int32).reshape(-1, 2))
+    with (
+        ArrayWriter(folder / _LENGTHS, np.int32, width=2) as lengths,
+        ArrayWriter(folder / _NOTED, np.int64, width=2) as noted,
+    ):
+        write_arrow(folder / _ROWS, _SCHEMA, rows(lengths, noted))
+    LengthOrder.write(open_array(folder / _LENGTHS), folder)
     np.save(folder / _IDS_USED, np.array(sorted(vocabulary), dtype=np.int64))
     (folder / _COUNTS).write_text(json.dumps([asdict(count) for count in counts]))
 

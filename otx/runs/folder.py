@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -252,7 +252,7 @@ class RunFolder:
         """
         logs.rewind_metrics(self.path / logs.METRICS, step)
 
-    def add_problems(self, problems: Sequence[Problem]) -> None:
+    def add_problems(self, problems: Iterable[Problem]) -> None:
         """Add refused lines to problems.jsonl.
 
         Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ def rewind_metrics(file: Path, step: int) -> None:
     atomic.write(file, lines.encode())
 
 
-def append_problems(file: Path, problems: Sequence[Problem]) -> None:
+def append_problems(file: Path, problems: Iterable[Problem]) -> None:
     """Add refused lines to a file of problems.
 
     Args:

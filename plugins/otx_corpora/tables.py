@@ -19,11 +19,11 @@ from itertools import islice
 from pathlib import Path
 
 from otx.data.bitext import VERSION, Bitext, NumberedLines, store_pairs
-from otx.data.cache import built, cache_folder
+from otx.data.cache import built, cache_folder, content_digest
 from otx.data.encodings import known_encoding
 from otx.data.lines import Fault, Line, check_text, decoded_lines
 from otx.errors import DataError, UsageError
-from otx.files.digests import file_digest, short_key
+from otx.files.digests import short_key
 from otx.files.reading import parse_json
 from otx.interfaces import Corpus
 from otx.printable import quote
@@ -83,7 +83,7 @@ def open_table(spec: str, options: FilesOptions, pivot: str) -> list[Corpus]:
             raise UsageError(
                 f"{name} has no {language} besides {pivot}", f"it has {', '.join(others)}"
             )
-    digest = file_digest(path)
+    digest = content_digest(path)
     return [
         _corpus(path, digest, layout, (language, pivot), options, encoding)
         for language in (asked.split(",") if asked else others)

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from otx.data.bitext import VERSION, Bitext, NumberedLines, store_pairs
-from otx.data.cache import built, cache_folder
+from otx.data.cache import built, cache_folder, content_digest
 from otx.data.encodings import BAD
 from otx.data.lines import Fault, Line, check_text
 from otx.errors import DataError, UsageError
-from otx.files.digests import file_digest, short_key
+from otx.files.digests import short_key
 from otx.files.reading import read_json
 from otx.interfaces import Corpus
 from otx_corpora import FilesOptions
@@ -65,7 +65,7 @@ def open_tmx(spec: str, options: FilesOptions, pivot: str) -> list[Corpus]:
     path = Path(name)
     if not path.is_file():
         raise DataError(f"corpus file {name} does not exist", "check the path after --corpus")
-    digest = file_digest(path)
+    digest = content_digest(path)
     shared = _shared_languages(path, digest)
     if pivot not in shared:
         raise UsageError(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,13 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otx.data.batches import BatchSampler
+from otx.data import batches, length_order
+from otx.data.batches import LISTED, BatchSampler
+from otx.data.length_order import LengthOrder
 from otx.errors import DataError, UsageError
 
 LENGTHS = st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=1, max_size=60)
 CORPORA = st.lists(LENGTHS, min_size=1, max_size=3).map(
     lambda corpora: [np.array(own, dtype=np.int32) for own in corpora]
 )
+
+
+@pytest.fixture(autouse=True, scope="module", params=[LISTED, 0])
+def listed(request: pytest.FixtureRequest) -> Iterator[int]:
+    """List the batches of an epoch, or compute each, as for a corpus of millions of pairs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "LISTED", request.param)
+        yield request.param
 
 
 def draws(plan: BatchSampler, steps: range) -> list[tuple[int, np.ndarray]]:
@@ -92,10 +104,10 @@ def test_every_pair_draws_from_every_corpus_in_every_step() -> None:
     assert plan.steps_per_epoch == 20
     for step in range(plan.steps_per_epoch):
         assert Counter(n for n, _ in plan.micro_batches(step)) == {0: 2, 1: 2, 2: 2}
-    batches = draws(plan, range(plan.steps_per_epoch))
-    assert seen(batches, 0) == Counter(range(400))
-    assert seen(batches, 1) == Counter({i: 10 for i in range(40)})
-    assert set(seen(batches, 2).values()) == {3, 4}
+    drawn = draws(plan, range(plan.steps_per_epoch))
+    assert seen(drawn, 0) == Counter(range(400))
+    assert seen(drawn, 1) == Counter({i: 10 for i in range(40)})
+    assert set(seen(drawn, 2).values()) == {3, 4}
 
 
 def test_accumulated_steps_go_on_without_a_gap() -> None:
@@ -153,3 +165,46 @@ def test_pairs_without_words_are_never_drawn() -> None:
 def test_settings_without_sense_are_refused(settings: Any) -> None:
     with pytest.raises(UsageError, match="give 1 or more"):
         BatchSampler([even(3)], seed=0, **settings)
+
+
+def drawn_in_memory(lengths: np.ndarray, batch_tokens: int, seed: int) -> list[list[int]]:
+    """Return the batches of the first epoch of the only corpus, as otx 0.2 drew them."""
+    drawn = np.flatnonzero((lengths > 0).all(axis=1))
+    drawn = drawn[np.argsort(-lengths[drawn].max(axis=1), kind="stable")]
+    longest = lengths[drawn].max(axis=1)
+    generator = np.random.default_rng([seed, 1, 0])
+    parts: list[np.ndarray] = []
+    start = 0
+    while start < len(drawn):
+        capacity = max(1, batch_tokens // (2 * int(longest[start])))
+        similar = int(np.searchsorted(-longest, -longest[start] / 1.25, side="right"))
+        end = min(max(similar, start + 4 * capacity), len(drawn))
+        members = generator.permutation(drawn[start:end])
+        parts += np.array_split(members, -(-(end - start) // capacity))
+        start = end
+    return [parts[number].tolist() for number in generator.permutation(len(parts))]
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=90), st.integers(8, 99))
+def test_listed_batches_are_those_of_before(listed: int, pairs: Any, batch_tokens: int) -> None:
+    lengths = np.array([(9, 9), *pairs], dtype=np.int32)
+    plan = BatchSampler([lengths], batch_tokens=batch_tokens, seed=3)
+    before = drawn_in_memory(lengths, batch_tokens, 3)
+    assert plan.steps_per_epoch == len(before)
+    drawn = [indices.tolist() for _, indices in draws(plan, range(len(before)))]
+    assert drawn == before if listed else sorted(map(len, drawn)) == sorted(map(len, before))
+
+
+@pytest.mark.parametrize("block", [1, 7, 2**20])
+def test_an_order_on_disk_is_the_sorted_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(length_order, "BLOCK", block)
+    for count in (0, 40):
+        lengths = np.random.default_rng(1).integers(0, 9, (count, 2)).astype(np.int32)
+        drawn = np.flatnonzero((lengths > 0).all(axis=1))
+        expected = drawn[np.argsort(-lengths[drawn].max(axis=1), kind="stable")]
+        LengthOrder.write(lengths, tmp_path)
+        for order in (LengthOrder.read(tmp_path), LengthOrder.of(lengths)):
+            assert order.pairs.tolist() == expected.tolist()
+            assert order.counts.sum() == len(drawn) and order.counts[0] == 0

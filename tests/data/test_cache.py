@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from otx.data import cache
 from otx.data.cache import built
 from otx.errors import DataError
-from otx.files.digests import short_key
+from otx.files.digests import file_digest, short_key
 
 
 def test_a_folder_is_built_once(tmp_path: Path) -> None:
@@ -118,6 +121,99 @@ def test_a_file_is_hashed_once_a_process(tmp_path: Path, monkeypatch: pytest.Mon
     counted(folder)
     monkeypatch.setattr(cache, "_digests", lambda path: pytest.fail(f"{path} is hashed again"))
     assert counted(folder)[1] == []
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let files of a byte be large, and forget what this process has verified."""
+    monkeypatch.setattr(cache, "LARGE", 1)
+    monkeypatch.setattr(cache, "_verified", {})
+    monkeypatch.setattr(cache, "_damaged", [])
+
+
+def waited(seconds: float = 20.0) -> None:
+    """Wait until the verifier has found damage."""
+    end = time.monotonic() + seconds
+    while not cache._damaged and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+def test_a_large_file_is_used_at_once_and_verified_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: None
+) -> None:
+    folder, _ = counted(tmp_path / "key")
+    monkeypatch.setattr(cache, "_verified", {})
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "_verify_later", lambda path, blocks: None)
+        patch.setattr(cache, "_digests", lambda path: pytest.fail(f"waits for {path}"))
+        # The empty file is not large.
+        (folder / "empty").unlink()
+        manifest = json.loads((folder / "manifest.json").read_text())
+        del manifest["files"]["empty"]
+        manifest["digest"] = short_key(manifest["files"])
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        assert counted(folder)[1] == []
+    cache.refuse_damage()
+
+
+def test_damage_that_the_system_does_not_show_is_found_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: None
+) -> None:
+    folder, _ = counted(tmp_path / "key")
+    (folder / "x").write_text("a whole fill")
+    stamps = {"x": list(cache._state(folder / "x"))}
+    (folder / "stamps.json").write_text(json.dumps(stamps))
+    monkeypatch.setattr(cache, "_verified", {})
+    assert counted(folder)[1] == []
+    waited()
+    with pytest.raises(DataError, match=r"x is damaged.*run the same command again"):
+        cache.refuse_damage()
+    monkeypatch.setattr(cache, "_damaged", [])
+    assert len(counted(folder)[1]) == 1 and (folder / "x").read_text() == "a whole file"
+
+
+def test_a_large_file_that_changed_or_moved_is_verified_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: None
+) -> None:
+    folder, _ = counted(tmp_path / "key")
+    times = (folder / "x").stat().st_mtime_ns
+    (folder / "x").write_text("a whole fill")
+    os.utime(folder / "x", ns=(times, times))
+    assert len(counted(folder)[1]) == 1
+    shutil.copytree(folder, tmp_path / "copy")
+    assert counted(tmp_path / "copy")[1] == []
+    stamps = json.loads((tmp_path / "copy" / "stamps.json").read_text())
+    assert stamps == {"x": list(cache._state(tmp_path / "copy" / "x"))}
+
+
+def test_the_digest_of_a_large_file_is_remembered_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: None, cache_settled: None
+) -> None:
+    path = tmp_path / "x"
+    path.write_text("one")
+    first = cache.content_digest(path)
+    assert first == file_digest(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "file_digest", lambda path: pytest.fail("hashed again"))
+        assert cache.content_digest(path) == first
+    path.write_text("two")
+    assert cache.content_digest(path) == file_digest(path) != first
+    path.unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        cache.content_digest(path)
+
+
+@pytest.fixture
+def cache_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a file be settled at once."""
+    monkeypatch.setattr(cache, "SETTLED", -1)
+
+
+def test_a_file_that_just_changed_is_not_remembered(tmp_path: Path, large: None) -> None:
+    path = tmp_path / "x"
+    path.write_text("one")
+    cache.content_digest(path)
+    assert not (cache.cache_folder() / "digests").exists()
 
 
 def test_keys_tell_parts_apart() -> None:

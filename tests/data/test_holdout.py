@@ -3,11 +3,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from otx.data import components, derived, holdout, partitions
 from otx.data.bitext import read_bitext
-from otx.data.holdout import LARGEST_SHARE, split
+from otx.data.filters import FilterSettings, filter_corpus
+from otx.data.holdout import LARGEST_SHARE, PAIRS_FOR_ONE, split
+from otx.data.normalise import sentence_hash
 from otx.data.subset import each_pair
 
 
@@ -119,3 +126,70 @@ def test_real_bitext(shared_data: Path) -> None:
     held = [len(select) + len(report) for _, select, report in parts]
     assert held[1:] == [100, 100]
     assert 40 <= held[0] <= 75
+
+
+def split_in_memory(corpora: Any, heldout: int, seed: int) -> list[list[list[int]]]:
+    """Return the lines of each part of each corpus, as otx 0.2 held them out: with everything in memory at once."""
+    names = [
+        [sentence_hash(text, language) for text, language in both]
+        for corpus in corpora
+        for pair in each_pair(corpus)
+        for both in [
+            ((pair.source, corpus.source_language), (pair.pivot, corpus.pivot_language))
+        ]
+    ]
+    different, nodes = np.unique(np.array(names, dtype=np.uint64), return_inverse=True)
+    source, pivot = nodes.reshape(-1, 2).T
+    edges = coo_array((np.ones(len(source)), (source, pivot)), shape=(len(different),) * 2)
+    _, labels = connected_components(edges, directed=False)
+    _, component = np.unique(labels[source], return_inverse=True)
+    sizes = np.array([len(corpus) for corpus in corpora])
+    owner = np.repeat(np.arange(len(corpora)), sizes)
+    limit = (sizes * LARGEST_SHARE).astype(int)
+    quota = np.minimum(heldout, limit)
+    budget = np.minimum(PAIRS_FOR_ONE * quota, limit)
+    fate = np.zeros(len(component), dtype=int)
+    held = np.zeros((len(corpora), 2), dtype=int)
+    for number in np.random.default_rng(seed).permutation(int(component.max(initial=-1)) + 1):
+        members = np.flatnonzero(component == number)
+        takes = np.bincount(owner[members], minlength=len(corpora))
+        touched = takes > 0
+        if (held.sum(1) + touched > quota).any() or (takes > budget).any():
+            continue
+        _, first = np.unique(owner[members], return_index=True)
+        part = int(held[touched, 0].sum() > held[touched, 1].sum())
+        fate[members], fate[members[first]] = 3, 1 + part
+        held[touched, part] += 1
+        budget -= takes
+    lines = np.concatenate([[pair.line for pair in each_pair(corpus)] for corpus in corpora])
+    return [
+        [lines[(owner == number) & (fate == part)].tolist() for part in range(3)]
+        for number in range(len(corpora))
+    ]
+
+
+@pytest.mark.parametrize("block", [3, 50, 2**18])
+@pytest.mark.parametrize("few", [0, 10_000])
+def test_parts_are_those_that_are_found_in_memory(
+    corpus: Any, monkeypatch: pytest.MonkeyPatch, block: int, few: int
+) -> None:
+    """In blocks of any size, cached or not, filtered before or not."""
+    for module in (components, holdout):
+        monkeypatch.setattr(module, "BLOCK", block)
+    monkeypatch.setattr(partitions, "PART", block)
+    monkeypatch.setattr(holdout, "DRAWN", block)
+    monkeypatch.setattr(derived, "FEW", few)
+    random = np.random.default_rng(block)
+    corpora = [
+        corpus(
+            [(f"{language}{a}", f"en{b}") for a, b in random.integers(0, 250, (size, 2))],
+            (language, "en"),
+        )
+        for language, size in (("de", 150), ("es", 60), ("de", 30))
+    ]
+    corpora[0] = filter_corpus(corpora[0], FilterSettings())[0]
+    for heldout in (0, 5, 40):
+        for _ in range(2):
+            parts = split(corpora, heldout, seed=2)
+            lines = [[[pair.line for pair in each_pair(one)] for one in part] for part in parts]
+            assert lines == split_in_memory(corpora, heldout, seed=2)

@@ -23,8 +23,11 @@ def test_a_line_is_counted_once_under_its_first_fault(corpus: Any) -> None:
     assert count_lines(made) == Ledger(
         read=4, used=2, refused={"empty": 1, "control": 1}, repaired={"bom": 1}
     )
-    held_out = count_used(made, np.array([2]), 1, {"duplicate": 0})
-    assert held_out == Ledger(4, 1, 1, {"duplicate": 0}, {"empty": 1, "control": 1}, {})
+    for line, repaired in ((2, {}), (1, {"bom": 1})):
+        blocks = [np.array([line]), np.array([], dtype=int)]
+        held_out = count_used(made, 1, iter(blocks), held_out=1, filtered={"duplicate": 0})
+        refused = {"empty": 1, "control": 1}
+        assert held_out == Ledger(4, 1, 1, {"duplicate": 0}, refused, repaired)
 
 
 def test_a_ledger_reads_well() -> None:

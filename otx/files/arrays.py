@@ -1,0 +1,73 @@
+"""Arrays on disk that are written piece by piece and read without loading them: plain ``.npy`` files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+
+class ArrayWriter:
+    """Appends rows to a ``.npy`` file whose length is known when it is closed.
+
+    Args:
+        path: The file.
+        dtype: Type of the numbers.
+        width: Numbers per row; None for an array of one dimension.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with ArrayWriter(Path(folder) / "x.npy", np.int32, width=2) as rows:
+        ...         rows.add(np.array([[1, 2], [3, 4]]))
+        ...     open_array(Path(folder) / "x.npy").tolist()
+        [[1, 2], [3, 4]]
+    """
+
+    def __init__(self, path: Path, dtype: type[np.generic], width: int | None = None) -> None:
+        self._dtype, self._tail = np.dtype(dtype), () if width is None else (width,)
+        self._rows = 0
+        self._stream = path.open("wb")
+        self._write_header()
+
+    def __enter__(self) -> ArrayWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._stream:
+            self._stream.seek(0)
+            self._write_header()
+
+    def add(self, rows: np.ndarray) -> None:
+        """Append rows.
+
+        Args:
+            rows: The rows ``[K]`` or ``[K, width]``.
+        """
+        self._stream.write(np.ascontiguousarray(rows, dtype=self._dtype).data)
+        self._rows += len(rows)
+
+    def _write_header(self) -> None:
+        # Numpy leaves room in the header for the first length to grow, so that it keeps its size.
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self._rows, *self._tail),
+        }
+        np.lib.format.write_array_header_1_0(self._stream, header)
+
+
+def open_array(path: Path) -> np.ndarray:
+    """Return the array of a ``.npy`` file; its pages are read from the file when they are used.
+
+    Args:
+        path: The file.
+    """
+    array: np.ndarray = np.asarray(np.load(path, mmap_mode="r"))
+    return array

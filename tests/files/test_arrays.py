@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from otx.files.arrays import ArrayWriter, open_array
+
+
+@pytest.mark.parametrize("width", [None, 2])
+def test_rows_written_in_pieces_are_one_array(tmp_path: Path, width: int | None) -> None:
+    rows = np.arange(46).reshape(-1, *([] if width is None else [width]))
+    with ArrayWriter(tmp_path / "x.npy", np.int32, width) as writer:
+        for start in range(0, len(rows), 7):
+            writer.add(rows[start : start + 7])
+    for array in (open_array(tmp_path / "x.npy"), np.load(tmp_path / "x.npy")):
+        assert array.dtype == np.int32 and (array == rows).all()
+
+
+def test_an_array_without_rows(tmp_path: Path) -> None:
+    with ArrayWriter(tmp_path / "x.npy", np.uint64, width=2):
+        pass
+    assert open_array(tmp_path / "x.npy").shape == (0, 2)
