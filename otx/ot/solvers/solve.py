@@ -13,7 +13,7 @@ from otx.ot.problems.entropic import EntropicProblem, validate
 from otx.ot.problems.length_grouping import Group, group_by_length
 from otx.ot.problems.marginals import Optimum
 from otx.ot.problems.problem import Problem
-from otx.ot.solvers import on_chip, sinkhorn_kernel, sinkhorn_log
+from otx.ot.solvers import in_chunks, on_chip, sinkhorn_kernel, sinkhorn_log
 from otx.ot.solvers.newton import Ascent, ascend
 from otx.ot.stopping import DEFAULT, Stopping
 from otx.ot.transport import Transport, attach_slopes, defer_plan
@@ -64,7 +64,28 @@ def solve(
         tensor([True])
     """
     if initial is None and on_chip.can_solve(problem, stopping):
-        return on_chip.solve_matrices(problem, stopping, rest=solve)
+        return on_chip.solve_matrices(problem, stopping, rest=iterate)
+    if initial is None and in_chunks.can_solve(problem, stopping):
+        solved = in_chunks.solve_in_chunks(problem, None, stopping)
+        if solved is not None:
+            return solved
+    return iterate(problem, stopping, initial=initial)
+
+
+def iterate(problem: Problem, stopping: Stopping, *, initial: Tensor | None = None) -> Transport:
+    """Solve a batch as ``solve`` does, but by operations that check as they go: on a CPU, and what a GPU's path left.
+
+    Args:
+        problem: The problems.
+        stopping: When to stop working on a problem.
+        initial: Target potentials g ``[B, M]`` to start from, in the cost's unit. Default: zero.
+
+    Returns:
+        Value, potentials, plan and convergence of every problem.
+
+    Raises:
+        ProblemError: If a problem has no solution, naming its index.
+    """
     with no_autocast(problem.cost):
         problem = problem.at_least_float32()
         fixed = problem.detach()
