@@ -1,9 +1,14 @@
-"""Transport problems to test on, and POT's answers to them, one at a time in float64."""
+"""Problems to test on, POT's answers to them in float64, and a process in which Triton's kernels are interpreted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import ot
@@ -104,3 +109,50 @@ def _kl(p: Array, q: Array) -> float:
     positive = p > 0
     logs = np.log(p[positive] / q[positive])
     return float((p[positive] * logs).sum() - p.sum() + q.sum())
+
+
+WORKER = """
+import pickle, sys
+from types import SimpleNamespace
+answers, sys.stdout = sys.stdout.buffer, sys.stderr
+for function, arguments, options in iter(lambda: pickle.load(sys.stdin.buffer), None):
+    try:
+        found = function(*arguments, **options)
+        if hasattr(found, "entries"):  # a function, which does not travel: its plan does
+            found = SimpleNamespace(**{**vars(found), "entries": None}, plan=found.plan)
+        answer = True, found
+    except Exception as problem:
+        answer = False, problem
+    pickle.dump(answer, answers)
+    answers.flush()
+"""
+
+
+@pytest.fixture(scope="session")
+def interpreted() -> Iterator[Callable[..., Any]]:
+    """Call a function of ours where kernels run on the CPU: a process, because triton decides so when it is imported."""
+    pytest.importorskip("triton", reason="triton is not installed")
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": path}
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER], env=environment, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )  # fmt: skip
+    requests, answers = worker.stdin, worker.stdout
+    assert requests is not None
+    assert answers is not None
+
+    def send(request: Any) -> None:
+        pickle.dump(request, requests)
+        requests.flush()
+
+    def call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        send((function, arguments, options))
+        good, answer = pickle.load(answers)
+        if good:
+            return answer
+        raise answer
+
+    yield call
+    send(None)
+    worker.wait()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
+from torch.nn import functional
 
 from otx.ot.costs.ground import CostFunction
 from otx.ot.precision import at_least_float32
-from otx.ot.problems.problem import BALANCED, PointCloudProblem
-from otx.ot.solvers import on_chip
-from otx.ot.solvers.point_cloud import solve_points
-from otx.ot.solvers.solve import solve
+from otx.ot.problems.problem import BALANCED, PointCloudProblem, Problem
+from otx.ot.solvers import in_chunks, on_chip
+from otx.ot.solvers.point_cloud import LARGEST_COST, solve_points
+from otx.ot.solvers.solve import iterate
 from otx.ot.stopping import DEFAULT, Stopping
 from otx.ot.transport import Transport
 
@@ -102,6 +104,55 @@ def _solve(
     x, y, a, b = problem.x, problem.y, problem.a, problem.b
     left = replace(problem, y=x, b=a, symmetric=True)
     right = replace(problem, x=y, a=b, symmetric=True)
-    if all(on_chip.can_solve(part, stopping) for part in (problem, left, right)):
-        return on_chip.solve_with_sides(problem, stopping, rest=solve)
-    return tuple(solve_points(part, stopping) for part in (problem, left, right))
+    parts = (problem, left, right)
+    if all(on_chip.can_solve(part, stopping) for part in parts):
+        return on_chip.solve_with_sides(problem, stopping, rest=iterate)
+    longest = max(x.shape[1], y.shape[1])
+    if in_chunks.can_solve(problem, stopping) and longest**2 * len(x) <= LARGEST_COST:
+        solved = in_chunks.solve_in_chunks(*_as_one_batch(problem, longest), stopping)
+        if solved is not None:
+            return _split(solved, (x.shape[1], y.shape[1]))
+        cross, of_left, of_right = (iterate(part.to_problem(), stopping) for part in parts)
+    else:
+        cross, of_left, of_right = (solve_points(part, stopping) for part in parts)
+    return cross, of_left, of_right
+
+
+def _as_one_batch(problem: PointCloudProblem, longest: int) -> tuple[Problem, Tensor]:
+    """Return the three batches of problems after one another, and where they are sides against themselves."""
+    x, y = (_pad(side, longest) for side in (problem.x, problem.y))
+    a, b = (_pad(side[..., None], longest)[..., 0] for side in (problem.a, problem.b))
+    batch = replace(
+        problem,
+        x=torch.cat([x, x, y]),
+        y=torch.cat([y, x, y]),
+        a=torch.cat([a, a, b]),
+        b=torch.cat([b, a, b]),
+    )
+    return batch.to_problem(), torch.arange(3 * len(x), device=x.device) >= len(x)
+
+
+def _pad(points: Tensor, longest: int) -> Tensor:
+    missing = longest - points.shape[1]
+    return functional.pad(points, (0, 0, 0, missing)) if missing else points
+
+
+def _split(solved: Transport, lengths: tuple[int, int]) -> tuple[Transport, Transport, Transport]:
+    n, m = lengths
+    count = len(solved.value) // 3
+
+    def part(kind: int, rows: int, columns: int) -> Transport:
+        which = slice(kind * count, (kind + 1) * count)
+        return Transport(
+            value=solved.value[which],
+            f=solved.f[which, :rows],
+            g=solved.g[which, :columns],
+            entries=lambda: solved.entries()[which, :rows, :columns],
+            iterations=solved.iterations[which],
+            marginal_error=solved.marginal_error[which],
+            converged=solved.converged[which],
+            mass=solved.mass[which],
+            left_over=solved.left_over if kind == 0 else 0,
+        )
+
+    return part(0, n, m), part(1, n, n), part(2, m, m)

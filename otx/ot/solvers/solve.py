@@ -19,7 +19,7 @@ from otx.ot.kernels import is_available
 from otx.ot.precision import no_autocast
 from otx.ot.problems.entropic import EntropicProblem, validate
 from otx.ot.problems.problem import Problem
-from otx.ot.solvers import on_chip, sinkhorn_kernel, sinkhorn_log
+from otx.ot.solvers import in_chunks, on_chip, sinkhorn_kernel, sinkhorn_log
 from otx.ot.solvers.newton import Ascent, ascend
 from otx.ot.stopping import DEFAULT, Stopping
 from otx.ot.transport import Transport, attach_slopes, defer_plan
@@ -63,7 +63,28 @@ def solve(
         tensor([True])
     """
     if initial is None and on_chip.can_solve(problem, stopping):
-        return on_chip.solve_matrices(problem, stopping, rest=solve)
+        return on_chip.solve_matrices(problem, stopping, rest=iterate)
+    if initial is None and in_chunks.can_solve(problem, stopping):
+        solved = in_chunks.solve_in_chunks(problem, None, stopping)
+        if solved is not None:
+            return solved
+    return iterate(problem, stopping, initial=initial)
+
+
+def iterate(problem: Problem, stopping: Stopping, *, initial: Tensor | None = None) -> Transport:
+    """Solve a batch as ``solve`` does, but without the paths above: on a CPU in machine code, elsewhere by torch.
+
+    Args:
+        problem: The problems.
+        stopping: When to stop working on a problem.
+        initial: Target potentials g ``[B, M]`` to start from, in the cost's unit. Default: zero.
+
+    Returns:
+        Value, potentials, plan and convergence of every problem.
+
+    Raises:
+        ProblemError: If a problem has no solution, naming its index.
+    """
     problem = problem.at_least_float32()
     if problem.cost.device.type == "cpu" and not is_available(problem.cost):
         return solve_compiled(problem, stopping, initial)

@@ -34,9 +34,8 @@ def test_the_kernel_changes_how_and_not_what(interpreted: Any, tau: Any) -> None
     assert bool((there.iterations != here.iterations).any())
 
 
-def test_what_the_kernel_leaves_is_solved_without_it(interpreted: Any) -> None:
+def test_a_tolerance_that_float32_cannot_see(interpreted: Any) -> None:
     (x, a), (y, b) = _side(2, 4, 0), _side(2, 5, 1)
-    # The interpreted kernel spends all its iterations on an error that float32 cannot reach.
     options = {"cost": cosine, "epsilon": 0.05, "tolerance": 1e-9, "max_iterations": 60}
     here, there = (
         pairwise_sinkhorn(x, y, a, b, **options),
