@@ -8,7 +8,7 @@ the sum over processes is the loss, and the sum of the gradients is its gradient
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,10 @@ from otx.training.processes import ProcessGroup, Processes
 from otx.types import EncodedPair, Loss
 from otx.views import States
 
+# PyTorch 2.13 renamed it, and warns of the old name.
+_gather_single: Callable[[Tensor, Tensor], object] = getattr(
+    dist, "all_gather_single", dist.all_gather_into_tensor
+)
 _ALIGNED = 16
 """Bytes at whose multiples a tensor begins among those that travel together."""
 
@@ -179,14 +183,17 @@ class _Gather(torch.autograd.Function):
             sent[place : place + len(data)] = data
         received = sent.new_empty(size * processes.count)
         with processes.guarded():
-            dist.all_gather_into_tensor(received, sent)
+            _gather_single(received, sent)
         outputs = []
         for rank, (several, (starts, _)) in enumerate(zip(shapes, places, strict=True)):
             for shape, start, tensor in zip(several, starts, tensors, strict=True):
                 begin, length = rank * size + start, _bytes(shape, tensor)
                 data = received[begin : begin + length].view(tensor.dtype)
                 outputs.append(data.view(shape))
-        ctx.mark_non_differentiable(*(out for out in outputs if not out.is_floating_point()))
+        constant = [not needed for needed in ctx.needs_input_grad[2:]] * processes.count
+        ctx.mark_non_differentiable(
+            *(out for out, fixed in zip(outputs, constant, strict=True) if fixed)
+        )
         ctx.rank, ctx.count, ctx.tensors = processes.rank, processes.count, len(tensors)
         ctx.set_materialize_grads(False)
         return tuple(outputs)
