@@ -30,10 +30,14 @@ class Screen:
     Attributes:
         quiet: True to print no notes.
         debug: True to print tracebacks.
+        silent: True to print nothing at all, in all but one of several processes.
+        arguments: The arguments of the command, flags of otx itself first.
     """
 
     quiet: bool = False
     debug: bool = False
+    silent: bool = False
+    arguments: Sequence[str] = ()
     _command: ExitStack | None = None
     _kept: bool = False
     _stdout: TextIO | None = None
@@ -45,7 +49,7 @@ class Screen:
             with ExitStack() as self._command:
                 yield
         finally:
-            self._command, self._kept = None, False
+            self._command, self._kept, self.silent = None, False, False
 
     def keep_stdout(self) -> None:
         """Reserve stdout for results to the end of the command; other output goes to stderr.
@@ -67,7 +71,8 @@ class Screen:
         Args:
             text: The text.
         """
-        _write(self.stdout, text)
+        if not self.silent:
+            _write(self.stdout, text)
 
     def draw(self, render: Callable[[int], RenderableType]) -> None:
         """Print what rich draws to stdout.
@@ -103,7 +108,8 @@ class Screen:
         Args:
             text: The text.
         """
-        _write(sys.stderr, text)
+        if not self.silent:
+            _write(sys.stderr, text)
 
     def console(self, *, stderr: bool = False) -> Console:
         """Return a rich console; output to a file or a pipe is as wide as it needs to be.
