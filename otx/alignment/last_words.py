@@ -73,7 +73,11 @@ class LastWords:
         if not isinstance(error, ProcessLost):
             return error
         newest, _ = checkpoint.newest(self._run.checkpoints)
-        saved = "it has no checkpoint yet" if newest is None else f"its last checkpoint is {newest.path}"
+        saved = (
+            "it has no checkpoint yet"
+            if newest is None
+            else f"its last checkpoint is {newest.path}"
+        )
         full: Any = ProcessLost(
             f"run {self._run.name} ended: {error.message}; {saved}",
             error.remedy or resume_remedy(self._run, self._count),

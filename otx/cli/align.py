@@ -124,7 +124,9 @@ def align(
     nproc: Annotated[
         int | None,
         typer.Option(
-            NPROC, metavar="N", help="Number of processes on this machine, one per GPU; see torchrun."
+            NPROC,
+            metavar="N",
+            help="Number of processes on this machine, one per GPU; see torchrun.",
         ),
     ] = None,
     dry_run: Annotated[

@@ -44,12 +44,13 @@ class Screen:
 
     @contextmanager
     def command(self) -> Iterator[None]:
-        """Delimit one command; at its end ``keep_stdout`` is undone."""
+        """Delimit one command; at its end ``keep_stdout`` is undone, and ``silent`` holds for its error."""
+        self.silent = False
         try:
             with ExitStack() as self._command:
                 yield
         finally:
-            self._command, self._kept, self.silent = None, False, False
+            self._command, self._kept = None, False
 
     def keep_stdout(self) -> None:
         """Reserve stdout for results to the end of the command; other output goes to stderr.

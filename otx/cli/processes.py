@@ -59,8 +59,6 @@ def start_processes(count: int) -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    # The processes report by themselves.
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", SHUTDOWN_SECONDS)
     config = LaunchConfig(
         min_nodes=1,
@@ -76,6 +74,8 @@ def start_processes(count: int) -> int:
         file = Path(folder) / "exit_code"
         os.environ[EXIT_CODE] = str(file)
         killed = ""
+        # The processes report by themselves.
+        logging.disable()
         try:
             elastic_launch(config, sys.executable)("-m", "otx", *_without_nproc(screen.arguments))
         except ChildFailedError as error:
@@ -84,6 +84,7 @@ def start_processes(count: int) -> int:
         except SignalException as error:
             killed = f"stopped by signal {error.sigval}"
         finally:
+            logging.disable(logging.NOTSET)
             del os.environ[EXIT_CODE]
         if file.exists():
             return int(file.read_text())

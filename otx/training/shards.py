@@ -1,9 +1,9 @@
 """The part of a micro-batch that one process computes, and how the parts become one loss.
 
-A micro-batch does not depend on the number of processes. Each computes the views of its own pairs. An objective of scope
-``mean`` reads those; its loss counts by its share of all items. For an objective of scope ``batch`` the views of all
-processes are gathered, and each computes the loss of the whole batch, which counts by one over their number. Either way
-the sum over processes is the loss, and the sum of the gradients is its gradient.
+A micro-batch does not depend on the number of processes. Each computes the views of its own pairs. An objective of
+scope ``mean`` reads those; its loss counts by its share of all items. For an objective of scope ``batch`` the views of
+all processes are gathered, and each computes the loss of the whole batch, which counts by one over their number. Either
+way the sum over processes is the loss, and the sum of the gradients is its gradient.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import distributed as dist
 
 from otx.interfaces import Objective, View
 from otx.tensor_tree import host_fields, rebuild, walk_tensors
-from otx.training.processes import ProcessGroup, Processes
+from otx.training.processes import Processes, ProcessGroup
 from otx.types import EncodedPair, Loss
 from otx.views import States
 
@@ -135,8 +135,8 @@ def make_shard(lengths: np.ndarray, processes: Processes) -> Shard:
 def is_split(objective: Objective) -> bool:
     """Return whether an objective's loss can be computed part by part.
 
-    Its scope must be ``mean``, and its views must all be of pairs: what it reads of the encoder's parameters is the same
-    in every part, so that their gradients' norms would not add up.
+    Its scope must be ``mean``, and its views must all be of pairs: the encoder's parameters are the same in every part,
+    so that the squares of their gradients would not add up.
 
     Args:
         objective: The objective.
@@ -205,9 +205,7 @@ class _Gather(torch.autograd.Function):
         return (None, None, *(None if one is None else one * ctx.count for one in own))
 
 
-def _places(
-    shapes: Sequence[tuple[int, ...]], tensors: Sequence[Tensor]
-) -> tuple[list[int], int]:
+def _places(shapes: Sequence[tuple[int, ...]], tensors: Sequence[Tensor]) -> tuple[list[int], int]:
     """Return where each of a process's tensors begins among its bytes, and their end."""
     starts, end = [], 0
     for shape, tensor in zip(shapes, tensors, strict=True):
