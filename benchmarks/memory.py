@@ -32,7 +32,7 @@ from pathlib import Path
 
 import otx_corpora
 
-from benchmarks.processes import Watched, watch
+from benchmarks.watched import Watched, watch
 
 SAMPLE = Path(otx_corpora.__file__).parent / "sample"
 PLUGIN = Path(__file__).parent / "quick_encoder.py"

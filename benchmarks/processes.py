@@ -1,110 +1,211 @@
-"""Run a process and watch its memory and its messages. Reads /proc, so it works on Linux only."""
+"""Measure an alignment in two processes against one: pairs per second, bytes that travel, and time in collectives.
+
+    python -m benchmarks.processes --corpus DATA/bitext/tatoeba/en-de --objective sinkhorn --steps 12
+
+Trains the same micro-batches three times: in one process with one thread, in two processes with one thread each, and,
+as the peer, in one process with two threads. Each line: pairs per second of the steps after the first, the ratio to the
+peer, the megabytes that a process sends into collective operations in a step, their number, and the share of the step
+that the host waits in them. Weights are not kept.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
+import socket
+import statistics
 import subprocess
-import threading
+import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-INTERVAL = 0.01
-"""Seconds between two readings of a process's memory."""
-MEBIBYTE = 1024
-"""Kilobytes of /proc per MiB."""
-
-
-@dataclass(slots=True)
-class Watched:
-    """What a process did.
-
-    Attributes:
-        seconds: Wall time from its start to its end.
-        anonymous: Peak of its anonymous memory in MiB, read every ``INTERVAL``: what it has written and no file has.
-        mapped: Peak of the pages of files that it had mapped, in MiB: programs, libraries, corpora and caches.
-        resident: Peak of both together in MiB, as the kernel recorded it.
-        messages: Each line of its stderr, and the seconds from the start at which it came.
-    """
-
-    seconds: float = 0.0
-    anonymous: float = 0.0
-    mapped: float = 0.0
-    resident: float = 0.0
-    messages: list[tuple[float, str]] = field(default_factory=list)
-
-    def reached(self, start: str) -> float:
-        """Return the seconds from the start to the first message that begins with a text.
-
-        Args:
-            start: The text.
-
-        Raises:
-            ValueError: If there was none.
-        """
-        for seconds, text in self.messages:
-            if text.startswith(start):
-                return seconds
-        raise ValueError(f"the process never printed {start!r}: {self.messages[-3:]}")
+WARM_UP = 2
+"""Steps whose time is not counted."""
+COLLECTIVES = (
+    "all_reduce",
+    "all_gather_single",
+    "all_gather_into_tensor",
+    "all_gather_object",
+    "broadcast",
+    "broadcast_object_list",
+)
 
 
-def watch(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
-) -> Watched:
-    """Run a command to its end.
+class Traffic:
+    """Counts calls, bytes and seconds of the collective operations of this process."""
+
+    def __init__(self) -> None:
+        self.calls, self.bytes, self.seconds = 0, 0, 0.0
+
+    def install(self) -> None:
+        """Count every operation from now on."""
+        from torch import distributed
+
+        from otx.training import reduction, shards
+        from otx.training.processes import ProcessGroup
+
+        for name in COLLECTIVES:
+            if hasattr(distributed, name):
+                setattr(distributed, name, self._counted(getattr(distributed, name)))
+        shards._gather_single = self._counted(shards._gather_single)
+        ProcessGroup.meet = self._timed(ProcessGroup.meet)  # type: ignore[method-assign]
+        receive = reduction.BucketedReduction._receive
+        reduction.BucketedReduction._receive = self._timed(receive)  # type: ignore[method-assign]
+
+    def reset(self) -> None:
+        """Begin again at 0."""
+        self.__init__()  # type: ignore[misc]
+
+    def _counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        import torch
+
+        timed = self._timed(function)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            tensors = [one for one in arguments if isinstance(one, torch.Tensor)]
+            self.calls += 1
+            # The last tensor is what is sent; the first may be where all is received.
+            self.bytes += sum(one.numel() * one.element_size() for one in tensors[-1:])
+            return timed(*arguments, **options)
+
+        return call
+
+    def _timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return function(*arguments, **options)
+            finally:
+                self.seconds += time.perf_counter() - began
+
+        return call
+
+
+def measure_child(arguments: argparse.Namespace) -> None:
+    """Train in this process, and print the measurements of the first process as JSON on the last line.
 
     Args:
-        command: The command.
-        folder: Its working folder.
-        environment: All of its environment; None for that of this process.
-
-    Returns:
-        What it did.
-
-    Raises:
-        RuntimeError: If it fails, with its last messages.
+        arguments: The parsed command line.
     """
-    watched = Watched()
-    began = time.perf_counter()
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env=None if environment is None else dict(environment),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    import torch
 
-        def listen() -> None:
-            assert process.stderr is not None
-            for line in process.stderr:
-                watched.messages.append((time.perf_counter() - began, line.rstrip()))
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    traffic = Traffic()
+    traffic.install()
+    from otx.alignment import align as alignment
+    from otx.api.functions import align
+    from otx.training.fit import FitHooks, fit
 
-        listener = threading.Thread(target=listen)
-        listener.start()
-        while process.poll() is None:
-            _read(process.pid, watched)
-            time.sleep(INTERVAL)
-        listener.join()
-    watched.seconds = time.perf_counter() - began
-    if process.returncode:
-        last = "\n".join(text for _, text in watched.messages[-5:])
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{last}")
-    return watched
+    rows: list[dict[str, float]] = []
+
+    def fitted(job: Any, settings: Any, folder: Path, hooks: FitHooks, **options: Any) -> int:
+        step = hooks.step_finished
+
+        def finished(row: dict[str, float]) -> None:
+            if row["step"] == WARM_UP:
+                traffic.reset()
+            rows.append({**row, "calls": traffic.calls, "bytes": traffic.bytes})
+            rows[-1]["waited"] = traffic.seconds
+            step(row)
+
+        import dataclasses
+
+        return fit(
+            job, settings, folder, dataclasses.replace(hooks, step_finished=finished), **options
+        )
+
+    alignment.fit = fitted  # type: ignore[assignment]
+    with tempfile.TemporaryDirectory() as folder:
+        align(
+            model=arguments.model,
+            corpus=arguments.corpus,
+            objective=arguments.objective,
+            settings={
+                "align.steps": arguments.steps,
+                "data.batch_tokens": arguments.batch_tokens,
+                "data.heldout": 0,
+                "checkpoint.every": arguments.steps,
+                "runs.folder": os.environ.get("OTX_BENCHMARK_RUNS") or folder,
+            },
+        )
+    if os.environ.get("RANK", "0") == "0":
+        counted = rows[WARM_UP:]
+        seconds = sum(row["seconds"] for row in counted)
+        steps = len(counted)
+        print(
+            json.dumps(
+                {
+                    "pairs": sum(row["pairs"] for row in counted) / seconds,
+                    "step": statistics.median(row["seconds"] for row in counted),
+                    "megabytes": counted[-1]["bytes"] / steps / 1e6,
+                    "calls": counted[-1]["calls"] / steps,
+                    "waited": counted[-1]["waited"] / seconds,
+                }
+            )
+        )
 
 
-def _read(pid: int, watched: Watched) -> None:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return
-    fields = dict(line.split(":", 1) for line in status.splitlines())
-    if "VmHWM" not in fields:
-        return  # it has just ended
+def measure(count: int, threads: int) -> dict[str, float]:
+    """Run processes of this script, and return the measurements.
 
-    def mebibytes(name: str) -> float:
-        return int(fields[name].split()[0]) / MEBIBYTE
+    Args:
+        count: Number of processes.
+        threads: Number of threads of each.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as runs:
+        place = {"OMP_NUM_THREADS": str(threads), "OTX_BENCHMARK_RUNS": runs}
+        if count > 1:
+            place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+            place |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+        started = [
+            subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.processes", "--child", *sys.argv[1:]],
+                env=os.environ | place | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+                stdout=subprocess.PIPE if rank == 0 else subprocess.DEVNULL,
+                text=True,
+            )
+            for rank in range(count)
+        ]
+        printed, _ = started[0].communicate()
+        if any(process.wait() for process in started):
+            raise SystemExit("a process failed")
+    measured: dict[str, float] = json.loads(printed.splitlines()[-1])
+    return measured
 
-    watched.anonymous = max(watched.anonymous, mebibytes("RssAnon") + mebibytes("RssShmem"))
-    watched.mapped = max(watched.mapped, mebibytes("RssFile"))
-    watched.resident = max(watched.resident, mebibytes("VmHWM"))
+
+def main() -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--corpus", default="sample:de")
+    parser.add_argument("--objective", action="append")
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--batch-tokens", type=int, default=4096)
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    arguments.objective = arguments.objective or ["sinkhorn"]
+    if arguments.child:
+        return measure_child(arguments)
+    peer = measure(1, 2)
+    print(f"{'':28}{'pairs/s':>9}{'ratio':>7}{'MB/step':>9}{'calls':>7}{'waiting':>9}")
+    for label, measured in (
+        ("1 process, 2 threads (peer)", peer),
+        ("1 process, 1 thread", measure(1, 1)),
+        ("2 processes, 1 thread each", measure(2, 1)),
+    ):
+        ratio = measured["pairs"] / peer["pairs"]
+        print(
+            f"{label:28}{measured['pairs']:9.1f}{ratio:7.2f}{measured['megabytes']:9.2f}"
+            f"{measured['calls']:7.1f}{measured['waited']:9.1%}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -93,9 +93,7 @@ def map_tensors(function: Callable[[Any], Any], value: Value) -> Value:
     return mapped
 
 
-def join_trees(
-    join: Callable[[Sequence[Any], int], Any], values: Sequence[Value]
-) -> Value:
+def join_trees(join: Callable[[Sequence[Any], int], Any], values: Sequence[Value]) -> Value:
     """Join values of one structure: their tensors by a function, and what a host knows end to end.
 
     Args:
@@ -183,9 +181,7 @@ def _joined(join: Callable[[Sequence[Any], int], Any], values: Sequence[Any], pa
                 parts[field.name] = [number for part in several for number in part]
         return replace(first, **parts)
     if isinstance(first, Mapping):
-        return {
-            name: _joined(join, [value[name] for value in values], padding) for name in first
-        }
+        return {name: _joined(join, [value[name] for value in values], padding) for name in first}
     if isinstance(first, list | tuple):
         return type(first)(_joined(join, several, padding) for several in zip(*values, strict=True))
     return join(values, padding)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from otx.alignment import diagnostics
 from otx.alignment.bitext_hashes import training_hashes
 from otx.alignment.data import AlignmentData, BatchOrder, load_data, split_corpora
+from otx.alignment.last_words import LastWords, resume_remedy
 from otx.alignment.model_selection import BEST, ModelSelector, SelectionSettings
 from otx.alignment.model_setup import prepare_model
 from otx.alignment.resume import (
@@ -18,6 +20,7 @@ from otx.alignment.resume import (
     check_instances,
     check_resumable,
     inexact_differences,
+    note_processes,
     record_inexact,
     recorded_threads,
     refuse_inexact,
@@ -34,7 +37,7 @@ from otx.alignment.trainable import TrainableAlignment
 from otx.data.overlap import count_hits
 from otx.errors import Interrupted, UsageError
 from otx.interfaces import Encoder
-from otx.reporter import Reporter
+from otx.reporter import Reporter, Silent
 from otx.runs.folder import RunFolder
 from otx.runs.gradient_shares import gradient_shares
 from otx.runs.measures import measure_text
@@ -51,7 +54,14 @@ from otx.training.factories import (
 from otx.training.fit import FitHooks, fit
 from otx.training.observers import Observers
 from otx.training.optimizer import FitSettings
-from otx.training.runtime import StopSignals, open_device, seed_step, warn_of_slow_bf16
+from otx.training.processes import Processes, ProcessLost, open_processes
+from otx.training.runtime import (
+    StopSignals,
+    choose_device,
+    open_device,
+    seed_step,
+    warn_of_slow_bf16,
+)
 from otx.training.session import Session
 from otx.training.trial import try_encoder
 from otx.training.vocabulary import Restriction, lift, restrict
@@ -84,6 +94,8 @@ def align(
 
     A resumed run ends in the same weights as an uninterrupted one, bit for bit on a CPU.
 
+    Processes that torchrun started align one encoder together. Only the first writes the run and reports.
+
     Args:
         session: The settings (for a resumed run, those of its record), plugins and reporter.
         name: Name of a new run; None generates one.
@@ -100,15 +112,30 @@ def align(
         Interrupted: After SIGINT or SIGTERM; everything is saved (exit 5).
         TrainingError: If the loss is not finite, or a solver does not converge.
         CheckpointError: If what a resumed run was started with changed.
+        ProcessLost: If another process of the run fails, is killed, or no longer answers.
     """
+    with open_processes(choose_device(session.settings.runtime.device)) as processes:
+        if not processes.is_first:
+            session = replace(session, reporter=Silent())
+        return _align(session, processes, name=name, resume=resume, inexact=inexact)
+
+
+def _align(
+    session: Session,
+    processes: Processes,
+    *,
+    name: str | None,
+    resume: RunFolder | None,
+    inexact: bool,
+) -> RunFolder:
     settings, reporter, host = session.settings, session.reporter, session.host
     if resume is not None:
         check_instances(resume, session.registry)
-    if resume is None and name is not None:
+    if resume is None and name is not None and processes.is_first:
         check_name(Path(settings.runs.folder), name)
     with (
         StopSignals("run the same command again; nothing was lost") as signals,
-        recorded_threads(resume, reporter),
+        recorded_threads(resume, reporter, processes.count),
     ):
         prepared = prepare_alignment(session)
         encoder, data = prepared.encoder, prepared.data
@@ -124,7 +151,10 @@ def align(
             align=settings.align,
             word_vector=settings.encoder.word_vector,
             steps=summary.steps,
+            processes=processes,
         )
+        if not processes.is_first:
+            return _follow(session, job, processes, signals)
         # Without align.teacher, the teacher is the initial encoder, whose digest is known.
         teacher = None if auxiliary.teacher is None else digest
         if auxiliary.teacher is not None and settings.align.teacher is not None:
@@ -132,17 +162,24 @@ def align(
         inputs = _inputs(session, prepared, summary, {"model": digest, "teacher": teacher})
         plugins = plugin_versions(components(session), host)
         run = resume or create_run(
-            session, name, inputs, data, plugins=plugins, notes=list(encoder.notes)
+            session,
+            name,
+            inputs,
+            data,
+            plugins=plugins,
+            notes=list(encoder.notes),
+            processes=processes.count,
         )
         observers = Observers(host, run)
-        signals.remedy = f"resume with: otx align --resume {run.name}"
-        with run.lock():
+        signals.remedy = resume_remedy(run, processes.count)
+        with run.lock(), processes.watched(LastWords(run, processes.count)):
             differences: Differences = {}
             if resume is not None:
                 check_resumable(run, inputs)
-                differences = inexact_differences(run, settings.runtime)
+                differences = inexact_differences(run, settings.runtime, processes.count)
                 if not inexact:
                     refuse_inexact(run, differences)
+                note_processes(differences, reporter)
                 note_plugin_changes(run, plugins, reporter)
             training = _Training(
                 session=session,
@@ -153,13 +190,16 @@ def align(
                 signals=signals,
                 observers=observers,
                 differences=differences,
+                processes=processes,
             )
             try:
                 training.train()
-            except (Interrupted, KeyboardInterrupt):
-                _end(run, observers, "interrupted")
-                raise
-            except Exception as error:
+            except (Exception, KeyboardInterrupt) as raised:
+                # torchrun ends every process when one failed, which is no interruption of the run.
+                error = LastWords(run, processes.count).with_checkpoint(processes.explain(raised))
+                if isinstance(error, Interrupted | KeyboardInterrupt):
+                    _end(run, observers, "interrupted")
+                    raise
                 reason = f"{type(error).__name__}: {error}"
                 if isinstance(error, UsageError) and not any(run.checkpoints.glob("*")):
                     # Refused before the first step: nothing is lost, and the name is free again.
@@ -168,11 +208,49 @@ def align(
                     raise
                 run.update(error=reason)
                 _end(run, observers, "failed", reason)
-                raise
+                if error is raised:
+                    raise
+                raise error from raised
             # Everything is saved: a signal stops neither the observers, which have little time, nor the summary.
             with signals.deferred():
                 _end(run, observers, "finished")
+                # The others wait for this; that one of them is gone changes nothing any more.
+                with suppress(ProcessLost):
+                    processes.meet()
     return run
+
+
+def _follow(
+    session: Session, job: TrainableAlignment, processes: Processes, signals: StopSignals
+) -> RunFolder:
+    """Train as every process but the first: it neither writes nor reports, and waits while the first one does."""
+    run = RunFolder(Path(processes.from_first("")))
+    signals.remedy = resume_remedy(run, processes.count)
+    settings = session.settings
+    training = _Training(
+        session=session,
+        run=run,
+        job=job,
+        restriction=None,
+        steps=job.steps,
+        signals=signals,
+        observers=None,
+        differences={},
+        processes=processes,
+    )
+    job.encoder.module.train(settings.encoder.dropout)
+    words = LastWords(run, processes.count)
+    try:
+        with processes.watched(words):
+            with signals.deferred():
+                training.fit(training.selector())
+            processes.meet()
+    except ProcessLost as error:
+        full = words.with_checkpoint(error)
+        if full.first_is_lost and processes.rank == 1:
+            words.record(full)
+        raise full from error
+    return RunFolder(run.path)
 
 
 def dry_run(session: Session, *, name: str | None = None) -> RunSummary:
@@ -290,14 +368,16 @@ class _Training:
     restriction: Restriction | None
     steps: int
     signals: StopSignals
-    observers: Observers
+    observers: Observers | None
     differences: Differences
+    processes: Processes
 
     def train(self) -> None:
         """Measure the initial encoder, train, save the encoder, and measure it."""
         settings, reporter, run = self.session.settings, self.session.reporter, self.run
         encoder, signals = self.job.encoder, self.signals
-        selector = self._selector()
+        selector = self.selector()
+        self.processes.from_first(str(run.path))
         run.update(status="running", error=None)
         _count_gold(run, self.job.material, reporter)
         if "diagnostics" not in run.record:
@@ -306,12 +386,7 @@ class _Training:
         encoder.module.train(settings.encoder.dropout)
         reporter.stage(f"Aligning with {', '.join(settings.align.objective)}: {self.steps} steps")
         with signals.deferred():
-            reached = fit(self.job, self._fit_settings(), run.checkpoints, self._hooks(selector))
-            if signals.requested:
-                raise Interrupted(
-                    f"interrupted at step {reached} of {self.steps}; everything is saved in {run.path}",
-                    signals.remedy,
-                )
+            self.fit(selector)
         encoder.module.eval()
         run.update(best=selector.put_back())
         if settings.encoder.lora is not None:
@@ -321,7 +396,26 @@ class _Training:
         run.update(model_digest=encoder.digest(), gradient_shares=gradient_shares(run.metrics()))
         self._measure_after(selector)
 
-    def _selector(self) -> ModelSelector:
+    def fit(self, selector: ModelSelector) -> None:
+        """Train to the last step. Raises Interrupted after a signal to any process; everything is saved."""
+        # The first process may have measured the initial encoder for minutes.
+        stopped, reached = self.processes.meet(self.signals.requested), 0
+        if not stopped:
+            reached = fit(
+                self.job,
+                self._fit_settings(),
+                self.run.checkpoints,
+                self._hooks(selector),
+                processes=self.processes,
+            )
+            stopped = self.processes.meet(self.signals.requested)
+        if stopped:
+            raise Interrupted(
+                f"interrupted at step {reached} of {self.steps}; everything is saved in {self.run.path}",
+                self.signals.remedy,
+            )
+
+    def selector(self) -> ModelSelector:
         settings = self.session.settings
         selection = SelectionSettings(
             diagnostics=settings.diagnostics,
@@ -384,6 +478,8 @@ class _Training:
 
     def _hooks(self, selector: ModelSelector) -> FitHooks:
         run, reporter, observers = self.run, self.session.reporter, self.observers
+        if observers is None:
+            return _silent_hooks(self.signals, selector)
         every = self.session.settings.checkpoint.every
 
         def started(start: int, _: int) -> None:
@@ -406,6 +502,18 @@ class _Training:
             stop_requested=lambda: self.signals.requested,
             measurement=selector,
         )
+
+
+def _silent_hooks(signals: StopSignals, selector: ModelSelector) -> FitHooks:
+    """Return the hooks of a process that neither writes nor reports."""
+    return FitHooks(
+        started=lambda start, steps: None,
+        step_finished=lambda row: None,
+        checkpoint_saved=lambda path: None,
+        notice=lambda text: None,
+        stop_requested=lambda: signals.requested,
+        measurement=selector,
+    )
 
 
 def _count_gold(run: RunFolder, data: AlignmentData, reporter: Reporter) -> None:

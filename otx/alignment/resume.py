@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -23,6 +24,7 @@ COMPUTING = ("otx", "torch", "transformers", "numpy")
 """Packages whose version may change the last bits of a step."""
 
 DEVICE, PRECISION = "the device", "the precision"
+PROCESSES, THREADS = "the number of processes", "threads"
 
 Differences = dict[str, tuple[str, str]]
 """The value at the run's beginning and the value now, by name."""
@@ -73,22 +75,25 @@ def check_resumable(run: RunFolder, inputs: RunInputs) -> None:
             )
 
 
-def inexact_differences(run: RunFolder, runtime: RuntimeSettings) -> Differences:
+def inexact_differences(run: RunFolder, runtime: RuntimeSettings, processes: int) -> Differences:
     """Return the differences between the run's beginning and now that prevent bit-equality.
 
-    These are the versions of the packages that compute, the device, the precision that follows from it, and on a CPU
-    the number of threads.
+    These are the versions of the packages that compute, the device, the precision that follows from it, the number of
+    processes, and on a CPU the number of threads.
 
     Args:
         run: The run, as it was recorded.
         runtime: Device and precision of now.
+        processes: Number of processes of now.
     """
     recorded = run.record.get("versions", {}) | {
         DEVICE: run.record.get("device"),
         PRECISION: run.record.get("precision"),
+        PROCESSES: str(run.record.get("processes", 1)),
     }
     now = circumstances_of(choose_device(runtime.device)) | {
-        PRECISION: precision_name(autocast_of(runtime))
+        PRECISION: precision_name(autocast_of(runtime)),
+        PROCESSES: str(processes),
     }
     # What an older run did not record is not compared.
     return {
@@ -112,6 +117,8 @@ def circumstances_of(device: torch.device) -> dict[str, str]:
 def refuse_inexact(run: RunFolder, differences: Differences) -> None:
     """Refuse to resume a run that would not end in the same weights as an uninterrupted one.
 
+    Another number of processes is permitted, because it was asked for; threads follow from it.
+
     Args:
         run: The run, for the message.
         differences: What ``inexact_differences`` returned.
@@ -119,15 +126,33 @@ def refuse_inexact(run: RunFolder, differences: Differences) -> None:
     Raises:
         CheckpointError: Naming every difference, if there is one.
     """
-    if not differences:
-        return
+    permitted = {PROCESSES, THREADS} if PROCESSES in differences else set()
     changes = " and ".join(
-        f"{name} changed ({then} then, {now} now)" for name, (then, now) in differences.items()
+        f"{name} changed ({then} then, {now} now)"
+        for name, (then, now) in differences.items()
+        if name not in permitted
     )
+    if not changes:
+        return
     raise CheckpointError(
         f"run {run.name} cannot be resumed exactly: {changes}",
         "resume it under the same conditions, or add --inexact, which run.json records",
     )
+
+
+def note_processes(differences: Differences, reporter: Reporter) -> None:
+    """Report that a run is resumed with another number of processes.
+
+    Args:
+        differences: What ``inexact_differences`` returned.
+        reporter: Receives the notice.
+    """
+    if PROCESSES in differences:
+        then, now = differences[PROCESSES]
+        reporter.notice(
+            f"resuming with {now} processes instead of {then}: the batches are the same, "
+            "the weights to within rounding"
+        )
 
 
 def record_inexact(run: RunFolder, differences: Differences, step: int) -> None:
@@ -139,26 +164,33 @@ def record_inexact(run: RunFolder, differences: Differences, step: int) -> None:
         step: Number of optimiser steps that are done.
     """
     entry = {"step": step, "changed": {name: list(both) for name, both in differences.items()}}
-    now = {
+    now: dict[str, Any] = {
         field: differences[name][1]
         for field, name in (("device", DEVICE), ("precision", PRECISION))
         if name in differences
     }
+    if PROCESSES in differences:
+        now["processes"] = int(differences[PROCESSES][1])
     run.update(inexact=[*run.record.get("inexact", []), entry], versions=versions(), **now)
 
 
 @contextmanager
-def recorded_threads(run: RunFolder | None, reporter: Reporter) -> Iterator[None]:
+def recorded_threads(
+    run: RunFolder | None, reporter: Reporter, processes: int = 1
+) -> Iterator[None]:
     """Compute with the number of threads that a resumed run began with, if the machine has as many cores.
 
-    Sums are split by thread, so another number of threads gives other last bits.
+    Sums are split by thread, so another number of threads gives other last bits; and so does another number of
+    processes, with which the threads stay as they are.
 
     Args:
         run: The run that is resumed; None for a new one.
         reporter: Receives a notice if the number changes.
+        processes: Number of processes of now.
     """
     before = torch.get_num_threads()
-    count = before if run is None else _threads_of(run, before)
+    same = run is not None and run.record.get("processes", 1) == processes
+    count = _threads_of(run, before) if run is not None and same else before
     if count == before:
         yield
         return

@@ -112,6 +112,7 @@ def create_run(
     *,
     plugins: Sequence[Mapping[str, str]],
     notes: Sequence[str] = (),
+    processes: int = 1,
 ) -> RunFolder:
     """Create a run folder, and record everything that the run's numbers depend on.
 
@@ -122,6 +123,7 @@ def create_run(
         data: The text; its refused lines and the hashes of its sentences are written.
         plugins: Kind, name, distribution and version of each plugin that is used.
         notes: The encoder's notes on its checkpoint.
+        processes: Number of processes that align the encoder.
 
     Raises:
         UsageError: If the name is taken.
@@ -143,6 +145,7 @@ def create_run(
         precision=precision_name(autocast_of(settings.runtime)),
         device=device_name(choose_device(settings.runtime.device)),
         encoder_notes=list(notes),
+        processes=processes,
         versions=versions(),
         plugins=list(plugins),
         instances=instance_records(components(session)),

@@ -16,6 +16,7 @@ from typer.core import TyperArgument
 from otx import __version__
 from otx.cli.console import hush, screen
 from otx.cli.flags import example
+from otx.cli.processes import record_exit_code
 from otx.errors import OTXError
 from otx.plugin_host.host import ONLY
 from otx.plugin_host.plugin_files import VARIABLE, set_plugin_files
@@ -51,7 +52,9 @@ def main() -> None:
     """Run the command line and exit."""
     # Until a command handles signals to save its work, SIGTERM ends it as Ctrl-C does, with one line.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    record_exit_code(code)
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -77,6 +80,7 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     try:
         ordered = _globals_first(arguments)
+        screen.arguments = ordered
         with screen.command():
             _command(application(_asked_for(ordered)))(ordered, prog_name="otx")
     except SystemExit as end:

@@ -23,6 +23,7 @@ from otx.cli.flags import (
     example,
 )
 from otx.cli.format_metrics import diagnostic_lines
+from otx.cli.processes import NPROC, only_first_speaks, start_processes, starts_processes
 from otx.cli.progress import reporter
 from otx.data.corpora import resolve_corpus
 from otx.data.ledger import ledger_text
@@ -33,6 +34,8 @@ from otx.runs.measures import measure_text
 
 if TYPE_CHECKING:
     from otx.alignment.run_summary import RunSummary
+    from otx.config.settings import Settings
+    from otx.plugin_host.host import PluginHost
     from otx.runs.folder import RunFolder
 
 
@@ -48,6 +51,7 @@ def register(app: typer.Typer) -> None:
         epilog=example(
             "otx align --model mini --corpus sample:de --steps 50 --run first",
             'otx align --corpus data/en-de --objective sinkhorn --objective "0.5*tlm"',
+            "otx align --nproc 2 --corpus sample:de --steps 50",
             "otx align --resume first",
         ),
     )(align)
@@ -117,6 +121,14 @@ def align(
             help="Resume with other versions, threads or device; run.json records it.",
         ),
     ] = False,
+    nproc: Annotated[
+        int | None,
+        typer.Option(
+            NPROC,
+            metavar="N",
+            help="Number of processes on this machine, one per GPU; see torchrun.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done, and write no run.")
     ] = False,
@@ -127,6 +139,8 @@ def align(
 
     Safe to interrupt: resume with --resume NAME.
     """
+    if starts_processes(nproc) and nproc is not None and not dry_run:
+        raise typer.Exit(start_processes(nproc))
     flags: dict[str, Any] = {
         "align.objective": objective,
         "encoder.model": model,
@@ -148,28 +162,37 @@ def align(
         if dry_run:
             raise UsageError("--resume and --dry-run exclude one another", "leave one out")
         _refuse_changes(flags, sets or [], [recipe, run], inexact=inexact)
-        return _show_run(_resume(resume, sets or [], device, inexact=inexact), json)
+        with only_first_speaks():
+            _show_run(_resume(resume, sets or [], device, inexact=inexact), json)
+        return
     if inexact:
         raise UsageError("--inexact is for a resumed run", "give it with --resume NAME")
     if steps is not None and epochs is not None:
         raise UsageError("--steps and --epochs exclude one another", "give one of them")
-    settings, host = open_project(flags, sets or [], recipe)
-    for spec in settings.data.corpus:
-        resolve_corpus(spec, host.registry)
+    with only_first_speaks():
+        settings, host = open_project(flags, sets or [], recipe)
+        for spec in settings.data.corpus:
+            resolve_corpus(spec, host.registry)
+        if dry_run:
+            _show_summary(_summarise(settings, host, run), json)
+        else:
+            _show_run(_align(settings, host, run), json)
+
+
+def _align(settings: Settings, host: PluginHost, name: str | None) -> RunFolder:
     import otx
     from otx.training.session import Session
 
     with reporter() as report:
-        session = Session(settings, host, report)
-        if not dry_run:
-            finished = otx.align(session=session, name=run).folder
-        else:
-            from otx.alignment.align import dry_run as summarise
+        return otx.align(session=Session(settings, host, report), name=name).folder
 
-            summary = summarise(session, name=run)
-    if dry_run:
-        return _show_summary(summary, json)
-    _show_run(finished, json)
+
+def _summarise(settings: Settings, host: PluginHost, name: str | None) -> RunSummary:
+    from otx.alignment.align import dry_run
+    from otx.training.session import Session
+
+    with reporter() as report:
+        return dry_run(Session(settings, host, report), name=name)
 
 
 def _refuse_changes(

@@ -30,17 +30,22 @@ class Screen:
     Attributes:
         quiet: True to print no notes.
         debug: True to print tracebacks.
+        silent: True to print nothing at all, in all but one of several processes.
+        arguments: The arguments of the command, flags of otx itself first.
     """
 
     quiet: bool = False
     debug: bool = False
+    silent: bool = False
+    arguments: Sequence[str] = ()
     _command: ExitStack | None = None
     _kept: bool = False
     _stdout: TextIO | None = None
 
     @contextmanager
     def command(self) -> Iterator[None]:
-        """Delimit one command; at its end ``keep_stdout`` is undone."""
+        """Delimit one command; at its end ``keep_stdout`` is undone, and ``silent`` holds for its error."""
+        self.silent = False
         try:
             with ExitStack() as self._command:
                 yield
@@ -67,7 +72,8 @@ class Screen:
         Args:
             text: The text.
         """
-        _write(self.stdout, text)
+        if not self.silent:
+            _write(self.stdout, text)
 
     def draw(self, render: Callable[[int], RenderableType]) -> None:
         """Print what rich draws to stdout.
@@ -103,7 +109,8 @@ class Screen:
         Args:
             text: The text.
         """
-        _write(sys.stderr, text)
+        if not self.silent:
+            _write(sys.stderr, text)
 
     def console(self, *, stderr: bool = False) -> Console:
         """Return a rich console; output to a file or a pipe is as wide as it needs to be.

@@ -149,6 +149,8 @@ class QuietReporter(PlainReporter):
 def reporter() -> PlainReporter:
     """Return a live reporter on a terminal, otherwise a plain one; with ``--quiet`` one that prints notices only."""
     console = screen.console(stderr=True)
-    if screen.quiet:
+    if screen.silent:
+        console.quiet = True
+    if screen.quiet or screen.silent:
         return QuietReporter(console)
     return LiveReporter(console) if console.is_terminal else PlainReporter(console)

@@ -46,6 +46,7 @@ RECORD_SHAPE = {
     "options?": {str: {str: ANY}},
     "precision?": str,
     "device?": str,
+    "processes?": COUNT,
     "versions?": {str: str},
     "steps?": COUNT,
     "lr?": NUMBER,

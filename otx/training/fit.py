@@ -91,7 +91,8 @@ class Trainable(Protocol):
     def gradients(self) -> Mapping[str, Tensor]:
         """Return the squared norm ``[]`` of the gradient that each part of the loss sent back in this step, by name.
 
-        Of several processes, each returns its share. Empty where the step does not measure them; see ``otx.training.gradient_norms.is_measured``.
+        Of several processes, each returns its share. Empty where the step does not measure them; see
+        ``otx.training.gradient_norms.is_log_step``.
         """
         ...
 
@@ -243,9 +244,7 @@ class _Training:
     def _resume(self) -> int:
         """Load the newest valid checkpoint, and return its step; 0 if there is none."""
         first, modules = self.processes.is_first, self.job.modules
-        newest, damaged = (
-            checkpoint.newest(self.folder, Health.SHAPE) if first else (None, [])
-        )
+        newest, damaged = checkpoint.newest(self.folder, Health.SHAPE) if first else (None, [])
         start = 0 if newest is None else newest.step
         if newest is not None:
             checkpoint.load(newest, modules, self.optimizer)

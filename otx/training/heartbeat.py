@@ -30,20 +30,19 @@ class Heartbeat(threading.Thread):
         store: A connection to the store that this thread alone uses.
         rank: Number of this process.
         count: Number of processes.
-        lost: Called with the rank of a silent process, or with None if one failed; it ends this process.
+        lost: Called if a process fell silent or failed; it ends this process.
 
     Attributes:
         silent: Rank of the first process that fell silent; None while all beat.
     """
 
-    def __init__(
-        self, store: Store, rank: int, count: int, lost: Callable[[int | None], None]
-    ) -> None:
+    def __init__(self, store: Store, rank: int, count: int, lost: Callable[[], None]) -> None:
         super().__init__(name="otx-heartbeat", daemon=True)
         self._store, self._rank, self._lost = store, rank, lost
         self._watched = range(1, count) if rank == 0 else range(1)
         self._stopped = threading.Event()
         self.silent: int | None = None
+        store.set(beat_key(rank), "0")
 
     def stop(self) -> None:
         """Stop beating and watching."""
@@ -56,7 +55,7 @@ class Heartbeat(threading.Thread):
         while not self._stopped.wait(BEAT_SECONDS):
             beats += 1
             try:
-                self._store.set(_key(self._rank), str(beats))
+                self._store.set(beat_key(self._rank), str(beats))
                 failed = self._store.check([_FAILURES])
                 self._look(seen)
             except RuntimeError:
@@ -64,19 +63,23 @@ class Heartbeat(threading.Thread):
                 self.silent, failed = 0, False
             if failed or self.silent is not None:
                 if not self._stopped.wait(GRACE_SECONDS):
-                    self._lost(self.silent)
+                    self._lost()
                 return
 
     def _look(self, seen: dict[int, tuple[bytes, float]]) -> None:
-        present = [rank for rank in seen if self._store.check([_key(rank)])]
-        beats = self._store.multi_get([_key(rank) for rank in present]) if present else []
+        beats = self._store.multi_get([beat_key(rank) for rank in seen])
         now = time.monotonic()
-        for rank, beat in zip(present, beats, strict=True):
+        for rank, beat in zip(list(seen), beats, strict=True):
             if beat != seen[rank][0]:
                 seen[rank] = beat, now
         silent = [rank for rank, (_, since) in seen.items() if now - since > SILENT_SECONDS]
         self.silent = silent[0] if silent else None
 
 
-def _key(rank: int) -> str:
+def beat_key(rank: int) -> str:
+    """Return the key of a process's number in the store.
+
+    Args:
+        rank: Number of the process.
+    """
     return f"beat/{rank}"

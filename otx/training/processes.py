@@ -19,7 +19,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 from otx.errors import Interrupted, OTXError, TrainingError, UsageError
-from otx.training.heartbeat import Heartbeat
+from otx.training.heartbeat import Heartbeat, beat_key
 
 Value = TypeVar("Value")
 
@@ -41,14 +41,23 @@ class ProcessLost(TrainingError):
         message: What is known of it.
         remedy: What to do.
         exit_code: Exit code of the process that failed, if it told it.
+        first_is_lost: Whether the first process is gone, so that another must speak.
 
     Attributes:
         exit_code: Exit code of the command line.
+        first_is_lost: Whether the first process is gone.
     """
 
-    def __init__(self, message: str, remedy: str | None = None, exit_code: int = 1) -> None:
+    def __init__(
+        self,
+        message: str,
+        remedy: str | None = None,
+        *,
+        exit_code: int = 1,
+        first_is_lost: bool = False,
+    ) -> None:
         super().__init__(message, remedy)
-        self.exit_code = exit_code
+        self.exit_code, self.first_is_lost = exit_code, first_is_lost
 
 
 class Processes:
@@ -120,6 +129,23 @@ class Processes:
         """
         return request
 
+    @contextmanager
+    def watched(self, abort: Callable[[OTXError], None]) -> Iterator[None]:
+        """Within this block, call a function if a process is lost and this one cannot notice it by itself.
+
+        Args:
+            abort: Called in another thread, just before this process exits: records and prints the error.
+        """
+        yield
+
+    def explain(self, error: BaseException) -> BaseException:
+        """Return the failure of another process, if that is why this one is stopped; otherwise the error.
+
+        Args:
+            error: An error, such as an interruption by torchrun, which ends all processes when one failed.
+        """
+        return error
+
 
 ALONE = Processes()
 """The one process of a run that was not started by torchrun."""
@@ -159,6 +185,8 @@ class ProcessGroup(Processes):
             dist.PrefixStore(prefix, base.clone()), self.rank, self.count, self._last_words
         )
         self._heartbeat.start()
+        # From here on, every process has a beat.
+        self.meet()
 
     def sum(self, tensor: Tensor) -> Tensor:
         """Return the sum over all processes; see ``Processes``."""
@@ -184,6 +212,8 @@ class ProcessGroup(Processes):
     def from_first(self, value: Value) -> Value:
         """Return the first process's value; see ``Processes``."""
         values: list[Any] = [value]
+        # The first process may have worked alone for longer than a collective operation waits.
+        self.meet()
         with self.guarded():
             dist.broadcast_object_list(values, src=0)
         first: Value = values[0]
@@ -236,11 +266,7 @@ class ProcessGroup(Processes):
 
     @contextmanager
     def watched(self, abort: Callable[[OTXError], None]) -> Iterator[None]:
-        """Within this block, call a function if a process is lost and this one cannot notice it by itself.
-
-        Args:
-            abort: Called in another thread, just before this process exits: records and prints the error.
-        """
+        """Call a function if a process is lost; see ``Processes``."""
         before, self._abort = self._abort, abort
         try:
             yield
@@ -261,11 +287,7 @@ class ProcessGroup(Processes):
             dist.destroy_process_group()
 
     def explain(self, error: BaseException) -> BaseException:
-        """Return the failure of another process, if that is why this one is stopped; otherwise the error.
-
-        Args:
-            error: An error, such as an interruption by torchrun, which ends all processes when one failed.
-        """
+        """Return the failure of another process, or the error; see ``Processes``."""
         if isinstance(error, Interrupted | KeyboardInterrupt):
             return self._failure() or error
         return error
@@ -290,15 +312,18 @@ class ProcessGroup(Processes):
             if self._store.check([_FAILURE]):
                 return ProcessLost(**json.loads(self._store.get(_FAILURE)))
         except RuntimeError as error:
-            return ProcessLost(f"the first process of {self.count} was lost: {_line(error)}")
+            return self._lost(0, _line(error))
         silent = None if self._heartbeat is None else self._heartbeat.silent
-        return None if silent is None else self._silence(silent)
+        return None if silent is None else self._lost(silent, "killed, or it hangs")
 
-    def _silence(self, rank: int) -> ProcessLost:
-        return ProcessLost(f"process {rank} of {self.count} no longer answers: killed, or it hangs")
+    def _lost(self, rank: int, reason: str) -> ProcessLost:
+        return ProcessLost(
+            f"process {rank} of {self.count} no longer answers: {reason}", first_is_lost=rank == 0
+        )
 
     def _explained(self, error: RuntimeError) -> ProcessLost:
         """Return why a collective operation failed: a process that fails tells it just before."""
+        beats = [self._beats()]
         for _ in range(3):
             failure = self._failure()
             if failure is not None:
@@ -306,15 +331,24 @@ class ProcessGroup(Processes):
             try:
                 self._store.wait([_FAILURE], _POLL)
             except RuntimeError:
-                continue
+                beats.append(self._beats())
+        stopped = [rank for rank, count in enumerate(beats[-1]) if count == beats[0][rank]]
+        if stopped:
+            return self._lost(stopped[0], "killed, or it hangs")
         return ProcessLost(f"a process of {self.count} was killed, or it hangs: {_line(error)}")
 
-    def _last_words(self, silent: int | None) -> None:
-        """End this process from the heartbeat's thread."""
-        error = None if silent is None else self._silence(silent)
-        error = error or self._failure() or ProcessLost("another process of the run failed")
+    def _beats(self) -> list[bytes]:
         try:
-            self._abort(error)
+            return self._store.multi_get([beat_key(rank) for rank in range(self.count)])
+        except RuntimeError:
+            return [b""] * self.count
+
+    def _last_words(self) -> None:
+        """End this process from the heartbeat's thread."""
+        error = self._failure() or ProcessLost("another process of the run failed")
+        try:
+            if self.rank == 0 or (self.rank == 1 and error.first_is_lost):
+                self._abort(error)
         finally:
             os._exit(error.exit_code)
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
-from otx.training.processes import ProcessGroup, Processes
+from otx.training.processes import Processes, ProcessGroup
 
 BUCKET_BYTES = 25 * 2**20
 """Size of a bucket: large enough for the network, small enough to begin early."""
@@ -182,7 +182,10 @@ def _groups(parameters: Sequence[nn.Parameter], size: int) -> list[list[nn.Param
     filled = 0
     for parameter in reversed(parameters):
         last = groups[-1][-1] if groups else None
-        alike = last is not None and (last.dtype, last.device) == (parameter.dtype, parameter.device)
+        alike = last is not None and (last.dtype, last.device) == (
+            parameter.dtype,
+            parameter.device,
+        )
         if not alike or filled >= size:
             groups.append([])
             filled = 0

@@ -1,14 +1,14 @@
 """The part of a micro-batch that one process computes, and how the parts become one loss.
 
-A micro-batch does not depend on the number of processes. Each computes the views of its own pairs. An objective of scope
-``mean`` reads those; its loss counts by its share of all items. For an objective of scope ``batch`` the views of all
-processes are gathered, and each computes the loss of the whole batch, which counts by one over their number. Either way
-the sum over processes is the loss, and the sum of the gradients is its gradient.
+A micro-batch does not depend on the number of processes. Each computes the views of its own pairs. An objective of
+scope ``mean`` reads those; its loss counts by its share of all items. For an objective of scope ``batch`` the views of
+all processes are gathered, and each computes the loss of the whole batch, which counts by one over their number. Either
+way the sum over processes is the loss, and the sum of the gradients is its gradient.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,10 +19,14 @@ from torch import distributed as dist
 
 from otx.interfaces import Objective, View
 from otx.tensor_tree import host_fields, rebuild, walk_tensors
-from otx.training.processes import ProcessGroup, Processes
+from otx.training.processes import Processes, ProcessGroup
 from otx.types import EncodedPair, Loss
 from otx.views import States
 
+# PyTorch 2.13 renamed it, and warns of the old name.
+_gather_single: Callable[[Tensor, Tensor], object] = getattr(
+    dist, "all_gather_single", dist.all_gather_into_tensor
+)
 _ALIGNED = 16
 """Bytes at whose multiples a tensor begins among those that travel together."""
 
@@ -131,8 +135,8 @@ def make_shard(lengths: np.ndarray, processes: Processes) -> Shard:
 def is_split(objective: Objective) -> bool:
     """Return whether an objective's loss can be computed part by part.
 
-    Its scope must be ``mean``, and its views must all be of pairs: what it reads of the encoder's parameters is the same
-    in every part, so that their gradients' norms would not add up.
+    Its scope must be ``mean``, and its views must all be of pairs: the encoder's parameters are the same in every part,
+    so that the squares of their gradients would not add up.
 
     Args:
         objective: The objective.
@@ -179,14 +183,17 @@ class _Gather(torch.autograd.Function):
             sent[place : place + len(data)] = data
         received = sent.new_empty(size * processes.count)
         with processes.guarded():
-            dist.all_gather_into_tensor(received, sent)
+            _gather_single(received, sent)
         outputs = []
         for rank, (several, (starts, _)) in enumerate(zip(shapes, places, strict=True)):
             for shape, start, tensor in zip(several, starts, tensors, strict=True):
                 begin, length = rank * size + start, _bytes(shape, tensor)
                 data = received[begin : begin + length].view(tensor.dtype)
                 outputs.append(data.view(shape))
-        ctx.mark_non_differentiable(*(out for out in outputs if not out.is_floating_point()))
+        constant = [not needed for needed in ctx.needs_input_grad[2:]] * processes.count
+        ctx.mark_non_differentiable(
+            *(out for out, fixed in zip(outputs, constant, strict=True) if fixed)
+        )
         ctx.rank, ctx.count, ctx.tensors = processes.rank, processes.count, len(tensors)
         ctx.set_materialize_grads(False)
         return tuple(outputs)
@@ -198,9 +205,7 @@ class _Gather(torch.autograd.Function):
         return (None, None, *(None if one is None else one * ctx.count for one in own))
 
 
-def _places(
-    shapes: Sequence[tuple[int, ...]], tensors: Sequence[Tensor]
-) -> tuple[list[int], int]:
+def _places(shapes: Sequence[tuple[int, ...]], tensors: Sequence[Tensor]) -> tuple[list[int], int]:
     """Return where each of a process's tensors begins among its bytes, and their end."""
     starts, end = [], 0
     for shape, tensor in zip(shapes, tensors, strict=True):

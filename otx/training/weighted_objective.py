@@ -68,8 +68,9 @@ class WeightedSum(nn.Module):
             shard: The part of the batch that this process computes; by default all of it.
 
         Returns:
-            This process's share of the sum and of its numbers, which over all processes add up to those of the batch; ``terms[name]`` is each objective's unweighted value, ``terms["name.part"]`` and
-            ``health["name.number"]`` are its own numbers, and the plan is the first that an objective returns.
+            This process's share of the sum and of its numbers, which over all processes add up to those of the batch.
+            ``terms[name]`` is each objective's unweighted value, ``terms["name.part"]`` and ``health["name.number"]``
+            are its own numbers, and the plan is the first that an objective returns.
 
         Raises:
             UsageError: If no weight is above 0.
@@ -113,7 +114,9 @@ class WeightedSum(nn.Module):
         Its gradient is measured with a factor above 0; see ``GradientNorms.tap``.
         """
         owner = owner_of(part) or Owner("objective", name)
-        views = self.gradient_norms.tap(name, pair.only(part.views), measured=factor > 0, factor=factor)
+        views = self.gradient_norms.tap(
+            name, pair.only(part.views), measured=factor > 0, factor=factor
+        )
         # Copies once in a run: they see what PyTorch's version counters do not.
         untouched = Untouched(pair, copies=name not in self._tried)
         with attributed(owner):

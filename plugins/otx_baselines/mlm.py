@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from otx.ot.precision import no_autocast
+from otx.ot.precision import at_least_float32, no_autocast
 from otx.types import EncodedPair, Loss, MaskedLogits, Scope
 from otx.views import Masked
 from otx_baselines.options import MlmOptions
@@ -78,5 +78,6 @@ def masked_cross_entropy(masked: MaskedLogits) -> Tensor:
         The mean in nats ``[]``; 0 without masked sub-words.
     """
     with no_autocast(masked.logits):
-        total = F.cross_entropy(masked.logits.float(), masked.labels, reduction="sum")
+        logits = at_least_float32(masked.logits)
+        total = F.cross_entropy(logits, masked.labels, reduction="sum")
     return total / max(len(masked.labels), 1)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from otx.interfaces import View
-from otx.tensor_tree import walk_tensors
+from otx.tensor_tree import host_fields, walk_tensors
 from otx.testing import check_objective, example_pair
-from otx.types import EncodedPair, Loss, MissingViewError, place_text
+from otx.types import Encoded, EncodedPair, Loss, MissingViewError, Sides, place_text
 from otx.views import VIEWS, FakeBatch, Idf, Links, Masked, States, ViewContext, ViewMaker, by_kind
 
 KINDS = pytest.mark.parametrize("kind", VIEWS, ids=lambda kind: kind.__name__)
@@ -135,3 +135,35 @@ def test_a_view_of_another_package_needs_no_change_here() -> None:
 
     check: Callable[..., None] = check_objective
     check(Weighted, dimension=4)
+
+
+@KINDS
+def test_joined_parts_are_the_batch(kind: type[View[Any]]) -> None:
+    pair = example_pair(declared(kind), 4)
+    value = pair[kind]
+    rows = [slice(0, 1), slice(1, 3), slice(3, 4)]
+    parts = [kind.select(value, part, len(pair)) for part in rows]
+    joined = kind.join(parts, [1, 2, 1])
+    whole, again = (dict(walk_tensors(one)) for one in (value, joined))
+    assert whole.keys() == again.keys()
+    for place, tensor in whole.items():
+        assert torch.equal(again[place], tensor), place
+    assert list(host_fields(joined)) == [list(known) for known in host_fields(value)]
+
+
+def test_narrower_parts_are_padded_as_their_field_says() -> None:
+    wide, narrow = (
+        Encoded(
+            {-1: torch.ones(1, width, 2)},
+            torch.ones(1, width, dtype=torch.bool),
+            torch.zeros(1, width, dtype=torch.long),
+            [1],
+        )
+        for width in (3, 1)
+    )
+    sides = Sides(wide, narrow)
+    joined = States.join([sides, Sides(narrow, wide)], [1, 1])
+    assert joined.source.word_index.tolist() == [[0, 0, 0], [0, -1, -1]]
+    assert joined.pivot.mask.tolist() == [[True, False, False], [True, True, True]]
+    assert joined.pivot.tokens[-1].sum((1, 2)).tolist() == [2, 6]
+    assert joined.source.word_counts == [1, 1]

@@ -1,0 +1,93 @@
+"""Two processes are one: every objective trains the same weights, and gradients that no process has stay absent."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from otx.errors import UsageError
+from otx.training import processes
+from otx.training.processes import ALONE, open_processes
+
+QUICK = ("mixed", "queue")
+"""Objectives of both scopes, random masks, own parameters, and buffers that all processes keep alike."""
+
+
+def start(module: str, *arguments: str, count: int = 2) -> list[tuple[int, str, str]]:
+    """Run a module in processes; returns the exit code and both streams of each."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    place |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            env=os.environ | place | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(count)
+    ]
+    ended = [process.communicate(timeout=600) for process in started]
+    return [(process.returncode, *streams) for process, streams in zip(started, ended, strict=True)]
+
+
+def distances(model: Path, corpus: str, *names: str) -> dict[str, dict[str, float]]:
+    (code, out, err), (other, _, other_err) = start(
+        "tests.training.two_processes", str(model), corpus, *names
+    )
+    assert code == 0 == other, f"{err}\n{other_err}"
+    read: dict[str, dict[str, float]] = json.loads(out.splitlines()[-1])
+    return read
+
+
+def check(measured: dict[str, dict[str, float]]) -> None:
+    for name, gaps in measured.items():
+        assert gaps["weights"] < 1e-10, name
+        assert gaps["gradients"] < 1e-5, name
+        assert gaps["rows"] < 1e-5, name
+
+
+def test_two_processes_train_the_weights_of_one(tiny_model: Path, bitext: str) -> None:
+    check(distances(tiny_model, bitext, *QUICK))
+
+
+def test_every_objective_trains_the_same_in_two_processes(tiny_model: Path, bitext: str) -> None:
+    measured = distances(tiny_model, bitext)
+    assert len(measured) > 40
+    check(measured)
+
+
+def test_the_reduction_in_three_processes() -> None:
+    for code, out, err in start("tests.training.reducing", count=3):
+        assert code == 0, err
+        assert out.splitlines()[-1] == "checked"
+
+
+def test_without_torchrun_there_is_one_process() -> None:
+    with open_processes(torch.device("cpu")) as alone:
+        assert alone is ALONE and alone.is_first
+        assert alone.any([True, False]) == [True, False]
+        assert alone.gather("a") == ["a"] and alone.from_first(3) == 3
+        assert alone.meet(True) and not alone.meet()
+
+
+def test_a_gpu_for_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[int] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    choose: Any = processes._choose_gpu
+    choose(torch.device("cuda"), 1, 2)
+    assert chosen == [1]
+    with pytest.raises(UsageError, match="use --device cuda"):
+        choose(torch.device("cuda:1"), 1, 2)
+    with pytest.raises(UsageError, match="3 processes on a machine with 2 GPUs"):
+        choose(torch.device("cuda"), 1, 3)
