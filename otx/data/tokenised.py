@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from otx.data.arrow import open_arrow, write_arrow
 from otx.data.cache import built, refuse_damage
-from otx.data.length_order import LengthOrder
+from otx.data.length_order import BLOCK, LengthOrder
 from otx.data.subset import blocks
 from otx.data.tokenizer_rules import tokenizer_digest
-from otx.files.arrays import ArrayWriter, open_array
+from otx.files.arrays import ArrayWriter, open_array, scan
 from otx.files.digests import short_key
 from otx.interfaces import Corpus, Encoder
 from otx.types import Problem, TokenRow
@@ -223,7 +223,7 @@ def _store(folder: Path, corpus: Corpus, encoder: Encoder, limit: int) -> None:
     ):
         write_arrow(folder / _ROWS, _SCHEMA, rows(lengths, noted))
     sizes = open_array(folder / _LENGTHS)
-    tokens = int(sizes.sum())
+    tokens = sum(int(block.sum()) for _, block in scan(sizes, BLOCK))
     LengthOrder.write(sizes, folder)
     np.save(folder / _IDS_USED, np.array(sorted(vocabulary), dtype=np.int64))
     sides = [asdict(count) for count in counts]
