@@ -19,7 +19,8 @@ SLOW = (
     r"tests/scripts/laboratory/test_(cell|command|packing|running|sharing)\.py",  # 45
     # Commands, many of them as processes.
     r"tests/mission/",  # 55
-    r"tests/cli/test_(corpus|errors|ledger|startup)\.py",  # 40
+    r"tests/cli/test_(corpus|errors|ledger|startup|processes)\.py",  # 75
+    r"tests/training/test_processes\.py",  # 30
     r"tests/scripts/test_documented_commands\.py",  # 7
     r"tests/test_(conftest|docs_plugins|doctests)\.py",  # 50
     # Solvers and objectives against oracles, compilers, real data.
@@ -45,6 +46,9 @@ EXTRA = (
     r"tests/test_examples\.py.*(compare_objectives|align_and_compare|encode_and_search|own_objective)",  # 140
     r"tests/test_docs_plugins\.py",  # 30
     r"tests/test_wheel\.py",  # 19
+    r"tests/training/test_processes\.py::test_every_objective_trains_the_same",  # 110
+    # 150: runs of two processes, which are killed, hung, stopped and resumed.
+    r"tests/cli/test_processes\.py::test_a_(killed|signal|run)",
     r"tests/test_readme\.py::test_every_command_line_of_the_readme_runs$",  # 14
     # 8: the defaults, which tests/plugins/test_objectives.py checks too.
     r"tests/plugins/otx_transport/test_(fused_gromov|null|partial)\.py::test_it_keeps_the_contract$",

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 from torch import distributed as dist
+from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
 
 from otx.errors import Interrupted, OTXError, TrainingError, UsageError
 from otx.training.heartbeat import Heartbeat, beat_key
@@ -164,10 +165,10 @@ class ProcessGroup(Processes):
     def __init__(self, device: torch.device) -> None:
         self.rank, self.count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
         start = timedelta(seconds=START_SECONDS)
-        base, _, _ = next(iter(dist.rendezvous("env://", timeout=start)))
+        base, _, _ = next(iter(rendezvous("env://", timeout=start)))
         # A process may open several groups one after another, in tests for example.
         prefix = f"otx/{next(_openings)}"
-        self._store = dist.PrefixStore(prefix, base)
+        self._store = PrefixStore(prefix, base)
         self._meetings = 0
         self._heartbeat: Heartbeat | None = None
         self._abort: Callable[[OTXError], None] = lambda error: None
@@ -176,13 +177,13 @@ class ProcessGroup(Processes):
         self.backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(
             self.backend,
-            store=dist.PrefixStore(f"{prefix}/group", base),
+            store=PrefixStore(f"{prefix}/group", base),
             rank=self.rank,
             world_size=self.count,
             timeout=timedelta(seconds=COLLECTIVE_SECONDS),
         )
         self._heartbeat = Heartbeat(
-            dist.PrefixStore(prefix, base.clone()), self.rank, self.count, self._last_words
+            PrefixStore(prefix, base.clone()), self.rank, self.count, self._last_words
         )
         self._heartbeat.start()
         # From here on, every process has a beat.

@@ -90,7 +90,7 @@ class BucketedReduction(Reduction):
         self._travelling = False
         self._divide(self._parameters)
         self._hooks = [
-            parameter.register_post_accumulate_grad_hook(self._arrived)
+            parameter.register_post_accumulate_grad_hook(self._arrived)  # type: ignore[no-untyped-call]
             for parameter in self._parameters
         ]
 

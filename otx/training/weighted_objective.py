@@ -84,11 +84,11 @@ class WeightedSum(nn.Module):
             )
         shard = shard or Shard(len(pair))
         active = [
-            (term.name, weight, part)
+            (term.name, weight, cast(Objective, part))
             for term, weight, part in zip(self.terms, weights, self.parts, strict=True)
             if weight > 0
         ]
-        split = {name for name, _, part in active if is_split(cast(Objective, part))}
+        split = {name for name, _, part in active if is_split(part)}
         read_whole = {view for name, _, part in active if name not in split for view in part.views}
         whole = shard.gather(pair.only(read_whole)) if read_whole else pair
         computed = {}

@@ -204,7 +204,7 @@ class Fails(nn.Module):
 
 @hookimpl
 def otx_register(registry):
-    registry.objective("fails", Fails, "fails")
+    registry.objective("fails", f"{__name__}:Fails", "fails in one process")
 '''
 
 

@@ -1,5 +1,6 @@
 """Shards of a micro-batch, without processes: how pairs are divided, and how parts of a loss make the whole."""
 
+import itertools
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,7 +26,7 @@ def test_every_pair_is_in_one_shard_and_no_shard_is_longer_than_its_share_and_a_
 ) -> None:
     bounds = shard_bounds(np.array(lengths), count)
     assert bounds[0] == 0 and bounds[-1] == len(lengths) and (np.diff(bounds) >= 0).all()
-    loads = [sum(lengths[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    loads = [sum(lengths[a:b]) for a, b in itertools.pairwise(bounds)]
     assert max(loads) <= sum(lengths) / count + max(lengths)
 
 
