@@ -1,6 +1,6 @@
 """Measure an alignment in two processes against one: pairs per second, bytes that travel, and time in collectives.
 
-    python -m benchmarks.processes --corpus DATA/bitext/tatoeba/en-de --objective sinkhorn --steps 12
+    python -m benchmarks.many_processes --corpus DATA/bitext/tatoeba/en-de --objective sinkhorn --steps 12
 
 Trains the same micro-batches three times: in one process with one thread, in two processes with one thread each, and,
 as the peer, in one process with two threads. Each line: pairs per second of the steps after the first, the ratio to the
@@ -166,7 +166,7 @@ def measure(count: int, threads: int) -> dict[str, float]:
             place |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
         started = [
             subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.processes", "--child", *sys.argv[1:]],
+                [sys.executable, "-m", "benchmarks.many_processes", "--child", *sys.argv[1:]],
                 env=os.environ | place | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
                 stdout=subprocess.PIPE if rank == 0 else subprocess.DEVNULL,
                 text=True,
