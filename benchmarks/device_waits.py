@@ -7,8 +7,8 @@ the host until the device has done all its work. The same operations run here on
 items, ``bool``, ``tolist`` and ``numpy`` of tensors that the training computes, ``nonzero``, ``unique`` and indexing by
 masks. Reading a batch is not counted: it is made on the host.
 
-The solver is left out, because a GPU runs other code there. Each argument is an objective, or several that are joined by a plus sign. The table gives the operations and the waits
-of a step, and the place in the code of each wait.
+The solver is left out, because a GPU runs other code there. Each argument is an objective, or several that are joined
+by a plus sign. The table gives the operations and the waits of a step, and the place in the code of each wait.
 """
 
 from __future__ import annotations
