@@ -25,6 +25,7 @@ from otx.ot.solvers.newton import Ascent, ascend
 from otx.ot.stopping import DEFAULT, Stopping
 from otx.ot.transport import Transport, attach_slopes, defer_plan
 
+
 @dataclass(frozen=True)
 class _Scheme:
     """The iterations of one kind of problem, in the kernel domain (``scale``) and in the log domain (``sweep``)."""
