@@ -132,7 +132,7 @@ class HiddenStates:
         tokens: TokenBatch = getattr(self._batch, side)
         layers = self._layers.get((encoder, side), ())
         if not layers:
-            return Encoded({}, tokens.mask, tokens.word_index)
+            return Encoded({}, tokens.mask, tokens.word_index, tokens.word_counts)
         if encoder == TRAINED:
             return self._encoders[encoder].encode(tokens, layers)
         with torch.no_grad():

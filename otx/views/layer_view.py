@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from otx.interfaces import View
@@ -48,7 +48,7 @@ class LayerView(View[Sides[Encoded]]):
 
         def kept(side: Encoded) -> Encoded:
             tokens = {layer: side.states(layer) for layer in layers}
-            return Encoded(tokens, side.mask, side.word_index)
+            return replace(side, tokens=tokens)
 
         return Sides(kept(value.source), kept(value.pivot))
 

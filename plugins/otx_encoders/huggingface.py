@@ -75,7 +75,9 @@ class HuggingFaceEncoder(Encoder):
             ids[number, :length] = torch.tensor(row.ids, dtype=torch.long)
             word_index[number, :length] = torch.tensor(row.word_index, dtype=torch.long)
             mask[number, :length] = True
-        return TokenBatch(ids, mask, word_index).to(next(self.module.parameters()).device)
+        words = [max(row.word_index, default=-1) + 1 for row in rows]
+        batch = TokenBatch(ids, mask, word_index, word_counts=words)
+        return batch.to(next(self.module.parameters()).device)
 
     def encode(self, batch: TokenBatch, layers: Sequence[int] = (-1,)) -> Encoded:
         """Compute hidden states; see ``otx.interfaces.Encoder``."""
@@ -88,7 +90,7 @@ class HuggingFaceEncoder(Encoder):
             layer: output.last_hidden_state if place == self.layers else output.hidden_states[place]
             for layer, place in places.items()
         }
-        return Encoded(tokens, batch.mask, batch.word_index)
+        return Encoded(tokens, batch.mask, batch.word_index, batch.word_counts)
 
     def masked_logits(self, batch: TokenBatch, picked: Tensor) -> Tensor:
         """Predict masked sub-words; see ``otx.interfaces.Encoder``."""
