@@ -177,7 +177,6 @@ def attach_slopes(
         >>> x.grad
         tensor([6.])
     """
-
     result: Tensor = _Slopes.apply((value,), slopes, *tensors)  # type: ignore[no-untyped-call]
     return result
 

@@ -31,8 +31,8 @@ from otx.ot.stopping import Stopping
 
 LARGEST_NEWTON = 256
 """Columns up to which Newton steps are compiled. From here on, LAPACK takes less time."""
-THREADED = 2**16
-"""Entries of the costs from which more than one thread pays."""
+THREADED = 2**20
+"""Entries of the costs, with padding, from which more than one thread pays: some 8 ms of work. Threads take 1 ms."""
 CHUNKS = 4
 """Parts of a batch per thread, so that a thread with short problems can take more of them."""
 Array = NDArray[Any]
@@ -105,7 +105,8 @@ def solve_batch(
     failed = [index for index in _run(run, batch, cost.size) if index >= 0]
     if failed:
         _raise(problem, min(failed))
-    return Solved(*numbers, steps, rows, columns, plan if with_plan else None)
+    value, error, mass = numbers
+    return Solved(value, error, mass, steps, rows, columns, plan if with_plan else None)
 
 
 _RULES = np.array(

@@ -3,17 +3,19 @@
 Rows and columns without mass are left out first, so that no iteration sees padding. The methods are those of
 ``sinkhorn_kernel``, ``sinkhorn_log`` and ``newton`` in ``otx.ot.solvers``, where they are described.
 
-Numba compiles the two entry points once and stores the machine code (see ``compile_once``). It compiles again when this
-file changes. It does not see changes of other files, so all constants of other modules are arguments.
+Numba compiles ``solve_range`` at its first import, in some ten seconds, and stores the machine code. It compiles again
+when this file changes. It does not see changes of other files, so constants of other modules are arguments.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numba import njit
 
 SAFE_EXPONENT, CHECK_EVERY, OMEGA, OMEGA_MOST, GROWTH, SCALINGS, SWEEPS, LARGEST_NEWTON = range(8)
@@ -33,30 +35,38 @@ SUMS = {"fastmath": {"contract", "reassoc"}} | INNER
 """The same with sums in any fixed order, so that they run in vectors."""
 TILE = 4
 """Both sides are padded to a multiple of this with words without mass, so that no vector loop has a rest."""
-NO_MASS = -1e6
-"""Stand-in for the logarithm of a mass of 0: its exponential is 0, and unlike -inf it can be relaxed."""
+NO_MASS = -1e300
+"""Stand-in for the logarithm of a mass of 0: below all others, and unlike -inf it can be relaxed."""
 
 _LOG2_E = 1 / math.log(2)
-_LN2_HIGH = 6.93147180369123816490e-01
-_LN2_LOW = 1.90821492927058770002e-10
+_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+"""The logarithm of 2 in two parts, of which the first has zeros enough to be multiplied exactly."""
 _ROUND = 1.5 * 2.0**52
+"""What rounds a number when it is added and subtracted, and leaves the integer in the lowest bits."""
 _C2, _C3, _C4, _C5, _C6, _C7, _C8, _C9, _C10, _C11, _C12 = (
     1 / math.factorial(k) for k in range(2, 13)
 )
-_SMALLEST, _OVERFLOW = -708.0, 710.0
-_ONE = np.int64(0x3FF0000000000000)
-_SQRT_HALF = np.int64(0x3FE6A09E667F3BCD)
+_L1, _L2, _L3, _L4, _L5, _L6, _L7 = (
+    6.666666666666735130e-01,
+    3.999999999940941908e-01,
+    2.857142874366239149e-01,
+    2.222219843214978396e-01,
+    1.818357216161805012e-01,
+    1.531383769920937332e-01,
+    1.479819860511658591e-01,
+)
+_SMALLEST, _LARGEST = -708.0, 710.0
+_ONE, _SQRT_HALF = np.int64(0x3FF0000000000000), np.int64(0x3FE6A09E667F3BCD)
+"""The bits of 1 and of the square root of one half."""
 _MANTISSA = np.int64((1 << 52) - 1)
-_BIAS_BITS = np.int64(0x4330000000000000)
-_BIAS = 2.0**52 + 1023
-_L1, _L2, _L3, _L4 = 6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01, 2.222219843214978396e-01  # fmt: skip
-_L5, _L6, _L7 = 1.818357216161805012e-01, 1.531383769920937332e-01, 1.479819860511658591e-01
+_SHIFT_BITS, _SHIFT = np.int64(0x4330000000000000), 2.0**52 + 1023
+"""The bits of 2^52, whose mantissa an exponent can be written into, and what is then to be subtracted."""
 
 
 @njit(**EXACT)
 def _exp(x):
     """Compute exp(x) to 2 units in the last place, without branches, so that loops over it run in vectors."""
-    bounded = min(max(x, _SMALLEST), _OVERFLOW)
+    bounded = min(max(x, _SMALLEST), _LARGEST)
     shifted = bounded * _LOG2_E + _ROUND
     power = shifted - _ROUND
     r = bounded - power * _LN2_HIGH
@@ -76,7 +86,7 @@ def _log(x):
     """Compute log(x) of a normal positive number to 1 unit in the last place, as fdlibm; anything else gives NaN."""
     bits = np.float64(x).view(np.int64) + (_ONE - _SQRT_HALF)
     exponent = np.int64(np.uint64(bits) >> np.uint64(52))
-    power = np.int64(exponent | _BIAS_BITS).view(np.float64) - _BIAS
+    power = np.int64(exponent | _SHIFT_BITS).view(np.float64) - _SHIFT
     f = np.int64((bits & _MANTISSA) + _SQRT_HALF).view(np.float64) - 1.0
     s = f / (2.0 + f)
     z = s * s
@@ -504,19 +514,65 @@ def _write_plan(matrix, is_kernel, row, column, problem, rows, columns, n, m, pl
                 plan64[problem, rows[i], columns[j]] = line[j]
 
 
-@njit(
-    "int64(float32[:,:,:], float64[:,:,:], float64[:,::1], float64[:,::1], "
-    "float64[:,::1], float64, UniTuple(float64, 2), boolean, float64, int64, float64[::1], "
-    "int64, int64, float64[:,:,::1], float64[:,:,::1], float64[:,::1], int64[::1], "
-    "float32[:,:,::1], float64[:,:,::1])",
-    nogil=True,
-    cache=True,
-    error_model="numpy",
+SIGNATURE = (
+    "int64(float32[:,:,:], float64[:,:,:], float64[:,::1], float64[:,::1], float64[:,::1], "
+    "float64, UniTuple(float64, 2), boolean, float64, int64, float64[::1], int64, int64, "
+    "float64[:,:,::1], float64[:,:,::1], float64[:,::1], int64[::1], "
+    "float32[:,:,::1], float64[:,:,::1])"
 )
+"""Types of the one entry point."""
+
+
+def _compile_or_load(function: Callable[..., Any]) -> Any:
+    """Load the machine code, or compile and store it: beside this file, or else in the user's cache folder."""
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    try:
+        solver = njit(cache=True, **options)(function)
+        folder, source = Path(solver.stats.cache_path), Path(__file__)
+        stored = (index.stat().st_mtime for index in folder.glob(f"*{function.__name__}*.nbi"))
+        if any(time > source.stat().st_mtime for time in stored):
+            solver.compile(SIGNATURE)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / f"{source.stem}.lock"):  # one process compiles, the others load
+                solver.compile(SIGNATURE)
+        solver.disable_compile()  # for no other types of arguments
+    except Exception:  # no folder to write to, a full disk, a damaged file
+        solver = njit(SIGNATURE, **options)(function)
+    return solver
+
+
+@_compile_or_load
 def solve_range(
     cost32, cost64, a, b, start, epsilon, tau, symmetric, tolerance, limit, rules,
     begin, end, of_rows, of_columns, numbers, steps, plan32, plan64,
 ):  # fmt: skip
+    """Solve some problems of a batch, and write their results. Holds no lock of the interpreter.
+
+    Args:
+        cost32: Cost matrices ``[B, N, M]`` in float32, or an empty array.
+        cost64: Cost matrices ``[B, N, M]`` in float64, or an empty array.
+        a: Source masses ``[B, N]``; 0 marks padding.
+        b: Target masses ``[B, M]``; 0 marks padding.
+        start: Target potentials ``[B, M]`` to start from, in the cost's unit; or an empty array.
+        epsilon: Regularisation strength, in the cost's unit.
+        tau: Prices of missing the marginals (source, target), in the cost's unit.
+        symmetric: True if every problem is a side against itself.
+        tolerance: L1 error of the marginals at which a problem has converged.
+        limit: Largest number of iterations of a problem.
+        rules: Constants of the method, at the places that this module names.
+        begin: First problem.
+        end: End of the problems.
+        of_rows: Results of the source ``[3, B, N]``, at the places that this module names.
+        of_columns: Results of the target ``[3, B, M]``.
+        numbers: Value, error and mass ``[3, B]``.
+        steps: Iterations ``[B]``.
+        plan32: Plans ``[B, N, M]`` to write, 0 at first, if the costs are in float32; or an empty array.
+        plan64: The same, if the costs are in float64.
+
+    Returns:
+        The first problem that has no solution, or -1. What is wrong with it, ``validate`` says.
+    """
     taus = epsilon / tau[0], epsilon / tau[1]
     balanced = taus[0] == 0 and taus[1] == 0
     rows, columns = np.empty(a.shape[1], np.int64), np.empty(b.shape[1], np.int64)
@@ -524,7 +580,8 @@ def solve_range(
         n, sum_a = _gather(a, problem, rows)
         m, sum_b = _gather(b, problem, columns)
         # A little more lenient than ``validate``, which then says what is wrong.
-        if n < 1 or m < 1 or balanced and abs(sum_a - sum_b) > 5.000001e-4 * (sum_a + sum_b):
+        unequal = balanced and abs(sum_a - sum_b) > 5.000001e-4 * (sum_a + sum_b)
+        if n < 1 or m < 1 or unequal:
             return problem
         if balanced:
             total = (sum_a + sum_b) / 2
@@ -540,9 +597,7 @@ def solve_range(
         matrix = np.empty((len(row[0]), len(v)))
         error, step, is_kernel = np.inf, 0, False
         for attempt in range(2):
-            lowest, highest = _load(
-                cost32, cost64, problem, rows, columns, n, m, epsilon, matrix
-            )
+            lowest, highest = _load(cost32, cost64, problem, rows, columns, n, m, epsilon, matrix)
             if not np.isfinite(lowest + highest):
                 return problem
             if attempt == 1:
@@ -566,5 +621,7 @@ def solve_range(
         _write_side(row, taus[0], epsilon, sum_b, problem, rows, n, of_rows)
         _write_side(column, taus[1], epsilon, sum_a, problem, columns, m, of_columns)
         if len(plan32) + len(plan64) > 0:
-            _write_plan(matrix, is_kernel, row, column, problem, rows, columns, n, m, plan32, plan64)
+            _write_plan(
+                matrix, is_kernel, row, column, problem, rows, columns, n, m, plan32, plan64
+            )
     return -1
