@@ -6,13 +6,15 @@ Nothing here imports torch: whatever is no container counts as a tensor.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import Field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
 
 Place = tuple[type[Any] | str | int, ...]
 """Position of a tensor in a batch: a side or the class of a view, then names and numbers."""
+ON_HOST = {"on_host": True}
+"""Metadata of a dataclass field that holds plain numbers, not tensors."""
 
 
 def walk_tensors(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
@@ -33,7 +35,7 @@ def walk_tensors(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
         return
     if is_dataclass(value):
         parts: list[tuple[str | int, Any]] = [
-            (field.name, getattr(value, field.name)) for field in fields(value)
+            (field.name, getattr(value, field.name)) for field in _tensor_fields(value)
         ]
     elif isinstance(value, Mapping):
         parts = list(value.items())
@@ -64,7 +66,7 @@ def map_tensors(function: Callable[[Any], Any], value: Value) -> Value:
     if value is None:
         result = None
     elif is_dataclass(value) and not isinstance(value, type):
-        parts = {field.name: getattr(value, field.name) for field in fields(value)}
+        parts = {field.name: getattr(value, field.name) for field in _tensor_fields(value)}
         result = replace(value, **{n: map_tensors(function, part) for n, part in parts.items()})
     elif isinstance(value, Mapping):
         result = {name: map_tensors(function, part) for name, part in value.items()}
@@ -74,3 +76,7 @@ def map_tensors(function: Callable[[Any], Any], value: Value) -> Value:
         result = function(value)
     mapped: Value = result
     return mapped
+
+
+def _tensor_fields(value: Any) -> list[Field[Any]]:
+    return [field for field in fields(value) if not field.metadata.get("on_host")]

@@ -8,11 +8,11 @@ Mask convention everywhere: True = real. ``B`` pairs, ``T`` sub-words, ``W`` wor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from otx.tensor_tree import Place, walk_tensors
+from otx.tensor_tree import ON_HOST, Place, walk_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -95,12 +95,16 @@ class TokenBatch:
         word_index: Word of each sub-word ``[B, T]``; -1 for special tokens and padding.
         type_ids: Segment ids ``[B, T]``, only where two texts share a sequence (question and context) and the encoder
             uses them.
+        word_counts: One more than the largest ``word_index`` of each text, as the host knows it; see ``Encoded``.
+        lengths: Number of sub-words of each text, as the host knows it, if the padding is on the right.
     """
 
     ids: Tensor
     mask: Tensor
     word_index: Tensor
     type_ids: Tensor | None = None
+    word_counts: Sequence[int] | None = field(default=None, metadata=ON_HOST)
+    lengths: Sequence[int] | None = field(default=None, metadata=ON_HOST)
 
     def to(self, device: torch.device) -> TokenBatch:
         """Copy the batch to a device.
@@ -113,7 +117,12 @@ class TokenBatch:
         """
         types = None if self.type_ids is None else self.type_ids.to(device)
         return TokenBatch(
-            self.ids.to(device), self.mask.to(device), self.word_index.to(device), types
+            self.ids.to(device),
+            self.mask.to(device),
+            self.word_index.to(device),
+            types,
+            self.word_counts,
+            self.lengths,
         )
 
 
@@ -129,11 +138,14 @@ class Encoded:
         tokens: Hidden states ``[B, T, D]`` by layer (-1 = last, 0 = embeddings); only layers that were asked for.
         mask: Real sub-words ``[B, T]``, special tokens included.
         word_index: Word of each sub-word ``[B, T]``; -1 for special tokens and padding.
+        word_counts: One more than the largest ``word_index`` of each text, as the host knows it. Where it is None, the
+            host waits for the device to learn how many words the longest text has.
     """
 
     tokens: dict[int, Tensor]
     mask: Tensor
     word_index: Tensor
+    word_counts: Sequence[int] | None = field(default=None, metadata=ON_HOST)
 
     def states(self, layer: int = -1) -> Tensor:
         """Return the hidden states of a layer, special tokens and padding included.
@@ -193,7 +205,8 @@ class Encoded:
         """
         states, index = self.states(layer), self.word_index
         batch, _, width = states.shape
-        count = max(int(index.max()) + 1, 1)
+        longest = int(index.max()) + 1 if self.word_counts is None else max(self.word_counts)
+        count = max(longest, 1)
         real = index >= 0
         slot = index.clamp(min=0)
         sizes = real.new_zeros((batch, count), dtype=states.dtype)
@@ -323,8 +336,8 @@ class EncodedPair:
         for view in views:
             kinds.setdefault(type(view), []).append(view)
         sides = Sides(
-            Encoded({}, self.source.mask, self.source.word_index),
-            Encoded({}, self.pivot.mask, self.pivot.word_index),
+            replace(self.source, tokens={}),
+            replace(self.pivot, tokens={}),
         )
         values = {}
         for kind, several in kinds.items():

@@ -38,6 +38,7 @@ SLOW = (
 
 EXTRA = (
     r"tests/faults/",  # 55: nine faults of a plugin, several commands each, as processes
+    r"tests/evaluation/test_four_processes\.py",  # 100: ten processes with an encoder each
     r"tests/scripts/laboratory/test_command\.py.*processes",  # 33: a cell in three processes
     r"tests/ot/kernels/test_on_chip\.py.*equal_pot_and_each.*\[300\.0\]",  # 20: many sweeps, interpreted
     r"tests/ot/kernels/test_compiles\.py.*tile[01]",  # 15: the largest tile stays

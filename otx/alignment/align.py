@@ -48,8 +48,9 @@ from otx.training.factories import (
     open_encoder,
     options_in_force,
 )
-from otx.training.fit import FitHooks, FitSettings, fit
+from otx.training.fit import FitHooks, fit
 from otx.training.observers import Observers
+from otx.training.optimizer import FitSettings
 from otx.training.runtime import StopSignals, open_device, seed_step, warn_of_slow_bf16
 from otx.training.session import Session
 from otx.training.trial import try_encoder
@@ -393,7 +394,6 @@ class _Training:
 
         def step_finished(row: dict[str, Any]) -> None:
             step = int(row["step"])
-            row = row | selector.look(step)
             run.append_metrics(row, synced=step % every == 0 or step == self.steps)
             reporter.progress("align", step, self.steps, row)
             observers.step_finished(row)
@@ -404,6 +404,7 @@ class _Training:
             checkpoint_saved=observers.checkpoint_saved,
             notice=reporter.notice,
             stop_requested=lambda: self.signals.requested,
+            measurement=selector,
         )
 
 

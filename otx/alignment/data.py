@@ -138,7 +138,8 @@ def load_data(
     ]
     reporter.stage("Tokenising the corpora")
     tokenised = [
-        tokenise(corpus, encoder, cache_folder(), max_length=max_length) for corpus in train
+        tokenise(corpus, encoder, cache_folder(), max_length=max_length, reporter=reporter)
+        for corpus in train
     ]
     sampler = BatchSampler(
         [pairs.order for pairs in tokenised],

@@ -151,17 +151,23 @@ class ModelSelector:
             remedies[self.metric],
         )
 
+    def is_due(self, step: int) -> bool:
+        """Return whether the weights are measured after this step.
+
+        Args:
+            step: Number of optimiser steps that are done.
+        """
+        return bool(self.every) and (step % self.every == 0 or step == self.steps)
+
     def look(self, step: int) -> dict[str, float]:
-        """Measure on the pairs that select, if it is time to, and keep the weights if they are the best.
+        """Measure on the pairs that select, and keep the weights if they are the best.
 
         Args:
             step: Number of optimiser steps that are done.
 
         Returns:
-            Columns of metrics.jsonl, ``guards.NAME``; none at a step without a measurement.
+            Columns of metrics.jsonl, ``guards.NAME``.
         """
-        if not self.every or (step % self.every and step != self.steps):
-            return {}
         numbers = self._measured(self.select)[0].numbers
         if self.metric is not None:
             self.best.offer(step, numbers[self.metric], {"metric": self.metric})

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from otx.alignment.data import AlignmentData
 from otx.alignment.training_links import given_links
@@ -14,8 +14,9 @@ from otx.alignment.views import PairEncoder
 from otx.config.schema import AlignSettings
 from otx.interfaces import Encoder
 from otx.training.auxiliary_encoders import AuxiliaryEncoders, ema_update
+from otx.training.gradient_norms import is_log_step
 from otx.training.weighted_objective import WeightedSum
-from otx.types import EncodedPair, Loss, Sides, WordVector
+from otx.types import Loss, Sides, WordVector
 from otx.views import PairBatch, ViewContext
 from otx.views.context import TRAINED
 
@@ -30,11 +31,26 @@ class MicroBatch:
         corpus: Number of the corpus.
         indices: Numbers of the pairs in it ``[B]``.
         progress: Share of the run that is done at this step, 0 to 1, on which the objectives' weights may depend.
+        measured: Whether the gradient of each objective is measured in this step.
     """
 
     corpus: int
     indices: np.ndarray
     progress: float
+    measured: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedBatch:
+    """A micro-batch with its sub-words on the encoder's device.
+
+    Attributes:
+        drawn: The micro-batch.
+        pairs: Its rows and padded sub-words.
+    """
+
+    drawn: MicroBatch
+    pairs: PairBatch
 
 
 class TrainableAlignment:
@@ -108,29 +124,32 @@ class TrainableAlignment:
         # The middle of the step: a weight that rises from 0 is above 0 from the first step on.
         progress = (step + 0.5) / self.steps
         return [
-            MicroBatch(corpus, indices, progress)
+            MicroBatch(corpus, indices, progress, is_log_step(step))
             for corpus, indices in self.material.sampler.micro_batches(step)
         ]
 
-    def loss(self, batch: MicroBatch) -> Loss:
+    def prepare(self, batch: MicroBatch) -> PreparedBatch:
+        """Read the rows of a micro-batch and pad them.
+
+        Args:
+            batch: The micro-batch.
+        """
+        return PreparedBatch(batch, self.collate(batch))
+
+    def loss(self, batch: PreparedBatch) -> Loss:
         """Return the weighted sum of the objectives for one micro-batch.
 
         Args:
-            batch: The micro-batch.
+            batch: The prepared micro-batch.
         """
-        loss: Loss = self.objective(self.encode(batch), batch.progress)
+        drawn = batch.drawn
+        loss: Loss = self.objective(
+            self.views(batch.pairs), drawn.progress, measured=drawn.measured
+        )
         return loss
 
-    def encode(self, batch: MicroBatch) -> EncodedPair:
-        """Compute the views of a micro-batch.
-
-        Args:
-            batch: The micro-batch.
-        """
-        return self.views(self.collate(batch))
-
-    def gradients(self) -> dict[str, float]:
-        """Return the norm of the gradient that each objective sent into the encoder in this step."""
+    def gradients(self) -> dict[str, Tensor]:
+        """Return the norm ``[]`` of the gradient that each objective sent into the encoder in this step."""
         return self.objective.gradient_norms.pop()
 
     def describe(self, batch: MicroBatch) -> str:

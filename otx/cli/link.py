@@ -83,8 +83,8 @@ def link(
     }
     settings, host = open_project(flags, sets or [])
     resolve_corpus(corpus, host.registry)
-    from otx.alignment.link import Outputs
     from otx.alignment.link import link as engine
+    from otx.alignment.link_parts import Outputs
     from otx.links.methods import MethodSettings
     from otx.runs.folder import RunFolder
     from otx.training.run_encoder import run_encoder_reference

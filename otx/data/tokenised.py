@@ -1,44 +1,31 @@
-"""Tokenise a corpus once, into a cached, memory-mapped Arrow file."""
+"""Tokenise a corpus once, into cached, memory-mapped arrays."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from otx.data.arrow import open_arrow, write_arrow
 from otx.data.cache import built, refuse_damage
 from otx.data.length_order import BLOCK, LengthOrder
 from otx.data.subset import blocks
+from otx.data.token_rows import PairRowReader, PairRows, PairRowWriter
 from otx.data.tokenizer_rules import tokenizer_digest
 from otx.files.arrays import ArrayWriter, open_array, scan
 from otx.files.digests import short_key
 from otx.interfaces import Corpus, Encoder
+from otx.reporter import Reporter, Silent
 from otx.types import Problem, TokenRow
 
-VERSION = 3
+VERSION = 4
 """Raised whenever the same text would be tokenised or stored differently."""
 
-_IDS = pa.list_(pa.int32())
-_SCHEMA = pa.schema(
-    [
-        (f"{side}_{name}", kind)
-        for side in ("source", "pivot")
-        for name, kind in (
-            ("ids", _IDS),
-            ("index", _IDS),
-            ("words", pa.int32()),
-            ("cut", pa.int32()),
-        )
-    ]
-    + [("line", pa.int64())]
-)
-_ROWS, _LENGTHS, _COUNTS, _IDS_USED = "rows.arrow", "lengths.npy", "counts.json", "vocabulary.npy"
+_LENGTHS, _COUNTS, _IDS_USED = "lengths.npy", "counts.json", "vocabulary.npy"
 _NOTED = "noted.npy"
 """Lines of the pairs that are never drawn or lost words, with -1 or the number of words."""
 
@@ -61,18 +48,20 @@ class SideCounts:
     cut_sides: int = 0
     cut_words: int = 0
 
-    def add(self, row: TokenRow, unknown: int | None) -> None:
-        """Count one text.
+    def add(self, rows: PairRows, side: int, unknown: int | None) -> None:
+        """Count the texts of one side.
 
         Args:
-            row: The text's sub-words.
+            rows: The sub-words of both sides.
+            side: 0 for the source, 1 for the pivot.
             unknown: The tokenizer's id of the unknown sub-word, if it has one.
         """
-        self.subwords += sum(word >= 0 for word in row.word_index)
-        self.unknown += 0 if unknown is None else row.ids.count(unknown)
-        self.words += row.words
-        self.cut_sides += row.cut > 0
-        self.cut_words += row.cut
+        self.subwords += int(rows.sum_by_text(rows.index >= 0)[:, side].sum())
+        if unknown is not None:
+            self.unknown += int(rows.sum_by_text(rows.ids == unknown)[:, side].sum())
+        self.words += int(rows.words[:, side].sum())
+        self.cut_sides += int((rows.cut[:, side] > 0).sum())
+        self.cut_words += int(rows.cut[:, side].sum())
 
 
 class TokenisedPairs:
@@ -94,7 +83,7 @@ class TokenisedPairs:
     """
 
     def __init__(self, folder: Path, corpus: Corpus) -> None:
-        self._rows = open_arrow(folder / _ROWS)
+        self._rows = PairRowReader(folder)
         self._name, self.key = corpus.name, folder.name
         self.lengths = open_array(folder / _LENGTHS)
         self.order = LengthOrder.read(folder)
@@ -136,16 +125,15 @@ class TokenisedPairs:
             Source rows, pivot rows and line numbers, in the order of ``indices``.
         """
         refuse_damage()
-        cells = self._rows[np.asarray(indices)]
-        return _side(cells, "source"), _side(cells, "pivot"), cells["line"]
+        return self._rows.rows(np.asarray(indices))
 
     def drawn_lines(self) -> Iterator[np.ndarray]:
         """Yield the line numbers of pairs with a word on both sides, in blocks."""
         start = 0
-        for lines in self._rows.data.column("line").chunks:
+        for lines in self._rows.lines():
             lengths = self.lengths[start : start + len(lines)]
             start += len(lines)
-            yield lines.to_numpy()[(lengths > 0).all(axis=1)]
+            yield lines[(lengths > 0).all(axis=1)]
 
     def problems(self) -> Iterator[Problem]:
         """Yield the pairs that are never drawn, and then those that lost words."""
@@ -160,7 +148,12 @@ class TokenisedPairs:
 
 
 def tokenise(
-    corpus: Corpus, encoder: Encoder, cache: Path, *, max_length: int | None = None
+    corpus: Corpus,
+    encoder: Encoder,
+    cache: Path,
+    *,
+    max_length: int | None = None,
+    reporter: Reporter | None = None,
 ) -> TokenisedPairs:
     """Split a corpus into an encoder's sub-words, or take it from the cache.
 
@@ -172,6 +165,7 @@ def tokenise(
         cache: The cache folder.
         max_length: Longest row in sub-words, special tokens included; the encoder's own ``max_length`` applies where
             it is lower, or where none is given.
+        reporter: Receives the speed, if the corpus was not in the cache.
 
     Returns:
         The rows, memory-mapped.
@@ -182,54 +176,75 @@ def tokenise(
     kind = f"{type(encoder).__module__}.{type(encoder).__qualname__}"
     limit = encoder.max_length if max_length is None else min(max_length, encoder.max_length)
     key = short_key(VERSION, corpus.fingerprint(), tokenizer_digest(encoder.tokenizer), limit, kind)
-    return TokenisedPairs(
-        built(cache / "tokenised" / key, lambda folder: _store(folder, corpus, encoder, limit)),
-        corpus,
-    )
+
+    def build(folder: Path) -> None:
+        began = time.perf_counter()
+        megabytes = _store(folder, corpus, encoder, limit) / 1e6
+        seconds = time.perf_counter() - began
+        (reporter or Silent()).stage(
+            f"Tokenised {len(corpus):,} pairs ({megabytes:.1f} MB) in {seconds:.1f} s: "
+            f"{megabytes / seconds:.2f} MB/s"
+        )
+
+    return TokenisedPairs(built(cache / "tokenised" / key, build), corpus)
 
 
-def _store(folder: Path, corpus: Corpus, encoder: Encoder, limit: int) -> None:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Block:
+    """Some pairs of a corpus as sub-words, their lines, and the size of their text in bytes."""
+
+    rows: PairRows
+    lines: np.ndarray
+    size: int
+
+
+def _store(folder: Path, corpus: Corpus, encoder: Encoder, limit: int) -> int:
+    """Write the folder, and return the size of the text in bytes."""
     counts = SideCounts(), SideCounts()
     unknown = encoder.tokenizer.unk_token_id
-    vocabulary: set[int] = set()
-
-    def rows(lengths: ArrayWriter, noted: ArrayWriter) -> Iterator[tuple[Any, ...]]:
-        for pairs in blocks(corpus):
-            texts = [pair.source for pair in pairs], [pair.pivot for pair in pairs]
-            rows_of_sides = [
-                encoder.tokenise(side, pretokenised=corpus.pretokenised, max_length=limit)
-                for side in texts
-            ]
-            sizes: list[list[int]] = []
-            notes: list[list[int]] = []
-            for source, pivot, pair in zip(*rows_of_sides, pairs, strict=True):
-                sides = source, pivot
-                usable = all(max(row.word_index, default=-1) >= 0 for row in sides)
-                sizes.append([len(row.ids) if usable else 0 for row in sides])
-                if not usable or source.cut or pivot.cut:
-                    notes.append([pair.line, source.cut + pivot.cut if usable else -1])
-                for count, row in zip(counts, sides, strict=True):
-                    count.add(row, unknown)
-                    if usable:
-                        vocabulary.update(row.ids)
-                cells = ((row.ids, row.word_index, row.words, row.cut) for row in sides)
-                yield (*(cell for side in cells for cell in side), pair.line)
-            lengths.add(np.array(sizes))
-            noted.add(np.array(notes).reshape(-1, 2))
-
+    is_used = np.zeros(1, dtype=bool)
+    size = 0
     with (
+        PairRowWriter(folder) as writer,
         ArrayWriter(folder / _LENGTHS, np.int32, width=2) as lengths,
         ArrayWriter(folder / _NOTED, np.int64, width=2) as noted,
     ):
-        write_arrow(folder / _ROWS, _SCHEMA, rows(lengths, noted))
+        for block in _ahead(_blocks(corpus, encoder, limit)):
+            rows = block.rows
+            usable = (rows.sum_by_text(rows.index >= 0) > 0).all(axis=1)
+            cut = rows.cut.sum(axis=1)
+            of_note = ~usable | (cut > 0)
+            lengths.add(np.where(usable[:, None], rows.sizes, 0))
+            noted.add(np.column_stack([block.lines, np.where(usable, cut, -1)])[of_note])
+            writer.add(rows, block.lines)
+            for side, count in enumerate(counts):
+                count.add(rows, side, unknown)
+            used = rows.ids[np.repeat(usable, rows.sizes.sum(axis=1))]
+            if used.max(initial=-1) >= len(is_used):
+                is_used = np.pad(is_used, (0, int(used.max()) + 1 - len(is_used)))
+            is_used[used] = True
+            size += block.size
     sizes = open_array(folder / _LENGTHS)
     tokens = sum(int(block.sum()) for _, block in scan(sizes, BLOCK))
     LengthOrder.write(sizes, folder)
-    np.save(folder / _IDS_USED, np.array(sorted(vocabulary), dtype=np.int64))
+    np.save(folder / _IDS_USED, np.flatnonzero(is_used))
     sides = [asdict(count) for count in counts]
     (folder / _COUNTS).write_text(json.dumps({"tokens": tokens, "sides": sides}))
+    return size
 
 
-def _side(table: dict[str, list[Any]], side: str) -> list[TokenRow]:
-    columns = (table[f"{side}_{name}"] for name in ("ids", "index", "words", "cut"))
-    return [TokenRow(*cells) for cells in zip(*columns, strict=True)]
+def _blocks(corpus: Corpus, encoder: Encoder, limit: int) -> Iterator[_Block]:
+    for pairs in blocks(corpus):
+        texts = [text for pair in pairs for text in (pair.source, pair.pivot)]
+        rows = encoder.tokenise(texts, pretokenised=corpus.pretokenised, max_length=limit)
+        lines = np.array([pair.line for pair in pairs])
+        yield _Block(PairRows.of(rows), lines, sum(len(text.encode()) for text in texts))
+
+
+def _ahead(steps: Iterator[_Block]) -> Iterator[_Block]:
+    """Yield blocks while a thread computes the next one."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, steps, None)
+        while (block := following.result()) is not None:
+            following = thread.submit(next, steps, None)
+            yield block

@@ -13,9 +13,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 
+import numpy as np
 import regex
 
-from otx.data.unicode_words import segments
+from otx.data.unicode_words import Kind, kinds, segment_starts, segments
 
 Span = tuple[int, int]
 """Start and end of a word in characters, the end exclusive."""
@@ -105,6 +106,66 @@ def word_index(text: str, offsets: Sequence[Span], *, pretokenised: bool) -> lis
         if offsets[place][1] > offsets[place][0]:
             index[place] = following
     return index
+
+
+def word_indices(
+    texts: Sequence[str], owners: np.ndarray, offsets: np.ndarray, *, pretokenised: bool
+) -> np.ndarray:
+    """Find the word of every sub-word of many texts, as ``word_index`` does for one.
+
+    Args:
+        texts: The texts.
+        owners: Number of the text of each sub-word ``[K]``, ascending.
+        offsets: Start and end of each sub-word in characters ``[K, 2]``; an empty span is a special token.
+        pretokenised: True if words are separated by white space.
+
+    Returns:
+        Word number of each sub-word ``[K]``, from 0 in each text; -1 for a special token.
+
+    Example:
+        >>> offsets = np.array([[0, 0], [0, 1], [1, 5], [5, 7], [0, 2]])
+        >>> word_indices(["a dog's", "ab"], np.array([0, 0, 0, 0, 1]), offsets, pretokenised=False).tolist()
+        [-1, 0, 1, 1, 0]
+    """
+    text = "\n".join(texts)
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1
+    bases = np.cumsum(sizes) - sizes
+    of_text = kinds(codes)
+    starts, ends = _spans(of_text, pretokenised)
+    place = offsets + bases[owners, None]
+    # The first word that ends beyond the sub-word's start, if it begins before the sub-word's end.
+    number = np.searchsorted(ends, place[:, 0], side="right")
+    is_empty = offsets[:, 1] <= offsets[:, 0]
+    reached = np.append(starts, len(codes) + 1)[number] < place[:, 1]
+    # A sub-word without a word belongs to the word of the next one that has one.
+    order = np.arange(len(number))
+    following = np.where(reached & ~is_empty, order, len(order))
+    following = np.minimum.accumulate(following[::-1])[::-1]
+    owned = np.append(owners, -1)[following] == owners
+    first = np.searchsorted(starts, bases)
+    index = np.append(number, 0)[following] - first[owners]
+    index = np.where(owned & ~is_empty, index, -1)
+    if not pretokenised:
+        unspaced = np.flatnonzero((of_text & Kind.UNSPACED) > 0)
+        for owner in np.unique(np.searchsorted(bases, unspaced, side="right") - 1).tolist():
+            some = slice(*np.searchsorted(owners, [owner, owner + 1]).tolist())
+            pairs = [(start, end) for start, end in offsets[some].tolist()]
+            index[some] = word_index(texts[owner], pairs, pretokenised=False)
+    return index
+
+
+def _spans(kinds: np.ndarray, pretokenised: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the starts and ends of words ``[W]``, those of unspaced scripts as UAX 29 leaves them."""
+    if not len(kinds):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    if pretokenised:
+        inside = np.concatenate([[False], (kinds & Kind.BLANK) == 0, [False]])
+        changes = np.flatnonzero(inside[1:] != inside[:-1])
+        return changes[::2], changes[1::2]
+    starts = np.flatnonzero(segment_starts(kinds))
+    visible = np.logical_or.reduceat((kinds & Kind.INVISIBLE) == 0, starts)
+    return starts[visible], np.append(starts[1:], len(kinds))[visible]
 
 
 def _join_unspaced(text: str, spans: Sequence[Span]) -> list[Span]:

@@ -52,6 +52,7 @@ class Development:
         folder: Folder of the fine-tuning.
         modules: Modules that are trained, by name.
         schedule: When to check, and when to stop.
+        metric: Name of the metric.
         score: Computes the metric of the current weights on the development data; NaN is worse than any other score.
         higher_is_better: Direction of the metric.
         size: Number of development examples.
@@ -71,34 +72,41 @@ class Development:
         schedule: CheckSchedule,
         score: Callable[[], float],
         *,
+        metric: str,
         higher_is_better: bool,
         size: int = 0,
     ) -> None:
         self.folder, self.modules, self.schedule, self.size = folder, modules, schedule, size
-        self._score = score
+        self._metric, self._score = metric, score
         self._best = BestCheckpoint(folder / BEST, modules, higher_is_better=higher_is_better)
         self._steps = schedule.checked_steps()
         self.history: dict[int, float] = self._read_history()
 
-    def step_finished(self, step: int) -> float | None:
-        """Check the current weights if a check is due after this step.
+    def is_due(self, step: int) -> bool:
+        """Return whether the weights are checked after this step.
+
+        Args:
+            step: Number of optimiser steps done.
+        """
+        # A step that is repeated after an interruption ends in the same weights.
+        return step in self._steps and step not in self.history
+
+    def look(self, step: int) -> dict[str, float]:
+        """Check the current weights.
 
         Args:
             step: Number of optimiser steps done.
 
         Returns:
-            The score, or None if no check was due or its score is known from before an interruption.
+            The score, under the metric's name.
         """
-        # A step that is repeated after an interruption ends in the same weights.
-        if step not in self._steps or step in self.history:
-            return None
         value = self._score()
         for module in self.modules.values():
             module.train()
         self._best.offer(step, value)
         self.history[step] = value
         atomic.write(self.folder / HISTORY, json.dumps(self.history).encode())
-        return value
+        return {self._metric: value}
 
     @property
     def best_step(self) -> int:

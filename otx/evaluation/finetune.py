@@ -21,10 +21,11 @@ from otx.plugin_host.attribution import Owner, attributed, owner_of
 from otx.plugin_host.interface_checks import loss_faults
 from otx.printable import quote
 from otx.runs.statistics import summed
-from otx.training.fit import FitHooks, FitSettings, Trainable, fit
+from otx.training.fit import FitHooks, Trainable, fit
+from otx.training.optimizer import FitSettings
 from otx.training.runtime import StopSignals, seed_step
 from otx.training.vocabulary import lift, restrict
-from otx.types import Example, Loss, Metric, Score
+from otx.types import Example, Loss, Metric, Score, TokenBatch
 
 CPU_TOKENS, DEVICE_TOKENS = 2_048, 32_768
 """Maximum sub-words of a batch in prediction, padding included: what a CPU core's cache holds, and what fills a GPU."""
@@ -33,7 +34,7 @@ PREDICT_AT_ONCE = 2048
 SORTED_BATCHES = 50
 COLLATED_AT_ONCE = 256
 """Number of features whose sub-words are counted together."""
-FIT_VERSION = 2
+FIT_VERSION = 3
 """Raised whenever the same options would lead to other weights."""
 
 Predictor = Callable[[Sequence[Example]], Iterator[tuple[Example, Any]]]
@@ -109,9 +110,13 @@ class TrainableHead(Trainable):
             ids = np.union1d(ids, tokens.ids[tokens.mask].cpu().numpy())
         return ids
 
-    def loss(self, batch: Sequence[Any]) -> Loss:
-        """Return the task's loss on one batch."""
-        tokens, labels = self.task.collate(self.encoder, batch)
+    def prepare(self, batch: Sequence[Any]) -> tuple[TokenBatch, Tensor]:
+        """Collate a batch: its sub-words and its labels."""
+        return self.task.collate(self.encoder, batch)
+
+    def loss(self, batch: tuple[TokenBatch, Tensor]) -> Loss:
+        """Return the task's loss on one collated batch."""
+        tokens, labels = batch
         with attributed(owner_of(self.encoder)):
             logits = self.head(tokens)
         loss = self.task.loss(logits, labels)
@@ -119,7 +124,7 @@ class TrainableHead(Trainable):
             raise task_owner(self.task).fault(f"loss: {fault}")
         return loss
 
-    def gradients(self) -> dict[str, float]:
+    def gradients(self) -> dict[str, Tensor]:
         """Return no gradient norms: a task's loss has one term."""
         return {}
 
@@ -192,13 +197,10 @@ def train_head(
         job.modules,
         CheckSchedule(steps, settings.checks, settings.patience),
         score,
+        metric=metric.name,
         higher_is_better=metric.higher_is_better,
         size=len(held_out),
     )
-
-    def step_finished(row: dict[str, float]) -> None:
-        value = checks.step_finished(int(row["step"]))
-        hooks.step_finished(row if value is None else row | {metric.name: value})
 
     encoder.module.train()
     fit_settings = FitSettings(
@@ -212,7 +214,7 @@ def train_head(
     )
     fit_hooks = replace(
         hooks,
-        step_finished=step_finished,
+        measurement=checks,
         stop_requested=lambda: hooks.stop_requested() or checks.is_patience_exhausted(),
     )
     with signals.deferred():

@@ -92,6 +92,22 @@ class Encoder(Protocol):
         """
         ...
 
+    def encode_together(
+        self, batches: Sequence[TokenBatch], layers: Sequence[int] = (-1,)
+    ) -> list[Encoded]:
+        """Compute hidden states of several batches, such as both sides of a pair.
+
+        The default encodes one batch after the other.
+
+        Args:
+            batches: Batches of ``collate``.
+            layers: Layers to return, as for ``encode``.
+
+        Returns:
+            The states of each batch.
+        """
+        return [self.encode(batch, layers) for batch in batches]
+
     def masked_logits(self, batch: TokenBatch, picked: Tensor) -> Tensor:
         """Predict masked sub-words.
 

@@ -72,14 +72,33 @@ def itermax(similarity: Tensor) -> Links:
         Jalili Sabet et al. (2020), "SimAlign: High Quality Word Alignments Without Parallel Training Data Using Static
         and Contextualized Embeddings". https://aclanthology.org/2020.findings-emnlp.147
     """
-    first = _mutual(similarity)
-    loose_rows, loose_columns = ~first.any(1), ~first.any(0)
-    if min(similarity.shape) <= 2 or not loose_rows.any() or not loose_columns.any():
-        return _links(first)
-    loose = loose_rows.unsqueeze(1).int() + loose_columns.int()
+    rows, columns = (similarity.new_ones(1, size, dtype=torch.bool) for size in similarity.shape)
+    return _links(itermax_of_batch(similarity[None], rows, columns)[0])
+
+
+def itermax_of_batch(similarity: Tensor, x_mask: Tensor, y_mask: Tensor) -> Tensor:
+    """Link the words of each pair of a batch by ``itermax``.
+
+    Args:
+        similarity: Cosines ``[B, N, M]``.
+        x_mask: Source mask ``[B, N]``; True is a real word.
+        y_mask: Target mask ``[B, M]``; True is a real word.
+
+    Returns:
+        True where two words are linked ``[B, N, M]``.
+    """
+    real = x_mask.unsqueeze(2) & y_mask.unsqueeze(1)
+    # Below every similarity between 0 and 1, so that no real word prefers a word that is not real.
+    raised = ((similarity + 1) / 2).masked_fill(~real, -1)
+    first = mutual(similarity.masked_fill(~real, -torch.inf)) & real
+    loose_rows, loose_columns = ~first.any(2) & x_mask, ~first.any(1) & y_mask
+    has_second = (
+        (x_mask.sum(1) > 2) & (y_mask.sum(1) > 2) & loose_rows.any(1) & loose_columns.any(1)
+    )
+    loose = loose_rows.unsqueeze(2).int() + loose_columns.unsqueeze(1).int()
     shares = similarity.new_tensor([0.0, LINKED_DISCOUNT, 1.0])[loose]
-    second = _mutual((similarity + 1) / 2 * shares)
-    return _links(first | (second & (loose > 0)))
+    second = mutual(torch.where(real, raised * shares, -1)) & real & (loose > 0)
+    return first | (second & has_second[:, None, None])
 
 
 def from_plan(plan: Tensor, a: Tensor, b: Tensor) -> Links:
@@ -97,9 +116,23 @@ def from_plan(plan: Tensor, a: Tensor, b: Tensor) -> Links:
     Returns:
         The links. A word without mass, or to which no mass is transported, has none.
     """
-    product = a.unsqueeze(1) * b
+    return _links(best_of_plan(plan, a, b))
+
+
+def best_of_plan(plan: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Link the words of one pair or of a batch of pairs by ``from_plan``.
+
+    Args:
+        plan: Transport plans ``[..., N, M]``.
+        a: Source masses ``[..., N]``; 0 marks padding.
+        b: Target masses ``[..., M]``; 0 marks padding.
+
+    Returns:
+        True where two words are linked ``[..., N, M]``.
+    """
+    product = a.unsqueeze(-1) * b.unsqueeze(-2)
     density = plan / product.masked_fill(product == 0, torch.inf)
-    return _links(_mutual(density) & (density > 0))
+    return mutual(density) & (density > 0)
 
 
 def mutual_nearest(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
@@ -119,7 +152,7 @@ def mutual_nearest(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tens
     """
     real = x_mask.unsqueeze(2) & y_mask.unsqueeze(1)
     similarity = cosine(x, y).masked_fill(~real, -torch.inf)
-    return (_mutual(similarity) & real).nonzero()
+    return (mutual(similarity) & real).nonzero()
 
 
 def _forward(similarity: Tensor) -> Tensor:
@@ -130,7 +163,12 @@ def _forward(similarity: Tensor) -> Tensor:
     return torch.zeros_like(similarity, dtype=torch.bool).scatter_(-1, best, True)
 
 
-def _mutual(similarity: Tensor) -> Tensor:
+def mutual(similarity: Tensor) -> Tensor:
+    """Return True at entries that are the first maximum of their row and of their column.
+
+    Args:
+        similarity: Similarities ``[..., N, M]``.
+    """
     return _forward(similarity) & _forward(similarity.mT).mT
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -72,15 +74,61 @@ def find_links(
     Returns:
         The links of each pair, with positions along N and M as word numbers.
     """
-    results = [Found(frozenset(), {})] * len(x)
+    table = link_table(x, x_mask, y, y_mask, settings)
+    links = [*zip(table.source.tolist(), table.target.tolist(), strict=True)]
+    strength = table.strength.tolist()
+    ends = np.searchsorted(table.pair, np.arange(len(x) + 1)).tolist()
+    return [
+        Found(
+            frozenset(links[start:end]),
+            dict(zip(links[start:end], strength[start:end], strict=True)),
+        )
+        for start, end in pairwise(ends)
+    ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinkTable:
+    """The links of several pairs, one row per link.
+
+    Attributes:
+        pair: Number of the pair ``[L]``, ascending.
+        source: Source word ``[L]``, ascending within a pair.
+        target: Target word ``[L]``, ascending within a source word.
+        strength: How sure the method is of the link, from 0 to 1 ``[L]``.
+    """
+
+    pair: np.ndarray
+    source: np.ndarray
+    target: np.ndarray
+    strength: np.ndarray
+
+
+def link_table(
+    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, settings: MethodSettings
+) -> LinkTable:
+    """Extract the links of a batch of pairs into one table.
+
+    Args:
+        x: Source word vectors ``[B, N, D]``.
+        x_mask: Source mask ``[B, N]``; True is a real word.
+        y: Target word vectors ``[B, M, D]``.
+        y_mask: Target mask ``[B, M]``; True is a real word.
+        settings: The method and its options.
+
+    Returns:
+        The links of all pairs; a pair with a side without words has none.
+    """
     both = (x_mask.any(1) & y_mask.any(1)).nonzero()[:, 0]
-    if len(both):
-        words = WordPairs(x[both], x_mask[both], y[both], y_mask[both])
-        chosen, strength = METHODS[settings.by](words, settings)
-        for pair, is_link, sure in zip(both.tolist(), chosen, strength, strict=True):
-            links = [(i, j) for i, j in is_link.nonzero().tolist()]
-            results[pair] = Found(frozenset(links), {(i, j): float(sure[i, j]) for i, j in links})
-    return results
+    if not len(both):
+        empty = np.zeros(0, dtype=np.int64)
+        return LinkTable(empty, empty, empty, np.zeros(0, dtype=np.float32))
+    if len(both) < len(x):
+        x, x_mask, y, y_mask = (side[both] for side in (x, x_mask, y, y_mask))
+    chosen, strength = METHODS[settings.by](WordPairs(x, x_mask, y, y_mask), settings)
+    pair, i, j = chosen.nonzero().unbind(1)
+    columns = (both[pair], i, j, strength[chosen])
+    return LinkTable(*(column.cpu().numpy() for column in columns))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,22 +159,16 @@ Matrices = tuple[Tensor, Tensor]
 
 def _argmax(words: WordPairs, settings: MethodSettings) -> Matrices:
     """Link mutual nearest words by cosine (SimAlign); the strength is (1 + cosine) / 2."""
-    chosen = torch.zeros(
-        *words.x.shape[:2], words.y.shape[1], dtype=torch.bool, device=words.x.device
-    )
-    pair, i, j = extract.mutual_nearest(words.x, words.x_mask, words.y, words.y_mask).unbind(1)
-    chosen[pair, i, j] = True
-    return chosen, (1 + extract.cosine(words.x, words.y)) / 2
+    similarity, is_real = extract.cosine(words.x, words.y), words.is_real
+    chosen = extract.mutual(similarity.masked_fill(~is_real, -torch.inf)) & is_real
+    return chosen, (1 + similarity) / 2
 
 
 def _itermax(words: WordPairs, settings: MethodSettings) -> Matrices:
     """Link mutual nearest words, then once more among the rest (SimAlign); the strength is (1 + cosine) / 2."""
     similarity = extract.cosine(words.x, words.y)
-    links = [
-        extract.itermax(pair[rows][:, columns])
-        for pair, rows, columns in zip(similarity, words.x_mask, words.y_mask, strict=True)
-    ]
-    return _placed(links, words.x_mask, words.y_mask), (1 + similarity) / 2
+    chosen = extract.itermax_of_batch(similarity, words.x_mask, words.y_mask)
+    return chosen, (1 + similarity) / 2
 
 
 def _softmax(words: WordPairs, settings: MethodSettings) -> Matrices:
@@ -163,11 +205,7 @@ def _plan(words: WordPairs, settings: MethodSettings) -> Matrices:
     plan = sinkhorn(cosine(words.x, words.y), a, b, epsilon=settings.epsilon).plan
     strength = 2 * plan / (a[:, :, None] + b[:, None, :]).clamp(min=1e-12)
     if settings.threshold is None:
-        links = [extract.from_plan(*pair) for pair in zip(plan, a, b, strict=True)]
-        chosen = torch.zeros_like(plan, dtype=torch.bool)
-        for is_link, pairs in zip(chosen, links, strict=True):
-            for i, j in pairs:
-                is_link[i, j] = True
+        chosen = extract.best_of_plan(plan, a, b)
     else:
         largest = plan.amax((1, 2), keepdim=True)
         chosen = (plan > settings.threshold * largest) & (plan > 0)
@@ -219,13 +257,3 @@ METHODS: dict[str, Callable[[WordPairs, MethodSettings], Matrices]] = {
 
 def _harmonic(forth: Tensor, back: Tensor) -> Tensor:
     return 2 * forth * back / (forth + back).clamp(min=1e-12)
-
-
-def _placed(links: Sequence[Links], x_mask: Tensor, y_mask: Tensor) -> Tensor:
-    """Return True at the links ``[B, N, M]``, which are given in numbers of the real words alone."""
-    chosen = torch.zeros(*x_mask.shape, y_mask.shape[1], dtype=torch.bool, device=x_mask.device)
-    for pair, pair_links in enumerate(links):
-        rows, columns = x_mask[pair].nonzero()[:, 0], y_mask[pair].nonzero()[:, 0]
-        for i, j in pair_links:
-            chosen[pair, rows[i], columns[j]] = True
-    return chosen

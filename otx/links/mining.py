@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from otx.links.neighbours import crowding, neighbours
+from otx.links.neighbours import Neighbours, mutual_neighbours
 
 
 class Mined(NamedTuple):
@@ -44,33 +45,37 @@ def mine(x: Tensor, y: Tensor, count: int) -> list[Mined]:
         Artetxe and Schwenk (2019), "Margin-based Parallel Corpus Mining with Multilingual Sentence Embeddings".
         https://aclanthology.org/P19-1309
     """
-    forward, backward = neighbours(x, y, count), neighbours(y, x, count)
-    crowd_x, crowd_y = crowding(forward[0]), crowding(backward[0])
-    proposals = {
-        **_proposals(forward, crowd_x, crowd_y),
-        **{(i, j): margin for (j, i), margin in _proposals(backward, crowd_y, crowd_x).items()},
-    }
-    taken: tuple[set[int], set[int]] = set(), set()
+    of_x, of_y = mutual_neighbours(x, y, count)
+    crowd_x, crowd_y = of_x.crowding(), of_y.crowding()
+    i, j, margin = _proposals(of_x, crowd_x, crowd_y)
+    other_j, other_i, other = _proposals(of_y, crowd_y, crowd_x)
+    i, j = np.concatenate([i, other_i]), np.concatenate([j, other_j])
+    margin = np.concatenate([margin, other])
+    # What both directions propose comes twice; the second time, its rows are taken.
+    order = np.lexsort((j, i, -margin))
+    is_free_x, is_free_y = bytearray(b"\1" * len(x)), bytearray(b"\1" * len(y))
     mined = []
-    for (i, j), margin in sorted(proposals.items(), key=lambda item: (-item[1], item[0])):
-        if i not in taken[0] and j not in taken[1]:
-            taken[0].add(i)
-            taken[1].add(j)
-            mined.append(Mined(i, j, margin))
+    rows = (column[order].tolist() for column in (i, j, margin))
+    for source, pivot, value in zip(*rows, strict=True):
+        if is_free_x[source] and is_free_y[pivot]:
+            is_free_x[source] = is_free_y[pivot] = 0
+            mined.append(Mined(source, pivot, value))
     return mined
 
 
 def _proposals(
-    near: tuple[Tensor, Tensor], crowd: Tensor, crowd_other: Tensor
-) -> dict[tuple[int, int], float]:
-    """Return each row's neighbour of largest margin; none for a row that holds NaN."""
-    cosine, places = near
-    margins = 2 * cosine / (crowd[:, None] + crowd_other[places])
+    near: Neighbours, crowd: Tensor, crowd_other: Tensor
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each row, its neighbour of largest margin, and that margin; none for a row that holds NaN."""
+    if not near.places.shape[1]:
+        return np.zeros(0, dtype=int), np.zeros(0, dtype=int), np.zeros(0)
+    margins = 2 * near.cosines / (crowd[:, None] + crowd_other[near.places])
     margins = torch.where(margins.isfinite(), margins, -torch.inf)
     best = margins.argmax(1, keepdim=True)
-    chosen, values = places.gather(1, best).squeeze(1), margins.gather(1, best).squeeze(1)
-    rows = zip(chosen.tolist(), values.tolist(), strict=True)
-    return {(i, j): value for i, (j, value) in enumerate(rows) if value > -torch.inf}
+    values = margins.gather(1, best).squeeze(1)
+    rows = (values > -torch.inf).nonzero()[:, 0]
+    chosen = near.places.gather(1, best).squeeze(1)
+    return rows.cpu().numpy(), chosen[rows].cpu().numpy(), values[rows].cpu().numpy()
 
 
 def best_threshold(mined: Sequence[Mined], gold: set[tuple[int, int]]) -> tuple[float, float]:

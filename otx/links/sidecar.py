@@ -1,6 +1,7 @@
 """The record ``FILE.json`` of a Pharaoh file: it states what the indices mean, since the format has no header.
 
-    {"direction": "en-es", "index_base": 0, "corpus": "corpora/en-es", "corpus_digest": "...", "lines": 445}
+    {"direction": "en-es", "index_base": 0, "corpus": "corpora/en-es", "corpus_digest": "...", "lines": 445,
+     "key": "..."}
 
 Only ``direction`` is required, so that the record can be written by hand for links of another program.
 """
@@ -30,6 +31,7 @@ class LinksRecord:
         corpus: Name of the corpus.
         corpus_digest: Fingerprint of the corpus; None if the record does not state it.
         lines: Number of lines of the file.
+        key: Hash of everything that ``otx link`` computed the links from; None for links of another origin.
     """
 
     direction: str
@@ -37,6 +39,7 @@ class LinksRecord:
     corpus: str | None = None
     corpus_digest: str | None = None
     lines: int | None = None
+    key: str | None = None
 
 
 def record_path(links: Path) -> Path:
@@ -79,7 +82,7 @@ def read_record(links: Path) -> LinksRecord | None:
     if not path.exists():
         return None
     values = read_object(path, LIMIT)
-    for key in ("direction", "corpus", "corpus_digest"):
+    for key in ("direction", "corpus", "corpus_digest", "key"):
         value = values.get(key)
         if not isinstance(value, str) and (value is not None or key == "direction"):
             raise DataError(f'{path}: "{key}" is not a text: {quote(json.dumps(value))}', _remedy())

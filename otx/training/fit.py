@@ -2,44 +2,38 @@
 
 The data and random numbers of a step are pure functions of (seed, step), and a checkpoint holds everything else. So a
 run that is resumed at any step ends, on a CPU, in the same weights as an uninterrupted one, bit for bit.
+
+On a GPU the loop never waits within a step: numbers stay on the device and are read every ``LOG_EVERY`` steps. A number
+that is not finite makes its step and all later ones change nothing, until the next reading names it.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from otx.config.objective_term import GRADIENT
 from otx.errors import ProblemError, TrainingError
-from otx.files.shapes import COUNT, NUMBER
 from otx.training import checkpoint
+from otx.training.gradient_norms import LOG_EVERY
+from otx.training.health import Health
+from otx.training.optimizer import FitSettings, clip_gradients, make_optimizer, schedule, take_step
+from otx.training.prefetch import prefetched
 from otx.training.runtime import seed_step
+from otx.training.step_numbers import StepNumbers
 from otx.types import Loss
-
-DEAD_MASS = 1e-3
-"""Share of the expected transport mass below which training stops."""
-CONVERGED_WARN, CONVERGED_FAIL = 0.95, 0.5
-"""Mean shares of converged transport problems below which the loop warns, and below which it stops."""
-HEALTH_WINDOW = 10
-"""Number of steps over which the share of converged problems is averaged."""
-FLAT_STEPS = 3
-"""Number of steps in a row with a gradient of exactly zero after which training stops."""
-BETAS = (0.9, 0.999)
-"""AdamW's decay rates of the first and second moment."""
-NORM_PART = 1 << 16
-"""Number of gradient entries that are squared together on the CPU: 512 KB in float64, which fits a core's cache."""
 
 
 class Trainable(Protocol):
     """A training task: modules, the micro-batches of a step, and the loss of one of them.
+
+    ``micro_batches`` and ``prepare`` are called in a thread, ahead of the step.
 
     Attributes:
         modules: Modules whose parameters are trained and saved, by name.
@@ -64,60 +58,67 @@ class Trainable(Protocol):
         """
         ...
 
-    def loss(self, batch: Any) -> Loss:
-        """Return the loss of one micro-batch.
+    def prepare(self, batch: Any) -> Any:
+        """Read and pad a micro-batch: all that its loss needs before the model runs.
 
         Args:
             batch: One of the step's micro-batches.
         """
         ...
 
-    def gradients(self) -> Mapping[str, float]:
-        """Return the norm of the gradient that each part of the loss sent back in this step, by name."""
+    def loss(self, batch: Any) -> Loss:
+        """Return the loss of one micro-batch.
+
+        Args:
+            batch: What ``prepare`` returned.
+        """
+        ...
+
+    def gradients(self) -> Mapping[str, Tensor]:
+        """Return the norm ``[]`` of the gradient that each part of the loss sent back in this step, by name.
+
+        Empty where the step does not measure them; see ``otx.training.gradient_norms.is_measured``.
+        """
         ...
 
     def describe(self, batch: Any) -> str:
-        """Return which pairs or examples the batch holds, for error messages.
+        """Return which pairs or examples a micro-batch holds, for error messages.
 
         Args:
-            batch: A micro-batch.
+            batch: One of the step's micro-batches.
         """
         ...
 
     def size(self, batch: Any) -> tuple[int, int]:
-        """Return the number of pairs or examples, and of real sub-words, in the batch.
+        """Return the number of pairs or examples, and of real sub-words, in a micro-batch.
 
         Args:
-            batch: A micro-batch.
+            batch: One of the step's micro-batches.
         """
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class FitSettings:
-    """Options of the optimisation: AdamW, linear warm-up, linear decay to 0, and clipping.
+class Measurement(Protocol):
+    """A measurement of the weights during the training, such as on held-out data."""
 
-    Attributes:
-        steps: Number of optimiser steps.
-        lr: Peak learning rate.
-        seed: Seed of the random numbers of every step.
-        warmup: Share of the steps over which the learning rate rises.
-        weight_decay: Weight decay of matrices; vectors have none.
-        clip: Maximum norm of the gradient.
-        checkpoint_every: Number of steps between checkpoints.
-        keep_checkpoints: Number of checkpoints that are kept.
-        autocast: Type that the forward pass is autocast to; None for float32.
-    """
+    def is_due(self, step: int) -> bool:
+        """Return whether the weights are measured after this step.
 
-    steps: int
-    lr: float
-    seed: int
-    warmup: float = 0.1
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    checkpoint_every: int = 200
-    keep_checkpoints: int = 2
-    autocast: torch.dtype | None = None
+        Args:
+            step: Number of optimiser steps that are done.
+        """
+        ...
+
+    def look(self, step: int) -> Mapping[str, float]:
+        """Measure the weights.
+
+        Args:
+            step: Number of optimiser steps that are done.
+
+        Returns:
+            Columns of metrics.jsonl.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,10 +127,12 @@ class FitHooks:
 
     Attributes:
         started: Receives the number of steps that are done, and of all steps.
-        step_finished: Receives the numbers of a step: its row of metrics.jsonl.
+        step_finished: Receives the numbers of a step: its row of metrics.jsonl. On a GPU, the rows of several steps
+            come together.
         checkpoint_saved: Receives the folder of a checkpoint.
         notice: Receives a warning.
         stop_requested: Returns True if the loop must save and stop after this step.
+        measurement: Measures the weights at the steps that it asks for; its numbers join the step's row.
     """
 
     started: Callable[[int, int], None]
@@ -137,9 +140,17 @@ class FitHooks:
     checkpoint_saved: Callable[[Path], None]
     notice: Callable[[str], None]
     stop_requested: Callable[[], bool]
+    measurement: Measurement | None = None
 
 
-def fit(job: Trainable, settings: FitSettings, folder: Path, hooks: FitHooks) -> int:
+def fit(
+    job: Trainable,
+    settings: FitSettings,
+    folder: Path,
+    hooks: FitHooks,
+    *,
+    read_every: int | None = None,
+) -> int:
     """Train to the last step, from the newest valid checkpoint if there is one.
 
     Args:
@@ -147,281 +158,135 @@ def fit(job: Trainable, settings: FitSettings, folder: Path, hooks: FitHooks) ->
         settings: Options of the optimisation.
         folder: Folder of the checkpoints.
         hooks: Functions that the loop calls.
+        read_every: Number of steps whose numbers are read from the device together. Default: 1 on a CPU, where there
+            is nothing to wait for, else ``LOG_EVERY``.
 
     Returns:
         The number of steps done: fewer than ``settings.steps`` if a stop was requested; everything is saved then.
 
     Raises:
-        TrainingError: Before the optimiser step, if the loss or gradient is not finite (naming step, term and pairs),
-            a transport plan has lost its mass, or a solver no longer converges.
+        TrainingError: If the loss or gradient is not finite (naming step, term and pairs; the weights are those before
+            this step), a transport plan has lost its mass, or a solver no longer converges. Nothing is saved after the
+            step at fault.
         CheckpointError: If the newest valid checkpoint belongs to another model.
         OTXError: If the disk is full.
     """
-    optimizer = make_optimizer(job.modules, settings)
-    health = Health(hooks.notice)
-    start = _resume(job, optimizer, health, folder=folder, notice=hooks.notice)
-    hooks.started(start, settings.steps)
-    device = next(p for m in job.modules.values() for p in m.parameters()).device.type
-    for step in range(start, settings.steps):
-        began = time.perf_counter()
+    return _Training(job, settings, folder, hooks, read_every).run()
+
+
+class _Training:
+    """The state of a training: optimiser, checks, and the numbers that were not read yet."""
+
+    def __init__(
+        self,
+        job: Trainable,
+        settings: FitSettings,
+        folder: Path,
+        hooks: FitHooks,
+        read_every: int | None,
+    ) -> None:
+        self.job, self.settings, self.folder, self.hooks = job, settings, folder, hooks
+        self.optimizer = make_optimizer(job.modules, settings)
+        self.health = Health(hooks.notice)
+        self.device = next(p for m in job.modules.values() for p in m.parameters()).device
+        self.numbers = StepNumbers(self.device, job.describe)
+        self.read_every = read_every or (1 if self.device.type == "cpu" else LOG_EVERY)
+        self.began = 0.0
+
+    def run(self) -> int:
+        settings, hooks = self.settings, self.hooks
+        start = self._resume()
+        hooks.started(start, settings.steps)
+        with closing(prefetched(self._prepare, range(start, settings.steps))) as prepared:
+            self.began = time.perf_counter()
+            for step, batches in zip(range(start, settings.steps), prepared, strict=True):
+                self._step(step, batches)
+                done = step + 1
+                due = hooks.measurement is not None and hooks.measurement.is_due(done)
+                saves = done % settings.checkpoint_every == 0 or done == settings.steps
+                if due or saves or len(self.numbers) == self.read_every:
+                    self._report(measured=due)
+                stop = hooks.stop_requested()
+                if stop or saves:
+                    self._report()
+                    self._save(done)
+                if stop:
+                    return done
+        return settings.steps
+
+    def _resume(self) -> int:
+        """Load the newest valid checkpoint, and return its step; 0 if there is none."""
+        newest, damaged = checkpoint.newest(self.folder, Health.SHAPE)
+        start = 0 if newest is None else newest.step
+        if newest is not None:
+            checkpoint.load(newest, self.job.modules, self.optimizer)
+            self.health.restore(newest.state)
+        for error in damaged:
+            self.hooks.notice(f"{error.message}; resuming from step {start}")
+        # Only now: if the earlier one cannot be loaded, nothing is renamed.
+        checkpoint.set_aside(self.folder, start)
+        return start
+
+    def _prepare(self, step: int) -> list[tuple[Any, Any]]:
+        """Return the micro-batches of a step, as drawn and as prepared."""
+        return [(batch, self.job.prepare(batch)) for batch in self.job.micro_batches(step)]
+
+    def _step(self, step: int, batches: Sequence[tuple[Any, Any]]) -> None:
+        """Pass backward through the micro-batches of a step, their losses averaged, and take the optimiser's step."""
+        job, settings, numbers = self.job, self.settings, self.numbers
         seed_step(settings.seed, step)
-        for group in optimizer.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = settings.lr * schedule(step, settings)
         job.begin(step, settings.steps)
-        row = _accumulate(job, step, device, settings.autocast)
-        health.check(row, step)
-        row["grad_norm"] = _clip(job, settings.clip, step, row)
-        sent = job.gradients()
-        row |= {f"{name}.{GRADIENT}": norm for name, norm in sent.items()}
-        health.check_gradients({**sent, "the loss": row["grad_norm"]}, step)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        row |= {"lr": optimizer.param_groups[0]["lr"], "seconds": time.perf_counter() - began}
-        hooks.step_finished({"step": step + 1, **row})
-        stop = hooks.stop_requested()
-        if stop or (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
-            saved = checkpoint.save(
-                folder, step + 1, job.modules, optimizer=optimizer, state=health.state()
-            )
-            checkpoint.prune(folder, settings.keep_checkpoints)
-            hooks.checkpoint_saved(saved)
-        if stop:
-            return step + 1
-    return settings.steps
+        numbers.begin(step)
+        autocast = settings.autocast
+        for batch, prepared in batches:
+            with torch.autocast(self.device.type, autocast, enabled=autocast is not None):
+                loss = self._loss(batch, prepared, step)
+            (loss.value / len(batches)).backward()  # type: ignore[no-untyped-call]
+            pairs, tokens = job.size(batch)
+            values = {"loss": loss.value, **loss.terms, **loss.health}
+            numbers.add(batch, values, pairs=pairs, tokens=tokens)
+        norm = clip_gradients(job.modules, settings.clip)
+        numbers.finish(norm, job.gradients())
+        take_step(self.optimizer, numbers.spoilt)
 
-
-def make_optimizer(modules: Mapping[str, nn.Module], settings: FitSettings) -> torch.optim.AdamW:
-    """Return AdamW over every trained parameter, each once; vectors (biases, norms) are not decayed.
-
-    Args:
-        modules: Modules by name; they may share parameters.
-        settings: Learning rate and weight decay.
-    """
-    trained = {id(p): p for m in modules.values() for p in m.parameters() if p.requires_grad}
-    matrices = [p for p in trained.values() if p.ndim > 1]
-    vectors = [p for p in trained.values() if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": settings.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=BETAS)
-
-
-def schedule(step: int, settings: FitSettings) -> float:
-    """Return the factor of the learning rate at a step: linear warm-up, then linear decay to 0 at the end.
-
-    Args:
-        step: Optimiser step, from 0.
-        settings: Number of steps, and the share of them that warms up.
-
-    Example:
-        >>> [schedule(step, FitSettings(steps=4, lr=1.0, seed=1, warmup=0.5)) for step in range(4)]
-        [0.5, 1.0, 1.0, 0.5]
-    """
-    warm = math.ceil(settings.warmup * settings.steps)
-    if step < warm:
-        return (step + 1) / warm
-    return (settings.steps - step) / max(1, settings.steps - warm)
-
-
-class Health:
-    """Checks what solvers report: stops at a transport plan without mass, warns and stops if solvers do not converge.
-
-    ``state`` and ``restore`` carry its memory over a resume, so that a resumed run stops where an uninterrupted one
-    would.
-
-    Args:
-        notice: Receives a warning.
-    """
-
-    SHAPE: ClassVar[dict[str, Any]] = {
-        "converged": {str: [NUMBER]},
-        "warned": [str],
-        "flat": {str: COUNT},
-    }
-    """Shape of the state, in the notation of ``otx.files.shapes``."""
-
-    def __init__(self, notice: Callable[[str], None]) -> None:
-        self._notice = notice
-        self._recent: dict[str, deque[float]] = {}
-        self._warned: set[str] = set()
-        self._flat: dict[str, int] = {}
-
-    def state(self) -> dict[str, Any]:
-        """Return the memory as JSON values."""
-        recent = {name: list(shares) for name, shares in self._recent.items()}
-        return {"converged": recent, "warned": sorted(self._warned), "flat": dict(self._flat)}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Restore the memory that ``state`` returned.
-
-        Args:
-            state: The value that ``state`` returned.
-        """
-        self._recent = {
-            name: deque(shares, maxlen=HEALTH_WINDOW) for name, shares in state["converged"].items()
-        }
-        self._warned, self._flat = set(state["warned"]), dict(state["flat"])
-
-    def check_gradients(self, norms: Mapping[str, float], step: int) -> None:
-        """Check that every part of the loss sends a gradient.
-
-        Args:
-            norms: Norm of the gradient of each part, by name.
-            step: The optimiser step.
-
-        Raises:
-            TrainingError: If a norm was exactly zero for ``FLAT_STEPS`` steps in a row.
-        """
-        for name, norm in norms.items():
-            self._flat[name] = self._flat.get(name, 0) + 1 if norm == 0.0 else 0
-            if self._flat[name] == FLAT_STEPS:
-                raise TrainingError(
-                    f"{name}: the gradient was exactly zero for {FLAT_STEPS} steps (up to step {step})",
-                    "it does not reach the encoder: check its scale (epsilon), layer and links",
-                )
-
-    def check(self, row: Mapping[str, float], step: int) -> None:
-        """Check the numbers that solvers report.
-
-        Args:
-            row: The numbers of a step, by name.
-            step: The optimiser step.
-
-        Raises:
-            TrainingError: If a transport plan has lost its mass, or too few problems converge.
-        """
-        for name, value in row.items():
-            prefix, _, quantity = name.rpartition(".")
-            if quantity == "mass":
-                expected = row.get(f"{prefix}.expected_mass", 1.0)
-                if not value > DEAD_MASS * expected:
-                    raise TrainingError(
-                        f"{prefix}: transport mass {value:.3g}, expected {expected:.3g} at step {step}",
-                        "the cost is too large for epsilon: raise epsilon or use the cosine cost",
-                    )
-            elif quantity == "converged":
-                self._convergence(prefix, value, step)
-
-    def _convergence(self, prefix: str, share: float, step: int) -> None:
-        recent = self._recent.setdefault(prefix, deque(maxlen=HEALTH_WINDOW))
-        recent.append(share)
-        mean = sum(recent) / len(recent)
-        if len(recent) == HEALTH_WINDOW and mean < CONVERGED_FAIL:
+    def _loss(self, batch: Any, prepared: Any, step: int) -> Loss:
+        try:
+            return self.job.loss(prepared)
+        except ProblemError as error:
+            # If an earlier step was not finite, that is the cause.
+            self._report()
             raise TrainingError(
-                f"{prefix}: only {mean:.0%} of the transport problems converged in the last "
-                f"{HEALTH_WINDOW} steps (step {step})",
-                f"raise {prefix}.epsilon or {prefix}.max_iterations",
-            )
-        if mean < CONVERGED_WARN and prefix not in self._warned:
-            self._warned.add(prefix)
-            self._notice(f"{prefix}: {mean:.0%} of the transport problems converged at step {step}")
+                f"{error.message} at step {step} in {self.job.describe(batch)}",
+                f"the weights are untouched by this step; {error.remedy or 'look at these pairs'}",
+            ) from error
 
+    def _report(self, *, measured: bool = False) -> None:
+        """Read the numbers of the last steps, check them, and pass on their rows."""
+        readings = self.numbers.read()
+        seconds = (time.perf_counter() - self.began) / max(1, len(readings))
+        for reading in readings:
+            if reading.fault is not None:
+                raise reading.fault
+            row, step = reading.row, reading.step
+            self.health.check(row, step)
+            self.health.check_gradients({**reading.sent, "the loss": row["grad_norm"]}, step)
+            rate = self.settings.lr * schedule(step, self.settings)
+            row = {"step": step + 1, **row, "lr": rate, "seconds": seconds}
+            if measured and reading is readings[-1] and self.hooks.measurement is not None:
+                row |= self.hooks.measurement.look(step + 1)
+            self.hooks.step_finished(row)
+        self.began = time.perf_counter()
 
-def _resume(
-    job: Trainable,
-    optimizer: torch.optim.Optimizer,
-    health: Health,
-    *,
-    folder: Path,
-    notice: Callable[[str], None],
-) -> int:
-    """Load the newest valid checkpoint, and return its step; 0 if there is none."""
-    newest, damaged = checkpoint.newest(folder, Health.SHAPE)
-    start = 0 if newest is None else newest.step
-    if newest is not None:
-        checkpoint.load(newest, job.modules, optimizer)
-        health.restore(newest.state)
-    for error in damaged:
-        notice(f"{error.message}; resuming from step {start}")
-    # Only now: if the earlier one cannot be loaded, nothing is renamed.
-    checkpoint.set_aside(folder, start)
-    return start
-
-
-def _accumulate(
-    job: Trainable, step: int, device: str, autocast: torch.dtype | None
-) -> dict[str, float]:
-    """Pass backward through the micro-batches of a step, their losses averaged, and return the step's numbers."""
-    batches = job.micro_batches(step)
-    sums: dict[str, list[float]] = {}
-    pairs = tokens = 0
-    for batch in batches:
-        with torch.autocast(device, autocast, enabled=autocast is not None):
-            loss = _loss(job, batch, step)
-        numbers = {"loss": loss.value, **loss.terms, **loss.health}
-        scalars = {name: float(value.detach()) for name, value in numbers.items()}
-        _refuse_nonfinite(scalars, job.describe(batch), step)
-        (loss.value / len(batches)).backward()  # type: ignore[no-untyped-call]
-        for name, value in scalars.items():
-            sums.setdefault(name, []).append(value)
-        count, real = job.size(batch)
-        pairs, tokens = pairs + count, tokens + real
-    means = {name: sum(values) / len(values) for name, values in sums.items()}
-    return {**means, "pairs": pairs, "tokens": tokens}
-
-
-def _loss(job: Trainable, batch: Any, step: int) -> Loss:
-    try:
-        return job.loss(batch)
-    except ProblemError as error:
-        raise TrainingError(
-            f"{error.message} at step {step} in {job.describe(batch)}",
-            f"the weights are untouched by this step; {error.remedy or 'look at these pairs'}",
-        ) from error
-
-
-def _refuse_nonfinite(scalars: Mapping[str, float], batch: str, step: int) -> None:
-    bad = [f"{name} = {value}" for name, value in scalars.items() if not math.isfinite(value)]
-    if bad:
-        raise TrainingError(
-            f"non-finite {', '.join(bad)} at step {step} in {batch}",
-            "the weights are untouched by this step; lower the learning rate or look at these pairs",
+    def _save(self, done: int) -> None:
+        path = checkpoint.save(
+            self.folder,
+            done,
+            self.job.modules,
+            optimizer=self.optimizer,
+            state=self.health.state(),
         )
-
-
-def gradient_norm(gradients: Sequence[Tensor]) -> Tensor:
-    """Return the L2 norm of all entries, summed in float64 and rounded to float32 at the end.
-
-    In float32 the last bit would depend on how many rows without a gradient a table has. In float64 a difference is too
-    small to survive the rounding, except in one case in millions.
-
-    Args:
-        gradients: Tensors of any shapes on one device; the norm of none is 0.
-
-    Returns:
-        The norm ``[]``.
-
-    Example:
-        >>> gradient_norm([torch.tensor([3.0]), torch.tensor([[4.0]])])
-        tensor(5.)
-    """
-    if not gradients:
-        return torch.zeros(())
-    # The CPU converts a whole tensor before it sums; in parts, it makes no second copy of a table.
-    parts = [
-        part
-        for gradient in gradients
-        for part in (
-            torch.split(gradient.reshape(-1), NORM_PART)
-            if gradient.device.type == "cpu"
-            else [gradient]
-        )
-    ]
-    norms = [torch.linalg.vector_norm(part, dtype=torch.float64) for part in parts]
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms)).float()
-    return norm
-
-
-def _clip(job: Trainable, limit: float, step: int, row: Mapping[str, float]) -> float:
-    parameters = [p for m in job.modules.values() for p in m.parameters() if p.grad is not None]
-    norm = gradient_norm([p.grad for p in parameters if p.grad is not None])
-    nn.utils.clip_grads_with_norm_(parameters, limit, norm)
-    value = float(norm)
-    if not math.isfinite(value):
-        described = " and ".join(job.describe(batch) for batch in job.micro_batches(step))
-        raise TrainingError(
-            f"non-finite gradient (norm {value}) at step {step} in {described}; loss {row['loss']:.6g}",
-            "the weights are untouched by this step; lower the learning rate or look at these pairs",
-        )
-    return value
+        checkpoint.prune(self.folder, self.settings.keep_checkpoints)
+        self.hooks.checkpoint_saved(path)
+        self.began = time.perf_counter()

@@ -8,6 +8,24 @@ from torch import Tensor
 from otx.tensor_tree import map_tensors
 from otx.types import EncodedPair
 
+LOG_EVERY = 10
+"""Number of steps from one log step to the next: a log step measures the gradient of each term."""
+FIRST_STEPS = 3
+"""Number of steps at the start of a run that are log steps too, so that a term without effect is seen at once."""
+
+
+def is_log_step(step: int) -> bool:
+    """Return whether the gradient of each term is measured in this step; a pure function of it.
+
+    Args:
+        step: The optimiser step, from 0.
+
+    Example:
+        >>> [step for step in range(25) if is_log_step(step)]
+        [0, 1, 2, 10, 20]
+    """
+    return step < FIRST_STEPS or step % LOG_EVERY == 0
+
 
 class GradientNorms:
     """Sums, by name, the squared gradient that flows back through the views that ``tap`` returned.
@@ -19,19 +37,20 @@ class GradientNorms:
     def __init__(self) -> None:
         self._squares: dict[str, Tensor] = {}
 
-    def tap(self, name: str, pair: EncodedPair) -> EncodedPair:
+    def tap(self, name: str, pair: EncodedPair, *, measured: bool = True) -> EncodedPair:
         """Return the same views, counting the gradient that flows back through them.
 
         Args:
             name: Name under which it is counted.
             pair: The views.
+            measured: False counts nothing.
 
         Returns:
             Views in containers of their own: what a term puts in the place of a view, no other term sees.
         """
 
         def count(tensor: Tensor) -> Tensor:
-            return self._tap(name, tensor)
+            return self._tap(name, tensor) if measured else tensor
 
         return EncodedPair(
             map_tensors(count, pair.source),
@@ -40,9 +59,12 @@ class GradientNorms:
             pair.declared,
         )
 
-    def pop(self) -> dict[str, float]:
-        """Return the L2 norm of the gradient since the last call, by name and over all views, and start again at 0."""
-        norms = {name: float(square.sqrt()) for name, square in self._squares.items()}
+    def pop(self) -> dict[str, Tensor]:
+        """Return the L2 norm ``[]`` of the gradient since the last call, by name and over all views.
+
+        The next call starts again at 0.
+        """
+        norms = {name: square.sqrt() for name, square in self._squares.items()}
         self._squares = {}
         return norms
 

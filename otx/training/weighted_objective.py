@@ -44,12 +44,13 @@ class WeightedSum(nn.Module):
         if twice:
             raise UsageError(f"objective {twice[0]} is named twice", "give it once, with a weight")
 
-    def forward(self, pair: EncodedPair, progress: float) -> Loss:
+    def forward(self, pair: EncodedPair, progress: float, *, measured: bool = True) -> Loss:
         """Compute ``sum_k weight_k * value_k``; objectives whose weight is 0 at the moment are not computed.
 
         Args:
             pair: The views of the batch.
             progress: Share of the run that is done, 0 to 1, on which weights may depend.
+            measured: Whether ``gradient_norms`` counts the gradient of each objective.
 
         Returns:
             The sum; ``terms[name]`` is each objective's unweighted value, ``terms["name.part"]`` and
@@ -66,7 +67,7 @@ class WeightedSum(nn.Module):
                 "let the weight of one of them not end at 0",
             )
         losses = {
-            term.name: (weight, self._loss(term.name, part, pair))
+            term.name: (weight, self._loss(term.name, part, pair, measured))
             for term, weight, part in zip(self.terms, weights, self.parts, strict=True)
             if weight > 0
         }
@@ -80,10 +81,10 @@ class WeightedSum(nn.Module):
         plan = next((loss.plan for _, loss in losses.values() if loss.plan is not None), None)
         return Loss(total, terms=terms, health=health, plan=plan)
 
-    def _loss(self, name: str, part: Any, pair: EncodedPair) -> Loss:
+    def _loss(self, name: str, part: Any, pair: EncodedPair, measured: bool) -> Loss:
         """Return the loss of one objective, after checking its form and that the objective changed no view."""
         owner = owner_of(part) or Owner("objective", name)
-        views = self.gradient_norms.tap(name, pair.only(part.views))
+        views = self.gradient_norms.tap(name, pair.only(part.views), measured=measured)
         # Copies once in a run: they see what PyTorch's version counters do not.
         untouched = Untouched(pair, copies=name not in self._tried)
         with attributed(owner):

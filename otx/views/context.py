@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 Side = Literal["source", "pivot"]
+SIDES: tuple[Side, Side] = ("source", "pivot")
 
 TRAINED = "trained"
 """Name of the encoder that is trained, among ``ViewContext.encoders``."""
@@ -86,7 +87,7 @@ class PairBatch:
 
 
 class HiddenStates:
-    """Hidden states of one batch; each encoder encodes each side at most once.
+    """Hidden states of one batch; each encoder encodes all sides that a view reads, at once and once only.
 
     Args:
         encoders: The encoders by name.
@@ -101,7 +102,7 @@ class HiddenStates:
         layers: Mapping[tuple[str, Side], Sequence[int]],
     ) -> None:
         self._encoders, self._batch, self._layers = encoders, batch, layers
-        self._encoded: dict[tuple[str, Side], Encoded] = {}
+        self._encoded: dict[str, Sides[Encoded]] = {}
 
     def side(self, encoder: str, side: Side) -> Encoded:
         """Return the hidden states of one side; those of auxiliary encoders carry no gradients.
@@ -113,10 +114,8 @@ class HiddenStates:
         Returns:
             The states of all layers that any view reads; no layers if none reads any.
         """
-        key = encoder, side
-        if key not in self._encoded:
-            self._encoded[key] = self._encode(encoder, side)
-        return self._encoded[key]
+        encoded: Encoded = getattr(self.sides(encoder), side)
+        return encoded
 
     def sides(self, encoder: str) -> Sides[Encoded]:
         """Return the hidden states of both sides.
@@ -124,19 +123,42 @@ class HiddenStates:
         Args:
             encoder: Name of the encoder.
         """
-        return Sides(self.side(encoder, "source"), self.side(encoder, "pivot"))
+        if encoder not in self._encoded:
+            self._encoded[encoder] = self._encode(encoder)
+        return self._encoded[encoder]
 
-    def _encode(self, encoder: str, side: Side) -> Encoded:
+    def _encode(self, encoder: str) -> Sides[Encoded]:
         import torch
 
+        sides: dict[Side, Encoded] = {}
+        by_layers: dict[tuple[int, ...], list[Side]] = {}
+        for side in SIDES:
+            tokens = self._tokens(side)
+            sides[side] = Encoded({}, tokens.mask, tokens.word_index, tokens.word_counts)
+            layers = tuple(self._layers.get((encoder, side), ()))
+            if layers:
+                by_layers.setdefault(layers, []).append(side)
+        with torch.set_grad_enabled(encoder == TRAINED and torch.is_grad_enabled()):
+            for layers, several in by_layers.items():
+                batches = [self._tokens(side) for side in several]
+                states = _encode_together(self._encoders[encoder], batches, layers)
+                sides |= zip(several, states, strict=True)
+        return Sides(sides["source"], sides["pivot"])
+
+    def _tokens(self, side: Side) -> TokenBatch:
         tokens: TokenBatch = getattr(self._batch, side)
-        layers = self._layers.get((encoder, side), ())
-        if not layers:
-            return Encoded({}, tokens.mask, tokens.word_index)
-        if encoder == TRAINED:
-            return self._encoders[encoder].encode(tokens, layers)
-        with torch.no_grad():
-            return self._encoders[encoder].encode(tokens, layers)
+        return tokens
+
+
+def _encode_together(
+    encoder: Encoder, batches: Sequence[TokenBatch], layers: Sequence[int]
+) -> list[Encoded]:
+    # An encoder need not inherit from the interface, which has had this member only lately.
+    together = getattr(encoder, "encode_together", None)
+    if together is None:
+        return [encoder.encode(batch, layers) for batch in batches]
+    states: list[Encoded] = together(batches, layers)
+    return states
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,4 +199,4 @@ def both_sides(encoder: str, layers: frozenset[int]) -> tuple[Pass, ...]:
         encoder: Name of the encoder.
         layers: Hidden layers.
     """
-    return Pass(encoder, "source", layers), Pass(encoder, "pivot", layers)
+    return tuple(Pass(encoder, side, layers) for side in SIDES)

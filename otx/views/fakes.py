@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -38,7 +39,7 @@ def fake_encoded(
     mask = torch.tensor([[t < len(row) for t in range(width)] for row in rows])
     shape = (len(rows), width, dimension)
     tokens = {layer: torch.randn(shape, generator=random).requires_grad_() for layer in layers}
-    return Encoded(tokens, mask, index)
+    return Encoded(tokens, mask, index, tuple(words))
 
 
 def fake_frozen(encoded: Encoded, random: torch.Generator) -> Encoded:
@@ -55,7 +56,7 @@ def fake_frozen(encoded: Encoded, random: torch.Generator) -> Encoded:
         layer: states.detach() + 0.1 * torch.randn(states.shape, generator=random)
         for layer, states in encoded.tokens.items()
     }
-    return Encoded(tokens, encoded.mask, encoded.word_index)
+    return replace(encoded, tokens=tokens)
 
 
 def fake_frozen_sides(batch: FakeBatch, layers: Iterable[int]) -> Sides[Encoded]:
@@ -77,7 +78,7 @@ def fake_frozen_sides(batch: FakeBatch, layers: Iterable[int]) -> Sides[Encoded]
             else torch.randn(shape, generator=batch.random)
             for layer in layers
         }
-        sides.append(fake_frozen(Encoded(tokens, side.mask, side.word_index), batch.random))
+        sides.append(fake_frozen(replace(side, tokens=tokens), batch.random))
     return Sides(*sides)
 
 
@@ -119,4 +120,4 @@ def pad_encoded(encoded: Encoded, count: int) -> Encoded:
         tokens[layer] = torch.cat((changed, torch.full((rows, count, changed.shape[2]), -1.5)), 1)
     mask = torch.cat((encoded.mask, encoded.mask.new_zeros(rows, count)), 1)
     index = torch.cat((encoded.word_index, encoded.word_index.new_full((rows, count), -1)), 1)
-    return Encoded(tokens, mask, index)
+    return Encoded(tokens, mask, index, encoded.word_counts)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from otx.interfaces import View
 from otx.types import Encoded, Sides
-from otx.views.context import FakeBatch, HiddenStates, PairBatch, ViewContext, ViewMaker, both_sides
+from otx.views.context import (
+    SIDES,
+    FakeBatch,
+    HiddenStates,
+    PairBatch,
+    Pass,
+    Side,
+    ViewContext,
+    ViewMaker,
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,11 @@ class LayerView(View[Sides[Encoded]]):
 
     encoder: ClassVar[str]
 
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The sides whose states are computed."""
+        return SIDES
+
     @classmethod
     def maker(cls, views: Sequence[Self], context: ViewContext) -> ViewMaker[Sides[Encoded]]:
         """Read the encoder's states of every declared layer."""
@@ -31,26 +45,29 @@ class LayerView(View[Sides[Encoded]]):
         def make(batch: PairBatch, states: HiddenStates) -> Sides[Encoded]:
             return cls.restrict(states.sides(cls.encoder), views)
 
-        layers = frozenset(view.layer for view in views)
-        return ViewMaker(make, both_sides(cls.encoder, layers))
+        passes = tuple(
+            Pass(cls.encoder, side, layers) for side in SIDES if (layers := _layers(views, side))
+        )
+        return ViewMaker(make, passes)
 
     @classmethod
     def fake(cls, views: Sequence[Self], batch: FakeBatch) -> Sides[Encoded]:
         """Return states near those of the trained encoder."""
         from otx.views.fakes import fake_frozen_sides
 
-        return fake_frozen_sides(batch, sorted({view.layer for view in views}))
+        sides = fake_frozen_sides(batch, sorted({view.layer for view in views}))
+        return cls.restrict(sides, views)
 
     @classmethod
     def restrict(cls, value: Sides[Encoded], views: Sequence[Self]) -> Sides[Encoded]:
-        """Keep the declared layers."""
-        layers = sorted({view.layer for view in views})
+        """Keep the declared layers of the declared sides."""
 
-        def kept(side: Encoded) -> Encoded:
-            tokens = {layer: side.states(layer) for layer in layers}
-            return Encoded(tokens, side.mask, side.word_index)
+        def kept(side: Side) -> Encoded:
+            encoded: Encoded = getattr(value, side)
+            tokens = {layer: encoded.states(layer) for layer in sorted(_layers(views, side))}
+            return replace(encoded, tokens=tokens)
 
-        return Sides(kept(value.source), kept(value.pivot))
+        return Sides(kept("source"), kept("pivot"))
 
     @classmethod
     def pad(cls, value: Sides[Encoded], count: int) -> Sides[Encoded]:
@@ -58,3 +75,7 @@ class LayerView(View[Sides[Encoded]]):
         from otx.views.fakes import pad_encoded
 
         return Sides(pad_encoded(value.source, count), pad_encoded(value.pivot, count))
+
+
+def _layers(views: Sequence[LayerView], side: Side) -> frozenset[int]:
+    return frozenset(view.layer for view in views if side in view.sides)

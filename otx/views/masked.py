@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from otx.errors import UsageError
@@ -114,4 +114,4 @@ def mask_subwords(batch: TokenBatch, encoder: Encoder) -> tuple[TokenBatch, Tens
     noise = torch.randint(len(tokenizer), tuple(batch.ids.shape)).to(batch.ids.device)
     ids = torch.where(picked & (how < MASK_TOKEN_SHARE), tokenizer.mask_token_id, batch.ids)
     ids = torch.where(picked & (how >= MASK_TOKEN_SHARE + KEPT_SHARE), noise, ids)
-    return TokenBatch(ids, batch.mask, batch.word_index, batch.type_ids), picked
+    return replace(batch, ids=ids), picked

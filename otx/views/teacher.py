@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from otx.interfaces import View
@@ -38,10 +38,8 @@ class Teacher(View[Encoded]):
         """Read the initial encoder's states, or tokenise the corpora for another teacher."""
         if context.align.teacher is None:
             return ViewMaker(
-                lambda batch, states: Encoded(
-                    {LAST: (pivot := states.side("reference", "pivot")).states(LAST)},
-                    pivot.mask,
-                    pivot.word_index,
+                lambda batch, states: replace(
+                    pivot := states.side("reference", "pivot"), tokens={LAST: pivot.states(LAST)}
                 ),
                 (Pass("reference", "pivot", frozenset({LAST})),),
             )

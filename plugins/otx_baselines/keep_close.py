@@ -71,7 +71,7 @@ class KeepClose(nn.Module):
         self.views: set[View[Any]] = (
             {Parameters()}
             if options.kind == "parameters"
-            else {States(options.layer), Reference(options.layer)}
+            else {States(options.layer), Reference(options.layer, side="pivot")}
         )
         total = options.kind == "hidden" and options.reduction == "sum"
         self.scope: Scope = "batch" if total else "mean"

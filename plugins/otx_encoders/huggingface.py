@@ -14,8 +14,13 @@ from otx.errors import DataError, UsageError
 from otx.interfaces import Encoder
 from otx.types import Encoded, TokenBatch, TokenRow
 from otx_encoders import EncoderOptions, model_io
+from otx_encoders.attention import works_on_gpu
 from otx_encoders.checkpoint import locate
+from otx_encoders.collation import collate
+from otx_encoders.dropout import replace_dropout
 from otx_encoders.heads import CarriedHead, masked_logits, model_inputs, with_fresh_head
+from otx_encoders.packed_model import packed_inputs, permit_packing
+from otx_encoders.packing import Packing, make_packing
 from otx_encoders.tokenisation import load_tokenizer, tokenise
 from otx_encoders.tokenizer_checks import check_normalisation
 
@@ -50,6 +55,8 @@ class HuggingFaceEncoder(Encoder):
         self.module: nn.Module = self._model
         self.dimension, self.layers = self._shape()
         self.max_length = self._limit(options.max_length)
+        replace_dropout(self._model.base_model)
+        self._packed = permit_packing(self._model)
         rows = self._model.get_input_embeddings().num_embeddings
         if max(vocabulary.values()) >= rows:
             raise DataError(
@@ -66,29 +73,23 @@ class HuggingFaceEncoder(Encoder):
 
     def collate(self, rows: Sequence[TokenRow]) -> TokenBatch:
         """Pad rows on the right to the longest of them; see ``otx.interfaces.Encoder``."""
-        width = max(len(row.ids) for row in rows)
-        ids = torch.full((len(rows), width), self.tokenizer.pad_token_id, dtype=torch.long)
-        word_index = torch.full((len(rows), width), -1, dtype=torch.long)
-        mask = torch.zeros((len(rows), width), dtype=torch.bool)
-        for number, row in enumerate(rows):
-            length = len(row.ids)
-            ids[number, :length] = torch.tensor(row.ids, dtype=torch.long)
-            word_index[number, :length] = torch.tensor(row.word_index, dtype=torch.long)
-            mask[number, :length] = True
-        return TokenBatch(ids, mask, word_index).to(next(self.module.parameters()).device)
+        return collate(rows, self.tokenizer.pad_token_id, next(self.module.parameters()).device)
 
     def encode(self, batch: TokenBatch, layers: Sequence[int] = (-1,)) -> Encoded:
         """Compute hidden states; see ``otx.interfaces.Encoder``."""
-        places = {layer: self._place(layer) for layer in layers}
-        inner = any(place != self.layers for place in places.values())
-        output = self._model.base_model(
-            **model_inputs(self._model, batch), output_hidden_states=inner
-        )
-        tokens = {
-            layer: output.last_hidden_state if place == self.layers else output.hidden_states[place]
-            for layer, place in places.items()
-        }
-        return Encoded(tokens, batch.mask, batch.word_index)
+        return self.encode_together([batch], layers)[0]
+
+    def encode_together(
+        self, batches: Sequence[TokenBatch], layers: Sequence[int] = (-1,)
+    ) -> list[Encoded]:
+        """Compute hidden states of several batches, without padding where the model permits it.
+
+        See ``otx.interfaces.Encoder``.
+        """
+        packing = make_packing(batches) if self._packs() else None
+        if packing is None:
+            return [self._encode_padded(batch, layers) for batch in batches]
+        return self._encode_packed(batches, layers, packing)
 
     def masked_logits(self, batch: TokenBatch, picked: Tensor) -> Tensor:
         """Predict masked sub-words; see ``otx.interfaces.Encoder``."""
@@ -132,6 +133,52 @@ class HuggingFaceEncoder(Encoder):
         memo |= {id(self): twin, id(self.tokenizer): self.tokenizer}
         twin.__dict__ = copy.deepcopy(self.__dict__, memo)
         return twin
+
+    def _packs(self) -> bool:
+        """Return whether batches are encoded without padding at present."""
+        if not self._packed:
+            return False
+        parameter = next(self.module.parameters())
+        kind, dtype = parameter.device.type, parameter.dtype
+        if kind == "cuda":
+            if torch.is_autocast_enabled(kind):
+                dtype = torch.get_autocast_dtype(kind)
+            width = self.dimension // self._model.config.num_attention_heads
+            return works_on_gpu(parameter.device, dtype, width)
+        return kind == "cpu"
+
+    def _encode_padded(self, batch: TokenBatch, layers: Sequence[int]) -> Encoded:
+        """Encode one batch with its padding."""
+        tokens = self._states(model_inputs(self._model, batch), layers)
+        return Encoded(tokens, batch.mask, batch.word_index, batch.word_counts)
+
+    def _encode_packed(
+        self, batches: Sequence[TokenBatch], layers: Sequence[int], packing: Packing
+    ) -> list[Encoded]:
+        """Encode the row of a packing."""
+        inputs = packed_inputs(self._model, batches, packing)
+        states = self._states(inputs, layers)
+        shapes = [batch.ids.shape for batch in batches]
+        tokens = {layer: packing.unpack(row, shapes) for layer, row in states.items()}
+        return [
+            Encoded(
+                {layer: parts[number] for layer, parts in tokens.items()},
+                batch.mask,
+                batch.word_index,
+                batch.word_counts,
+            )
+            for number, batch in enumerate(batches)
+        ]
+
+    def _states(self, inputs: dict[str, Any], layers: Sequence[int]) -> dict[int, Tensor]:
+        """Return the hidden states of some layers."""
+        places = {layer: self._place(layer) for layer in layers}
+        inner = any(place != self.layers for place in places.values())
+        output = self._model.base_model(**inputs, output_hidden_states=inner)
+        return {
+            layer: output.last_hidden_state if place == self.layers else output.hidden_states[place]
+            for layer, place in places.items()
+        }
 
     def _shape(self) -> tuple[int, int]:
         """Return width and number of layers."""

@@ -81,20 +81,35 @@ def load_model(folder: Path, reference: str) -> tuple[Any, str | None, list[str]
 def max_positions(model: Any) -> int | None:
     """Return the longest sequence that a model's position embeddings allow.
 
-    Models like RoBERTa count positions from behind the padding index.
-
     Args:
         model: A Hugging Face model.
 
     Returns:
         The length in sub-words, special tokens included; None if nothing limits it.
     """
-    for name, part in model.base_model.named_modules():
-        if name.endswith("position_embeddings") and isinstance(part, nn.Embedding):
-            return part.num_embeddings - (0 if part.padding_idx is None else part.padding_idx + 1)
+    table = _position_embeddings(model)
+    if table is not None:
+        return table.num_embeddings - first_position(model)
     if model.config.model_type in ENCODER_HALVES:
         return _PRE_TRAINED_LENGTH
     return getattr(model.config, "max_position_embeddings", None)
+
+
+def first_position(model: Any) -> int:
+    """Return the number of a text's first position: models like RoBERTa count from behind the padding index.
+
+    Args:
+        model: A Hugging Face model.
+    """
+    table = _position_embeddings(model)
+    return 0 if table is None or table.padding_idx is None else table.padding_idx + 1
+
+
+def _position_embeddings(model: Any) -> nn.Embedding | None:
+    for name, part in model.base_model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(part, nn.Embedding):
+            return part
+    return None
 
 
 def save_model(model: Any, tokenizer: Any, folder: Path, dimension: int, max_length: int) -> None:

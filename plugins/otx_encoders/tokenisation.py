@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from otx.data.tokenizer_rules import paused_collection
-from otx.data.words import word_index
+from otx.data.words import word_indices
 from otx.errors import DataError, UsageError
 from otx.types import TokenRow
 from otx_encoders.checkpoint import first_line
@@ -74,24 +77,38 @@ def tokenise(
     """
     if not texts:
         return []
-    encoded = tokenizer(
-        list(texts),
-        return_offsets_mapping=True,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-        verbose=False,
-    )
-    rows = []
-    for number, text in enumerate(texts):
-        special = [sequence is None for sequence in encoded.sequence_ids(number)]
-        offsets = encoded["offset_mapping"][number]
-        spans = [
-            (0, 0) if is_special else span
-            for is_special, span in zip(special, offsets, strict=True)
-        ]
-        index = word_index(text, spans, pretokenised=pretokenised)
-        rows.append(_cut(encoded["input_ids"][number], index, special, max_length))
+    # A list for each sub-word makes the collector search for cycles repeatedly.
+    with paused_collection():
+        encodings = tokenizer(
+            list(texts), return_attention_mask=False, return_token_type_ids=False, verbose=False
+        ).encodings
+        ids = [encoding.ids for encoding in encodings]
+        special = [encoding.special_tokens_mask for encoding in encodings]
+        spans = chain.from_iterable(encoding.offsets for encoding in encodings)
+        sizes = [len(row) for row in ids]
+        count = sum(sizes)
+        flat = np.fromiter(chain.from_iterable(spans), dtype=np.int64, count=2 * count)
+    offsets = flat.reshape(-1, 2)
+    offsets[np.fromiter(chain.from_iterable(special), dtype=bool, count=count)] = 0
+    owners = np.repeat(np.arange(len(texts)), sizes)
+    index = word_indices(texts, owners, offsets, pretokenised=pretokenised)
+    words = _count_words(owners, index, len(texts))
+    numbers, rows, start = index.tolist(), [], 0
+    for number, size in enumerate(sizes):
+        row = numbers[start : start + size]
+        start += size
+        if size <= max_length:
+            rows.append(TokenRow(ids[number], row, words[number], 0))
+        else:
+            rows.append(_cut(ids[number], row, [one == 1 for one in special[number]], max_length))
     return rows
+
+
+def _count_words(owners: np.ndarray, index: np.ndarray, texts: int) -> list[int]:
+    """Return the number of different words of each text."""
+    real = index >= 0
+    keys = np.unique(owners[real] * (index.max(initial=0) + 1) + index[real])
+    return np.bincount(keys // (index.max(initial=0) + 1), minlength=texts).tolist()  # type: ignore[no-any-return]
 
 
 def _cut(ids: list[int], index: list[int], special: list[bool], max_length: int) -> TokenRow:

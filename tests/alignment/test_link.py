@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from otx.alignment import link as engine
+from otx.alignment import link_parts
+from otx.alignment.link_parts import LinkParts
 from otx.cli import run as otx
 from otx.cli.console import screen
 from otx.links.extract import mutual_nearest
@@ -24,10 +26,10 @@ SAMPLE = Path(__file__).parents[2] / "plugins/otx_corpora/sample"
 
 @pytest.fixture
 def link(tiny_model: Path, bitext: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run `otx link` in windows of 8 pairs in an empty folder; returns the exit code."""
+    """Run `otx link` in parts of 8 pairs in an empty folder; returns the exit code."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OTX_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(engine, "WINDOW", 8)
+    monkeypatch.setattr(engine, "PART", 8)
 
     def run(
         *arguments: str, corpus: str = bitext, model: str = str(tiny_model), quiet: bool = True
@@ -77,49 +79,86 @@ def test_every_way_writes_as_many_lines(link: Any, by: str) -> None:
     assert len(Path("links").read_text().splitlines()) == COUNT
 
 
+def computed(monkeypatch: pytest.MonkeyPatch, stop_after: int | None = None) -> list[int]:
+    """Note the parts that are computed, and after some of them send this process a signal."""
+    parts: list[int] = []
+    write = LinkParts.write
+
+    def noting(self: LinkParts, part: int, *rest: Any) -> None:
+        write(self, part, *rest)
+        parts.append(part)
+        if len(parts) == stop_after:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(LinkParts, "write", noting)
+    return parts
+
+
 @pytest.mark.parametrize("torn", [False, True])
 def test_an_interrupted_call_goes_on_and_ends_the_same(
     link: Any, torn: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert link("--output", "whole", "--probabilities", "whole.sure") == 0
-    wanted = ("--output", "parts", "--probabilities", "parts.sure")
-    linked, calls = engine.linked, [0]
-
-    def stopping(*arguments: Any) -> Any:
-        calls[0] += 1
-        if calls[0] == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return linked(*arguments)
-
+    call = ("--output", "parts", "--probabilities", "parts.sure")
     with monkeypatch.context() as patched:
-        patched.setattr(engine, "linked", stopping)
-        assert link(*wanted) == 5
-    assert len(Path("parts").read_text().splitlines()) == 16
+        assert computed(patched, stop_after=2) == []
+        assert link(*call) == 5
+    assert not Path("parts").exists() and not Path("parts.sure").exists()
     if torn:
-        # As a killed process may leave it: more written than was noted.
-        with Path("parts").open("a") as file:
-            file.write("0-0 1-")
-    calls[0] = 10
-    assert link(*wanted) == 0
+        # As a killed process may leave it: a part without the file that is written last.
+        Path(".parts.parts/000002.0").write_text("0-0 1-")
+    parts = computed(monkeypatch)
+    assert link(*call) == 0
+    assert parts == [2, 3, 4]
     for ending in ("", ".sure"):
         assert Path(f"parts{ending}").read_bytes() == Path(f"whole{ending}").read_bytes()
-    assert not list(Path().glob(".*.state"))
+    assert not list(Path().glob(".*"))
 
 
 def test_a_call_with_another_option_does_not_go_on(
     link: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def stopping(*arguments: Any) -> Any:
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    linked = engine.linked
-    monkeypatch.setattr(engine, "linked", lambda *a: linked(*a) if a[2][0] == 0 else stopping())
+    computed(monkeypatch, stop_after=1)
     assert link("--output", "links") == 5
-    before = Path("links").read_bytes()
     for changed in (["--by", "softmax"], ["--layer", "0"], ["--probabilities", "sure"]):
         assert link("--output", "links", *changed) == 2
         assert "was begun with another corpus, encoder or option" in capfd.readouterr().err
-    assert Path("links").read_bytes() == before
+    assert Path(".links.parts/000000.0").exists()
+
+
+def test_a_complete_call_has_nothing_to_do(link: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a process that is started late, beside others, does not fail."""
+    assert link("--output", "links") == 0
+    before = Path("links").read_bytes()
+    parts = computed(monkeypatch)
+    assert link("--output", "links") == 0
+    assert parts == [] and Path("links").read_bytes() == before
+    assert link("--output", "links", "--layer", "0") == 2
+
+
+def test_a_join_that_was_killed_is_repeated(link: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: Any) -> None:
+        raise OSError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(link_parts, "write_record", killed)
+        assert link("--output", "links") == 1
+    before = Path("links").read_bytes()
+    parts = computed(monkeypatch)
+    assert link("--output", "links") == 0
+    assert parts == [] and Path("links").read_bytes() == before
+
+
+def test_a_file_that_appears_meanwhile_is_not_overwritten(
+    link: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patched:
+        computed(patched, stop_after=1)
+        assert link("--output", "links") == 5
+    Path("links").write_text("mine\n")
+    assert link("--output", "links") == 2
+    assert "links exists already" in capfd.readouterr().err
+    assert Path("links").read_text() == "mine\n"
 
 
 @pytest.mark.parametrize("name", ["links", "links.json"])

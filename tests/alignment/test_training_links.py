@@ -54,10 +54,10 @@ def test_sources_are_read(text: str, expected: list[Source]) -> None:
 def used(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], list[str]]]:
     """The words that each link of the first batch joins, found from the sub-words themselves."""
     found: list[tuple[list[str], list[str]]] = []
-    encode = TrainableAlignment.encode
+    loss = TrainableAlignment.loss
 
-    def watched(self: TrainableAlignment, micro_batch: Any) -> Any:
-        batch, encoded = self.collate(micro_batch), encode(self, micro_batch)
+    def watched(self: TrainableAlignment, prepared: Any) -> Any:
+        batch, encoded = prepared.pairs, self.views(prepared.pairs)
         decode = self.encoder.tokenizer.decode
         for row, i, j in encoded[Links].tolist():
             pair = []
@@ -65,9 +65,9 @@ def used(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], list[str]]]:
                 ids = side.ids[row][side.word_index[row] == word].tolist()
                 pair.append(decode(ids).strip())
             found.append((pair[0], pair[1]))
-        return encoded
+        return loss(self, prepared)
 
-    monkeypatch.setattr(TrainableAlignment, "encode", watched)
+    monkeypatch.setattr(TrainableAlignment, "loss", watched)
     return found
 
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otx.data.unicode_words import segments
+from otx.data.unicode_words import kinds, segment_starts, segments
 
 LETTERS = [
     *"abZ19_ .,:;'\u2019\"-!?@…",
@@ -119,6 +120,20 @@ def rejoin(words: list[str], text: str) -> list[str]:
 @given(TEXTS)
 def test_segments_follow_the_rules_of_uax_29(text: str) -> None:
     assert [text[start:end] for start, end in segments(text)] == uax_29(text)
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=4))
+def test_the_starts_of_all_segments_at_once(texts: list[str]) -> None:
+    """Between texts stands a line feed; CR LF, which is invisible, counts as two there."""
+    text = "\n".join(texts)
+    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    starts = np.flatnonzero(segment_starts(kinds(codes)))
+    expected, base = [], 0
+    for part in texts:
+        expected += [base + start for start, _ in segments(part)]
+        base += len(part) + 1
+        expected.append(base - 1)
+    assert starts.tolist() == expected[:-1]
 
 
 def test_an_opening_quotation_mark_is_no_part_of_the_word() -> None:

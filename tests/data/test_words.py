@@ -3,12 +3,13 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otx.data.words import split_words, word_index
+from otx.data.words import split_words, word_index, word_indices
 
 LETTERS = [
     *"abZ19_ .,:;'\u2019\"-!?@…",
@@ -120,6 +121,24 @@ def test_words_keep_their_numbers_when_subwords_are_cut(
     part = word_index(text, offsets[:length], pretokenised=pretokenised)
     for own, full, (start, end) in zip(part, whole, offsets, strict=False):
         assert own == full or (own == -1 and INVISIBLE.fullmatch(text[start:end]))
+
+
+@given(st.lists(pieces(), min_size=1, max_size=4), st.booleans(), st.booleans())
+def test_the_words_of_many_texts_are_those_of_each(
+    cases: Any, pretokenised: bool, unspaced: bool
+) -> None:
+    if unspaced:
+        cases = [("ok ภาษาไทย go", [(0, 2), (2, 3), (3, 7), (7, 10), (10, 13)]), *cases]
+    owners = [number for number, (_, offsets) in enumerate(cases) for _ in offsets]
+    flat = [offset for _, offsets in cases for offset in offsets]
+    index = word_indices(
+        [text for text, _ in cases],
+        np.array(owners),
+        np.array(flat).reshape(-1, 2),
+        pretokenised=pretokenised,
+    )
+    each = [word_index(text, offsets, pretokenised=pretokenised) for text, offsets in cases]
+    assert index.tolist() == [number for numbers in each for number in numbers]
 
 
 def test_a_vanished_word_keeps_its_number() -> None:

@@ -30,10 +30,13 @@ def play(
         return left[len(checks.history)]
 
     schedule = CheckSchedule(12, len(scores), patience)
-    checks = Development(folder, {"layer": layer}, schedule, score, higher_is_better=higher)
+    checks = Development(
+        folder, {"layer": layer}, schedule, score, metric="acc", higher_is_better=higher
+    )
     for step in range(1, (until or 12) + 1):
         nn.init.constant_(layer.weight, step)
-        checks.step_finished(step)
+        if checks.is_due(step):
+            assert checks.look(step) == {"acc": checks.history[step]}
         if checks.is_patience_exhausted():
             break
     return checks, layer, asked
@@ -86,9 +89,14 @@ def test_modules_are_trained_on_after_a_check(tmp_path: Path) -> None:
         return 0.0
 
     checks = Development(
-        tmp_path, {"layer": layer}, CheckSchedule(1, 1), score, higher_is_better=True
+        tmp_path,
+        {"layer": layer},
+        CheckSchedule(1, 1),
+        score,
+        metric="acc",
+        higher_is_better=True,
     )
-    checks.step_finished(1)
+    checks.look(1)
     assert layer.training
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from otx.config.roles import OPTIMISATION, PATH
 from otx.config.schema import EvalSettings
+from otx.evaluation import unit_keys
 from otx.evaluation.unit_keys import CARRIED, EncoderIdentity, KeyMaker, TrainingProcedure
 
 
@@ -29,6 +30,12 @@ def key_maker(kind: str = "transfer", autocast: str = "None") -> KeyMaker:
     )
     encoder = EncoderIdentity("weights", {"model": "m", "layers": 2}, autocast)
     return KeyMaker(cast(Any, task), encoder, TrainingProcedure.of(EvalSettings(), "used"))
+
+
+@pytest.fixture
+def second_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fine-tuning as it was when the old results were recorded."""
+    monkeypatch.setattr(unit_keys, "FIT_VERSION", 2)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +61,7 @@ def key_maker(kind: str = "transfer", autocast: str = "None") -> KeyMaker:
     ],
 )
 def test_keys_of_a_transfer_task_are_those_of_old_results(
-    autocast: str, unit: tuple[Any, ...], key: str
+    autocast: str, unit: tuple[Any, ...], key: str, second_version: None
 ) -> None:
     assert key_maker(autocast=autocast).unit(*unit) == key
 
@@ -67,7 +74,15 @@ def test_the_key_of_a_probe_is_that_of_old_results() -> None:
     )
 
 
-def test_keys_of_fine_tuned_models_are_those_of_old_ones() -> None:
+def test_a_new_version_of_fine_tuning_gives_new_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    unit, baseline = ("de", 1), ("de", None, "majority")
+    before = key_maker().unit(*unit), key_maker().unit(*baseline)
+    monkeypatch.setattr(unit_keys, "FIT_VERSION", unit_keys.FIT_VERSION + 1)
+    after = key_maker().unit(*unit), key_maker().unit(*baseline)
+    assert before[0] != after[0] and before[1] == after[1], "a baseline is not fine-tuned"
+
+
+def test_keys_of_fine_tuned_models_are_those_of_old_ones(second_version: None) -> None:
     keys = key_maker()
     assert keys.training(None) == CARRIED
     assert keys.training(1) == "2b097cdf04b67984933e8f29529d4a62e986f6de27162cfadf8810cd3c3b4455"

@@ -1,17 +1,19 @@
 """The loop on a toy job: exact resume at every step, and refusal of what must not be trained on."""
 
-import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from otx.errors import ProblemError, TrainingError
-from otx.training.fit import FitHooks, FitSettings, Health, fit, gradient_norm, schedule
+from otx.training.fit import FitHooks, fit
+from otx.training.optimizer import FitSettings
 from otx.types import Loss
 
 
@@ -30,10 +32,10 @@ class Toy:
         self.begun: list[tuple[int, int]] = []
 
     def begin(self, step: int, steps: int) -> None:
+        self.step = step
         self.begun.append((step, steps))
 
     def micro_batches(self, step: int) -> Sequence[Any]:
-        self.step = step
         return [
             torch.randn(5, 3, generator=torch.Generator().manual_seed(step * 2 + k)) for k in (0, 1)
         ]
@@ -44,8 +46,11 @@ class Toy:
         health = {name: torch.tensor(number) for name, number in self.health.items()}
         return Loss(value, terms={"square": value.detach()}, health=health)
 
-    def gradients(self) -> dict[str, float]:
-        return self.sent
+    def prepare(self, batch: Tensor) -> Tensor:
+        return batch
+
+    def gradients(self) -> dict[str, Tensor]:
+        return {name: torch.tensor(norm) for name, norm in self.sent.items()}
 
     def describe(self, batch: Tensor) -> str:
         return "the pairs of lines 5, 6"
@@ -170,21 +175,6 @@ def test_a_resumed_run_remembers_how_long_the_gradient_was_flat(tmp_path: Path) 
         fit(toy, SETTINGS, tmp_path, hooks(rows))
 
 
-def test_a_resumed_run_remembers_what_converged() -> None:
-    told: list[str] = []
-    whole, first = Health(told.append), Health(told.append)
-    for step in range(8):
-        whole.check({"s.converged": 0.4}, step)
-        first.check({"s.converged": 0.4}, step)
-    again = Health(told.append)
-    again.restore(json.loads(json.dumps(first.state())))
-    for health in (whole, again):
-        health.check({"s.converged": 0.4}, 8)
-        with pytest.raises(TrainingError, match="only 40%"):
-            health.check({"s.converged": 0.4}, 9)
-    assert len(told) == 2
-
-
 def test_a_flat_gradient_stops(tmp_path: Path) -> None:
     toy = Toy()
     toy.spoil = lambda step, loss: loss * 0.0
@@ -199,41 +189,96 @@ def test_a_dead_transport_stops(tmp_path: Path) -> None:
         fit(toy, SETTINGS, tmp_path, hooks([]))
 
 
-def test_convergence_is_warned_of_once_and_then_stops() -> None:
-    notices: list[str] = []
-    health = Health(notices.append)
-    for step in range(5):
-        health.check({"sinkhorn.converged": 0.8}, step)
-    assert len(notices) == 1 and "80%" in notices[0]
-    with pytest.raises(TrainingError, match="epsilon"):
-        for step in range(40):
-            health.check({"sinkhorn.converged": 0.1}, step)
+@pytest.mark.parametrize("every", [3, 5, 100])
+def test_numbers_read_together_are_those_read_at_once(
+    tmp_path: Path, whole: tuple[list[Tensor], list[dict[str, float]]], every: int
+) -> None:
+    toy, rows = Toy(), []
+    assert fit(toy, SETTINGS, tmp_path, hooks(rows), read_every=every) == 12
+    assert all(torch.equal(a, b) for a, b in zip(weights(toy), whole[0], strict=True))
+    assert without_time(rows) == whole[1]
 
 
-def test_a_schedule_exempt_from_convergence_never_stops() -> None:
-    health = Health(lambda text: pytest.fail(text))
-    for step in range(40):
-        health.check({"annealed.mass": 1.0, "annealed.marginal_error": 0.4}, step)
+@pytest.mark.parametrize("every", [3, 100])
+def test_a_nonfinite_step_and_all_after_it_change_nothing(tmp_path: Path, every: int) -> None:
+    toy, reference = Toy(), Toy()
+    fit(reference, SETTINGS, tmp_path / "reference", hooks([], stop_at=4))
+    toy.spoil = lambda step, loss: loss * math.nan if step == 4 else loss
+    rows: list[dict[str, float]] = []
+    with pytest.raises(TrainingError, match=r"square = nan at step 4 in the pairs of lines 5, 6"):
+        fit(toy, SETTINGS, tmp_path, hooks(rows), read_every=every)
+    assert all(torch.equal(a, b) for a, b in zip(weights(toy), weights(reference), strict=True))
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    assert toy.begun[-1][0] > 4, "later steps ran, and changed nothing"
+    assert not list(tmp_path.glob("step-*")), "nothing is saved after the step at fault"
 
 
-def test_the_learning_rate_rises_and_falls_linearly() -> None:
-    settings = FitSettings(steps=10, lr=1.0, seed=0, warmup=0.2)
-    factors = [schedule(step, settings) for step in range(10)]
-    assert factors == pytest.approx([0.5, 1.0, *(1 - k / 8 for k in range(8))])
+def test_an_earlier_nonfinite_step_is_named_before_a_problem(tmp_path: Path) -> None:
+    toy = Toy()
+
+    def spoil(step: int, loss: Tensor) -> Tensor:
+        if step == 3:
+            raise ProblemError("problem 1: a cost between two real words is not finite", "look")
+        return loss * math.inf if step == 2 else loss
+
+    toy.spoil = spoil
+    with pytest.raises(TrainingError, match="square = inf at step 2"):
+        fit(toy, SETTINGS, tmp_path, hooks([]), read_every=10)
 
 
-@pytest.mark.parametrize("shape", [(3,), (40, 7), (300, 500)])
-def test_the_gradient_s_norm_is_that_of_float64(shape: tuple[int, ...]) -> None:
-    generator = torch.Generator().manual_seed(0)
-    gradients = [torch.randn(shape, generator=generator), torch.randn(5, generator=generator)]
-    expected = math.sqrt(sum(float(g.double().square().sum()) for g in gradients))
-    assert float(gradient_norm(gradients)) == pytest.approx(expected, rel=1e-7)
+class Reads(TorchDispatchMode):
+    """Counts the operations that hand a number of a tensor to the host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
 
 
-def test_rows_without_a_gradient_do_not_change_the_norm() -> None:
-    generator = torch.Generator().manual_seed(0)
-    rows = torch.randn(500, 48, generator=generator)
-    table = torch.zeros(9_000, 48)
-    table[torch.randperm(9_000, generator=generator)[:500].sort().values] = rows
-    assert torch.equal(gradient_norm([table]), gradient_norm([rows]))
-    assert float(gradient_norm([])) == 0.0
+@pytest.mark.parametrize(("every", "readings"), [(1, 12), (4, 3), (12, 1)])
+def test_the_host_reads_numbers_once_an_interval(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int, readings: int
+) -> None:
+    tolist, lists = Tensor.tolist, [0]
+
+    def counted(self: Tensor) -> Any:
+        lists[0] += self.dtype.is_floating_point
+        return tolist(self)
+
+    monkeypatch.setattr(Tensor, "tolist", counted)
+    saved: list[int] = []
+    monkeypatch.setattr("otx.training.checkpoint.save", lambda *args, **_: saved.append(args[1]))
+    with Reads() as reads:
+        fit(Toy(), SETTINGS, tmp_path, hooks([]), read_every=every)
+    assert lists[0] == readings and saved == [12]
+    assert reads.count == 0
+
+
+class LookAt:
+    """A measurement of the weights after some steps."""
+
+    def __init__(self, toy: Toy, steps: set[int]) -> None:
+        self.toy, self.steps, self.seen = toy, steps, []
+
+    def is_due(self, step: int) -> bool:
+        return step in self.steps
+
+    def look(self, step: int) -> dict[str, float]:
+        self.seen.append((step, weights(self.toy)))
+        return {"seen": float(step)}
+
+
+def test_a_measurement_sees_the_weights_of_its_step(tmp_path: Path) -> None:
+    toy, rows = Toy(), []
+    looking = LookAt(toy, {3, 12})
+    with_look = replace(hooks(rows), measurement=looking)
+    fit(toy, SETTINGS, tmp_path / "all", with_look, read_every=10)
+    reference = Toy()
+    fit(reference, SETTINGS, tmp_path / "reference", hooks([], stop_at=3))
+    assert [step for step, _ in looking.seen] == [3, 12]
+    expected = weights(reference)
+    assert all(torch.equal(a, b) for a, b in zip(looking.seen[0][1], expected, strict=True))
+    assert {row["step"]: row["seen"] for row in rows if "seen" in row} == {3: 3.0, 12: 12.0}

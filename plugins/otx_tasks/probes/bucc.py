@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from otx.data.inference import reading, sentence_vectors
+from otx.data.inference import encode_texts, reading
 from otx.errors import DataError, MissingDataError
 from otx.files.example_digest import digest
 from otx.files.reading import find_plain_or_gz, read_lines
@@ -161,7 +161,7 @@ class BuccTask(BaseProbeTask):
     def _vectors(self, encoder: Encoder, split: Split) -> tuple[Tensor, Tensor]:
         layer, size = self.options.layer, self.options.batch
         source, pivot = (
-            sentence_vectors(encoder, encoder.tokenise(list(side.values())), layer, size)
+            encode_texts(encoder, list(side.values()), layer, size)[0]
             for side in (split.source, split.pivot)
         )
         return source, pivot

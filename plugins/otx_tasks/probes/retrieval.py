@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from otx.data.inference import reading, sentence_vectors
+from otx.data.inference import encode_texts, reading
 from otx.files.example_digest import digest
 from otx.interfaces import Encoder
-from otx.links.neighbours import cosine_similarity, csls, nearest
+from otx.links.neighbours import retrieve
 from otx.runs.ceilings import ceiling
 from otx.types import Example, Score
 from otx_tasks.probes.options import RETRIEVAL
@@ -66,13 +65,12 @@ class RetrievalTask(ParallelTask):
         with reading(encoder):
             source, source_cut = self._side(encoder, candidates, "source")
             pivot, pivot_cut = self._side(encoder, candidates, "pivot")
-        cosine = cosine_similarity(source, pivot)
-        scaled = csls(cosine, self.options.neighbours)
+        found = retrieve(source, pivot, self.options.neighbours)
         neighbours = {
-            "to_pivot": nearest(cosine),
-            "from_pivot": nearest(cosine.mT),
-            "csls_to_pivot": nearest(scaled),
-            "csls_from_pivot": nearest(scaled.mT),
+            "to_pivot": found.to_y,
+            "from_pivot": found.to_x,
+            "csls_to_pivot": found.csls_to_y,
+            "csls_from_pivot": found.csls_to_x,
         }
         ids = [
             *(candidate.id for candidate in candidates),
@@ -81,7 +79,7 @@ class RetrievalTask(ParallelTask):
         table: dict[str, list[Any]] = {
             way: [ids[place] for place in places.tolist()] for way, places in neighbours.items()
         }
-        table["cut"] = (source_cut + pivot_cut).tolist()
+        table["cut"] = [a + b for a, b in zip(source_cut, pivot_cut, strict=True)]
         return {
             example.id: {name: column[row] for name, column in table.items()}
             for row, example in enumerate(examples)
@@ -109,8 +107,7 @@ class RetrievalTask(ParallelTask):
 
     def _side(
         self, encoder: Encoder, examples: Sequence[Example], side: str
-    ) -> tuple[Tensor, Tensor]:
-        """Return sentence vectors ``[N, D]`` of one side, and the number of words cut from each sentence ``[N]``."""
-        rows = encoder.tokenise([example.fields[side] for example in examples])
-        vectors = sentence_vectors(encoder, rows, self.options.layer, self.options.batch)
-        return vectors, torch.tensor([row.cut for row in rows])
+    ) -> tuple[Tensor, list[int]]:
+        """Return sentence vectors ``[N, D]`` of one side, and the number of words cut from each sentence."""
+        texts = [example.fields[side] for example in examples]
+        return encode_texts(encoder, texts, self.options.layer, self.options.batch)

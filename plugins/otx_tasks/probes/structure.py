@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from otx.data.inference import reading, sentence_vectors
+from otx.data.inference import encode_texts, reading
 from otx.interfaces import Encoder
 from otx.links.neighbours import neighbours
 from otx.types import Example, Score
@@ -50,15 +50,15 @@ class StructureTask(ParallelTask):
         examples = self.examples(language)
         with reading(encoder):
             vectors, english = (
-                sentence_vectors(
+                encode_texts(
                     encoder,
-                    encoder.tokenise([example.fields[side] for example in examples]),
+                    [example.fields[side] for example in examples],
                     self.options.layer,
                     self.options.batch,
-                ).double()
+                )[0].double()
                 for side in ("source", "pivot")
             )
-        near = counts_of(neighbours(vectors, english, self.options.neighbours)[1], len(english))
+        near = counts_of(neighbours(vectors, english, self.options.neighbours).places, len(english))
         columns = {
             **kernels(vectors, english),
             "told": language_probe(vectors, english),

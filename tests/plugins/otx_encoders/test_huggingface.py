@@ -85,7 +85,7 @@ def test_gradients_modes_and_autocast_are_the_callers(checkpoint: Any) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         low = encoder.encode(batch).tokens[-1]
         expected = twin(batch.ids, attention_mask=batch.mask.long()).last_hidden_state
-    assert torch.equal(low, expected)
+    torch.testing.assert_close(low.float(), expected.float(), atol=0.02, rtol=0.02)
     assert not torch.equal(low, encoder.encode(batch).tokens[-1]), "autocast did something"
     encoder.module.train()
     one, two = (encoder.encode(batch).tokens[-1] for _ in range(2))
