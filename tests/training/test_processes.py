@@ -60,6 +60,7 @@ def test_two_processes_train_the_weights_of_one(tiny_model: Path, bitext: str) -
     check(distances(tiny_model, bitext, *QUICK))
 
 
+@pytest.mark.timeout(900)
 def test_every_objective_trains_the_same_in_two_processes(tiny_model: Path, bitext: str) -> None:
     measured = distances(tiny_model, bitext)
     assert len(measured) > 40

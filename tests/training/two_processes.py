@@ -203,18 +203,22 @@ def split_rows(values: Mapping[str, Tensor], rows: bool) -> dict[str, Tensor]:
 
 
 def measure(session: Session, prepared: PreparedAlignment, processes: Processes) -> dict[str, Any]:
-    """Return the distances between one process and several."""
-    both = [ALONE, processes]
+    """Return the distances between one process and several, in the first process, which also is that one."""
+    both = [ALONE, processes] if processes.is_first else [processes]
     weights = [trained(job_of(session, prepared, torch.float64, p), session, p) for p in both]
     sent = [gradients(job_of(session, prepared, torch.float32, p), p) for p in both]
+    sums = processes.gather(
+        [float(value.double().sum()) for value in split_rows(weights[-1], False).values()]
+    )
+    if not processes.is_first:
+        return {}
+    assert all(one == sums[0] for one in sums), "the processes have other weights"
     largest = max(float(gradient.abs().max()) for gradient in sent[0].values())
-    result = {
+    return {
         "weights": distance(*(split_rows(one, False) for one in weights)),
         "gradients": distance(*sent) / largest,
+        "rows": distance(*(split_rows(one, True) for one in weights)),
     }
-    if processes.is_first:
-        result["rows"] = distance(*(split_rows(one, True) for one in weights))
-    return result
 
 
 def main(model: str, corpus: str, names: list[str]) -> None:
