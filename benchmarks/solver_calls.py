@@ -121,9 +121,7 @@ def sentence_calls(batch: int, words: int, device: str) -> dict[str, Call]:
     pair = _on(device, example_pair(objective.views, DIMENSION, lengths=lengths))
     return {
         "sinkhorn": lambda: _pull(sinkhorn(cost, a, b, epsilon=EPSILON)),
-        "points": lambda: _pull(
-            transport_between_points(x, y, a, b, cost=cosine, epsilon=EPSILON)
-        ),
+        "points": lambda: _pull(transport_between_points(x, y, a, b, cost=cosine, epsilon=EPSILON)),
         "divergence": lambda: _pull(divergence(x, y, a, b, cost=cosine, epsilon=EPSILON)),
         "objective sinkhorn": lambda: _pull(objective(pair)),
         "POT solve_batch": lambda: _pot(cost, a, b),

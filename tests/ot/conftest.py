@@ -130,7 +130,7 @@ for function, arguments, options in iter(lambda: pickle.load(sys.stdin.buffer), 
 
 @pytest.fixture(scope="session")
 def interpreted() -> Iterator[Callable[..., Any]]:
-    """Call a function of ours where kernels run on the CPU: a process, because triton decides so when it is imported."""
+    """Call a function of ours where kernels run on the CPU: in a process of its own, as triton decides on import."""
     pytest.importorskip("triton", reason="triton is not installed")
     path = os.pathsep.join(entry for entry in sys.path if entry)
     environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": path}

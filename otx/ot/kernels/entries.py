@@ -5,7 +5,14 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from otx.ot.kernels.scaling import HUGE, MOST_RELAXED, SHORTEST_WINDOW, scale_plan, solve_tile, sweep
+from otx.ot.kernels.scaling import (
+    HUGE,
+    MOST_RELAXED,
+    SHORTEST_WINDOW,
+    scale_plan,
+    solve_tile,
+    sweep,
+)
 
 CHUNK = tl.constexpr(32)
 """Number of the vectors' dimensions that are on chip at a time."""
@@ -142,6 +149,8 @@ def solve_problems(
         tile, _, _ = _cost_tile(from_rows, from_columns, in_rows, in_columns, d, N, M, COST)
     infinite = tl.sum(tl.sum(tl.where(tl.abs(tile) < INFINITY, 0, 1), 1), 0)
     sound = sound & (infinite == 0)
+    # What has no solution needs no search for one.
+    limit = tl.where(sound, limit, 3)
 
     u, v, count_steps, omega = solve_tile(
         tl.where(live, tile.to(tl.float32) / eps.to(tl.float32), 0.0),

@@ -124,10 +124,9 @@ def solve_points(
     """
     x, y = vectors = _vectors(problem)
     (left, n, d), (right, m, _) = x.shape, y.shape
-    if sides:
-        solved = _empty((3, left), max(n, m), max(n, m), x)
-    else:
-        solved = _empty((left * right if grid else left,), n, m, x)
+    shape = (3, left) if sides else (left * right,) if grid else (left,)
+    rows, columns = (max(n, m),) * 2 if sides else (n, m)
+    solved = _empty(shape, rows, columns, x)
     inputs = (*vectors, *_masses(problem.a, problem.b))
     codes = {"COST": COST_CODES[problem.cost], "PROBLEMS": 1 if sides else 2 if grid else 0}
     _solve(inputs, solved, (n, m, d, right), problem, stopping, codes)

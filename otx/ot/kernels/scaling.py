@@ -5,9 +5,10 @@ They are Sinkhorn's on the plan itself, "kernel domain with absorption". Potenti
 exponentials of its edges only. A scaling that has grown too far is absorbed: the tile is computed anew after a sweep
 in the log domain, which cannot overflow. The first sweeps cool, as those of ``otx.ot.solvers.sinkhorn_log``.
 
-Iterations are over-relaxed, but for those of a side against itself, which average. Near the solution Sinkhorn is Gauss-Seidel's method on two blocks, whose best relaxation
+Iterations are over-relaxed. Near the solution Sinkhorn is Gauss-Seidel's method on two blocks, whose best relaxation
 Young's theory gives from its rate. The rate is estimated from the errors of successive windows of iterations; where the
-error grew, the next window is plain and twice as long. The iteration that stops is always plain.
+error grew, the next window is plain and twice as long. The iteration that stops is always plain. A side against itself
+is not over-relaxed but averaged.
 
 Tiles are ``[N, M]`` and edges ``[N]`` or ``[M]``, in the units of ``EntropicProblem``. ``solve_tile`` is made for
 float32; ``scale_plan`` goes on in float64 from where float32 sees no error.
@@ -234,7 +235,7 @@ def _update_columns(
     partner makes alternating updates crawl.
     """
     if MAYBE_SYMMETRIC:
-        if symmetric:
+        if symmetric:  # noqa: SIM108
             v = (u + v) / 2.0
         else:
             v = sweep(exponent, log_a, u, loose, temperature, 0)

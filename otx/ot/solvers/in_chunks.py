@@ -27,7 +27,7 @@ from otx.ot.stopping import Stopping
 from otx.ot.transport import Transport, attach_slopes
 
 CHUNK = 3 * CHECK_EVERY
-"""Iterations between two waits: at 1,000 words a side they take a GPU about as long as launching them takes the host."""
+"""Iterations between two waits. A wait costs as much as some five iterations of 1,000 words a side."""
 FEWEST_ITERATIONS = 2 * CHECK_EVERY
 """Smallest limit of iterations; half of them are left to Newton's method."""
 
@@ -151,7 +151,9 @@ def _iterate(
             omega = fit_relaxation(error, before, omega).masked_fill_(averaged, 1)
             weight, before = omega.masked_fill(averaged, 0.5), error
         exact = torch.addcmul(log_b, flow.log_(), stiff_columns)
-        log_q = log_q.lerp(torch.where(averaged, log_p, exact), weight)
+        if log_p.shape == log_q.shape:
+            exact = torch.where(averaged, log_p, exact)
+        log_q = log_q.lerp(exact, weight)
     steps = torch.full_like(sound, iteration, dtype=torch.long)
     state = Ascent((log_p - log_a)[:, 0], v[:, 0], steps, error[:, 0, 0])
     return state, is_sound, is_done

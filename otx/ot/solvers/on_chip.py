@@ -1,7 +1,7 @@
 """Small problems on a GPU: one kernel solves a batch, one wait tells whether all converged, one kernel pulls back.
 
-Problems that have no solution or that do not converge on chip go to ``rest``, the solver of all others, which raises for
-the former. ``Transport.left_over`` counts the latter.
+Problems that do not converge on chip go to ``rest``, the solver of all others; ``Transport.left_over`` counts them.
+Those that have no solution raise an error.
 """
 
 from __future__ import annotations
@@ -85,9 +85,7 @@ def solve_matrices(problem: Problem, stopping: Stopping, rest: Solver) -> Transp
         fixed = problem.detach()
         _check_prices(fixed)
         solved = solve_costs(fixed, _share(stopping))
-        left_over = _finish(
-            [(lambda: fixed, lambda: solved)], solved.converged, stopping, rest
-        )
+        left_over = _finish([(lambda: fixed, lambda: solved)], solved.converged, stopping, rest)
 
         def pull(gradient: Tensor) -> tuple[Tensor, ...]:
             weights = gradient.to(torch.float64)[:, None]
@@ -162,7 +160,9 @@ def _solve_clouds(
 
     masses = _differentiable(problem.a, problem.b)
     value = attach_gradient(solved.value, (problem.x, problem.y, *masses), pull)
-    plans = [_defer_plan_of_points(pair, state) for pair, (_, state) in zip(pairs, states, strict=True)]
+    plans = [
+        _defer_plan_of_points(pair, state) for pair, (_, state) in zip(pairs, states, strict=True)
+    ]
     if not sides:
         return [_transport(value, solved, plans[0], left_over)]
     names = ("iterations", "error", "mass", "converged", "f", "g")

@@ -53,8 +53,7 @@ def pairwise_sinkhorn(
         epsilon: Regularisation strength, in the unit of ``cost``.
         tau: Price of missing a marginal, in the unit of ``cost``: one number, or a pair (source, target). Infinite
             makes a marginal a constraint, as both are by default.
-        tolerance: Stop a problem when the L1 error of its marginals, in mass, is within this. The default is what
-            float32 can see; on a GPU the error is measured in float32.
+        tolerance: Stop a problem when the L1 error of its marginals, in mass, is within this.
         max_iterations: Upper limit per problem; unconverged problems are returned with ``converged=False``.
 
     Returns:
@@ -66,6 +65,7 @@ def pairwise_sinkhorn(
             ``otx.ot.problems.entropic.validate``.
 
     Example:
+        >>> from otx.ot import cosine
         >>> x = torch.eye(4).reshape(2, 2, 4)
         >>> mass = torch.full((2, 2), 0.5)
         >>> result = pairwise_sinkhorn(x, x, mass, mass, cost=cosine, epsilon=0.02)

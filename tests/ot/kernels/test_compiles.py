@@ -80,9 +80,7 @@ def test_costs_given(machine_code: Any, dtype: str, tile: Any) -> None:
         ((16, 16), "fp32", 5, 0),
     ],
 )
-def test_costs_computed(
-    machine_code: Any, tile: Any, dtype: str, cost: int, problems: int
-) -> None:
+def test_costs_computed(machine_code: Any, tile: Any, dtype: str, cost: int, problems: int) -> None:
     from otx.ot.kernels.entries import pull_to_points, solve_problems
 
     n, m = tile

@@ -56,7 +56,9 @@ def test_the_grid_is_all_pairs() -> None:
     points = PointCloudProblem(x, y, a, b, cost=cosine, epsilon=0.05)
     grid = solve_points(points, STOPPING, grid=True)
     for j in range(7):
-        paired = solve_points(replace(points, y=y[j].expand(5, -1, -1), b=b[j].expand(5, -1)), STOPPING)
+        paired = solve_points(
+            replace(points, y=y[j].expand(5, -1, -1), b=b[j].expand(5, -1)), STOPPING
+        )
         assert torch.allclose(grid.f[j::7], paired.f, atol=1e-5)
 
 

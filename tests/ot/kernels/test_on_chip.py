@@ -204,8 +204,6 @@ def test_the_limit_holds(interpreted: Any, make_case: Any, limit: int) -> None:
     cases = [
         make_case(seed, 7, 9, 300.0, kind=kind) for seed, kind in enumerate(("uniform", "line"))
     ]
-    solved = interpreted(
-        solve_costs, Problem(*_batch(cases), epsilon=1.0), Stopping(0.0, limit)
-    )
+    solved = interpreted(solve_costs, Problem(*_batch(cases), epsilon=1.0), Stopping(0.0, limit))
     assert (solved.iterations <= limit).all()
     assert solved.error.isfinite().all()

@@ -102,7 +102,10 @@ def test_pairs_and_each_side_with_itself(interpreted: Any, cost: Any, longer: st
 
 def test_a_side_with_itself_takes_few_iterations(interpreted: Any) -> None:
     """Alternating updates, which its cross problem gets, do not end within the limit."""
-    x, a = torch.randn(1, 20, 12, generator=torch.Generator().manual_seed(0)), torch.full((1, 20), 0.05)
+    x, a = (
+        torch.randn(1, 20, 12, generator=torch.Generator().manual_seed(0)),
+        torch.full((1, 20), 0.05),
+    )
     problem = _points(x, x, a, a)
     averaged = interpreted(solve_points, replace(problem, symmetric=True), STOPPING)
     alternating = interpreted(solve_points, problem, STOPPING)
