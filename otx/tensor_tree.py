@@ -35,7 +35,9 @@ def walk_tensors(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
         return
     if is_dataclass(value):
         parts: list[tuple[str | int, Any]] = [
-            (field.name, getattr(value, field.name)) for field in _tensor_fields(value)
+            (field.name, getattr(value, field.name))
+            for field in fields(value)
+            if not _is_on_host(field)
         ]
     elif isinstance(value, Mapping):
         parts = list(value.items())
@@ -72,13 +74,15 @@ def map_tensors(
     if value is None:
         result = None
     elif is_dataclass(value) and not isinstance(value, type):
-        mapped_fields = {}
+        parts = {}
         for field in fields(value):
-            part, known = getattr(value, field.name), field.metadata.get("on_host")
-            mapped_fields[field.name] = (
-                on_host(part) if known else map_tensors(function, part, on_host=on_host)
+            part = getattr(value, field.name)
+            parts[field.name] = (
+                on_host(part)
+                if _is_on_host(field)
+                else map_tensors(function, part, on_host=on_host)
             )
-        result = replace(value, **mapped_fields)
+        result = replace(value, **parts)
     elif isinstance(value, Mapping):
         result = {
             name: map_tensors(function, part, on_host=on_host) for name, part in value.items()
@@ -91,5 +95,5 @@ def map_tensors(
     return mapped
 
 
-def _tensor_fields(value: Any) -> list[Field[Any]]:
-    return [field for field in fields(value) if not field.metadata.get("on_host")]
+def _is_on_host(field: Field[Any]) -> bool:
+    return bool(field.metadata.get("on_host"))

@@ -33,7 +33,7 @@ from otx.types import Loss
 class Trainable(Protocol):
     """A training task: modules, the micro-batches of a step, and the loss of one of them.
 
-    ``micro_batches`` and ``prepare`` are called in a thread, ahead of the step.
+    ``micro_batches`` and ``prepare`` are called in a thread, ahead of the step, and draw no random numbers.
 
     Attributes:
         modules: Modules whose parameters are trained and saved, by name.
@@ -77,7 +77,7 @@ class Trainable(Protocol):
     def gradients(self) -> Mapping[str, Tensor]:
         """Return the norm ``[]`` of the gradient that each part of the loss sent back in this step, by name.
 
-        Empty where the step does not measure them; see ``otx.training.gradient_norms.is_measured``.
+        Empty where the step does not measure them; see ``otx.training.gradient_norms.is_log_step``.
         """
         ...
 
