@@ -2,6 +2,7 @@
 # make test-fast  runs the tests that are not marked slow
 # make test       runs all tests but those marked extra; with make lint, this is what .ci/run checks
 # make test-all   runs every test, then draws the random tests' examples anew
+# make bench      runs every benchmark that a CPU can run, and prints one table
 # make fuzz       draws the random tests' examples anew, ten times as many
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-.PHONY: demo test test-fast test-all fuzz lint clean
+.PHONY: demo test test-fast test-all fuzz bench lint clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -31,6 +32,9 @@ test-all: $(VENV)/.installed
 
 fuzz: $(VENV)/.installed
 	$(PYTEST) --hypothesis-profile=fuzz -m hypothesis --timeout 3600
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m benchmarks
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """Run every benchmark that a CPU can run, and print one table of the aims.
 
     python -m benchmarks              # everything, as `make bench` does
-    python -m benchmarks startup link # some of them
+    python -m benchmarks device_waits # some of them, by name
 
 Each benchmark is a process of its own, and the machine should do nothing else. The table is written into
 docs/results/speed.md, between its marks, where all benchmarks were run.
@@ -115,7 +115,7 @@ def main(names: list[str]) -> None:
         results = [row for name in names or COMMANDS for row in run(name, Path(folder))]
     text = f"{machine()}.\n\n{table(results)}"
     print(text)
-    if not names and PAGE.exists():
+    if not names:
         marked = re.compile(f"{BEGIN}.*{END}", re.DOTALL)
         page = PAGE.read_text(encoding="utf-8")
         PAGE.write_text(marked.sub(lambda _: f"{BEGIN}\n{text}\n{END}", page), encoding="utf-8")

@@ -1,6 +1,6 @@
 """The steps of one objective, in a process of its own: pairs a second, the objective's share, peak memory.
 
-    python -m benchmarks.alignment.step 20 '{"objective": ["sinkhorn"], "corpus": [...]}'
+    python -m benchmarks.alignment.step 20 '{"align.objective": ["sinkhorn"], "data.corpus": [...]}'
 
 The first number is how many steps are timed. The objective's share is its forward and backward pass on the encoder's
 states, taken by themselves, over the whole step. Prints a line of JSON.
@@ -16,45 +16,21 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from otx.alignment.align import prepare_alignment
-from otx.alignment.model_setup import prepare_model
+from benchmarks.job import make_job
 from otx.alignment.trainable import TrainableAlignment
-from otx.config.settings import load_settings
-from otx.plugin_host.host import host
 from otx.tensor_tree import map_tensors
-from otx.training.fit import FitHooks, FitSettings, fit
+from otx.training.fit import FitHooks, fit
+from otx.training.optimizer import FitSettings
 from otx.training.runtime import choose_autocast, seed_step
-from otx.training.session import Session
 from otx.types import EncodedPair
 
 WARM = 4
 STEPS = 10_000
 """Steps of the run that is timed; only its first steps are done."""
-
-
-def make_job(flags: dict[str, Any]) -> TrainableAlignment:
-    """The job that `otx align` would make of these settings."""
-    settings = load_settings(flags=flags)
-    plugins = host(settings)
-    session = Session(settings, plugins)
-    prepared = prepare_alignment(session)
-    encoder, objective = prepared.encoder, prepared.objective
-    auxiliary = prepare_model(session, encoder, objective)
-    encoder.module.train(settings.encoder.dropout)
-    return TrainableAlignment(
-        encoder,
-        objective,
-        prepared.data,
-        auxiliary,
-        align=settings.align,
-        word_vector=settings.encoder.word_vector,
-        steps=STEPS,
-    )
 
 
 def leaves(pair: EncodedPair) -> EncodedPair:
@@ -100,7 +76,7 @@ def objective_alone(job: TrainableAlignment, steps: int) -> float:
         seed_step(1, step)
         for batch in job.micro_batches(step):
             with torch.autocast("cpu", torch.bfloat16):
-                pair = leaves(job.encode(batch))
+                pair = leaves(job.views(job.collate(batch)))
                 began = time.perf_counter()
                 loss = job.objective(pair, batch.progress)
             loss.value.backward()
@@ -111,7 +87,7 @@ def objective_alone(job: TrainableAlignment, steps: int) -> float:
 def main() -> None:
     """Measure and print."""
     steps, align = WARM + int(sys.argv[1]), json.loads(sys.argv[2])
-    job = make_job(align)
+    job = make_job(STEPS, **{key.replace(".", "__"): value for key, value in align.items()})
     second, rate = whole_steps(job, steps)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     share = objective_alone(job, steps) / second

@@ -6,16 +6,17 @@ import torch
 from torch import Tensor
 
 from otx.tensor_tree import map_tensors
+from otx.training.health import FLAT_STEPS
 from otx.types import EncodedPair
 
 LOG_EVERY = 10
 """Number of steps from one log step to the next: a log step measures the gradient of each term."""
-FIRST_STEPS = 3
-"""Number of steps at the start of a run that are log steps too, so that a term without effect is seen at once."""
 
 
 def is_log_step(step: int) -> bool:
     """Return whether the gradient of each term is measured in this step; a pure function of it.
+
+    The first steps are measured too, as many as ``Health`` needs to stop at a term without effect.
 
     Args:
         step: The optimiser step, from 0.
@@ -24,7 +25,7 @@ def is_log_step(step: int) -> bool:
         >>> [step for step in range(25) if is_log_step(step)]
         [0, 1, 2, 10, 20]
     """
-    return step < FIRST_STEPS or step % LOG_EVERY == 0
+    return step < FLAT_STEPS or step % LOG_EVERY == 0
 
 
 class GradientNorms:

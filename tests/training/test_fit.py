@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks.device_waits import counted
 from otx.errors import ProblemError, TrainingError
 from otx.training.fit import FitHooks, fit
 from otx.training.optimizer import FitSettings
@@ -226,35 +226,15 @@ def test_an_earlier_nonfinite_step_is_named_before_a_problem(tmp_path: Path) -> 
         fit(toy, SETTINGS, tmp_path, hooks([]), read_every=10)
 
 
-class Reads(TorchDispatchMode):
-    """Counts the operations that hand a number of a tensor to the host."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += func is torch.ops.aten._local_scalar_dense.default
-        return func(*args, **(kwargs or {}))
-
-
 @pytest.mark.parametrize(("every", "readings"), [(1, 12), (4, 3), (12, 1)])
 def test_the_host_reads_numbers_once_an_interval(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int, readings: int
 ) -> None:
-    tolist, lists = Tensor.tolist, [0]
-
-    def counted(self: Tensor) -> Any:
-        lists[0] += self.dtype.is_floating_point
-        return tolist(self)
-
-    monkeypatch.setattr(Tensor, "tolist", counted)
     saved: list[int] = []
     monkeypatch.setattr("otx.training.checkpoint.save", lambda *args, **_: saved.append(args[1]))
-    with Reads() as reads:
+    with counted() as mode:
         fit(Toy(), SETTINGS, tmp_path, hooks([]), read_every=every)
-    assert lists[0] == readings and saved == [12]
-    assert reads.count == 0
+    assert mode.waits.total() == readings and saved == [12]
 
 
 class LookAt:
