@@ -18,7 +18,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 from otx.interfaces import Objective, View
-from otx.tensor_tree import host_fields, rebuild, walk_tensors
+from otx.tensor_tree import host_fields, map_tensors, walk_tensors
 from otx.training.processes import Processes, ProcessGroup
 from otx.types import EncodedPair, Loss
 from otx.views import States
@@ -90,9 +90,14 @@ class ProcessShard(Shard):
         layout = self._processes.gather(([tuple(tensor.shape) for tensor in tensors], known))
         shapes = [shapes for shapes, _ in layout]
         gathered = iter(_Gather.apply(self._processes, shapes, *tensors))  # type: ignore[no-untyped-call]
-        parts = [
-            rebuild(values, (next(gathered) for _ in tensors), iter(fields)) for _, fields in layout
-        ]
+        parts = []
+        for _, fields in layout:
+            rest = iter(fields)
+            parts.append(
+                map_tensors(
+                    lambda _: next(gathered), values, on_host=lambda _, rest=rest: next(rest)
+                )
+            )
         pairs = [count for count in self._pairs if count]
         parts = [part for part, count in zip(parts, self._pairs, strict=True) if count]
         whole = {view: view.join([part[view] for part in parts], pairs) for view in values}
