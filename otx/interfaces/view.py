@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Generic, Self, TypeVar
 
-from otx.tensor_tree import host_fields, join_trees, map_tensors, rebuild, walk_tensors
+from otx.tensor_tree import join_trees, map_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -109,10 +109,10 @@ class View(ABC, Generic[Value]):
             rows: The pairs to keep, a slice with start and stop.
             pairs: Number of pairs of the whole batch.
         """
-        return rebuild(
+        return map_tensors(
+            lambda tensor: tensor[rows],
             value,
-            (tensor[rows] for _, tensor in walk_tensors(value)),
-            (None if known is None else known[rows] for known in host_fields(value)),
+            on_host=lambda known: None if known is None else known[rows],
         )
 
     @classmethod

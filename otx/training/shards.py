@@ -8,7 +8,7 @@ way the sum over processes is the loss, and the sum of the gradients is its grad
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 from otx.interfaces import Objective, View
-from otx.tensor_tree import host_fields, rebuild, walk_tensors
+from otx.tensor_tree import host_fields, map_tensors, walk_tensors
 from otx.training.processes import Processes, ProcessGroup
 from otx.types import EncodedPair, Loss
 from otx.views import States
@@ -90,9 +90,7 @@ class ProcessShard(Shard):
         layout = self._processes.gather(([tuple(tensor.shape) for tensor in tensors], known))
         shapes = [shapes for shapes, _ in layout]
         gathered = iter(_Gather.apply(self._processes, shapes, *tensors))  # type: ignore[no-untyped-call]
-        parts = [
-            rebuild(values, (next(gathered) for _ in tensors), iter(fields)) for _, fields in layout
-        ]
+        parts = [_filled(values, gathered, iter(fields)) for _, fields in layout]
         pairs = [count for count in self._pairs if count]
         parts = [part for part, count in zip(parts, self._pairs, strict=True) if count]
         whole = {view: view.join([part[view] for part in parts], pairs) for view in values}
@@ -203,6 +201,11 @@ class _Gather(torch.autograd.Function):
         """Keep the gradients of this process's tensors: the others' are computed where they belong."""
         own = gradients[ctx.rank * ctx.tensors : (ctx.rank + 1) * ctx.tensors]
         return (None, None, *(None if one is None else one * ctx.count for one in own))
+
+
+def _filled(value: Any, tensors: Iterator[Any], known: Iterator[Any]) -> Any:
+    """Return a value of the same structure with the next tensors, and the next fields that a host knows."""
+    return map_tensors(lambda _: next(tensors), value, on_host=lambda _: next(known))
 
 
 def _places(shapes: Sequence[tuple[int, ...]], tensors: Sequence[Tensor]) -> tuple[list[int], int]:

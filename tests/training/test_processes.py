@@ -18,6 +18,11 @@ from otx.training.processes import ALONE, open_processes
 QUICK = ("mixed", "queue")
 """Objectives of both scopes, random masks, own parameters, and buffers that all processes keep alike."""
 
+WITHIN = {"null": 1e-6}
+"""Largest difference of the weights, if not 1e-10. The solver of ``null`` ends at its own tolerance, 1e-6: all its rows
+are at the edge of a constraint, where the last bits of a sum decide on which side of it a step goes.
+"""
+
 
 def start(module: str, *arguments: str, count: int = 2) -> list[tuple[int, str, str]]:
     """Run a module in processes; returns the exit code and both streams of each."""
@@ -51,7 +56,7 @@ def distances(model: Path, corpus: str, *names: str) -> dict[str, dict[str, floa
 
 def check(measured: dict[str, dict[str, float]]) -> None:
     for name, gaps in measured.items():
-        assert gaps["weights"] < 1e-10, name
+        assert gaps["weights"] < WITHIN.get(name, 1e-10), name
         assert gaps["gradients"] < 1e-5, name
         assert gaps["rows"] < 1e-5, name
 

@@ -73,9 +73,6 @@ def cases(names: list[str]) -> dict[str, Case]:
     registry = open_session().registry
     objectives = [entry.name for entry in registry.entries("objective")]
     alone: dict[str, Case] = {name: ([name], {}) for name in objectives}
-    # Its plans differ by some 1e-8 with the other pairs of the batch, which is within the default tolerance of its
-    # solver.
-    alone["null"] = ["null"], {"null.tolerance": 1e-12, "null.max_iterations": 20_000}
     pooled: dict[str, Case] = {}
     for name in TRANSPORT:
         if name in objectives:
