@@ -297,7 +297,9 @@ def main() -> None:
     kind = "bf16" if gpu else "float32"
     print(f"{name}, torch {torch.__version__}, transformers {transformers.__version__}")
     print(f"matrix rate in {kind}: {rate / 1e12:.1f} TFLOP/s")
-    columns = ("pairs/s", "peer", "ratio", "s/step", "useful", "objective", "memory", "padding")
+    lengths = read_lengths(PAIRS)[:, :2]
+    print(f"lengths of real pairs: {lengths.mean():.1f} sub-words a side")
+    columns = ("pairs/s", "peer", "ratio", "s/step", "GFLOP/pair", "useful", "objective", "memory", "padding")
     print(f"{'shape':12}{'tokens':>8}" + "".join(f"{title:>11}" for title in columns))
     benches = len(given.shape) * len(given.tokens)
     seconds = SHARE_OF_TIME * 60 * given.minutes / benches / 2
@@ -328,6 +330,7 @@ def line(bench: Bench, shape: str, rate: float) -> str:
         f"{peer['pairs']:.0f}",
         f"{ours['pairs'] / peer['pairs']:.2f}",
         f"{ours['step']:.3f}",
+        f"{ours['operations'] / ours['pairs'] / 1e9:.1f}",
         f"{ours['operations'] / rate:.1%}",
         f"{ours['objective']:.1%}",
         memory,

@@ -9,8 +9,6 @@ import numpy as np
 
 from otx.errors import DataError, UsageError
 
-SIMILAR = 1.25
-"""Lengths within this factor may share a batch."""
 MIXED = 4
 """Minimum number of batches whose pairs each epoch mixes anew."""
 
@@ -126,17 +124,25 @@ class _Draws:
 
 
 def _buckets(lengths: np.ndarray, batch_tokens: int) -> list[tuple[np.ndarray, int]]:
-    """Return buckets of pairs of similar length, longest first, with the number of batches of each."""
+    """Return buckets of pairs of similar lengths, longest first, with the number of batches of each.
+
+    Pairs whose longer sides are equal, or enough neighbours of them for ``MIXED`` batches, are cut into buckets of about
+    ``MIXED`` batches by the difference of their sides.
+    """
     drawn = np.flatnonzero((lengths > 0).all(axis=1))
     longest = lengths[drawn].max(axis=1, initial=0)
     order = np.argsort(-longest, kind="stable")
     drawn, longest = drawn[order], longest[order]
+    difference = lengths[drawn, 0] - lengths[drawn, 1]
     buckets = []
     start = 0
     while start < len(drawn):
         capacity = max(1, batch_tokens // (2 * int(longest[start])))
-        similar = int(np.searchsorted(-longest, -longest[start] / SIMILAR, side="right"))
-        end = min(max(similar, start + MIXED * capacity), len(drawn))
-        buckets.append((drawn[start:end], -(-(end - start) // capacity)))
+        equal = int(np.searchsorted(-longest, -longest[start], side="right"))
+        end = min(max(equal, start + MIXED * capacity), len(drawn))
+        members = drawn[start:end][np.argsort(difference[start:end], kind="stable")]
+        count = max(1, len(members) // (MIXED * capacity))
+        for part in np.array_split(members, count):
+            buckets.append((part, -(-len(part) // capacity)))
         start = end
     return buckets
