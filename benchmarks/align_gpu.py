@@ -299,7 +299,17 @@ def main() -> None:
     print(f"matrix rate in {kind}: {rate / 1e12:.1f} TFLOP/s")
     lengths = read_lengths(PAIRS)[:, :2]
     print(f"lengths of real pairs: {lengths.mean():.1f} sub-words a side")
-    columns = ("pairs/s", "peer", "ratio", "s/step", "GFLOP/pair", "useful", "objective", "memory", "padding")
+    columns = (
+        "pairs/s",
+        "peer",
+        "ratio",
+        "s/step",
+        "GFLOP/pair",
+        "useful",
+        "objective",
+        "memory",
+        "padding",
+    )
     print(f"{'shape':12}{'tokens':>8}" + "".join(f"{title:>11}" for title in columns))
     benches = len(given.shape) * len(given.tokens)
     seconds = SHARE_OF_TIME * 60 * given.minutes / benches / 2

@@ -48,7 +48,9 @@ def real_pairs(
         order.shuffle(own)
         pairs += own[: -(-count // len(sources))]
     if not pairs:
-        pairs = sorted(set(zip(*(_text(SAMPLE / f"train.{side}.txt") for side in ("en", "de")), strict=True)))
+        pairs = sorted(
+            set(zip(*(_text(SAMPLE / f"train.{side}.txt") for side in ("en", "de")), strict=True))
+        )
     order.shuffle(pairs)
     return pairs[:count]
 

@@ -126,8 +126,8 @@ class _Draws:
 def _buckets(lengths: np.ndarray, batch_tokens: int) -> list[tuple[np.ndarray, int]]:
     """Return buckets of pairs of similar lengths, longest first, with the number of batches of each.
 
-    Pairs whose longer sides are equal, or enough neighbours of them for ``MIXED`` batches, are cut into buckets of about
-    ``MIXED`` batches by the difference of their sides.
+    Pairs whose longer sides are equal, or enough neighbours of them for ``MIXED`` batches, are cut into buckets of
+    about ``MIXED`` batches by the difference of their sides.
     """
     drawn = np.flatnonzero((lengths > 0).all(axis=1))
     longest = lengths[drawn].max(axis=1, initial=0)

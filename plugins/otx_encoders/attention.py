@@ -196,7 +196,11 @@ def works_on_gpu(device: torch.device, dtype: torch.dtype, width: int) -> bool:
     """
     if dtype not in HALF:
         return False
-    with torch.random.fork_rng(devices=[device]), torch.enable_grad(), torch.autocast("cuda", enabled=False):
+    with (
+        torch.random.fork_rng(devices=[device]),
+        torch.enable_grad(),
+        torch.autocast("cuda", enabled=False),
+    ):
         bounds = torch.tensor([0, 3, 10], dtype=torch.int32, device=device)
         empty = torch.empty(0, dtype=torch.long, device=device)
         packing = Packing([(1, 3), (1, 7)], empty, empty, [], bounds)

@@ -32,7 +32,9 @@ def collate_in_a_loop(rows: list[TokenRow]) -> tuple[torch.Tensor, torch.Tensor,
 @given(st.lists(ROW, min_size=1, max_size=6))
 def test_the_batch_is_that_of_a_loop(rows: Any) -> None:
     batch = collate(rows, PAD, torch.device("cpu"))
-    for one, other in zip((batch.ids, batch.mask, batch.word_index), collate_in_a_loop(rows), strict=True):
+    for one, other in zip(
+        (batch.ids, batch.mask, batch.word_index), collate_in_a_loop(rows), strict=True
+    ):
         assert one.dtype == other.dtype and torch.equal(one, other)
     assert batch.lengths == [len(row.ids) for row in rows]
     assert batch.word_counts == [max(row.word_index) + 1 for row in rows]

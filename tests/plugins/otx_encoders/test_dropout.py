@@ -20,7 +20,10 @@ def test_share_and_mean_are_those_of_dropout(probability: float) -> None:
     # Neighbours are independent, also within the 64 bits that are drawn together.
     zeros = (dropped == 0).double() - probability
     for distance in (1, 2, 3, 4):
-        assert abs((zeros[distance:] * zeros[:-distance]).mean().item()) < 4 * deviation**2 * count**0.5
+        assert (
+            abs((zeros[distance:] * zeros[:-distance]).mean().item())
+            < 4 * deviation**2 * count**0.5
+        )
 
 
 def test_the_seed_is_pytorchs() -> None:

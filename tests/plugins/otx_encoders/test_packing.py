@@ -44,7 +44,9 @@ def batches_of(encoder: HuggingFaceEncoder, lengths: list[list[int]]) -> list[To
     return batches
 
 
-def gradients(encoder: HuggingFaceEncoder, states: list[Any], batches: list[TokenBatch]) -> list[Tensor]:
+def gradients(
+    encoder: HuggingFaceEncoder, states: list[Any], batches: list[TokenBatch]
+) -> list[Tensor]:
     """Of every parameter, for weights that differ between sub-words; padding may hold anything."""
     encoder.module.zero_grad()
     total = sum(
