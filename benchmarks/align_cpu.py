@@ -2,9 +2,10 @@
 
     python -m benchmarks.align_cpu [--pairs 1000] [--turns 6] [--threads 2]
 
-All align the same pairs in float32 with as many updates: otx with its default objective and batches; sentence-transformers' trainer with
-MultipleNegativesRankingLoss at its defaults; and a loop of transformers and POT. Peers that are not installed are left
-out. The pairs are real (../shared/data), or else those of the sample corpus.
+All align the same pairs in float32 with as many updates: otx with its default objective and batches;
+sentence-transformers' trainer with MultipleNegativesRankingLoss at its defaults; and a loop of transformers and POT.
+sentence-transformers is left out if it is not installed. The pairs are real (../shared/data), or else those of the
+sample corpus.
 
 Each contestant computes a few updates in turn, and between the turns the machine's rate is measured with a large matrix
 product, so that a busy machine slows all alike. The share of that rate counts useful sub-words only: the products of
