@@ -2,9 +2,10 @@
 
     python -m benchmarks.align_cpu [--pairs 1000] [--turns 6] [--threads 2]
 
-All align the same pairs in float32 with as many updates: otx with its default objective and batches; sentence-transformers' trainer with
-MultipleNegativesRankingLoss at its defaults; and a loop of transformers and POT. Peers that are not installed are left
-out. The pairs are real (../shared/data), or else those of the sample corpus.
+All align the same pairs in float32 with as many updates: otx with its default objective and batches;
+sentence-transformers' trainer with MultipleNegativesRankingLoss at its defaults; and a loop of transformers and POT.
+sentence-transformers is left out if it is not installed. The pairs are real (../shared/data), or else those of the
+sample corpus.
 
 Each contestant computes a few updates in turn, and between the turns the machine's rate is measured with a large matrix
 product, so that a busy machine slows all alike. The share of that rate counts useful sub-words only: the products of
@@ -40,9 +41,13 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--pairs", type=int, default=1000)
-    parser.add_argument("--turns", type=int, default=6, help="turns that are counted, after one that is not")
+    parser.add_argument(
+        "--turns", type=int, default=6, help="turns that are counted, after one that is not"
+    )
     parser.add_argument("--peer-updates", type=int, default=1, help="updates of a turn of a peer")
-    parser.add_argument("--sources", nargs="+", default=SOURCES, help="folders of ../shared/data/bitext")
+    parser.add_argument(
+        "--sources", nargs="+", default=SOURCES, help="folders of ../shared/data/bitext"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--objective", default="sinkhorn")
     parser.add_argument("--batch-tokens", type=int, default=4096)
@@ -118,7 +123,9 @@ def show(sums: Mapping[str, Mapping[str, float]], ready: Mapping[str, float], si
     machine = ours["rate"] / ours["turns"]
     useful = ours["operations"] / ours["seconds"]
     print(f"matrix rate of the machine: {machine / 1e9:.0f} GFLOP/s in float32")
-    print(f"useful operations of otx: {useful / 1e9:.0f} GFLOP/s, {useful / machine:.0%} of that rate")
+    print(
+        f"useful operations of otx: {useful / 1e9:.0f} GFLOP/s, {useful / machine:.0%} of that rate"
+    )
     print(f"padding to each batch's longest text: {ready['padding']:.1%} of the sub-words")
     print(f"waiting for data: {ours['waited'] / ours['seconds']:.1%} of the time")
 

@@ -48,7 +48,9 @@ def real_pairs(
         order.shuffle(own)
         pairs += own[: -(-count // len(sources))]
     if not pairs:
-        pairs = sorted(set(zip(*(_text(SAMPLE / f"train.{side}.txt") for side in ("en", "de")), strict=True)))
+        pairs = sorted(
+            set(zip(*(_text(SAMPLE / f"train.{side}.txt") for side in ("en", "de")), strict=True))
+        )
     order.shuffle(pairs)
     return pairs[:count]
 
@@ -60,6 +62,6 @@ def _lines(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _text(file: Path) -> list[str]:
-    opened = gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open()
-    with opened as lines:
-        return [line.strip() for line in lines]
+    content = file.read_bytes()
+    text = (gzip.decompress(content) if file.suffix == ".gz" else content).decode()
+    return [line.strip() for line in text.rstrip("\n").split("\n")]

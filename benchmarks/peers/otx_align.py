@@ -41,7 +41,9 @@ def main() -> None:
     config: Any = job.encoder.module.config
     shape = Shape(config.num_hidden_layers, config.hidden_size, config.intermediate_size)
     lengths, sampler = job.material.tokenised[0].lengths, job.material.sampler
-    epoch = [batch for step in range(sampler.steps_per_epoch) for _, batch in sampler.micro_batches(step)]
+    epoch = [
+        batch for step in range(sampler.steps_per_epoch) for _, batch in sampler.micro_batches(step)
+    ]
     ends = [len(epoch) * (turns + turn) // turns for turn in range(turns + 1)]
     waited = [0.0]
 

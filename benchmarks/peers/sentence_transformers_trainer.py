@@ -19,7 +19,6 @@ from transformers import TrainerCallback
 
 from benchmarks.turns import finished
 
-
 MAX_LENGTH = 128
 """Longest text in sub-words, as otx cuts them by default."""
 

@@ -121,10 +121,11 @@ class _Blocks(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        kept = ctx.saved_tensors
         results = [torch.empty(gradient.shape, dtype=gradient.dtype) for _ in range(3)]
         for number, (place, size) in enumerate(zip(_slices(ctx.blocks), ctx.blocks, strict=True)):
             first = number * ctx.step
-            q, k, v, weights, *factors = ctx.saved_tensors[first : first + ctx.step]
+            q, k, v, weights, *factors = kept[first : first + ctx.step]
             none, outer = q.new_zeros(1), _heads_first(gradient[place], size)
             inner = _times(torch.bmm(outer, v.transpose(1, 2)), factors)
             inner = torch._softmax_backward_data(inner, weights, -1, weights.dtype)
@@ -195,7 +196,11 @@ def works_on_gpu(device: torch.device, dtype: torch.dtype, width: int) -> bool:
     """
     if dtype not in HALF:
         return False
-    with torch.random.fork_rng(devices=[device]), torch.enable_grad(), torch.autocast("cuda", enabled=False):
+    with (
+        torch.random.fork_rng(devices=[device]),
+        torch.enable_grad(),
+        torch.autocast("cuda", enabled=False),
+    ):
         bounds = torch.tensor([0, 3, 10], dtype=torch.int32, device=device)
         empty = torch.empty(0, dtype=torch.long, device=device)
         packing = Packing([(1, 3), (1, 7)], empty, empty, [], bounds)

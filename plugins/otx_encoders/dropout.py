@@ -76,4 +76,3 @@ def replace_dropout(model: nn.Module) -> None:
         for name, part in list(owner.named_children()):
             if type(part) is nn.Dropout:
                 setattr(owner, name, Dropout(part.p).train(part.training))
-

@@ -79,33 +79,35 @@ def make_packing(batches: Sequence[TokenBatch]) -> Packing | None:
     lengths_of_batches = [_lengths(batch) for batch in batches]
     if any(lengths is None or not lengths.all() for lengths in lengths_of_batches):
         return None
-    widths = [batch.ids.shape[1] for batch in batches]
-    sizes = [len(batch.ids) * width for batch, width in zip(batches, widths, strict=True)]
+    shapes = [batch.ids.shape for batch in batches]
+    sizes = np.cumsum([0, *(rows * width for rows, width in shapes)])
     starts = np.concatenate(
         [
-            first + width * np.arange(len(batch.ids))
-            for first, width, batch in zip(np.cumsum([0, *sizes]), widths, batches, strict=False)
+            first + width * np.arange(rows)
+            for first, (rows, width) in zip(sizes, shapes, strict=False)
         ]
     )
     lengths = np.concatenate(lengths_of_batches)  # type: ignore[arg-type]
     order = np.argsort(lengths, kind="stable")
-    lengths, starts = lengths[order], starts[order]
-    ends = np.cumsum(lengths)
-    positions = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
-    places = np.repeat(starts, lengths) + positions
-    # Each place takes the number of the last sub-word at or before it: padding that of its text's last one.
-    numbers = np.zeros(sum(sizes), dtype=np.int64)
-    by_place = np.argsort(places)
-    gaps = np.diff(places[by_place], append=len(numbers))
-    numbers = np.repeat(by_place, gaps)
+    ordered = lengths[order]
+    ends = np.cumsum(ordered)
+    firsts = np.empty_like(ends)
+    firsts[order] = ends - ordered
+    positions = np.arange(ends[-1]) - np.repeat(ends - ordered, ordered)
+    numbers, text = [], 0
+    for rows, width in shapes:
+        these = slice(text, text + rows)
+        places = np.minimum(np.arange(width), lengths[these, None] - 1)
+        numbers.append((firsts[these, None] + places).reshape(-1))
+        text += rows
     device = batches[0].ids.device
-    cuts = np.cumsum([0, *sizes])
+    bounds = np.concatenate(([0], ends)).astype(np.int32)
     return Packing(
-        [(len(list(group)), int(length)) for length, group in groupby(lengths.tolist())],
+        [(len(list(group)), int(length)) for length, group in groupby(ordered.tolist())],
         copied_to(device, positions).unsqueeze(0),
-        copied_to(device, places),
-        [copied_to(device, numbers[cut:end]) for cut, end in zip(cuts, cuts[1:], strict=False)],
-        copied_to(device, np.concatenate(([0], ends)).astype(np.int32)) if device.type == "cuda" else None,
+        copied_to(device, np.repeat(starts[order], ordered) + positions),
+        [copied_to(device, part) for part in numbers],
+        copied_to(device, bounds) if device.type == "cuda" else None,
     )
 
 
@@ -123,7 +125,9 @@ class _Unpack(torch.autograd.Function):
     """Rows at numbers; the gradient of the rows is read at their places, which is ten times faster than adding."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, row: Tensor, places: Tensor, *numbers: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: FunctionCtx, row: Tensor, places: Tensor, *numbers: Tensor
+    ) -> tuple[Tensor, ...]:
         ctx.save_for_backward(places)
         return tuple(row.index_select(0, part) for part in numbers)
 

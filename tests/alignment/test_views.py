@@ -87,6 +87,8 @@ class Counting:
     [
         ({States()}, (2, 0, 0)),
         ({States(), States(2), Reference(), Reference(2)}, (2, 2, 0)),
+        ({States(), Reference(side="pivot")}, (2, 1, 0)),
+        ({States(), Reference(side="pivot"), Reference(2)}, (2, 2, 0)),
         ({States(), Links()}, (2, 2, 0)),
         ({States(), Reference(), Links(), Teacher()}, (2, 2, 0)),
         ({States(), Teacher()}, (2, 1, 0)),
@@ -107,8 +109,9 @@ def test_each_view_is_one_forward_pass_whoever_shares_it(
     assert set(pair.views) == {type(view) for view in views} - {States}
     assert pair.source.tokens.keys() == {v.layer for v in views if type(v) is States}
     if Reference in pair.views:
-        declared = {v.layer for v in views if isinstance(v, Reference)}
-        assert pair[Reference].pivot.tokens.keys() == declared
+        for side in ("source", "pivot"):
+            declared = {v.layer for v in views if isinstance(v, Reference) and side in v.sides}
+            assert getattr(pair[Reference], side).tokens.keys() == declared
 
 
 class FakeTokenizer:
