@@ -7,7 +7,7 @@ Those that have no solution raise an error.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import Protocol
@@ -186,7 +186,7 @@ def _solve_clouds(
 
 
 def _finish(
-    states: list[tuple[Callable[[], Problem], Callable[[], OnChip]]],
+    states: Sequence[tuple[Callable[[], Problem], Callable[[], OnChip]]],
     converged: Tensor,
     stopping: Stopping,
     rest: Solver,
