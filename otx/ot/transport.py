@@ -177,13 +177,8 @@ def attach_slopes(
         >>> x.grad
         tensor([6.])
     """
-
-    def pull(gradient: Tensor) -> tuple[Tensor, ...]:
-        return tuple(
-            slope * gradient.to(slope).reshape(-1, *[1] * (slope.ndim - 1)) for slope in slopes()
-        )
-
-    return attach_gradient(value, tensors, pull)
+    result: Tensor = _Slopes.apply((value,), slopes, *tensors)  # type: ignore[no-untyped-call]
+    return result
 
 
 def attach_gradient(
@@ -201,6 +196,24 @@ def attach_gradient(
     """
     result: Tensor = _Pull.apply(value, pull, *tensors)  # type: ignore[no-untyped-call]
     return result
+
+
+class _Slopes(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: tuple[Tensor], slopes: Any, *tensors: Tensor) -> Tensor:
+        ctx.slopes = slopes
+        return value[0].detach()  # in a tuple it is no input, and needs no copy
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        gradient, needed = gradients[0], ctx.needs_input_grad[2:]
+        pairs = zip(ctx.slopes(), needed, strict=True)
+        pulled = (
+            slope * gradient.to(slope).reshape(-1, *[1] * (slope.ndim - 1)) if need else None
+            for slope, need in pairs
+        )
+        return None, None, *pulled
 
 
 class _Pull(torch.autograd.Function):

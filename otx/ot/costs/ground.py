@@ -7,7 +7,9 @@ finite.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,8 +34,8 @@ def cosine(x: Tensor, y: Tensor) -> Tensor:
         >>> cosine(torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[2.0, 0.0], [0.0, 1.0], [-3.0, 0.0]]]))
         tensor([[[0., 1., 2.]]])
     """
-    with no_autocast(x):
-        return 1 - _directions(at_least_float32(x)) @ _directions(at_least_float32(y)).mT
+    cost: Tensor = _Cosine.apply(at_least_float32(x), at_least_float32(y))  # type: ignore[no-untyped-call]
+    return cost
 
 
 def euclidean(x: Tensor, y: Tensor) -> Tensor:
@@ -113,9 +115,40 @@ def dot(x: Tensor, y: Tensor) -> Tensor:
         return -at_least_float32(x) @ at_least_float32(y).mT
 
 
-def _directions(vectors: Tensor) -> Tensor:
+class _Cosine(torch.autograd.Function):
+    """The cosine cost without normalised vectors, whose gradients would pass over all vectors ten times."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
+        with no_autocast(x):
+            inverse_x, inverse_y = _inverse_norm(x), _inverse_norm(y)
+            cost = x @ y.mT
+            cost.mul_(inverse_x).mul_(inverse_y.mT).neg_().add_(1)
+        ctx.save_for_backward(x, y, inverse_x, inverse_y, cost)
+        return cost
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, y, inverse_x, inverse_y, cost = ctx.saved_tensors
+        with no_autocast(x):
+            across = gradients[0] * inverse_x
+            across.mul_(inverse_y.mT)
+            along = torch.addcmul(gradients[0], gradients[0], cost, value=-1)
+            to_x = to_y = None
+            if ctx.needs_input_grad[0]:
+                to_x = x * (along.sum(2, keepdim=True) * inverse_x.square())
+                to_x.baddbmm_(across, y, alpha=-1)
+            if ctx.needs_input_grad[1]:
+                to_y = y * (along.sum(1).unsqueeze(2) * inverse_y.square())
+                to_y.baddbmm_(across.mT, x, alpha=-1)
+        return to_x, to_y
+
+
+def _inverse_norm(vectors: Tensor) -> Tensor:
+    """Return the inverse norms ``[B, N, 1]``, 0 for a zero vector."""
     norm: Tensor = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
-    return vectors / norm.masked_fill(norm == 0, torch.inf)
+    return norm.reciprocal_().nan_to_num_(nan=math.nan, posinf=0)
 
 
 COSTS: dict[str, CostFunction] = {

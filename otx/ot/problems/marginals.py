@@ -175,17 +175,30 @@ def validate_marginals(
         ProblemError: If epsilon or tau is out of range, a mass is negative or not finite, a side has no mass, or the
             masses of a balanced problem differ by more than rounding.
     """
-    if not 0 < epsilon < math.inf:
-        raise ProblemError(f"epsilon is {epsilon:g}", "it must be positive and finite")
-    for price in tau:
-        if not price > 0:
-            raise ProblemError(f"tau is {price:g}", "it must be positive")
+    require_regularisation(epsilon, tau)
     index = torch.arange(len(a), device=a.device) if index is None else index
     a, b = _check(a, "first", index), _check(b, "second", index)
     if tau == BALANCED:
         a, b = _balance(a, b, index)
     rows, columns = (torch.full_like(a[:, :1], epsilon / price) for price in tau)
     return Marginals(a, b, a.log(), b.log(), rows, columns)
+
+
+def require_regularisation(epsilon: float, tau: Taus) -> None:
+    """Check the numbers that a whole batch shares.
+
+    Args:
+        epsilon: Regularisation strength, in the cost's unit.
+        tau: Prices of missing the marginals (source, target), in the cost's unit.
+
+    Raises:
+        ProblemError: If epsilon is not positive and finite, or a tau is not positive.
+    """
+    if not 0 < epsilon < math.inf:
+        raise ProblemError(f"epsilon is {epsilon:g}", "it must be positive and finite")
+    for price in tau:
+        if not price > 0:
+            raise ProblemError(f"tau is {price:g}", "it must be positive")
 
 
 def raise_for(index: Tensor, bad: Tensor, cause: str, remedy: str) -> None:

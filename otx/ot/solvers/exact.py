@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -57,7 +56,7 @@ def exact_transport(
         problem = Problem(cost, a, b, epsilon=1.0).at_least_float32()
         cost, a, b = problem.cost, problem.a, problem.b
         valid = validate(problem)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             solved = list(
                 pool.map(lambda row: _run_simplex(valid, row, max_iterations), range(len(cost)))
             )

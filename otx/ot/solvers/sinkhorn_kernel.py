@@ -25,6 +25,9 @@ SAFE_EXPONENT = 150.0
 4 R; float64 holds exp(700)."""
 CHECK_EVERY = 6
 """Iterations from one measurement of the error to the next."""
+SCALINGS = 36
+"""Iterations before Newton, for sentences: a compiled Newton step costs as much as ten iterations up to 16 words, as
+forty at 64. Problems with more columns than this get as many iterations as they have columns."""
 OMEGA, OMEGA_MOST = 1.5, 1.8
 """Initial and largest relaxation."""
 NO_MASS = -1e6

@@ -14,7 +14,7 @@ from otx.errors import ProblemError
 from otx.ot.costs.ground import cosine
 from otx.ot.problems.masses import uniform
 from otx.ot.solvers.sinkhorn import sinkhorn
-from otx.ot.solvers.solve import SCALINGS
+from otx.ot.solvers.sinkhorn_kernel import SCALINGS
 from tests import oracles
 from tests.examples import examples
 
