@@ -1,4 +1,4 @@
-"""Optimal transport on torch alone, for batches of small, ragged problems.
+"""Optimal transport on torch, compiled by numba on the CPU, for batches of small, ragged problems.
 
 A problem has costs ``[B, N, M]`` and masses ``[B, N]`` and ``[B, M]`` that are 0 at padding. Every solver returns a
 ``Transport``: the value, differentiable, and the plan, potentials, iterations and convergence as data. Solvers never

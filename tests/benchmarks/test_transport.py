@@ -14,6 +14,8 @@ from benchmarks.peers.match_accuracy import tune
 from benchmarks.peers.measure import Rates
 from benchmarks.peers.plain import plain_sinkhorn
 from benchmarks.peers.problems import Problems
+from benchmarks.peers.table import Measurement
+from benchmarks.transport import emd_aims
 from tests import oracles
 
 
@@ -98,3 +100,15 @@ def test_the_bound_counts_real_words_alone(pairs: Any) -> None:
     iterations = torch.full((3,), 2)
     assert rates.bound(problems, iterations, backward=False) == 43 + 43 + 4 * 43
     assert rates.bound(problems, iterations, backward=True) == 3 * 43 + 43 + 4 * 43
+
+
+def test_the_aim_compares_our_times_with_the_exact_loop_of_the_same_problems() -> None:
+    rows = [
+        Measurement("ragged", 0.05, 1, "otx", forward=1.0, backward=3.0),
+        Measurement("ragged", 0.05, 1, "emd loop", forward=2.0, backward=1.0),
+        Measurement("equal", 0.05, 1, "emd loop", forward=2.0, backward=1.0),
+        Measurement("ragged", 0.1, 1, "emd loop", forward=2.0, backward=1.0),
+        Measurement("ragged", 0.05, 128, "otx", forward=1.0),
+        Measurement("ragged", 0.05, 128, "emd loop", forward=2.0),
+    ]
+    assert [(result.ratio, result.met) for result in emd_aims(rows)] == [(0.5, True), (3.0, False)]

@@ -29,8 +29,8 @@ def test_a_function_named_like_its_module_is_the_same_from_both_places() -> None
     assert otx.ot.divergence is divergence
 
 
-def test_triton_and_pot_are_imported_only_when_they_are_used() -> None:
-    code = "import sys, otx.ot; print(sorted({'triton', 'ot', 'geomloss'} & set(sys.modules)))"
+def test_numba_triton_and_pot_are_imported_only_when_they_are_used() -> None:
+    code = "import sys, otx.ot; print(sorted({'numba', 'triton', 'ot', 'geomloss'} & set(sys.modules)))"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -13,7 +13,7 @@ from otx.ot.precision import at_least_float32
 from otx.ot.problems.problem import BALANCED, PointCloudProblem, Problem
 from otx.ot.solvers import in_chunks, on_chip
 from otx.ot.solvers.point_cloud import LARGEST_COST, solve_points
-from otx.ot.solvers.solve import iterate
+from otx.ot.solvers.solve import solve_with_torch
 from otx.ot.stopping import DEFAULT, Stopping
 from otx.ot.transport import Transport
 
@@ -106,13 +106,14 @@ def _solve(
     right = replace(problem, x=y, a=b, symmetric=True)
     parts = (problem, left, right)
     if all(on_chip.can_solve(part, stopping) for part in parts):
-        return on_chip.solve_with_sides(problem, stopping, rest=iterate)
+        return on_chip.solve_with_sides(problem, stopping, rest=solve_with_torch)
     longest = max(x.shape[1], y.shape[1])
     if in_chunks.can_solve(problem, stopping) and longest**2 * len(x) <= LARGEST_COST:
         solved = in_chunks.solve_in_chunks(*_as_one_batch(problem, longest), stopping)
         if solved is not None:
             return _split(solved, (x.shape[1], y.shape[1]))
-        cross, of_left, of_right = (iterate(part.to_problem(), stopping) for part in parts)
+        matrices = (part.at_least_float32().to_problem() for part in parts)
+        cross, of_left, of_right = (solve_with_torch(part, stopping, None) for part in matrices)
     else:
         cross, of_left, of_right = (solve_points(part, stopping) for part in parts)
     return cross, of_left, of_right

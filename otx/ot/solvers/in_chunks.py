@@ -105,10 +105,10 @@ def _unchecked(problem: Problem) -> tuple[EntropicProblem, Tensor]:
         total = sums.mean(0)
         sound &= (sums[0] - sums[1]).abs() <= 1e-3 * total
         a, b = (side * scale[:, None] for side, scale in zip((a, b), total / sums, strict=True))
-    ratios = (torch.full_like(a[:, :1], problem.epsilon / tau) for tau in problem.taus)
+    rows, columns = (torch.full_like(a[:, :1], problem.epsilon / tau) for tau in problem.taus)
     exponent = _exponent(problem, a, b)
     largest = torch.maximum(-exponent.amin((1, 2)), exponent.amax((1, 2)))
-    entropic = EntropicProblem(a, b, a.log(), b.log(), *ratios, exponent=exponent, largest=largest)
+    entropic = EntropicProblem(a, b, a.log(), b.log(), rows, columns, exponent, largest)
     return entropic, sound & (largest <= SAFE_EXPONENT)
 
 

@@ -6,8 +6,7 @@ Those that have no solution raise an error.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import Protocol
@@ -25,18 +24,17 @@ from otx.ot.kernels.on_chip import (
     solve_costs,
     solve_points,
 )
-from otx.ot.precision import no_autocast
 from otx.ot.problems.entropic import validate
-from otx.ot.problems.marginals import validate_marginals
+from otx.ot.problems.marginals import require_regularisation, validate_marginals
 from otx.ot.problems.problem import PointCloudProblem, Problem
 from otx.ot.stopping import Stopping
 from otx.ot.transport import Transport, attach_gradient, defer_plan
 
 
 class Solver(Protocol):
-    """A solver of problems that do not converge on chip, such as ``otx.ot.solvers.solve.solve``."""
+    """A solver of problems that do not converge on chip: ``otx.ot.solvers.solve.solve_with_torch``."""
 
-    def __call__(self, problem: Problem, stopping: Stopping, *, initial: Tensor) -> Transport:
+    def __call__(self, problem: Problem, stopping: Stopping, initial: Tensor) -> Transport:
         """Solve problems from given potentials.
 
         Args:
@@ -70,7 +68,7 @@ def solve_matrices(problem: Problem, stopping: Stopping, rest: Solver) -> Transp
     """Solve problems given by costs.
 
     Args:
-        problem: Problems that ``can_solve`` accepts.
+        problem: Problems that ``can_solve`` accepts, in float32 or float64.
         stopping: When to stop working on a problem.
         rest: Solver of problems that do not converge on chip.
 
@@ -80,23 +78,21 @@ def solve_matrices(problem: Problem, stopping: Stopping, rest: Solver) -> Transp
     Raises:
         ProblemError: If a problem has no solution, naming its index.
     """
-    with no_autocast(problem.cost):
-        problem = problem.at_least_float32()
-        fixed = problem.detach()
-        _check_prices(fixed)
-        solved = solve_costs(fixed, _share(stopping))
-        left_over = _finish([(lambda: fixed, lambda: solved)], solved.converged, stopping, rest)
+    fixed = problem.detach()
+    require_regularisation(fixed.epsilon, fixed.taus)
+    solved = solve_costs(fixed, _share(stopping))
+    left_over = _finish([(lambda: fixed, lambda: solved)], solved.converged, stopping, rest)
 
-        def pull(gradient: Tensor) -> tuple[Tensor, ...]:
-            weights = gradient.to(torch.float64)[:, None]
-            slopes = (solved.slope_a, solved.slope_b) if masses else ()
-            to_masses = ((slope * weights).to(fixed.a) for slope in slopes)
-            return pull_costs(fixed, solved, gradient), *to_masses
+    def pull(gradient: Tensor) -> tuple[Tensor, ...]:
+        weights = gradient.to(torch.float64)[:, None]
+        slopes = (solved.slope_a, solved.slope_b) if masses else ()
+        to_masses = ((slope * weights).to(fixed.a) for slope in slopes)
+        return pull_costs(fixed, solved, gradient), *to_masses
 
-        masses = _differentiable(problem.a, problem.b)
-        value = attach_gradient(solved.value, (problem.cost, *masses), pull)
-        plan = defer_plan(fixed.cost, solved.log_p, solved.log_q, fixed.epsilon)
-        return _transport(value, solved, plan, left_over)
+    masses = _differentiable(problem.a, problem.b)
+    value = attach_gradient(solved.value, (problem.cost, *masses), pull)
+    plan = defer_plan(fixed.cost, solved.log_p, solved.log_q, fixed.epsilon)
+    return _transport(value, solved, plan, left_over)
 
 
 def solve_clouds(problem: PointCloudProblem, stopping: Stopping, rest: Solver) -> Transport:
@@ -141,7 +137,7 @@ def _solve_clouds(
     problem: PointCloudProblem, stopping: Stopping, rest: Solver, *, sides: bool
 ) -> list[Transport]:
     fixed = problem.detach()
-    _check_prices(fixed)
+    require_regularisation(fixed.epsilon, fixed.taus)
     solved = solve_points(fixed, _share(stopping), sides=sides)
     x, y, a, b = fixed.x, fixed.y, fixed.a, fixed.b
     pairs = [fixed]
@@ -186,7 +182,7 @@ def _solve_clouds(
 
 
 def _finish(
-    states: list[tuple[Callable[[], Problem], Callable[[], OnChip]]],
+    states: Sequence[tuple[Callable[[], Problem], Callable[[], OnChip]]],
     converged: Tensor,
     stopping: Stopping,
     rest: Solver,
@@ -208,9 +204,9 @@ def _solve_rest(problem: Problem, solved: OnChip, stopping: Stopping, rest: Solv
     a, b = problem.a[index], problem.b[index]
     spent = int(solved.iterations[index].max())
     again = rest(
-        replace(problem, cost=problem.cost[index].double(), a=a, b=b),
+        replace(problem, cost=problem.cost[index].double(), a=a.double(), b=b.double()),
         stopping.with_limit(stopping.max_iterations - spent),
-        initial=solved.g[index, :m].double().nan_to_num(0, 0, 0),
+        solved.g[index, :m].double().nan_to_num(0, 0, 0),
     )
     sides = validate_marginals(a, b, epsilon=problem.epsilon, tau=problem.taus, index=index)
     optimum = sides.optimum(again.f / problem.epsilon, again.g / problem.epsilon, problem.epsilon)
@@ -224,12 +220,6 @@ def _solve_rest(problem: Problem, solved: OnChip, stopping: Stopping, rest: Solv
     solved.error[index] = again.marginal_error.to(solved.error)
     solved.converged[index] = again.converged
     return len(index)
-
-
-def _check_prices(problem: Problem | PointCloudProblem) -> None:
-    """Raise for an epsilon or tau out of range, which no kernel could report."""
-    if not (0 < problem.epsilon < math.inf and all(price > 0 for price in problem.taus)):
-        validate_marginals(problem.a, problem.b, epsilon=problem.epsilon, tau=problem.taus)
 
 
 def _share(stopping: Stopping) -> Stopping:

@@ -7,7 +7,7 @@ from torch import Tensor
 from otx.ot.costs.ground import CostFunction
 from otx.ot.problems.problem import BALANCED, PointCloudProblem, Taus
 from otx.ot.solvers import on_chip
-from otx.ot.solvers.solve import iterate, solve
+from otx.ot.solvers.solve import solve, solve_with_torch
 from otx.ot.solvers.tiled import solve_tiled
 from otx.ot.stopping import DEFAULT, Stopping
 from otx.ot.transport import Transport
@@ -93,5 +93,5 @@ def solve_points(problem: PointCloudProblem, stopping: Stopping = DEFAULT) -> Tr
     if problem.x.shape[1] * problem.y.shape[1] > LARGEST_COST:
         return solve_tiled(problem, stopping)
     if on_chip.can_solve(problem, stopping):
-        return on_chip.solve_clouds(problem, stopping, rest=iterate)
+        return on_chip.solve_clouds(problem, stopping, rest=solve_with_torch)
     return solve(problem.to_problem(), stopping)

@@ -1,7 +1,7 @@
 """Entropic transport from cost matrices: cheap iterations first, then Newton steps for what they leave.
 
-On the CPU all of this is compiled, but for the Newton steps of large problems. Elsewhere it is a sequence of torch
-operations.
+On the CPU all of this is compiled, but for the Newton steps of large problems. On a GPU kernels or long chunks of
+iterations come first. Elsewhere it is a sequence of torch operations.
 """
 
 from __future__ import annotations
@@ -62,33 +62,16 @@ def solve(
         >>> solve(Problem(cost, half, half, epsilon=0.1), Stopping(tolerance=1e-9)).converged
         tensor([True])
     """
-    if initial is None and on_chip.can_solve(problem, stopping):
-        return on_chip.solve_matrices(problem, stopping, rest=iterate)
-    if initial is None and in_chunks.can_solve(problem, stopping):
-        solved = in_chunks.solve_in_chunks(problem, None, stopping)
-        if solved is not None:
-            return solved
-    return iterate(problem, stopping, initial=initial)
-
-
-def iterate(problem: Problem, stopping: Stopping, *, initial: Tensor | None = None) -> Transport:
-    """Solve a batch as ``solve`` does, but without the paths above: on a CPU in machine code, elsewhere by torch.
-
-    Args:
-        problem: The problems.
-        stopping: When to stop working on a problem.
-        initial: Target potentials g ``[B, M]`` to start from, in the cost's unit. Default: zero.
-
-    Returns:
-        Value, potentials, plan and convergence of every problem.
-
-    Raises:
-        ProblemError: If a problem has no solution, naming its index.
-    """
     problem = problem.at_least_float32()
     if problem.cost.device.type == "cpu" and not is_available(problem.cost):
         return solve_compiled(problem, stopping, initial)
     with no_autocast(problem.cost):
+        if initial is None and on_chip.can_solve(problem, stopping):
+            return on_chip.solve_matrices(problem, stopping, rest=solve_with_torch)
+        if initial is None and in_chunks.can_solve(problem, stopping):
+            solved = in_chunks.solve_in_chunks(problem, None, stopping)
+            if solved is not None:
+                return solved
         return solve_with_torch(problem, stopping, initial)
 
 
@@ -216,8 +199,7 @@ def _begin(
     problem: EntropicProblem, scheme: _Scheme, start: Tensor | None, stopping: Stopping
 ) -> Ascent:
     """Take the cheapest iterations that are safe: in the kernel domain, or in the log domain."""
-    _, _, m = problem.exponent.shape
-    limit = stopping.max_iterations
+    limit, m = stopping.max_iterations, problem.b.shape[1]
     v = torch.zeros_like(problem.b) if start is None else start.to(problem.b)
     scalings = stopping.with_limit(min(max(sinkhorn_kernel.SCALINGS, m), limit // 2))
     safe = sinkhorn_kernel.is_safe(problem)

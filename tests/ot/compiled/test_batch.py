@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -244,14 +242,6 @@ def test_the_number_of_torch_operations_is_small_and_fixed() -> None:
         assert with_cost.operations.total() <= 60
         read = {"aten._local_scalar_dense.default", "aten.nonzero.default", "aten.is_nonzero"}
         assert not read & set(with_cost.operations)
-
-
-def test_numba_is_imported_at_the_first_solve_only() -> None:
-    code = "import sys, otx, otx.ot, otx.cli; print('numba' in sys.modules)"
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.strip() == "False"
 
 
 def test_without_a_folder_to_store_machine_code_in_it_is_compiled_all_the_same(

@@ -11,7 +11,7 @@ import torch
 from otx.ot.costs.ground import cosine, dot, euclidean, half_squared_euclidean, squared_euclidean
 from otx.ot.kernels.on_chip import COST_CODES, pull_points, solve_points
 from otx.ot.problems.problem import BALANCED, PointCloudProblem
-from otx.ot.solvers.solve import iterate
+from otx.ot.solvers.solve import solve_with_torch
 from otx.ot.stopping import Stopping
 
 EPSILONS = {
@@ -39,7 +39,11 @@ def _exactly(problem: Any, weights: Any) -> Any:
         side.double().masked_fill((mass == 0)[:, :, None], 0).requires_grad_()
         for side, mass in zip((problem.x, problem.y), masses, strict=True)
     )
-    exact = iterate(replace(problem, x=x, y=y).to_problem(), Stopping(1e-10, 1000))
+    exact = solve_with_torch(
+        replace(problem, x=x, y=y, a=problem.a.double(), b=problem.b.double()).to_problem(),
+        Stopping(1e-10, 1000),
+        None,
+    )
     assert bool(exact.converged.all())
     return exact, torch.autograd.grad((exact.value * weights).sum(), (x, y))
 

@@ -14,7 +14,7 @@ from otx.ot.problems.problem import BALANCED, Problem
 from otx.ot.solvers import in_chunks
 from otx.ot.solvers.divergence import divergence
 from otx.ot.solvers.in_chunks import CHUNK, can_solve, solve_in_chunks
-from otx.ot.solvers.solve import iterate
+from otx.ot.solvers.solve import solve_with_torch
 from otx.ot.stopping import Stopping
 from tests.ot.solvers import on_chip_calls
 
@@ -38,7 +38,10 @@ def _problem(tau: Any = BALANCED, epsilon: float = 0.1) -> Problem:
 @pytest.mark.parametrize("tau", [BALANCED, (0.5, 0.5), (math.inf, 0.2)])
 def test_solutions_equal_those_checked_on_the_way(tau: Any) -> None:
     problem = _problem(tau)
-    ours, wanted = solve_in_chunks(problem, None, STOPPING), iterate(problem, STOPPING)
+    ours, wanted = (
+        solve_in_chunks(problem, None, STOPPING),
+        solve_with_torch(problem, STOPPING, None),
+    )
     assert ours is not None
     assert bool(ours.converged.all())
     assert ours.left_over == 0
@@ -62,7 +65,7 @@ def test_what_the_chunks_leave_is_counted_and_solved_by_newton() -> None:
     assert ours.left_over > 0
     assert bool(ours.converged.all())
     assert int(ours.iterations.max()) <= 48
-    wanted = iterate(problem, STOPPING)
+    wanted = solve_with_torch(problem, STOPPING, None)
     torch.testing.assert_close(ours.value, wanted.value, atol=1e-6, rtol=1e-5)
 
 

@@ -15,7 +15,7 @@ from otx.errors import ProblemError
 from otx.ot.costs.ground import cosine, euclidean
 from otx.ot.problems.problem import BALANCED, PointCloudProblem, Problem
 from otx.ot.solvers.divergence import divergence
-from otx.ot.solvers.solve import iterate, solve
+from otx.ot.solvers.solve import solve
 from otx.ot.stopping import Stopping
 from tests.examples import examples
 from tests.ot.solvers import on_chip_calls
@@ -180,8 +180,3 @@ def test_a_pooled_call_waits_a_few_times(interpreted: Any) -> None:
         assert operations <= 1000, name
         assert 1 <= waits <= 3, name
         assert left_over == 0, name
-
-
-def test_iterate_is_solve_where_there_is_no_kernel(make_case: Any) -> None:
-    problem = Problem(*make_case(0, 4, 5, 10.0).tensors(), epsilon=0.1)
-    assert torch.equal(iterate(problem, EXACT).plan, solve(problem, EXACT).plan)
