@@ -162,7 +162,7 @@ def test_every_package_has_a_layer() -> None:
     assert packages <= set(LAYERS)
 
 
-def test_transport_imports_torch_alone() -> None:
+def test_transport_imports_torch_and_its_compilers_alone() -> None:
     allowed = {"torch", "otx", *sys.stdlib_module_names}
     foreign = [
         f"{name} -> {target}"
@@ -173,12 +173,18 @@ def test_transport_imports_torch_alone() -> None:
     ]
     # The exact solver is POT's, and is not for training; kernels are imported where they can run.
     assert sorted(foreign) == [
+        "otx.ot.compiled.batch -> numpy",
+        "otx.ot.compiled.batch -> numpy.typing",
+        "otx.ot.compiled.kernel -> filelock",
+        "otx.ot.compiled.kernel -> numba",
+        "otx.ot.compiled.kernel -> numpy",
         "otx.ot.kernels.entries -> triton",
         "otx.ot.kernels.entries -> triton.language",
         "otx.ot.kernels.scaling -> triton",
         "otx.ot.kernels.scaling -> triton.language",
         "otx.ot.solvers.exact -> numpy",
         "otx.ot.solvers.exact -> ot",
+        "otx.ot.solvers.solve -> numpy",
     ]
 
 
