@@ -48,12 +48,18 @@ def walk_tensors(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
         yield from walk_tensors(part, (*place, name))
 
 
-def map_tensors(function: Callable[[Any], Any], value: Value) -> Value:
+def map_tensors(
+    function: Callable[[Any], Any],
+    value: Value,
+    *,
+    on_host: Callable[[Any], Any] = lambda known: known,
+) -> Value:
     """Rebuild a value with a function applied to each of its tensors; containers are copied.
 
     Args:
         function: Takes and returns a tensor.
         value: A tensor, or a container of tensors.
+        on_host: Takes and returns what a field with ``ON_HOST`` holds; by default it stays.
 
     Returns:
         A value of the same structure.
@@ -66,12 +72,19 @@ def map_tensors(function: Callable[[Any], Any], value: Value) -> Value:
     if value is None:
         result = None
     elif is_dataclass(value) and not isinstance(value, type):
-        parts = {field.name: getattr(value, field.name) for field in _tensor_fields(value)}
-        result = replace(value, **{n: map_tensors(function, part) for n, part in parts.items()})
+        mapped_fields = {}
+        for field in fields(value):
+            part, known = getattr(value, field.name), field.metadata.get("on_host")
+            mapped_fields[field.name] = (
+                on_host(part) if known else map_tensors(function, part, on_host=on_host)
+            )
+        result = replace(value, **mapped_fields)
     elif isinstance(value, Mapping):
-        result = {name: map_tensors(function, part) for name, part in value.items()}
+        result = {
+            name: map_tensors(function, part, on_host=on_host) for name, part in value.items()
+        }
     elif isinstance(value, list | tuple):
-        result = type(value)(map_tensors(function, part) for part in value)
+        result = type(value)(map_tensors(function, part, on_host=on_host) for part in value)
     else:
         result = function(value)
     mapped: Value = result

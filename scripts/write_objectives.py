@@ -38,10 +38,10 @@ over = 0.2          # within the first fifth of the run
 ```
 
 `0.1*keep-close` is added unless it is named or `align.keep_close` is 0. Each distinct view is computed once per batch,
-whichever objectives read it. Every term is logged separately in `metrics.jsonl`, with the norm of the gradient that it
-sends into the encoder (`NAME.gradient`); a run ends with a summary of their shares. These settings apply to all
-objectives: `encoder.freeze` (`embeddings`, `lower`, `upper`), `encoder.lora`, `encoder.recompute`,
-`diagnostics.keep_best`.
+whichever objectives read it. Every term is logged separately in `metrics.jsonl`, in the first three
+steps and every tenth with the norm of the gradient that it sends into the encoder (`NAME.gradient`); a run ends with a
+summary of their shares. These settings apply to all objectives: `encoder.freeze` (`embeddings`, `lower`, `upper`),
+`encoder.lora`, `encoder.recompute`, `diagnostics.keep_best`.
 
 {views}
 

@@ -44,6 +44,12 @@ EXTRA = (
     r"tests/ot/kernels/test_compiles\.py.*tile[01]",  # 15: the largest tile stays
     r"tests/test_examples\.py.*(compare_objectives|align_and_compare|encode_and_search|own_objective)",  # 140
     r"tests/test_docs_plugins\.py",  # 30
+    r"tests/mission/.*an_installed_objective_of_a_third_party",  # 30
+    r"tests/ot/solvers/test_fused_gromov\.py::test_plan_and_value_are_pot_s",  # 20: an experiment; its objective stays
+    r"tests/test_readme\.py::test_the_objective_of_the_readme_is_a_package",  # 17
+    r"tests/ot/kernels/test_cosine\.py.*pairs_equal_the_kernel.*\[tau0-3\]",  # 17: other sizes stay
+    r"tests/ot/kernels/test_grid\.py.*changes_how_and_not_what\[tau0\]",  # 12: other prices stay
+    r"tests/plugins/otx_encoders/e5_small/test_e5_small\.py::test_two_processes_at_once_write_one_folder",  # 16
     r"tests/test_wheel\.py",  # 19
     r"tests/test_readme\.py::test_every_command_line_of_the_readme_runs$",  # 14
     # 8: the defaults, which tests/plugins/test_objectives.py checks too.

@@ -106,7 +106,11 @@ class View(ABC, Generic[Value]):
             rows: The pairs to keep, a slice with start and stop.
             pairs: Number of pairs of the whole batch.
         """
-        return map_tensors(lambda tensor: tensor[rows], value)
+        return map_tensors(
+            lambda tensor: tensor[rows],
+            value,
+            on_host=lambda known: None if known is None else known[rows],
+        )
 
     @classmethod
     def pad(cls, value: Value, count: int) -> Value:

@@ -245,7 +245,8 @@ def _selected(pair: EncodedPair, rows: slice) -> EncodedPair:
 
 def _rows(encoded: Encoded, rows: slice) -> Encoded:
     tokens = {layer: states[rows].detach() for layer, states in encoded.tokens.items()}
-    return Encoded(tokens, encoded.mask[rows], encoded.word_index[rows])
+    known = None if encoded.word_counts is None else encoded.word_counts[rows]
+    return Encoded(tokens, encoded.mask[rows], encoded.word_index[rows], known)
 
 
 def _same(circumstance: str, value: Tensor, expected: Tensor, remedy: str = "") -> None:
