@@ -1,6 +1,6 @@
 """Compare the CPU throughput of the whole alignment step of ``mini`` with two peers, in turns.
 
-    python -m benchmarks.align_cpu [--pairs 2000] [--turns 6] [--updates 4] [--threads 2]
+    python -m benchmarks.align_cpu [--pairs 1000] [--turns 6] [--threads 2]
 
 All align the same pairs in float32 with as many updates: otx with its default objective and batches; sentence-transformers' trainer with
 MultipleNegativesRankingLoss at its defaults; and a loop of transformers and POT. Peers that are not installed are left
@@ -27,7 +27,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.peers.setting import setting
-from benchmarks.real_pairs import write_pairs
+from benchmarks.real_pairs import SOURCES, write_pairs
 from benchmarks.turns import Contestant, matrix_rate
 
 MODEL = Path(__file__).parents[1] / "plugins/otx_encoders/mini"
@@ -39,10 +39,10 @@ EPSILON = "0.1"
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--pairs", type=int, default=2000)
+    parser.add_argument("--pairs", type=int, default=1000)
     parser.add_argument("--turns", type=int, default=6, help="turns that are counted, after one that is not")
-    parser.add_argument("--updates", type=int, default=4, help="updates of a turn")
-    parser.add_argument("--plain-updates", type=int, default=1, help="updates of a turn of the plain loop")
+    parser.add_argument("--peer-updates", type=int, default=1, help="updates of a turn of a peer")
+    parser.add_argument("--sources", nargs="+", default=SOURCES, help="folders of ../shared/data/bitext")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--objective", default="sinkhorn")
     parser.add_argument("--batch-tokens", type=int, default=4096)
@@ -55,22 +55,19 @@ def main() -> None:
     for name, value in setting("cpu").items():
         print(f"{name}: {value}")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        prefix = str(write_pairs(given.pairs, Path(folder)))
-        updates = str(given.updates)
-        ours = [prefix, given.objective, str(given.batch_tokens), updates]
+        prefix = str(write_pairs(given.pairs, Path(folder), given.sources))
+        ours = [prefix, given.objective, str(given.batch_tokens), str(given.turns)]
         otx = stack.enter_context(Contestant(f"{PEERS}.otx_align", ours, Path(folder)))
         size = str(round(otx.ready["pairs"] / otx.ready["updates_of_epoch"]))
         contestants = {"otx": otx}
-        common = [str(MODEL), prefix, size]
+        common = [str(MODEL), prefix, size, str(given.peer_updates)]
         if not given.alone and importlib.util.find_spec("sentence_transformers"):
             contestants["sentence-transformers"] = stack.enter_context(
-                Contestant(f"{PEERS}.sentence_transformers_trainer", [*common, updates], Path(folder))
+                Contestant(f"{PEERS}.sentence_transformers_trainer", common, Path(folder))
             )
         if not given.alone:
-            plain = [*common, str(given.plain_updates), EPSILON]
-            contestants["transformers + POT"] = stack.enter_context(
-                Contestant(f"{PEERS}.plain_pot_alignment", plain, Path(folder))
-            )
+            plain = Contestant(f"{PEERS}.plain_pot_alignment", [*common, EPSILON], Path(folder))
+            contestants["transformers + POT"] = stack.enter_context(plain)
         sums = take_turns(contestants, given.turns)
     show(sums, otx.ready, int(size))
 

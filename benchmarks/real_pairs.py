@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 DATA = Path(__file__).parents[2] / "shared/data"
@@ -12,15 +12,18 @@ SAMPLE = Path(__file__).parents[1] / "plugins/otx_corpora/sample"
 SOURCES = ("tatoeba", "wmt-news", "bible", "l10n")
 
 
-def write_pairs(count: int, folder: Path, data: Path = DATA) -> Path:
+def write_pairs(
+    count: int, folder: Path, sources: Sequence[str] = SOURCES, data: Path = DATA
+) -> Path:
     """Write pairs as two line-aligned files, and return their prefix.
 
     Args:
-        count: Number of pairs, as many from each of the ``SOURCES``.
+        count: Number of pairs, as many from each source.
         folder: Folder of the files.
+        sources: Folders of ``bitext``.
         data: Folder with ``bitext``.
     """
-    pairs = real_pairs(count, data)
+    pairs = real_pairs(count, sources, data)
     prefix = folder / "en-de"
     for number, language in enumerate(("en", "de")):
         lines = "".join(f"{pair[number]}\n" for pair in pairs)
@@ -28,19 +31,22 @@ def write_pairs(count: int, folder: Path, data: Path = DATA) -> Path:
     return prefix
 
 
-def real_pairs(count: int, data: Path = DATA) -> list[tuple[str, str]]:
+def real_pairs(
+    count: int, sources: Sequence[str] = SOURCES, data: Path = DATA
+) -> list[tuple[str, str]]:
     """Return pairs in a random but fixed order, without repetitions.
 
     Args:
-        count: Number of pairs.
+        count: Number of pairs, as many from each source.
+        sources: Folders of ``bitext``.
         data: Folder with ``bitext``.
     """
     order = random.Random(0)
     pairs: list[tuple[str, str]] = []
-    for source in SOURCES:
+    for source in sources:
         own = sorted(set(_lines(data / "bitext" / source)))
         order.shuffle(own)
-        pairs += own[: -(-count // len(SOURCES))]
+        pairs += own[: -(-count // len(sources))]
     if not pairs:
         pairs = sorted(set(zip(*(_text(SAMPLE / f"train.{side}.txt") for side in ("en", "de")), strict=True)))
     order.shuffle(pairs)

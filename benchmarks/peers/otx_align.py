@@ -1,6 +1,8 @@
 """Align ``mini`` with otx in turns: the contestant of ``benchmarks.align_cpu`` that its peers are compared with.
 
-    python -m benchmarks.peers.otx_align PREFIX OBJECTIVE BATCH_TOKENS UPDATES_PER_TURN
+    python -m benchmarks.peers.otx_align PREFIX OBJECTIVE BATCH_TOKENS TURNS
+
+The first turn is an epoch, and the next ones share the second epoch, so that they meet texts of all lengths.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ STEPS = 100_000
 def main() -> None:
     """Train until the process is ended."""
     prefix, objective = sys.argv[1:3]
-    batch_tokens, updates = map(int, sys.argv[3:5])
+    batch_tokens, turns = map(int, sys.argv[3:5])
     job = make_job(
         STEPS,
         align__objective=[objective],
@@ -40,6 +42,7 @@ def main() -> None:
     shape = Shape(config.num_hidden_layers, config.hidden_size, config.intermediate_size)
     lengths, sampler = job.material.tokenised[0].lengths, job.material.sampler
     epoch = [batch for step in range(sampler.steps_per_epoch) for _, batch in sampler.micro_batches(step)]
+    ends = [len(epoch) * (turns + turn) // turns for turn in range(turns + 1)]
     waited = [0.0]
 
     def timed(prepare: Callable[[Any], Any], items: Iterable[Any]) -> Generator[Any]:
@@ -52,7 +55,7 @@ def main() -> None:
                 return
             yield item
 
-    began, done = 0.0, 0
+    began, done, first = 0.0, 0, 0
 
     def started(*_: int) -> None:
         nonlocal began
@@ -67,22 +70,22 @@ def main() -> None:
         began, waited[0] = time.perf_counter(), 0.0
 
     def step_finished(row: dict[str, float]) -> None:
-        nonlocal began, done
+        nonlocal began, done, first
         done += 1
-        if done % updates:
+        if done not in ends:
             return
         seconds = time.perf_counter() - began
-        batches = [b for step in range(done - updates, done) for _, b in sampler.micro_batches(step)]
+        batches = [b for step in range(first, done) for _, b in sampler.micro_batches(step)]
         finished(
             {
                 "pairs": sum(map(len, batches)),
-                "updates": updates,
+                "updates": done - first,
                 "seconds": seconds,
                 "operations": sum(shape.alignment(lengths[batch]) for batch in batches),
                 "waited": waited[0],
             }
         )
-        began, waited[0] = time.perf_counter(), 0.0
+        began, waited[0], first = time.perf_counter(), 0.0, done
 
     hooks = FitHooks(
         started=started,

@@ -20,6 +20,10 @@ from transformers import TrainerCallback
 from benchmarks.turns import finished
 
 
+MAX_LENGTH = 128
+"""Longest text in sub-words, as otx cuts them by default."""
+
+
 class Turns(TrainerCallback):  # type: ignore[misc]
     """Ends a turn after some updates.
 
@@ -65,6 +69,7 @@ def main() -> None:
     )
     train = Dataset.from_dict({"anchor": english, "positive": other})
     model = SentenceTransformer(model_folder, device="cpu", model_kwargs={"dtype": torch.float32})
+    model.max_seq_length = MAX_LENGTH
     with tempfile.TemporaryDirectory() as folder:
         arguments = SentenceTransformerTrainingArguments(
             output_dir=folder,

@@ -5,20 +5,18 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from otx_encoders.dropout import drop
+from otx_encoders.dropout import dropout_factors
 from otx_encoders.packing import Packing
 
 NAME = "otx-packed"
 """Name of the attention in transformers' interface."""
-SHORT = 64
-"""Texts up to this length are faster with plain matrix products than with PyTorch's fused attention on the CPU."""
 HALF = (torch.bfloat16, torch.float16)
 _HARMLESS = {
     "output_attentions",
@@ -89,29 +87,78 @@ def register() -> None:
 
 def _in_blocks(rows: list[Tensor], packing: Packing, dropout: float, scale: float) -> Tensor:
     """Attend in blocks of texts of equal length, which are neighbours in the row."""
-    _, heads, width = rows[0].shape
-    sizes = [count * length for count, length in packing.blocks]
-    sums = []
-    for (count, length), *parts in zip(
-        packing.blocks, *(part.split(sizes) for part in rows), strict=True
-    ):
-        shape = (count, length, heads, width)
-        query, key, value = (part.reshape(shape).transpose(1, 2) for part in parts)
-        if length > SHORT and not dropout:
-            block = functional.scaled_dot_product_attention(query, key, value, scale=scale)
-        else:
-            block = _attend(query, key, value, dropout, scale)
-        sums.append(block.transpose(1, 2).reshape(-1, heads, width))
-    return torch.cat(sums)
+    sums: Tensor = _Blocks.apply(*rows, packing.blocks, dropout, scale)  # type: ignore[no-untyped-call]
+    return sums
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor, dropout: float, scale: float) -> Tensor:
-    """Attend by plain products ``[B, H, T, D]``."""
-    shape = query.shape
-    query, key, value = (part.reshape(-1, *shape[2:]) for part in (query, key, value))
-    # Its first argument counts zero times.
-    products = torch.baddbmm(query.new_zeros(1), query, key.transpose(1, 2), beta=0, alpha=scale)
-    return torch.bmm(drop(products.softmax(-1), dropout), value).view(shape)
+class _Blocks(torch.autograd.Function):
+    """Attention in blocks, written without the copies that splitting, joining and their gradients would make."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        blocks: list[tuple[int, int]],
+        dropout: float,
+        scale: float,
+    ) -> Tensor:
+        sums = torch.empty_like(value)
+        kept: list[Tensor] = []
+        for place, size in zip(_slices(blocks), blocks, strict=True):
+            q, k, v = (_heads_first(part[place], size) for part in (query, key, value))
+            # The first argument counts zero times.
+            products = torch.baddbmm(q.new_zeros(1), q, k.transpose(1, 2), beta=0, alpha=scale)
+            # Autocast would choose float32, which the next product would round again.
+            weights = products.softmax(-1, dtype=products.dtype)
+            factors = [dropout_factors(weights, dropout)] if dropout else []
+            _write(sums[place], torch.bmm(_times(weights, factors), v), size)
+            kept += [q, k, v, weights, *factors]
+        ctx.save_for_backward(*kept)
+        ctx.blocks, ctx.scale, ctx.step = blocks, scale, 5 if dropout else 4
+        return sums
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        results = [torch.empty(gradient.shape, dtype=gradient.dtype) for _ in range(3)]
+        for number, (place, size) in enumerate(zip(_slices(ctx.blocks), ctx.blocks, strict=True)):
+            first = number * ctx.step
+            q, k, v, weights, *factors = ctx.saved_tensors[first : first + ctx.step]
+            none, outer = q.new_zeros(1), _heads_first(gradient[place], size)
+            inner = _times(torch.bmm(outer, v.transpose(1, 2)), factors)
+            inner = torch._softmax_backward_data(inner, weights, -1, weights.dtype)
+            parts = (
+                torch.baddbmm(none, inner, k, beta=0, alpha=ctx.scale),
+                torch.baddbmm(none, inner.transpose(1, 2), q, beta=0, alpha=ctx.scale),
+                torch.bmm(_times(weights, factors).transpose(1, 2), outer),
+            )
+            for result, part in zip(results, parts, strict=True):
+                _write(result[place], part, size)
+        return *results, None, None, None
+
+
+def _slices(blocks: list[tuple[int, int]]) -> list[slice]:
+    ends = np.cumsum([count * length for count, length in blocks]).tolist()
+    return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _heads_first(rows: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return rows ``[N, H, D]`` of equally long texts as ``[texts * H, length, D]``."""
+    _, heads, width = rows.shape
+    return rows.reshape(*size, heads, width).transpose(1, 2).reshape(-1, size[1], width)
+
+
+def _write(rows: Tensor, block: Tensor, size: tuple[int, int]) -> None:
+    """Write a block ``[texts * H, length, D]`` into its rows ``[N, H, D]``."""
+    count, length = size
+    _, heads, width = rows.shape
+    target = rows.view(count, length, heads, width).transpose(1, 2)
+    target.copy_(block.view(count, heads, length, width))
+
+
+def _times(values: Tensor, factors: list[Tensor]) -> Tensor:
+    return values * factors[0] if factors else values
 
 
 def _on_gpu(rows: list[Tensor], packing: Packing, dropout: float, scale: float) -> Tensor:

@@ -41,10 +41,29 @@ def drop(values: Tensor, probability: float) -> Tensor:
     """
     if probability == 0:
         return values
-    threshold = round(probability * LEVELS)
-    if values.device.type != "cpu" or not 0 < threshold < LEVELS:
+    if values.device.type != "cpu":
         return functional.dropout(values, probability)
-    return values * _factors(values, threshold)
+    return values * dropout_factors(values, probability)
+
+
+def dropout_factors(values: Tensor, probability: float) -> Tensor:
+    """Draw the factor of each element: 0 with a probability, and otherwise so that the mean is 1.
+
+    Args:
+        values: A tensor on the CPU.
+        probability: The probability, 0 to 1.
+
+    Returns:
+        Factors of the same shape and type, from a seed that PyTorch's generator draws.
+    """
+    threshold = round(probability * LEVELS)
+    if threshold in (0, LEVELS):
+        return torch.full_like(values, 1.0 if threshold == 0 else 0.0)
+    seed = int(torch.randint(2**63 - 1, ()))
+    drawn: Any = np.random.SFC64(seed).random_raw(-(-values.numel() // 4))
+    bits = torch.from_numpy(drawn.view(np.int16))[: values.numel()].view(values.shape)
+    kept = bits >= threshold - LEVELS // 2
+    return kept.to(values.dtype).mul_(LEVELS / (LEVELS - threshold))
 
 
 def replace_dropout(model: nn.Module) -> None:
@@ -58,12 +77,3 @@ def replace_dropout(model: nn.Module) -> None:
             if type(part) is nn.Dropout:
                 setattr(owner, name, Dropout(part.p).train(part.training))
 
-
-def _factors(values: Tensor, threshold: int) -> Tensor:
-    """Return 0 or the scale for each element, from a seed that PyTorch's generator draws."""
-    seed = int(torch.randint(2**63 - 1, ()))
-    words = -(-values.numel() // 4)
-    drawn: Any = np.random.SFC64(seed).random_raw(words)
-    bits = torch.from_numpy(drawn.view(np.int16))[: values.numel()].view(values.shape)
-    kept = bits >= threshold - LEVELS // 2
-    return kept.to(values.dtype).mul_(LEVELS / (LEVELS - threshold))

@@ -86,9 +86,9 @@ class HuggingFaceEncoder(Encoder):
 
         See ``otx.interfaces.Encoder``.
         """
-        packing = make_packing(batches) if self._packs() else None
+        packing = make_packing(batches) if self.packs else None
         if packing is None:
-            return [self._encode_padded(batch, layers) for batch in batches]
+            return [self.encode_padded(batch, layers) for batch in batches]
         return self._encode_packed(batches, layers, packing)
 
     def masked_logits(self, batch: TokenBatch, picked: Tensor) -> Tensor:
@@ -134,8 +134,9 @@ class HuggingFaceEncoder(Encoder):
         twin.__dict__ = copy.deepcopy(self.__dict__, memo)
         return twin
 
-    def _packs(self) -> bool:
-        """Return whether batches are encoded without padding at present."""
+    @property
+    def packs(self) -> bool:
+        """Whether batches are encoded without padding, on the present device and with the present autocast."""
         if not self._packed:
             return False
         parameter = next(self.module.parameters())
@@ -147,8 +148,13 @@ class HuggingFaceEncoder(Encoder):
             return works_on_gpu(parameter.device, dtype, width)
         return kind == "cpu"
 
-    def _encode_padded(self, batch: TokenBatch, layers: Sequence[int]) -> Encoded:
-        """Encode one batch with its padding."""
+    def encode_padded(self, batch: TokenBatch, layers: Sequence[int]) -> Encoded:
+        """Encode one batch with its padding, as ``encode`` does where ``packs`` is False.
+
+        Args:
+            batch: A batch of ``collate``.
+            layers: Layers to return.
+        """
         tokens = self._states(model_inputs(self._model, batch), layers)
         return Encoded(tokens, batch.mask, batch.word_index, batch.word_counts)
 

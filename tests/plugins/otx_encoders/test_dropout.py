@@ -1,0 +1,53 @@
+"""Dropout keeps the share and the mean that it should, and follows PyTorch's seed."""
+
+import pytest
+import torch
+from torch import nn
+
+from otx_encoders.dropout import Dropout, drop, replace_dropout
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.5, 0.013])
+def test_share_and_mean_are_those_of_dropout(probability: float) -> None:
+    torch.manual_seed(0)
+    count = 400_000
+    dropped = drop(torch.ones(count, dtype=torch.float64), probability)
+    deviation = (probability * (1 - probability) / count) ** 0.5
+    assert abs((dropped == 0).double().mean().item() - probability) < 4 * deviation
+    kept = dropped[dropped > 0]
+    assert torch.all(kept == kept[0]) and abs(kept[0].item() * (1 - probability) - 1) < 1e-4
+    assert abs(dropped.mean().item() - 1) < 4 * deviation / (1 - probability)
+    # Neighbours are independent, also within the 64 bits that are drawn together.
+    zeros = (dropped == 0).double() - probability
+    for distance in (1, 2, 3, 4):
+        assert abs((zeros[distance:] * zeros[:-distance]).mean().item()) < 4 * deviation**2 * count**0.5
+
+
+def test_the_seed_is_pytorchs() -> None:
+    values = torch.ones(37, 5)
+    torch.manual_seed(3)
+    one, two = drop(values, 0.3), drop(values, 0.3)
+    torch.manual_seed(3)
+    assert torch.equal(drop(values, 0.3), one) and not torch.equal(one, two)
+
+
+def test_the_gradient_passes_where_the_value_does() -> None:
+    values = torch.randn(50, requires_grad=True)
+    dropped = drop(values, 0.4)
+    dropped.sum().backward()  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(dropped, values * values.grad)
+
+
+@pytest.mark.parametrize(("probability", "expected"), [(0.0, 1.0), (1.0, 0.0), (1e-7, 1.0)])
+def test_the_ends_are_exact(probability: float, expected: float) -> None:
+    assert torch.all(drop(torch.ones(1000), probability) == expected)
+
+
+def test_every_plain_dropout_of_a_model_is_replaced_in_its_mode() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.2), nn.ModuleList([nn.Dropout(0.3)]))
+    model[2].eval()
+    replace_dropout(model)
+    assert [part.p for part in model.modules() if type(part) is Dropout] == [0.2, 0.3]
+    assert model[1].training and not model[2][0].training  # type: ignore[index]
+    model.eval()
+    assert torch.equal(model[1](torch.ones(9)), torch.ones(9))
