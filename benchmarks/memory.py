@@ -31,7 +31,6 @@ from itertools import islice
 from pathlib import Path
 
 import otx_corpora
-
 from benchmarks.processes import Watched, watch
 
 SAMPLE = Path(otx_corpora.__file__).parent / "sample"
@@ -160,7 +159,9 @@ def show(sizes: list[Measured]) -> None:
         sizes: The sizes, the smallest first.
     """
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, otx align --steps {STEPS}")
-    print(f"{'pairs':>12} {'cache':>7} {'anonymous':>10} {'mapped':>8} {'resident':>9} {'seconds':>8}")
+    print(
+        f"{'pairs':>12} {'cache':>7} {'anonymous':>10} {'mapped':>8} {'resident':>9} {'seconds':>8}"
+    )
     for size in sizes:
         rows = [("empty", size.first)] * (size.first is not None)
         rows += [("full", run) for run in size.cached]

@@ -34,10 +34,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(name)
 
     import otx_encoders
+    from otx.types import TokenRow
     from otx_encoders import EncoderOptions
     from otx_encoders.huggingface import HuggingFaceEncoder
-
-    from otx.types import TokenRow
 
     class Quick(HuggingFaceEncoder):
         """``mini`` with another tokenizer."""

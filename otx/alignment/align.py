@@ -340,7 +340,7 @@ class _Training:
     def _measure_before(self, selector: ModelSelector) -> None:
         run, reporter = self.run, self.session.reporter
         reporter.stage("Measuring the initial encoder on held-out pairs")
-        run.update(**selector.untouched())
+        run.update(**selector.untouched(run.record["model_digest_before"]))
         before = run.record["guards"]["before"]
         if "retrieval" not in before:
             reporter.notice(

@@ -11,7 +11,7 @@ from otx.alignment.data import split_corpora
 from otx.config.settings import settings_from
 from otx.data.overlap import sentence_hashes
 from otx.errors import DataError, OTXError
-from otx.files.arrays import ArrayWriter, open_array
+from otx.files.arrays import ArrayWriter, open_array, scan
 from otx.interfaces import Corpus
 from otx.plugin_host.registry import Registry
 from otx.reporter import Reporter
@@ -37,8 +37,8 @@ def write_hashes(run: RunFolder, train: Sequence[Corpus]) -> np.ndarray:
     # Not flushed to the disk: a file that a power cut damages is written again.
     partial = run.path / f".partial-{HASHES}"
     with ArrayWriter(partial, np.uint64) as file:
-        for start in range(0, len(hashes), BLOCK):
-            file.add(hashes[start : start + BLOCK])
+        for _, block in scan(hashes, BLOCK):
+            file.add(block)
     partial.replace(run.path / HASHES)
     run.update(**{_DIGEST: _digest(hashes)})
     return open_array(run.path / HASHES)
@@ -106,8 +106,8 @@ def _read(run: RunFolder) -> np.ndarray | None:
 
 def _digest(hashes: np.ndarray) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    for start in range(0, len(hashes), BLOCK):
-        digest.update(np.ascontiguousarray(hashes[start : start + BLOCK]).data)
+    for _, block in scan(hashes, BLOCK):
+        digest.update(np.ascontiguousarray(block).data)
     return digest.hexdigest()
 
 

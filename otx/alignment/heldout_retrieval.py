@@ -11,6 +11,7 @@ from torch import Tensor
 
 from otx.data.inference import sentence_vectors
 from otx.data.subset import each_pair
+from otx.files.digests import short_key
 from otx.interfaces import Corpus, Encoder
 from otx.links.gold import GoldPair
 from otx.links.neighbours import nearest_rows
@@ -32,6 +33,18 @@ class HeldOut:
     pairs: Sequence[Corpus]
     distractors: Sequence[Corpus] = ()
     gold: Sequence[GoldPair] = ()
+
+    def fingerprint(self) -> str:
+        """Return a hash of the pairs, the distractors and the gold word links."""
+        corpora = [
+            [(corpus.fingerprint(), corpus.source_language, corpus.pretokenised) for corpus in part]
+            for part in (self.pairs, self.distractors)
+        ]
+        gold = [
+            (pair.source, pair.target, sorted(pair.links.sure), sorted(pair.links.possible))
+            for pair in self.gold
+        ]
+        return short_key(corpora, gold)
 
     def sentences(self) -> Iterator[tuple[str, bool]]:
         """Yield every sentence of the pairs and distractors, and whether it is pre-tokenised."""

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from otx.alignment import diagnostics
 from otx.alignment.data import AlignmentData
 from otx.alignment.diagnostics import Measurement
 from otx.alignment.heldout_retrieval import HeldOut
 from otx.config.schema import DiagnosticsSettings
+from otx.data.cache import built, cache_folder
 from otx.data.subset import Subset
 from otx.errors import UsageError
+from otx.files.digests import short_key
+from otx.files.reading import read_object
 from otx.interfaces import Corpus, Encoder
 from otx.runs.measures import measure_text
 from otx.training.best_checkpoint import BestCheckpoint
+from otx.training.runtime import device_name
 from otx.types import WordVector
 
 BEST = "best"
 """Name of the folder of the best weights, in the run's folder."""
 LOWER_IS_BETTER = {"aer"}
+VERSION = 1
+"""Raised whenever the same encoder would be measured differently."""
+_MEASURED = "measured.json"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,19 +97,31 @@ class ModelSelector:
         """Measure the encoder on the pairs that report."""
         return self._measured(self.report)[0]
 
-    def untouched(self) -> dict[str, Any]:
-        """Measure the initial encoder.
+    def untouched(self, digest: str) -> dict[str, Any]:
+        """Measure the initial encoder, or take what an earlier run measured from the cache.
+
+        Runs that compare objectives or seeds begin with the same encoder and hold out the same pairs.
+
+        Args:
+            digest: Digest of the initial encoder.
 
         Returns:
             The fields ``guards`` and ``diagnostics`` of the record. The latter counts queries, candidates and errors
             of the part ``report`` and, if there are measurements during the run, of ``select``.
         """
         parts = {"report": self.report} | ({"select": self.select} if self.every else {})
-        measured = dict(zip(parts, self._measured(*parts.values()), strict=True))
-        return {
-            "guards": {"before": measured["report"].numbers},
-            "diagnostics": {name: _counted(part) for name, part in measured.items()},
-        }
+
+        def build(folder: Path) -> None:
+            measured = dict(zip(parts, self._measured(*parts.values()), strict=True))
+            fields = {
+                "guards": {"before": measured["report"].numbers},
+                "diagnostics": {name: _counted(part) for name, part in measured.items()},
+            }
+            (folder / _MEASURED).write_text(json.dumps(fields))
+
+        held_out = {name: part.fingerprint() for name, part in parts.items()}
+        key = short_key(VERSION, digest, self._options(), held_out, _arithmetic(self.encoder))
+        return read_object(built(cache_folder() / "untouched" / key, build) / _MEASURED)
 
     def refuse_ceiling(self, recorded: dict[str, Any]) -> None:
         """Refuse a metric that cannot show a gain on the pairs that select.
@@ -167,8 +188,18 @@ class ModelSelector:
         return {"metric": self.metric, "step": kept.step, "value": kept.state["value"]}
 
     def _measured(self, *parts: HeldOut) -> list[Measurement]:
-        layer, vector = self.settings.layer, self.settings.word_vector
-        return diagnostics.measure(self.encoder, parts, layer, vector, max_length=self.max_length)
+        layer, vector, max_length = self._options()
+        return diagnostics.measure(self.encoder, parts, layer, vector, max_length=max_length)
+
+    def _options(self) -> tuple[int, WordVector, int]:
+        return self.settings.layer, self.settings.word_vector, self.max_length
+
+
+def _arithmetic(encoder: Encoder) -> list[object]:
+    """Return what the last digits depend on, and the encoder's class, which says how its weights are used."""
+    device = next(encoder.module.parameters()).device
+    kind = f"{type(encoder).__module__}.{type(encoder).__qualname__}"
+    return [kind, torch.__version__, torch.get_num_threads(), device_name(device)]
 
 
 def _counted(measurement: Measurement) -> dict[str, Any]:
@@ -182,7 +213,7 @@ def _affordable_distractors(data: AlignmentData, steps: int) -> list[Corpus]:
     A measurement only passes forward, about a third of a training step's work, so that measurements add about a third
     to the time of a run at most. All measurements of a run use the same distractors.
     """
-    sizes = [int(tokens.lengths.sum()) for tokens in data.tokenised]
+    sizes = [tokens.tokens for tokens in data.tokenised]
     trained = steps * sum(sizes) / data.sampler.steps_per_epoch
     searched = sum(
         len(distractors) * size / len(corpus)

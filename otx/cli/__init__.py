@@ -6,42 +6,44 @@ import builtins
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+from typer._coercion import RuntimeParam, build_runtime_param
 from typer.core import TyperArgument
 
 from otx import __version__
 from otx.cli.console import hush, screen
 from otx.cli.flags import example
 from otx.errors import OTXError
-from otx.plugin_host.host import ONLY
-from otx.plugin_host.plugin_files import VARIABLE, set_plugin_files
+from otx.plugin_host.variables import FILES, ONLY
 from otx.printable import quote
 
-COMMANDS = (
-    "align",
-    "eval",
-    "compare",
-    "predict",
-    "link",
-    "plan",
-    "show",
-    "corpus",
-    "list",
-    "plugins",
-    "config",
-    "doctor",
-)
-"""Modules of this package that hold commands, in the order of the help; each has ``register(app)``."""
+COMMANDS = {
+    "align": "Align an encoder on parallel sentences.",
+    "eval": "Evaluate runs on tasks.",
+    "compare": "Compare runs with their baseline.",
+    "predict": "Predict lines of text with a trained head.",
+    "link": "Write word links of a bitext.",
+    "plan": "Show the transport plan of a sentence pair.",
+    "show": "Show what a run did, and its results.",
+    "list": "List objectives, encoders, corpora, tasks.",
+    "doctor": "Check the installation, device and plugins.",
+    "corpus": "Describe a bitext, or add wrong pairs.",
+    "plugins": "List, disable, enable and check plugins.",
+    "config": "Show the settings; write an otx.toml.",
+}
+"""Modules of this package that hold commands, each with ``register(app)``, and their lines in the help, in its order."""
 
 ANYWHERE = ("--no-plugins", "--debug", "--quiet")
 """Flags of otx itself that may follow the command, too."""
 PLUGIN = "--plugin"
 """Option of otx itself, with a value, that may follow the command, too."""
 
+COMPLETION = "_OTX_COMPLETE"
+"""Environment variable by which a shell asks for completion."""
 INTERRUPTED = 130
 LONGEST_MESSAGE = 2_000
 """Maximum length of a message in characters. An error of a library or plugin may quote a whole file."""
@@ -63,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code; ``otx.errors`` lists the codes.
     """
-    before = {name: os.environ.get(name) for name in (ONLY, VARIABLE)}
+    before = {name: os.environ.get(name) for name in (ONLY, FILES)}
     try:
         return _run(arguments)
     finally:
@@ -93,11 +95,11 @@ def _run(arguments: Sequence[str]) -> int:
     return _finish(0)
 
 
-def application(commands: Sequence[str] = COMMANDS) -> typer.Typer:
+def application(commands: Iterable[str] = COMMANDS) -> typer.Typer:
     """Return the typer application. Its help is plain text, because rich would double the time to show it.
 
     Args:
-        commands: Modules of the commands to add.
+        commands: Commands to add whole. Of the others it knows the line in the help only.
     """
     app = typer.Typer(
         no_args_is_help=True,
@@ -112,9 +114,18 @@ def application(commands: Sequence[str] = COMMANDS) -> typer.Typer:
             "otx compare first",
         )
     )(begin)
-    for name in commands:
-        import_module(f"otx.cli.{name}").register(app)
+    for name in COMMANDS:
+        if name in commands:
+            import_module(f"otx.cli.{name}").register(app)
+        else:
+            app.command(name)(_absent)
+    for info in (*app.registered_commands, *app.registered_groups):
+        info.short_help = COMMANDS[info.name or info.callback.__name__]
     return app
+
+
+def _absent() -> None:
+    """Stand for a command that is named in the help and not called."""
 
 
 class _PlainArgument(TyperArgument):
@@ -129,13 +140,27 @@ class _PlainArgument(TyperArgument):
         return name if self.required else f"[{name}]"
 
 
+class _Read(RuntimeParam):
+    """Reads the value of a parameter; typer reads even text with pydantic, whose import takes .08 s."""
+
+    def _coerce_value(self, value: Any, param: Any, ctx: Any) -> Any:
+        if self.annotation is str:
+            return value
+        if self.annotation == list[str]:
+            return builtins.list(value)
+        typed = build_runtime_param(param.type_descriptor)
+        return typed.coerce(value, param=param, ctx=ctx)
+
+
 def _command(app: typer.Typer) -> Any:
-    """Return the command of an application, whose arguments are shown plainly."""
+    """Return the command of an application, whose arguments are shown plainly and read cheaply."""
     command = typer.main.get_command(app)
     commands = [command]
     for group in commands:
         commands.extend(getattr(group, "commands", {}).values())
         for parameter in group.params:
+            described = parameter.type_descriptor
+            parameter._runtime_param = _Read(described.parameter_info, described.annotation)
             if isinstance(parameter, TyperArgument):
                 parameter.__class__ = _PlainArgument
     return command
@@ -173,14 +198,21 @@ def begin(
         # In the environment, so that it applies to processes that this one starts.
         os.environ[ONLY] = ""
     if plugin:
+        from otx.plugin_host.plugin_files import set_plugin_files
+
         set_plugin_files(plugin)
 
 
-def _asked_for(ordered: Sequence[str]) -> Sequence[str]:
-    """Return the one command that is named, so that its start need not wait for the others; otherwise all."""
+def _asked_for(ordered: Sequence[str]) -> Iterable[str]:
+    """Return the one command that is named, so that its start need not wait for the others.
+
+    Shell completion needs all; help and errors that name no command need none.
+    """
     rest = ordered[_globals_in(ordered) :]
     first = rest[0] if rest else ""
-    return (first,) if first in COMMANDS else COMMANDS
+    if first in COMMANDS:
+        return (first,)
+    return COMMANDS if COMPLETION in os.environ else ()
 
 
 def _globals_in(ordered: Sequence[str]) -> int:

@@ -44,7 +44,6 @@ def register(app: typer.Typer) -> None:
     """
     app.command(
         "align",
-        short_help="Align an encoder on parallel sentences.",
         epilog=example(
             "otx align --model mini --corpus sample:de --steps 50 --run first",
             'otx align --corpus data/en-de --objective sinkhorn --objective "0.5*tlm"',

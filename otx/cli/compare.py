@@ -27,7 +27,6 @@ def register(app: typer.Typer) -> None:
     """
     app.command(
         "compare",
-        short_help="Compare runs with their baseline.",
         epilog=example("otx compare first second", "otx compare --format markdown"),
     )(compare)
 

@@ -1,10 +1,14 @@
-"""Names for shell completion, from the registry and the run folders; nothing heavy is imported."""
+"""Names for shell completion, from the registry and the run folders; nothing heavy is imported.
+
+Help imports this module, so it imports settings and plugins where it needs them.
+"""
 
 from __future__ import annotations
 
-from otx.config.settings import load_settings
-from otx.plugin_host.host import host
-from otx.plugin_host.registry import Kind
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from otx.plugin_host.registry import Kind
 
 
 def objectives(incomplete: str) -> list[str]:
@@ -33,6 +37,7 @@ def runs(incomplete: str) -> list[str]:
     """
     from pathlib import Path
 
+    from otx.config.settings import load_settings
     from otx.runs.names import run_names
 
     names = run_names(Path(load_settings().runs.folder))
@@ -40,5 +45,8 @@ def runs(incomplete: str) -> list[str]:
 
 
 def _names(kind: Kind, incomplete: str) -> list[str]:
+    from otx.config.settings import load_settings
+    from otx.plugin_host.host import host
+
     entries = host(load_settings()).registry.entries(kind)
     return [entry.name for entry in entries if entry.name.startswith(incomplete)]

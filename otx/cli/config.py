@@ -50,7 +50,6 @@ def register(app: typer.Typer) -> None:
         commands,
         name="config",
         help="Show the settings, and write or rewrite an otx.toml.",
-        short_help="Show the settings; write an otx.toml.",
         epilog=example("otx config show --origin"),
     )
 

@@ -48,7 +48,6 @@ def register(app: typer.Typer) -> None:
         group,
         name="corpus",
         help="Describe a bitext, or write one with wrong pairs.",
-        short_help="Describe a bitext, or add wrong pairs.",
         epilog=example("otx corpus stats data/en-de"),
     )
 

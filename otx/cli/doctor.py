@@ -48,9 +48,7 @@ def register(app: typer.Typer) -> None:
     Args:
         app: The application.
     """
-    app.command(
-        short_help="Check the installation, device and plugins.", epilog=example("otx doctor")
-    )(doctor)
+    app.command(epilog=example("otx doctor"))(doctor)
 
 
 def doctor(json: Json = False) -> None:

@@ -28,7 +28,6 @@ def register(app: typer.Typer) -> None:
     """
     app.command(
         "eval",
-        short_help="Evaluate runs on tasks.",
         epilog=example("otx eval retrieval --run first", "otx eval xnli --model mini --quick"),
     )(evaluate)
 

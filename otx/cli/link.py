@@ -26,7 +26,6 @@ def register(app: typer.Typer) -> None:
     """
     app.command(
         "link",
-        short_help="Write word links of a bitext.",
         epilog=example("otx link data/en-es --model mini --output en-es.links"),
     )(link)
 

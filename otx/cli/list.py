@@ -25,7 +25,6 @@ def register(app: typer.Typer) -> None:
     """
     app.command(
         "list",
-        short_help="List objectives, encoders, corpora, tasks.",
         epilog=example("otx list objectives", "otx list tasks --json"),
     )(list_names)
 

@@ -23,7 +23,6 @@ def register(app: typer.Typer) -> None:
     """
     app.command(
         "plan",
-        short_help="Show the transport plan of a sentence pair.",
         epilog=example('otx plan "Der Hund schläft." "The dog sleeps." --run first'),
     )(plan)
 

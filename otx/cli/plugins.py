@@ -49,7 +49,6 @@ def register(app: typer.Typer) -> None:
         commands,
         name="plugins",
         help="List, disable, enable and check plugins.",
-        short_help="List, disable, enable and check plugins.",
         epilog=example("otx plugins list"),
     )
 

@@ -27,7 +27,6 @@ def register(app: typer.Typer) -> None:
     """
     app.command(
         "predict",
-        short_help="Predict lines of text with a trained head.",
         epilog=example("otx predict xnli --run first < pairs.tsv"),
     )(predict)
 

@@ -36,7 +36,6 @@ def register(app: typer.Typer) -> None:
     """
     app.command(
         "show",
-        short_help="Show what a run did, and its results.",
         epilog=example("otx show first"),
     )(show)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from otx.data.partitions import Partitions
+from otx.files.arrays import release, scan
 
 BLOCK = 2**18
 """Edges or nodes in memory at a time."""
@@ -26,8 +27,8 @@ def number_nodes(names: np.ndarray, numbers: np.ndarray, work: Path) -> int:
     """
     flat = numbers.reshape(-1)
     partitions = Partitions(work, _PLACED, 2 * len(names))
-    for start in range(0, len(names), BLOCK):
-        keys = names[start : start + BLOCK].reshape(-1)
+    for start, block in scan(names, BLOCK):
+        keys = block.reshape(-1)
         records = np.empty(len(keys), dtype=_PLACED)
         records["key"], records["place"] = keys, 2 * start + np.arange(len(keys))
         partitions.add(records)
@@ -36,6 +37,7 @@ def number_nodes(names: np.ndarray, numbers: np.ndarray, work: Path) -> int:
         different, inverse = np.unique(part["key"], return_inverse=True)
         flat[part["place"]] = count + inverse
         count += len(different)
+        release(numbers)
     return count
 
 
@@ -53,26 +55,25 @@ def connect(edges: np.ndarray, parent: np.ndarray) -> None:
         Shiloach & Vishkin (1982), "An O(log n) parallel connectivity algorithm".
         https://doi.org/10.1016/0196-6774(82)90008-6
     """
-    for start in range(0, len(parent), BLOCK):
-        end = min(start + BLOCK, len(parent))
-        parent[start:end] = np.arange(start, end)
+    for start, block in scan(parent, BLOCK):
+        block[:] = start + np.arange(len(block))
     hooked = True
     while hooked:
         hooked = False
-        for start in range(0, len(edges), BLOCK):
-            roots = parent[edges[start : start + BLOCK]]
+        for _, block in scan(edges, BLOCK):
+            roots = parent[block]
             roots = roots[roots[:, 0] != roots[:, 1]]
             if len(roots):
                 hooked = True
                 np.minimum.at(parent, roots.max(axis=1), roots.min(axis=1))
+            release(parent)
         if hooked:
             _point_to_roots(parent)
 
 
 def _point_to_roots(parent: np.ndarray) -> None:
     """Let every node point to its root. A parent is smaller than its child, so its own block is done before."""
-    for start in range(0, len(parent), BLOCK):
-        block = parent[start : start + BLOCK]
+    for _, block in scan(parent, BLOCK):
         while True:
             above = parent[block]
             if (above == block).all():

@@ -33,9 +33,7 @@ class Derived:
     record: Mapping[str, Any]
 
 
-def derive(
-    name: str, key: str, pairs: int, build: Callable[[Path], Mapping[str, Any]]
-) -> Derived:
+def derive(name: str, key: str, pairs: int, build: Callable[[Path], Mapping[str, Any]]) -> Derived:
     """Return the arrays that ``build`` writes, from the cache if they are there.
 
     Args:

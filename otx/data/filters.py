@@ -15,7 +15,7 @@ from otx.data.pair_hashes import BLOCK, hash_pairs
 from otx.data.partitions import Partitions
 from otx.data.subset import Subset, pick
 from otx.errors import UsageError
-from otx.files.arrays import ArrayWriter
+from otx.files.arrays import ArrayWriter, scan
 from otx.files.digests import short_key
 from otx.interfaces import Corpus
 from otx.types import Pair
@@ -75,8 +75,8 @@ def filter_corpus(corpus: Corpus, filters: FilterSettings) -> tuple[Corpus, dict
             identical, ratio = _drop_singly(corpus, hashes, filters, dropped)
             repeated = _drop_repeated(hashes, dropped, Path(work)) if filters.drop_duplicates else 0
             with ArrayWriter(folder / f"{_KEPT}.npy", np.int64) as kept:
-                for start in range(0, len(corpus), BLOCK):
-                    kept.add(start + np.flatnonzero(~dropped[start : start + BLOCK]))
+                for start, marks in scan(dropped, BLOCK):
+                    kept.add(start + np.flatnonzero(~marks))
             del dropped
         return {"identical": identical, "length-ratio": ratio, "duplicate": repeated}
 
@@ -93,8 +93,7 @@ def _drop_singly(
 ) -> tuple[int, int]:
     """Mark pairs of equal sides and of unequal lengths, and return their numbers."""
     identical = unequal = 0
-    for start in range(0, len(corpus), BLOCK):
-        block = hashes[start : start + BLOCK]
+    for start, block in scan(hashes, BLOCK):
         alike = (block[:, 0] == block[:, 1]) & filters.drop_identical
         marks = alike.copy()
         if filters.length_ratio is not None:
@@ -111,10 +110,10 @@ def _drop_singly(
 def _drop_repeated(hashes: np.ndarray, dropped: np.ndarray, work: Path) -> int:
     """Mark every pair but the first of equal ones among those that are not marked, and return their number."""
     partitions = Partitions(work, _HASHED, len(hashes))
-    for start in range(0, len(hashes), BLOCK):
+    for start, block in scan(hashes, BLOCK):
         kept = np.flatnonzero(~dropped[start : start + BLOCK])
         records = np.empty(len(kept), dtype=_HASHED)
-        records["source"], records["pivot"] = hashes[start : start + BLOCK][kept].T
+        records["source"], records["pivot"] = block[kept].T
         # Any mixture of the two that differs for exchanged sides.
         records["key"] = records["source"] + records["pivot"] * np.uint64(3)
         records["pair"] = start + kept

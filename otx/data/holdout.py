@@ -14,7 +14,7 @@ from otx.data.derived import derive
 from otx.data.pair_hashes import hash_pairs
 from otx.data.permutation import Permutation
 from otx.data.subset import Subset, index_digest, whole
-from otx.files.arrays import ArrayWriter, open_array
+from otx.files.arrays import ArrayWriter, open_array, release, scan
 from otx.files.digests import short_key
 from otx.interfaces import Corpus
 
@@ -27,6 +27,7 @@ PAIRS_FOR_ONE = 4
 
 DRAWN = 1_024
 """Minimum number of components that are drawn at a time; each draw takes two passes over the pairs."""
+
 
 class Split(NamedTuple):
     """The parts of one corpus.
@@ -67,7 +68,9 @@ def split(corpora: Sequence[Corpus], heldout: int, seed: int) -> list[Split]:
         with tempfile.TemporaryDirectory(dir=folder) as work:
             held = _hold_out(corpora, heldout, seed, Path(work))
         digests = []
-        for number, (corpus, (select, report, left_out)) in enumerate(zip(corpora, held, strict=True)):
+        for number, (corpus, (select, report, left_out)) in enumerate(
+            zip(corpora, held, strict=True)
+        ):
             np.save(folder / f"select-{number}.npy", select)
             np.save(folder / f"report-{number}.npy", report)
             removed = np.sort(np.concatenate([select, report, left_out]))
@@ -99,12 +102,15 @@ def _write_rest(corpus: Corpus, removed: np.ndarray, path: Path) -> str:
             stays[removed[slice(*np.searchsorted(removed, [start, end]))] - start] = False
             rows = start + np.flatnonzero(stays)
             train.add(corpus.indices[rows] if isinstance(corpus, Subset) else rows)
-    return index_digest(np.load(path, mmap_mode="r"))
+    written = open_array(path)
+    digest = index_digest(written)
+    release(written)
+    return digest
 
 
 def _hold_out(
     corpora: Sequence[Corpus], heldout: int, seed: int, work: Path
-) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+) -> list[tuple[np.ndarray, ...]]:
     """Return, for each corpus, the pairs that select, the pairs that report and those that are left out, ascending."""
     sizes = np.array([len(corpus) for corpus in corpora], dtype=np.int64)
     ends = np.cumsum(sizes)
@@ -133,9 +139,9 @@ def _hold_out(
         start, count = start + count, min(2 * count, BLOCK)
     together = [np.sort(np.concatenate([np.empty(0, np.int64), *part])) for part in parts]
     return [
-        (*(part[(part >= end - size) & (part < end)] - (end - size) for part in together),)
+        tuple(part[(part >= end - size) & (part < end)] - (end - size) for part in together)
         for size, end in zip(sizes, ends, strict=True)
-    ]  # type: ignore[misc]
+    ]
 
 
 def _members(
@@ -147,8 +153,11 @@ def _members(
     takes = np.zeros((len(drawn), len(ends)), dtype=np.int64)
     for place, owner, _ in _found(root, ascending, ends):
         np.add.at(takes, (place, owner), 1)
-    affordable = (takes <= budget).all(axis=1)
-    chosen = [(place[affordable[place]], pairs[affordable[place]]) for place, _, pairs in _found(root, ascending, ends)]
+    affordable: np.ndarray = np.all(takes <= budget, axis=1)
+    chosen = [
+        (place[affordable[place]], pairs[affordable[place]])
+        for place, _, pairs in _found(root, ascending, ends)
+    ]
     places, pairs = (np.concatenate(column) for column in zip(*chosen, strict=True))
     pairs = pairs[np.argsort(places, kind="stable")]
     starts = np.concatenate([[0], np.cumsum(np.bincount(places, minlength=len(drawn)))])
@@ -160,8 +169,7 @@ def _found(
     root: np.ndarray, ascending: np.ndarray, ends: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield the pairs of some components: the component's place in ``ascending``, the pair's corpus, and the pair."""
-    for start in range(0, len(root), BLOCK):
-        block = root[start : start + BLOCK]
+    for start, block in scan(root, BLOCK):
         place = np.minimum(np.searchsorted(ascending, block), len(ascending) - 1)
         inside = np.flatnonzero(ascending[place] == block)
         pairs = start + inside
@@ -178,17 +186,19 @@ def _components(corpora: Sequence[Corpus], work: Path) -> tuple[np.ndarray, np.n
             for start in range(0, len(corpus), BLOCK):
                 rows = np.arange(start, min(start + BLOCK, len(corpus)))
                 sentences.add(hashes[corpus.indices[rows] if isinstance(corpus, Subset) else rows])
+                release(hashes)
     edges = _mapped(work / "edges.npy", kind, (total, 2))
     nodes = number_nodes(open_array(work / "sentences.npy"), edges, work)
     parent = _mapped(work / "parent.npy", kind, (nodes,))
     connect(edges, parent)
     with ArrayWriter(work / "root.npy", kind) as root:
-        for start in range(0, total, BLOCK):
-            root.add(parent[edges[start : start + BLOCK, 0]])
+        for _, block in scan(edges, BLOCK):
+            root.add(parent[block[:, 0]])
+            release(parent)
     with ArrayWriter(work / "roots.npy", kind) as roots:
-        for start in range(0, nodes, BLOCK):
-            own = start + np.arange(len(parent[start : start + BLOCK]))
-            roots.add(own[parent[start : start + BLOCK] == own])
+        for start, block in scan(parent, BLOCK):
+            own = start + np.arange(len(block))
+            roots.add(own[block == own])
     return open_array(work / "root.npy"), open_array(work / "roots.npy")
 
 

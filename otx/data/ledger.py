@@ -132,9 +132,7 @@ def _by_kind(corpus: Corpus) -> tuple[dict[str, int], dict[str, int], dict[str, 
     )
 
 
-def _count_among(
-    by_kind: Mapping[str, np.ndarray], blocks: Iterable[np.ndarray]
-) -> dict[str, int]:
+def _count_among(by_kind: Mapping[str, np.ndarray], blocks: Iterable[np.ndarray]) -> dict[str, int]:
     """Count the lines of each kind that are among others, which come in blocks."""
     import numpy as np
 

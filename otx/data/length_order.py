@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from otx.files.arrays import ArrayWriter, open_array
+from otx.files.arrays import open_array, release, scan
 
 BLOCK = 2**20
 """Pairs in memory at a time."""
@@ -68,8 +68,7 @@ class LengthOrder:
 
 def _longest(lengths: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Yield blocks of the pairs' longer sides, 0 for a pair that is not drawn, each with the number of its first."""
-    for start in range(0, len(lengths), BLOCK):
-        block = lengths[start : start + BLOCK]
+    for start, block in scan(lengths, BLOCK):
         yield start, np.where((block > 0).all(axis=1), block.max(axis=1), 0)
 
 
@@ -92,3 +91,4 @@ def _fill(pairs: np.ndarray, lengths: np.ndarray, counts: np.ndarray) -> None:
         _, first, among = np.unique(-length, return_index=True, return_inverse=True)
         pairs[places[length] + np.arange(len(drawn)) - first[among]] = start + drawn
         places = places + np.bincount(length, minlength=len(counts))
+        release(pairs)

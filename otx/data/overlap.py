@@ -14,7 +14,7 @@ from otx.data.normalise import sentence_hash
 from otx.data.pair_hashes import BLOCK, VERSION, hash_pairs
 from otx.data.partitions import Partitions
 from otx.data.subset import Subset, whole
-from otx.files.arrays import ArrayWriter
+from otx.files.arrays import ArrayWriter, release
 from otx.files.digests import short_key
 from otx.interfaces import Corpus
 
@@ -41,6 +41,7 @@ def sentence_hashes(corpora: Sequence[Corpus]) -> np.ndarray:
                     rows = np.arange(start, min(start + BLOCK, len(corpus)))
                     rows = corpus.indices[rows] if isinstance(corpus, Subset) else rows
                     partitions.add(plain[rows].reshape(-1))
+                    release(plain)
             with ArrayWriter(folder / "sentences.npy", np.uint64) as sentences:
                 for part in partitions.read():
                     sentences.add(np.unique(part))

@@ -32,9 +32,7 @@ class Permutation:
         Black & Rogaway (2002), "Ciphers with Arbitrary Finite Domains". https://doi.org/10.1007/3-540-45760-7_9
     """
 
-    def __init__(
-        self, count: int, seed: int | Sequence[int], *, listed: int | None = None
-    ) -> None:
+    def __init__(self, count: int, seed: int | Sequence[int], *, listed: int | None = None) -> None:
         generator = np.random.default_rng(seed)
         self.count = count
         limit = LISTED if listed is None else listed
@@ -53,7 +51,8 @@ class Permutation:
             Numbers ``[K]`` (int64).
         """
         if self._listed is not None:
-            return self._listed[places]
+            listed: np.ndarray = self._listed[places]
+            return listed
         numbers = self._encrypted(np.asarray(places).astype(np.uint64))
         while len(outside := np.flatnonzero(numbers >= self.count)):
             numbers[outside] = self._encrypted(numbers[outside])
@@ -63,11 +62,13 @@ class Permutation:
         left, right = numbers >> self._half, numbers & self._mask
         for key in self._keys:
             left, right = right, left ^ (_mixed(right + key) & self._mask)
-        return (left << self._half) | right
+        encrypted: np.ndarray = (left << self._half) | right
+        return encrypted
 
 
 def _mixed(numbers: np.ndarray) -> np.ndarray:
     """Return 64 bits of which each depends on all bits of a number: the end of splitmix64."""
     numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return numbers ^ (numbers >> np.uint64(31))
+    numbers = numbers ^ (numbers >> np.uint64(31))
+    return numbers

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from otx.data.cache import built, refuse_damage
-from otx.data.length_order import LengthOrder
+from otx.data.length_order import BLOCK, LengthOrder
 from otx.data.subset import blocks
 from otx.data.token_rows import PairRowReader, PairRows, PairRowWriter
 from otx.data.tokenizer_rules import tokenizer_digest
-from otx.files.arrays import ArrayWriter, open_array
+from otx.files.arrays import ArrayWriter, open_array, scan
 from otx.files.digests import short_key
 from otx.interfaces import Corpus, Encoder
 from otx.reporter import Reporter, Silent
@@ -227,7 +227,7 @@ def _store(folder: Path, corpus: Corpus, encoder: Encoder, limit: int) -> int:
             is_used[used] = True
             size += block.size
     sizes = open_array(folder / _LENGTHS)
-    tokens = int(sizes.sum())
+    tokens = sum(int(block.sum()) for _, block in scan(sizes, BLOCK))
     LengthOrder.write(sizes, folder)
     np.save(folder / _IDS_USED, np.flatnonzero(is_used))
     sides = [asdict(count) for count in counts]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -71,3 +73,34 @@ def open_array(path: Path) -> np.ndarray:
     """
     array: np.ndarray = np.asarray(np.load(path, mmap_mode="r"))
     return array
+
+
+def scan(array: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield an array in blocks, each with the number of its first row, and release the pages behind it.
+
+    Args:
+        array: The array; may be mapped.
+        size: Rows per block.
+    """
+    for start in range(0, len(array), size):
+        yield start, array[start : start + size]
+        release(array)
+
+
+def release(*arrays: np.ndarray) -> None:
+    """Give back the memory of mapped arrays' pages, which are read from the file again if they are needed.
+
+    The kernel does so by itself when memory is short. Until then, every page that a pass over a large array touched
+    counts as memory of this process.
+
+    Args:
+        *arrays: The arrays; nothing happens to those that are not mapped.
+    """
+    if not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    for array in arrays:
+        owner: object = array
+        while isinstance(owner, np.ndarray):
+            owner = owner.base
+        if isinstance(owner, mmap.mmap):
+            owner.madvise(mmap.MADV_DONTNEED)

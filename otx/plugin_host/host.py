@@ -26,15 +26,13 @@ from otx.plugin_host.discovery import GROUP, Installed, given_files, installed
 from otx.plugin_host.isolation import OutOfPatience, guarded
 from otx.plugin_host.read_only import read_only
 from otx.plugin_host.registry import Registry
+from otx.plugin_host.variables import ONLY, STRICT
 from otx.printable import error_text
 
 if TYPE_CHECKING:
     from otx.config.option_tables import OptionTables
     from otx.config.schema import PluginSettings
     from otx.config.settings import Settings
-
-ONLY, STRICT = "OTX_PLUGINS", "OTX_PLUGINS_STRICT"
-"""Environment variables: the only plugins to load, and whether a plugin that fails is an error."""
 
 DISABLED = "disabled in otx.toml"
 """Reason in the record of a plugin that otx.toml disables."""

@@ -14,9 +14,8 @@ from types import CodeType, ModuleType
 from otx.errors import PluginError, UsageError
 from otx.files.digests import file_digest
 from otx.files.reading import read_bytes
+from otx.plugin_host.variables import FILES
 
-VARIABLE = "OTX_PLUGIN_FILES"
-"""Environment variable of the files to load, separated as in PATH; processes that this one starts inherit it."""
 MAX_BYTES = 2**24
 """Maximum size of a plugin file: 16 MiB."""
 
@@ -43,12 +42,12 @@ def set_plugin_files(paths: Sequence[str]) -> None:
             raise UsageError(f"--plugin {path}: no such Python file", "give the path of a .py file")
         if os.pathsep in path:
             raise UsageError(f"--plugin {path}: the path contains '{os.pathsep}'", "rename it")
-    os.environ[VARIABLE] = os.pathsep.join(paths)
+    os.environ[FILES] = os.pathsep.join(paths)
 
 
 def plugin_files() -> list[str]:
     """Return the plugin files of this process, as given, each once."""
-    paths = [path for path in os.environ.get(VARIABLE, "").split(os.pathsep) if path]
+    paths = [path for path in os.environ.get(FILES, "").split(os.pathsep) if path]
     return list({Path(path).resolve(): path for path in reversed(paths)}.values())[::-1]
 
 

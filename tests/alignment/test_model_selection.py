@@ -41,6 +41,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch, metric: str, values: list[float]) 
         return measured
 
     monkeypatch.setattr(diagnostics, "measure", measure)
+    # What the initial encoder is said to be is cached, and must not be so for the other tests.
+    monkeypatch.setenv("OTX_CACHE", str(Path("scripted-cache").absolute()))
     return seen
 
 
@@ -187,3 +189,33 @@ def test_the_best_survives_a_stop(align: Any, monkeypatch: pytest.MonkeyPatch) -
     assert record("parts")["best"] == record("whole")["best"]
     one, other = (load_file(f"runs/{n}/model/model.safetensors") for n in ("whole", "parts"))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_initial_encoder_is_measured_once_for_all_runs_that_begin_with_it(
+    align: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    measure = diagnostics.measure
+
+    def counted(encoder: Any, parts: Any, *rest: Any, **options: Any) -> list[Measurement]:
+        calls.append(len(parts))
+        return measure(encoder, parts, *rest, **options)
+
+    monkeypatch.setattr(diagnostics, "measure", counted)
+    changes = {
+        "first": ([], 2),
+        "same": (["--seed", "7", "--objective", "l2"], 1),
+        "layer": (["--set", "encoder.layer=0"], 2),
+        "length": (["--set", "encoder.max_length=9"], 2),
+        "heldout": (["--set", "data.heldout=8"], 2),
+        "candidates": (["--set", "diagnostics.candidates=30"], 2),
+        "gold": (["--gold", gold()], 2),
+        "looks": (["--set", "diagnostics.every=1"], 3),
+    }
+    for name, (arguments, expected) in changes.items():
+        calls.clear()
+        assert align("--steps", "1", "--run", name, *arguments) == 0
+        assert (name, len(calls)) == (name, expected)
+    assert record("same")["guards"]["before"] == record("first")["guards"]["before"]
+    assert record("same")["diagnostics"] == record("first")["diagnostics"]
+    assert record("looks")["diagnostics"].keys() == {"report", "select"}

@@ -134,9 +134,7 @@ def split_in_memory(corpora: Any, heldout: int, seed: int) -> list[list[list[int
         [sentence_hash(text, language) for text, language in both]
         for corpus in corpora
         for pair in each_pair(corpus)
-        for both in [
-            ((pair.source, corpus.source_language), (pair.pivot, corpus.pivot_language))
-        ]
+        for both in [((pair.source, corpus.source_language), (pair.pivot, corpus.pivot_language))]
     ]
     different, nodes = np.unique(np.array(names, dtype=np.uint64), return_inverse=True)
     source, pivot = nodes.reshape(-1, 2).T

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,6 @@ def test_records_come_back_by_key_and_in_order(
     assert np.concatenate(parts).tolist() != records.tolist() or len(parts) == 1
     assert sorted(np.concatenate(parts).tolist()) == sorted(records.tolist())
     ends = [(one["key"].min(), one["key"].max()) for one in parts if len(one)]
-    assert all(before[1] < after[0] for before, after in zip(ends, ends[1:], strict=False))
+    assert all(before[1] < after[0] for before, after in pairwise(ends))
     assert all((np.diff(one["number"]) > 0).all() for one in parts)
     assert not list(tmp_path.iterdir())

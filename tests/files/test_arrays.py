@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from otx.files.arrays import ArrayWriter, open_array
+from otx.files.arrays import ArrayWriter, open_array, release, scan
 
 
 @pytest.mark.parametrize("width", [None, 2])
@@ -22,3 +22,12 @@ def test_an_array_without_rows(tmp_path: Path) -> None:
     with ArrayWriter(tmp_path / "x.npy", np.uint64, width=2):
         pass
     assert open_array(tmp_path / "x.npy").shape == (0, 2)
+
+
+def test_released_pages_keep_what_was_written(tmp_path: Path) -> None:
+    written = np.asarray(np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.int64, (10_000,)))
+    for start, block in scan(written, 3_000):
+        block[:] = start + np.arange(len(block))
+    release(written, np.arange(3), written[5:].reshape(-1, 5))
+    assert (written == np.arange(10_000)).all()
+    assert (open_array(tmp_path / "x.npy") == np.arange(10_000)).all()
