@@ -26,6 +26,9 @@ PAGE = ROOT / "docs" / "results" / "speed.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 COMMANDS: dict[str, list[str]] = {
     "device_waits": ["benchmarks.device_waits"],
+    "tokenise": ["benchmarks.tokenise"],
+    "link": ["benchmarks.link"],
+    "retrieval": ["benchmarks.retrieval"],
 }
 """Arguments of ``python -m`` by the benchmark's name, in the order of the aims."""
 PACKAGES = (

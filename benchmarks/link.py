@@ -1,16 +1,16 @@
 """Measure `otx link` against simalign and awesome-align on the same encoder, and against the machine's matrix rate.
 
     pip install simalign awesome-align
-    python -m benchmarks.link --corpus DATA/bitext/wmt-news/en-de --pairs 1024 --threads 2
+    python -m benchmarks.link [--pairs 1024] [--peer-pairs 96] [--threads 2]
 
-Each contender links the first pairs of one shuffled sample, in a process of its own, by its last layer; the peers link
+Each contender links the first of some real pairs (benchmarks/real_pairs.py), in a process of its own, by its last layer; the peers link
 fewer pairs, since they are slow. Seconds count everything from the text files to the file of links, without starting
 Python and loading the encoder: reading the corpus into a fresh cache, tokenising, encoding, extraction, writing.
 
 "sub-words/s" counts useful sub-words only: those of the texts and their special tokens, no padding; the ratio is that
 of sub-words/s. "of matrix rate" is the arithmetic of these sub-words in matrix products (2 multiply-adds per weight of
-every linear layer, and 4 T D per sub-word and layer for the attention over T sub-words) per second, over the largest
-float32 rate that torch's product reaches on this machine, measured before and after.
+every linear layer, and 4 T D per sub-word and layer for the attention over T sub-words) per second, over the rate of
+a float32 product of two 2,048 x 2,048 matrices (median of 3 s, the larger of before and after `otx link`).
 
 "equal" is the share of pairs for which both find the same links. simalign with token_type="word" averages a word's
 sub-words, as otx does with encoder.word_vector=mean: the methods are the same. awesome-align links sub-words, and words
@@ -21,11 +21,10 @@ compared on "plain" pairs: the same pairs without their words of several sub-wor
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import os
 import platform
-import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -40,6 +39,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.real_pairs import real_pairs
+from benchmarks.record import Result, record
+
 LinkSets = list[set[tuple[int, int]]]
 PEERS = {
     "simalign": ("simalign_links", ("argmax", "itermax"), ""),
@@ -47,6 +49,10 @@ PEERS = {
     "awesome-align entmax": ("awesome_align_links", ("entmax",), "entmax15"),
 }
 """For each peer its script, our methods that are the same, and its own name of the method."""
+TARGET_SHARE, TARGET_RATIO = 0.8, 3
+"""Aims: the share of the matrix rate, and how many times faster than awesome-align."""
+SIDE = 2048
+"""Rows and columns of the matrices of the machine's rate."""
 PACKAGES = {"simalign_links": "simalign", "awesome_align_links": "awesome_align"}
 
 
@@ -67,22 +73,14 @@ class Sample:
     plain: list[tuple[str, str]]
 
 
-def read_pairs(prefix: Path, count: int) -> list[tuple[str, str]]:
-    """Return the first pairs of a shuffled corpus, tokens separated by one space.
+def read_pairs(count: int) -> list[tuple[str, str]]:
+    """Return real pairs of text, tokens separated by one space.
 
     Args:
-        prefix: Common beginning of two line-aligned files ``PREFIX.xx``, named ``xx-yy`` by their languages.
         count: Number of pairs.
     """
-    sides = []
-    for language in prefix.name.rpartition(".")[2].split("-"):
-        path = Path(f"{prefix}.{language}")
-        path = path if path.exists() else Path(f"{path}.gz")
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
-            sides.append([" ".join(line.split()) for line in file.read().split("\n")])
-    pairs = [(one, other) for one, other in zip(*sides, strict=True) if one and other]
-    random.Random(0).shuffle(pairs)
-    return pairs[:count]
+    pairs = real_pairs(count)
+    return [(" ".join(one.split()), " ".join(other.split())) for one, other in pairs]
 
 
 def open_model(model: str) -> Any:
@@ -139,7 +137,7 @@ def link_here(pairs: Sequence[tuple[str, str]], encoder: Any, method: Any) -> Li
 
     texts = [pair[side] for side in (0, 1) for pair in pairs]
     rows = encoder.tokenise(texts, pretokenised=True)
-    words = encode_words(encoder, rows, layer=-1, word_vector="mean", batch_tokens=2048)
+    words = encode_words(encoder, rows, layer=-1, word_vector="mean", batch_tokens=4096)
     numbers = np.arange(len(pairs))
     table = link_texts(words, numbers, numbers + len(pairs), MethodSettings(method))
     links: LinkSets = [set() for _ in pairs]
@@ -150,21 +148,19 @@ def link_here(pairs: Sequence[tuple[str, str]], encoder: Any, method: Any) -> Li
     return links
 
 
-def matrix_rate(seconds: float = 1.5) -> float:
-    """Return the largest rate of float32 products, in operations per second.
+def matrix_rate(seconds: float = 3.0) -> float:
+    """Return the rate of a product of float32 matrices, in operations per second.
 
     Args:
-        seconds: Time to spend on each shape.
+        seconds: Time to spend.
     """
-    best = 0.0
-    for rows, inner, columns in ((2048, 2048, 2048), (1024, 384, 1536), (512, 384, 384)):
-        x, weight = torch.rand(rows, inner), torch.rand(columns, inner)
-        ends = time.perf_counter() + seconds
-        while time.perf_counter() < ends:
-            began = time.perf_counter()
-            torch.nn.functional.linear(x, weight)
-            best = max(best, 2 * rows * inner * columns / (time.perf_counter() - began))
-    return best
+    x, y = torch.rand(2, SIDE, SIDE)
+    spent: list[float] = []
+    while sum(spent) < seconds:
+        began = time.perf_counter()
+        torch.mm(x, y)
+        spent.append(time.perf_counter() - began)
+    return 2 * SIDE**3 / statistics.median(spent)
 
 
 def link_child(arguments: list[str]) -> None:
@@ -297,21 +293,21 @@ def main() -> None:
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         return link_child(sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--corpus", required=True, help="prefix of two files, such as DATA/en-de")
     parser.add_argument("--pairs", type=int, default=1024)
     parser.add_argument("--peer-pairs", type=int, default=96)
     parser.add_argument("--model", default="e5-small")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--batch-tokens", default="2048")
+    parser.add_argument("--batch-tokens", default="4096")
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(given.threads)
     torch.set_num_threads(given.threads)
     encoder = open_model(given.model)
-    sample = examine(read_pairs(Path(given.corpus), given.pairs), encoder)
+    sample = examine(read_pairs(given.pairs), encoder)
     few, plain = sample.pairs[: given.peer_pairs], sample.plain[: given.peer_pairs]
     rates = [matrix_rate()]
     extra = ["--batch-tokens", given.batch_tokens]
     seconds, links = run_otx(sample.pairs, given.model, "argmax", extra)
+    rates.append(matrix_rate())
     speeds = {"otx link": (seconds, len(sample.pairs))}
     lines = []
     with tempfile.TemporaryDirectory() as folder:
@@ -324,12 +320,15 @@ def main() -> None:
             speeds[peer] = (seconds, len(few))
             for method, of_peer in theirs.items():
                 ours = links[: len(few)] if method == "argmax" else link_here(few, encoder, method)
-                lines.append(f"{peer} {method}: {agreement(ours, of_peer)}")
+                same = agreement(ours, of_peer)
+                lines.append(f"{peer} {method}: {same}")
+                if script == "simalign_links":
+                    record(Result(f"links equal to {peer}'s, {method}", same))
                 if script == "awesome_align_links":
                     of_plain = run_peer(peer, plain, folder, encoder.layers)[1][method]
                     same = agreement(link_here(plain, encoder, method), of_plain)
                     lines.append(f"{peer} {method}, plain pairs: {same}")
-    rates.append(matrix_rate())
+                    record(Result(f"links equal to {peer}'s, words of one sub-word", same))
     print_table(given, sample, speeds, rates)
     print(*lines, sep="\n")
 
@@ -355,7 +354,7 @@ def print_table(
         f"(measured {', '.join(f'{rate / 1e9:.0f}' for rate in rates)})"
     )
     print(
-        f"{given.model}, {len(sample.pairs):,} pairs of {Path(given.corpus).name}, "
+        f"{given.model}, {len(sample.pairs):,} English-German pairs, "
         f"{sum(sample.subwords) / len(sample.pairs):.1f} useful sub-words a pair"
     )
     print(
@@ -369,10 +368,33 @@ def print_table(
         )
         for name, (seconds, count) in speeds.items()
     }
-    (_, first, _), *_ = rows.values()
+    (pairs_a_second, first, rate), *_ = rows.values()
     for name, (pairs, speed, operations) in rows.items():
         print(
             f"{name:22} {pairs:9.1f} {speed:12.0f} {operations / best:15.0%} {first / speed:15.2f}"
+        )
+    share = rate / best
+    record(
+        Result(
+            "`otx link`, share of the matrix rate, useful sub-words",
+            f"{share:.0%} ({pairs_a_second:.0f} pairs/s)",
+            "80 %",
+            share >= TARGET_SHARE,
+            f"torch.mm, {best / 1e9:.0f} GFLOP/s",
+            share,
+        )
+    )
+    for name, (_, speed, _) in [*rows.items()][1:]:
+        target = TARGET_RATIO if name.startswith("awesome") else None
+        record(
+            Result(
+                f"`otx link`, sub-words/s over those of {name}",
+                f"{first:.0f} sub-words/s",
+                "" if target is None else f"{target} times",
+                None if target is None else first / speed >= target,
+                name,
+                first / speed,
+            )
         )
 
 

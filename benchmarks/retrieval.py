@@ -29,6 +29,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.record import Result, record
+
 CONTENDERS = ("otx, one way", "faiss, one way", "otx, both ways", "faiss, both ways")
 MILLION = 1_000_000
 
@@ -169,6 +171,15 @@ def main() -> None:
                 f"{name:18} {result['seconds']:8.1f} {speed:8.0f} {ratio:>8} "
                 f"{result['memory'] / 1e6:10.0f} {equal:>8}"
             )
+            if ratio:
+                record(
+                    Result(
+                        f"nearest neighbours, {name}, {rows:,} x {given.rows:,} x {given.width}",
+                        f"{result['seconds']:.1f} s, {result['memory'] / 1e6:.0f} MB, equal {equal}",
+                        peer=f"{peer}, {results[peer]['memory'] / 1e6:.0f} MB",
+                        ratio=float(ratio),
+                    )
+                )
     for name, result in results.items():
         seconds = result["seconds"] * MILLION**2 / (rows * given.rows)
         print(f"{name}: a million rows a side would take {seconds / 60:.0f} minutes")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +14,7 @@ from otx.config.schema import DataSettings
 from otx.data.corpora import open_corpora
 from otx.data.ledger import Ledger, count_lines
 from otx.data.lines import REPAIRED
-from otx.data.subset import pick
+from otx.data.subset import each_problem, pick
 from otx.errors import DataError, UsageError
 from otx.files.digests import short_key
 from otx.interfaces import Corpus, Encoder
@@ -104,35 +104,22 @@ def link(
         reporter.stage(f"Loading encoder {model}")
         encoder = open_encoder(model, session.registry, settings.option_tables)
         encoder.module.to(device)
-        order = direction.ordered(
-            [spec, corpus.name], (corpus.source_language, corpus.pivot_language)
-        )
-        how = LinkReading(
-            method=method,
-            layer=settings.encoder.layer,
-            word_vector=settings.encoder.word_vector,
-            max_length=min(encoder.max_length, settings.encoder.max_length),
-            batch_tokens=settings.data.batch_tokens,
-            order=order,
-        )
-        key = short_key(
-            corpus.fingerprint(),
-            order,
-            encoder.digest(),
-            asdict(method),
-            [how.layer, how.word_vector, how.max_length, PART],
-            outputs.probabilities is not None,
-        )
+        how = _reading(session, spec, corpus, encoder, method)
         record = LinksRecord(
-            direction=direction.name(order),
+            direction=direction.name(how.order),
             index_base=0,
             corpus=corpus.name,
             corpus_digest=corpus.fingerprint(),
             lines=_count_lines(corpus),
-            key=key,
+            key=short_key(
+                corpus.fingerprint(),
+                encoder.digest(),
+                asdict(replace(how, batch_tokens=0)),
+                [PART, outputs.probabilities is not None],
+            ),
         )
         linked = Linked(record.direction, record.lines or 0, count_lines(corpus))
-        parts = LinkParts(outputs, key, -(-len(corpus) // PART))
+        parts = LinkParts(outputs, str(record.key), -(-len(corpus) // PART))
         if parts.is_joined:
             reporter.notice(f"{outputs.links} is complete already")
             return linked
@@ -143,15 +130,29 @@ def link(
             _compute_parts(parts, _Linker(corpus, encoder, how), signals, reporter)
         finally:
             parts.close()
-        with signals.deferred():
-            last = corpus[len(corpus) - 1].line if len(corpus) else 0
-            cut = parts.join(record, linked.lines - last)
+        last = corpus[len(corpus) - 1].line if len(corpus) else 0
+        cut = parts.join(record, linked.lines - last)
         if cut:
             reporter.notice(
                 f"{cut:,} pairs were cut at {how.max_length} sub-words (encoder.max_length): "
                 "the words beyond have no links"
             )
         return linked
+
+
+def _reading(
+    session: Session, spec: str, corpus: Corpus, encoder: Encoder, method: MethodSettings
+) -> LinkReading:
+    settings = session.settings
+    languages = corpus.source_language, corpus.pivot_language
+    return LinkReading(
+        method=method,
+        layer=settings.encoder.layer,
+        word_vector=settings.encoder.word_vector,
+        max_length=min(encoder.max_length, settings.encoder.max_length),
+        batch_tokens=settings.data.batch_tokens,
+        order=direction.ordered([spec, corpus.name], languages),
+    )
 
 
 def _compute_parts(
@@ -186,9 +187,9 @@ def _compute_parts(
 
 def _count_lines(corpus: Corpus) -> int:
     """Return the number of lines of the corpus's files up to the last that is a pair or refused."""
-    refused = [problem.line for problem in corpus.problems() if problem.kind not in REPAIRED]
+    refused = (p.line for p in each_problem(corpus) if p.kind not in REPAIRED)
     last = corpus[len(corpus) - 1].line if len(corpus) else 0
-    return max([last, *refused])
+    return max(last, max(refused, default=0))
 
 
 def one_corpus(spec: str, registry: Registry, options: OptionSource, data: DataSettings) -> Corpus:

@@ -202,11 +202,12 @@ class LinkParts:
                     whole.write(b"\n" * missing)
                 atomic.publish(partial, file)
             except OSError as error:
-                partial.unlink(missing_ok=True)
                 raise OTXError(
                     f"{file} could not be written: {error.strerror or error}",
                     f"the parts are kept in {self._folder}; repeat the call when there is space",
                 ) from error
+            finally:
+                partial.unlink(missing_ok=True)
         cut = sum(int(read_object(self._done_path(part))["cut"]) for part in range(self.count))
         write_record(self.outputs.links, record)
         shutil.rmtree(self._folder, ignore_errors=True)

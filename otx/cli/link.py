@@ -66,7 +66,7 @@ def link(
 
     i is a word of the language that the corpus's name puts first (en in data/en-es), and FILE.json states the
     direction. Words are the white-space tokens of pre-tokenised text (--set files.pretokenised=true), otherwise otx's
-    own. Safe to interrupt: run the same command again to resume.
+    own. Safe to interrupt: run the same command again to resume. Several processes that run it at once share the work.
     """
     if (run is None) == (model is None):
         raise UsageError("give one of --run and --model", "--run NAME or --model mini")

@@ -25,6 +25,8 @@ from otx.types import Problem, TokenRow
 VERSION = 4
 """Raised whenever the same text would be tokenised or stored differently."""
 
+BLOCK = 2_048
+"""Pairs in memory at a time."""
 _LENGTHS, _COUNTS, _IDS_USED = "lengths.npy", "counts.json", "vocabulary.npy"
 _NOTED = "noted.npy"
 """Lines of the pairs that are never drawn or lost words, with -1 or the number of words."""
@@ -234,7 +236,7 @@ def _store(folder: Path, corpus: Corpus, encoder: Encoder, limit: int) -> int:
 
 
 def _blocks(corpus: Corpus, encoder: Encoder, limit: int) -> Iterator[_Block]:
-    for pairs in blocks(corpus):
+    for pairs in blocks(corpus, BLOCK):
         texts = [text for pair in pairs for text in (pair.source, pair.pivot)]
         rows = encoder.tokenise(texts, pretokenised=corpus.pretokenised, max_length=limit)
         lines = np.array([pair.line for pair in pairs])

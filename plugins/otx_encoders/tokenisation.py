@@ -107,8 +107,14 @@ def tokenise(
 def _count_words(owners: np.ndarray, index: np.ndarray, texts: int) -> list[int]:
     """Return the number of different words of each text."""
     real = index >= 0
-    keys = np.unique(owners[real] * (index.max(initial=0) + 1) + index[real])
-    return np.bincount(keys // (index.max(initial=0) + 1), minlength=texts).tolist()  # type: ignore[no-any-return]
+    keys = owners[real] * (index.max(initial=0) + 1) + index[real]
+    steps = np.diff(keys, prepend=-1)
+    if (steps < 0).any():
+        # Sub-words that are not in the order of the text.
+        keys = np.sort(keys)
+        steps = np.diff(keys, prepend=-1)
+    first = keys[steps > 0] // (index.max(initial=0) + 1)
+    return np.bincount(first, minlength=texts).tolist()  # type: ignore[no-any-return]
 
 
 def _cut(ids: list[int], index: list[int], special: list[bool], max_length: int) -> TokenRow:
