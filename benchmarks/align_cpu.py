@@ -40,9 +40,13 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--pairs", type=int, default=2000)
-    parser.add_argument("--turns", type=int, default=6, help="turns that are counted, after one that is not")
+    parser.add_argument(
+        "--turns", type=int, default=6, help="turns that are counted, after one that is not"
+    )
     parser.add_argument("--updates", type=int, default=4, help="updates of a turn")
-    parser.add_argument("--plain-updates", type=int, default=1, help="updates of a turn of the plain loop")
+    parser.add_argument(
+        "--plain-updates", type=int, default=1, help="updates of a turn of the plain loop"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--objective", default="sinkhorn")
     parser.add_argument("--batch-tokens", type=int, default=4096)
@@ -64,7 +68,9 @@ def main() -> None:
         common = [str(MODEL), prefix, size]
         if not given.alone and importlib.util.find_spec("sentence_transformers"):
             contestants["sentence-transformers"] = stack.enter_context(
-                Contestant(f"{PEERS}.sentence_transformers_trainer", [*common, updates], Path(folder))
+                Contestant(
+                    f"{PEERS}.sentence_transformers_trainer", [*common, updates], Path(folder)
+                )
             )
         if not given.alone:
             plain = [*common, str(given.plain_updates), EPSILON]
@@ -121,7 +127,9 @@ def show(sums: Mapping[str, Mapping[str, float]], ready: Mapping[str, float], si
     machine = ours["rate"] / ours["turns"]
     useful = ours["operations"] / ours["seconds"]
     print(f"matrix rate of the machine: {machine / 1e9:.0f} GFLOP/s in float32")
-    print(f"useful operations of otx: {useful / 1e9:.0f} GFLOP/s, {useful / machine:.0%} of that rate")
+    print(
+        f"useful operations of otx: {useful / 1e9:.0f} GFLOP/s, {useful / machine:.0%} of that rate"
+    )
     print(f"padding to each batch's longest text: {ready['padding']:.1%} of the sub-words")
     print(f"waiting for data: {ours['waited'] / ours['seconds']:.1%} of the time")
 

@@ -42,7 +42,9 @@ def real_pairs(count: int, data: Path = DATA) -> list[tuple[str, str]]:
         order.shuffle(own)
         pairs += own[: -(-count // len(SOURCES))]
     if not pairs:
-        pairs = sorted(set(zip(*(_text(SAMPLE / f"train.{side}.txt") for side in ("en", "de")), strict=True)))
+        pairs = sorted(
+            set(zip(*(_text(SAMPLE / f"train.{side}.txt") for side in ("en", "de")), strict=True))
+        )
     order.shuffle(pairs)
     return pairs[:count]
 

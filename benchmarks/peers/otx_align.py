@@ -1,6 +1,6 @@
 """Align ``mini`` with otx in turns: the contestant of ``benchmarks.align_cpu`` that its peers are compared with.
 
-    python -m benchmarks.peers.otx_align PREFIX OBJECTIVE BATCH_TOKENS UPDATES_PER_TURN
+python -m benchmarks.peers.otx_align PREFIX OBJECTIVE BATCH_TOKENS UPDATES_PER_TURN
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def main() -> None:
     config: Any = job.encoder.module.config
     shape = Shape(config.num_hidden_layers, config.hidden_size, config.intermediate_size)
     lengths, sampler = job.material.tokenised[0].lengths, job.material.sampler
-    epoch = [batch for step in range(sampler.steps_per_epoch) for _, batch in sampler.micro_batches(step)]
+    epoch = [
+        batch for step in range(sampler.steps_per_epoch) for _, batch in sampler.micro_batches(step)
+    ]
     waited = [0.0]
 
     def timed(prepare: Callable[[Any], Any], items: Iterable[Any]) -> Generator[Any]:
@@ -72,7 +74,9 @@ def main() -> None:
         if done % updates:
             return
         seconds = time.perf_counter() - began
-        batches = [b for step in range(done - updates, done) for _, b in sampler.micro_batches(step)]
+        batches = [
+            b for step in range(done - updates, done) for _, b in sampler.micro_batches(step)
+        ]
         finished(
             {
                 "pairs": sum(map(len, batches)),

@@ -63,20 +63,26 @@ def main() -> None:
     model = AutoModel.from_pretrained(folder, dtype=torch.float32)
     initial = copy.deepcopy(model).eval().requires_grad_(False)
     model.train()
-    sides = [Path(f"{prefix}.{code}").read_text(encoding="utf-8").splitlines() for code in ("en", "de")]
+    sides = [
+        Path(f"{prefix}.{code}").read_text(encoding="utf-8").splitlines() for code in ("en", "de")
+    ]
     pairs = list(zip(*sides, strict=True))
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5)
 
     def batch(pairs: Sequence[tuple[str, str]]) -> list[Any]:
         return [
-            tokenizer(list(side), padding=True, truncation=True, max_length=128, return_tensors="pt")
+            tokenizer(
+                list(side), padding=True, truncation=True, max_length=128, return_tensors="pt"
+            )
             for side in zip(*pairs, strict=True)
         ]
 
     finished({})
     done, began = 0, time.perf_counter()
     while True:
-        for english, other in DataLoader(pairs, size, shuffle=True, collate_fn=batch, drop_last=True):  # type: ignore[arg-type]
+        for english, other in DataLoader(
+            pairs, size, shuffle=True, collate_fn=batch, drop_last=True
+        ):  # type: ignore[arg-type]
             x, y = word_vectors(model, english), word_vectors(model, other)
             with torch.no_grad():
                 x0 = word_vectors(initial, english)

@@ -45,7 +45,13 @@ def test_rows_are_taken_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyP
     count = 3 * BLOCK + 7
     write_arrow(tmp_path / "rows.arrow", SCHEMA, ((f"é{n}", [n] * (n % 3)) for n in range(count)))
     stored = ArrowRows(tmp_path / "rows.arrow")
-    for indices in ([], [5], [count - 1, 0, 5, 5, 2_999, 3_000], list(range(900, 2_100)), [3, 2, 1]):
+    for indices in (
+        [],
+        [5],
+        [count - 1, 0, 5, 5, 2_999, 3_000],
+        list(range(900, 2_100)),
+        [3, 2, 1],
+    ):
         taken = stored.take(np.array(indices, dtype=np.int64))
         assert taken["text"] == [f"é{n}" for n in indices]
         assert taken["ids"] == [[n] * (n % 3) for n in indices]
