@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from typer._coercion import RuntimeParam, build_runtime_param
-from typer.core import TyperArgument
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from otx import __version__
 from otx.cli.console import hush, screen
@@ -36,7 +36,7 @@ COMMANDS = {
     "plugins": "List, disable, enable and check plugins.",
     "config": "Show the settings; write an otx.toml.",
 }
-"""Modules of this package that hold commands, each with ``register(app)``, and their lines in the help, in its order."""
+"""The commands, in the order of the help, with their lines in it. Each is a module here with ``register(app)``."""
 
 ANYWHERE = ("--no-plugins", "--debug", "--quiet")
 """Flags of otx itself that may follow the command, too."""
@@ -148,7 +148,7 @@ class _Read(RuntimeParam):
     """Reads the value of a parameter; typer reads even text with pydantic, whose import takes .08 s."""
 
     def _coerce_value(self, value: Any, param: Any, ctx: Any) -> Any:
-        if self.annotation is str:
+        if self.annotation is str or (self.annotation is bool and isinstance(value, bool)):
             return value
         if self.annotation == list[str]:
             return builtins.list(value)
@@ -156,15 +156,35 @@ class _Read(RuntimeParam):
         return typed.coerce(value, param=param, ctx=ctx)
 
 
+def _read_cheaply(parameters: Any) -> Any:
+    for parameter in parameters:
+        described = parameter.type_descriptor
+        parameter._runtime_param = _Read(described.parameter_info, described.annotation)
+    return parameters
+
+
+class _Command(TyperCommand):
+    """A command whose parameters, the help option included, are read by ``_Read``."""
+
+    def get_params(self, ctx: Any) -> Any:
+        return _read_cheaply(super().get_params(ctx))
+
+
+class _Group(TyperGroup):
+    """A group of commands, with parameters as ``_Command``."""
+
+    def get_params(self, ctx: Any) -> Any:
+        return _read_cheaply(super().get_params(ctx))
+
+
 def _command(app: typer.Typer) -> Any:
     """Return the command of an application, whose arguments are shown plainly and read cheaply."""
     command = typer.main.get_command(app)
     commands = [command]
-    for group in commands:
-        commands.extend(getattr(group, "commands", {}).values())
-        for parameter in group.params:
-            described = parameter.type_descriptor
-            parameter._runtime_param = _Read(described.parameter_info, described.annotation)
+    for one in commands:
+        commands.extend(getattr(one, "commands", {}).values())
+        one.__class__ = _Group if isinstance(one, TyperGroup) else _Command
+        for parameter in one.params:
             if isinstance(parameter, TyperArgument):
                 parameter.__class__ = _PlainArgument
     return command

@@ -1,16 +1,15 @@
-"""Stream rows into an Arrow file, and map it into memory with ``datasets``."""
+"""Stream rows into an Arrow file, and read rows of it without loading it."""
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 BLOCK = 1_000
 """Rows in memory at a time."""
@@ -41,19 +40,71 @@ def write_arrow(path: Path, schema: pa.Schema, rows: Iterable[tuple[Any, ...]]) 
             writer.write_table(pa.Table.from_batches(waiting).combine_chunks())
 
 
-def open_arrow(path: Path) -> Dataset:
-    """Open an Arrow file as a memory-mapped data set.
+class ArrowRows:
+    """The rows of an Arrow file, mapped into memory: their pages are read when they are used.
 
     Args:
         path: A file that ``write_arrow`` wrote.
 
-    Returns:
-        The data set.
+    Attributes:
+        path: The file.
     """
-    # datasets imports pandas, which takes a second; probes of plain files do not need it.
-    from datasets import Dataset
 
-    return Dataset.from_file(str(path))
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with path.open("rb") as file:
+            self._pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        reader = pa.ipc.open_stream(pa.py_buffer(self._pages))
+        self._names = reader.schema.names
+        self._batches = list(reader)
+        sizes = [batch.num_rows for batch in self._batches]
+        self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return int(self._starts[-1])
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Return a row by its number, from 0 or, if negative, from the end."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"row {index} of {len(self)}")
+        return {name: cells[0] for name, cells in self.take(np.array([index % len(self)])).items()}
+
+    def take(self, indices: np.ndarray) -> dict[str, list[Any]]:
+        """Return some rows.
+
+        Args:
+            indices: Their numbers ``[K]``, in any order.
+
+        Returns:
+            The K cells of each column.
+        """
+        order = np.argsort(indices, kind="stable")
+        ascending = np.asarray(indices)[order]
+        parts: dict[str, list[Any]] = {name: [] for name in self._names}
+        numbers, firsts = np.unique(
+            np.searchsorted(self._starts, ascending, side="right") - 1, return_index=True
+        )
+        ends = [*firsts[1:].tolist(), len(ascending)]
+        for number, first, end in zip(numbers.tolist(), firsts.tolist(), ends, strict=True):
+            batch = self._batches[number]
+            local = ascending[first:end] - self._starts[number]
+            # A slice copies nothing.
+            if local[-1] - local[0] == end - first - 1 and (np.diff(local) == 1).all():
+                rows = batch.slice(int(local[0]), end - first)
+            else:
+                rows = batch.take(pa.array(local))
+            for name, cells in rows.to_pydict().items():
+                parts[name] += cells
+        places = np.empty(len(order), dtype=np.int64)
+        places[order] = np.arange(len(order))
+        chosen = places.tolist()
+        return {name: [cells[place] for place in chosen] for name, cells in parts.items()}
+
+    def release(self) -> None:
+        """Give back the pages that were read, as ``otx.files.arrays.release``."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._pages.madvise(mmap.MADV_DONTNEED)
 
 
 def _blocks(rows: Iterator[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from otx.data.arrow import open_arrow, write_arrow
+from otx.data.arrow import ArrowRows, write_arrow
 from otx.data.cache import built, cache_folder, content_digest, refuse_damage
 from otx.data.encodings import UTF8
 from otx.data.lines import Line, read_lines
@@ -65,7 +65,7 @@ class Bitext(Corpus):
         self.files = files
         self.pretokenised = pretokenised
         self.gold = gold
-        self._pairs = open_arrow(folder / _PAIRS)
+        self._pairs = ArrowRows(folder / _PAIRS)
         record = json.loads((folder / _RECORD).read_text())
         self._fingerprint = short_key(VERSION, languages, pretokenised, record["digest"])
 
@@ -87,9 +87,13 @@ class Bitext(Corpus):
             The pairs in the order of ``indices``.
         """
         refuse_damage()
-        rows = self._pairs[indices]
+        rows = self._pairs.take(indices)
         columns = rows["source"], rows["pivot"], rows["line"]
         return [Pair(*values) for values in zip(*columns, strict=True)]
+
+    def release(self) -> None:
+        """Give back the memory of the text that was read."""
+        self._pairs.release()
 
     def fingerprint(self) -> str:
         """Return a hash of pairs, line numbers, languages and tokenisation, not paths."""

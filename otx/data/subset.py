@@ -108,8 +108,11 @@ def blocks(corpus: Corpus, size: int = BLOCK) -> Iterator[list[Pair]]:
         corpus: Any corpus.
         size: Pairs per block.
     """
+    text = whole(corpus)
     for start in range(0, len(corpus), size):
         yield pick(corpus, np.arange(start, min(start + size, len(corpus))))
+        if isinstance(text, Bitext):
+            text.release()
 
 
 def each_pair(corpus: Corpus) -> Iterator[Pair]:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from otx.config.roles import keyed_options
-from otx.data.arrow import open_arrow, write_arrow
+from otx.data.arrow import ArrowRows, write_arrow
 from otx.data.cache import built
 from otx.data.tokenizer_rules import tokenizer_digest
 from otx.files.digests import short_key
@@ -44,7 +44,7 @@ class Features:
         self.learnable: np.ndarray = np.load(folder / LEARNABLE, mmap_mode="r")
         self._kind, self._hints = kind, get_type_hints(kind)
         self._columns: dict[str, Any] = json.loads((folder / COLUMNS).read_text())
-        self._rows = open_arrow(folder / ROWS) if self._columns else None
+        self._rows = ArrowRows(folder / ROWS) if self._columns else None
 
     def __len__(self) -> int:
         """Return the number of features; an example may have several."""
@@ -58,7 +58,7 @@ class Features:
         """
         if self._rows is None or not len(indices):
             return []
-        rows = self._rows[np.asarray(indices)]
+        rows = self._rows.take(np.asarray(indices))
         columns = [self._read(name, rows[name]) for name in self._columns]
         return [
             self._kind(**dict(zip(self._columns, row, strict=True)))

@@ -13,7 +13,6 @@ import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from types import GeneratorType, MappingProxyType
 from typing import Any
@@ -61,6 +60,8 @@ class Owner:
         if not self.distribution:
             return label
         # Looked up only when something failed: reading metadata takes milliseconds.
+        from importlib import metadata
+
         with contextlib.suppress(metadata.PackageNotFoundError):
             return f"{label} of {self.distribution} {metadata.version(self.distribution)}"
         return f"{label} of {self.distribution}"

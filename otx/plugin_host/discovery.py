@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 from typing import Any
 
 from otx.did_you_mean import remedy
 from otx.errors import DataError, PluginError, UsageError
 from otx.plugin_host.absent import canonical
 from otx.plugin_host.attribution import OURS
+from otx.plugin_host.entry_points import Announcing, announcing, load, points
 from otx.plugin_host.plugin_files import file_version, load_file, plugin_files
 
 GROUP = "otx"
@@ -50,12 +50,9 @@ class Installed:
 def installed() -> list[Installed]:
     """Return every installed plugin, otx's own first, then by name. Reads metadata only, and as little as possible."""
     by_distribution: dict[str, list[Installed]] = {}
-    for distribution in metadata.distributions():
-        text = distribution.read_text("entry_points.txt") or ""
-        if f"[{GROUP}]" in text:
-            name = str(distribution.metadata["Name"] or "unnamed")
-            # A second copy further down the path is shadowed, as it is for import.
-            by_distribution.setdefault(canonical(name), list(_announced(distribution, name)))
+    for distribution in announcing(GROUP):
+        # A second copy further down the path is shadowed, as it is for import.
+        by_distribution.setdefault(canonical(distribution.name), _announced(distribution))
     plugins = [plugin for several in by_distribution.values() for plugin in several]
     return sorted(plugins, key=lambda p: (not p.ours, p.name, p.distribution))
 
@@ -76,20 +73,18 @@ def _version(path: str) -> str:
         return ""
 
 
-def _announced(distribution: metadata.Distribution, owner: str) -> Iterator[Installed]:
-    version = str(distribution.metadata["Version"] or "")
+def _announced(distribution: Announcing) -> list[Installed]:
+    owner, version = distribution.name, distribution.version
     try:
-        points = distribution.entry_points.select(group=GROUP)
-    except Exception as error:
-        message = f"its entry_points.txt is damaged: {error}"
+        announced = points(distribution.text, GROUP)
+    except PluginError as error:
+        message = error.message
 
         def refuse() -> Any:
             raise PluginError(message, "install the distribution again")
 
-        yield Installed(owner, owner, version, refuse)
-        return
-    for point in points:
-        yield Installed(point.name, owner, version, point.load)
+        return [Installed(owner, owner, version, refuse)]
+    return [Installed(name, owner, version, partial(load, value)) for name, value in announced]
 
 
 def find_installed(name: str, among: Iterable[Installed]) -> Installed:

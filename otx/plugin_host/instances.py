@@ -8,7 +8,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Any
 
 from otx.config.option_tables import OptionSource, OptionTables
@@ -98,6 +97,8 @@ def register_instance(registry: Registry, instance: Any) -> str:
 
 def _distribution(package: str) -> tuple[str, str]:
     """Return the distribution and version that a top-level package belongs to; a script has none."""
+    from importlib import metadata
+
     names = metadata.packages_distributions().get(package, [])
     if names:
         return names[0], metadata.version(names[0])
