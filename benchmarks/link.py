@@ -3,9 +3,10 @@
     pip install simalign awesome-align
     python -m benchmarks.link [--pairs 1024] [--peer-pairs 96] [--threads 2]
 
-Each contender links the first of some real pairs (benchmarks/real_pairs.py), in a process of its own, by its last layer; the peers link
-fewer pairs, since they are slow. Seconds count everything from the text files to the file of links, without starting
-Python and loading the encoder: reading the corpus into a fresh cache, tokenising, encoding, extraction, writing.
+Each contender links the first of some real pairs (benchmarks/real_pairs.py), in a process of its own, by its last
+layer; the peers link fewer pairs, since they are slow. Seconds count everything from the text files to the file of
+links, without starting Python and loading the encoder: reading the corpus into a fresh cache, tokenising, encoding,
+extraction, writing.
 
 "sub-words/s" counts useful sub-words only: those of the texts and their special tokens, no padding; the ratio is that
 of sub-words/s. "of matrix rate" is the arithmetic of these sub-words in matrix products (2 multiply-adds per weight of

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer._coercion import RuntimeParam, build_runtime_param
 from typer.core import TyperArgument, TyperCommand, TyperGroup
+from typer.models import CommandInfo, TyperInfo
 
 from otx import __version__
 from otx.cli.console import hush, screen
@@ -123,7 +124,8 @@ def application(commands: Iterable[str] = COMMANDS) -> typer.Typer:
             import_module(f"otx.cli.{name}").register(app)
         else:
             app.command(name)(_absent)
-    for info in (*app.registered_commands, *app.registered_groups):
+    registered: list[CommandInfo | TyperInfo] = [*app.registered_commands, *app.registered_groups]
+    for info in registered:
         info.short_help = COMMANDS[info.name or info.callback.__name__]
     return app
 

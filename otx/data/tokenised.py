@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from otx.data.cache import built, refuse_damage
-from otx.data.length_order import BLOCK, LengthOrder
+from otx.data.length_order import LengthOrder
 from otx.data.subset import blocks
 from otx.data.token_rows import PairRowReader, PairRows, PairRowWriter
 from otx.data.tokenizer_rules import tokenizer_digest
@@ -204,7 +204,7 @@ def _store(folder: Path, corpus: Corpus, encoder: Encoder, limit: int) -> int:
     """Write the folder, and return the size of the text in bytes."""
     counts = SideCounts(), SideCounts()
     unknown = encoder.tokenizer.unk_token_id
-    is_used = np.zeros(1, dtype=bool)
+    is_used: np.ndarray = np.zeros(1, dtype=bool)
     size = 0
     with (
         PairRowWriter(folder) as writer,

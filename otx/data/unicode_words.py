@@ -125,7 +125,7 @@ def kinds(codes: np.ndarray) -> np.ndarray:
     Args:
         codes: Code points ``[N]``.
     """
-    result = _kinds[codes]
+    result: np.ndarray = _kinds[codes]
     unknown = np.unique(codes[result == 0])
     if len(unknown):
         characters = "".join(map(chr, unknown.tolist()))

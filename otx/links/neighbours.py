@@ -224,7 +224,7 @@ class _Best:
         if missing := -cosines.shape[self._along] % GROUP:
             padding = (0, missing) if self._along else (0, 0, 0, missing)
             cosines = functional.pad(cosines, padding, value=-torch.inf)
-        grouped = cosines.unflatten(self._along, (-1, GROUP))
+        grouped = cosines.unflatten(self._along, (-1, GROUP))  # type: ignore[no-untyped-call]
         maxima = grouped.amax(2) if self._along else grouped.amax(1).mT
         # After the first tiles, few lines find a better entry in a tile.
         some = (maxima.amax(1) > values[:, -1]).nonzero()[:, 0]

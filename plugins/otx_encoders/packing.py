@@ -87,7 +87,7 @@ def make_packing(batches: Sequence[TokenBatch]) -> Packing | None:
             for first, (rows, width) in zip(sizes, shapes, strict=False)
         ]
     )
-    lengths = np.concatenate(lengths_of_batches)  # type: ignore[arg-type]
+    lengths: np.ndarray = np.concatenate(lengths_of_batches)  # type: ignore[arg-type]
     order = np.argsort(lengths, kind="stable")
     ordered = lengths[order]
     ends = np.cumsum(ordered)
