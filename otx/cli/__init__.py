@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from typer._coercion import RuntimeParam, build_runtime_param
@@ -126,7 +126,7 @@ def application(commands: Iterable[str] = COMMANDS) -> typer.Typer:
             app.command(name)(_absent)
     registered: list[CommandInfo | TyperInfo] = [*app.registered_commands, *app.registered_groups]
     for info in registered:
-        info.short_help = COMMANDS[info.name or info.callback.__name__]
+        info.short_help = COMMANDS[info.name or cast("Callable[..., None]", info.callback).__name__]
     return app
 
 

@@ -204,7 +204,7 @@ def _store(folder: Path, corpus: Corpus, encoder: Encoder, limit: int) -> int:
     """Write the folder, and return the size of the text in bytes."""
     counts = SideCounts(), SideCounts()
     unknown = encoder.tokenizer.unk_token_id
-    is_used: np.ndarray = np.zeros(1, dtype=bool)
+    is_used = np.zeros(1, dtype=bool)
     size = 0
     with (
         PairRowWriter(folder) as writer,
@@ -223,7 +223,8 @@ def _store(folder: Path, corpus: Corpus, encoder: Encoder, limit: int) -> int:
                 count.add(rows, side, unknown)
             used = rows.ids[np.repeat(usable, rows.sizes.sum(axis=1))]
             if used.max(initial=-1) >= len(is_used):
-                is_used = np.pad(is_used, (0, int(used.max()) + 1 - len(is_used)))
+                more = int(used.max()) + 1 - len(is_used)
+                is_used = np.concatenate((is_used, np.zeros(more, dtype=bool)))
             is_used[used] = True
             size += block.size
     sizes = open_array(folder / _LENGTHS)

@@ -64,9 +64,10 @@ def attention(
         UnknownAttentionError: If the layer asks for another attention.
     """
     if packing is None:
-        return sdpa_attention_forward(
+        padded: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **more
         )
+        return padded
     unknown = {name for name, value in more.items() if value is not None} - _HARMLESS
     unknown |= {"attention_mask"} if attention_mask is not None else set()
     if unknown or getattr(module, "is_causal", True) or query.shape != key.shape:
