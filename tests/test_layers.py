@@ -174,7 +174,7 @@ def test_transport_imports_torch_and_its_compilers_alone() -> None:
     # The exact solver is POT's, and is not for training; kernels are imported where they can run.
     assert sorted(foreign) == [
         "otx.ot.compiled.batch -> numpy",
-        "otx.ot.compiled.batch -> numpy.typing",
+        "otx.ot.compiled.batch -> numpy.typing.NDArray",
         "otx.ot.compiled.kernel -> filelock",
         "otx.ot.compiled.kernel -> numba",
         "otx.ot.compiled.kernel -> numpy",
