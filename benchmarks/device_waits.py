@@ -50,7 +50,7 @@ TO_HOST = ("tolist", "numpy")
 VIEWS = {ATEN.view.default, ATEN.detach.default, ATEN.t.default, ATEN.transpose.int}
 """Operations that start nothing on a device."""
 CPU_ONLY = ("plugins/otx_encoders/dropout.py", "otx/ot/")
-"""Code whose waits are not counted: a GPU runs other code there. ``benchmarks.solver_calls`` counts the solver's."""
+"""Code whose waits in a step are not counted: a GPU runs other code there. ``benchmarks.solver_calls`` counts the solver's."""
 ROOT = Path(__file__).parents[1]
 STEPS = 12
 FIRST = 3
@@ -60,23 +60,27 @@ FIRST = 3
 class Counted(TorchDispatchMode):
     """Counts operations, and the waits among them by their place in the code.
 
+    Args:
+        left_out: Beginnings of the places whose waits are not counted.
+
     Attributes:
         operations: Number of operations, views left out.
         waits: Number of waits by place.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, left_out: tuple[str, ...]) -> None:
         super().__init__()
+        self._left_out = left_out
         self.operations = 0
         self.waits: Counter[str] = Counter()
 
     def add(self, place: str) -> None:
-        """Count a wait, unless a GPU runs other code there.
+        """Count a wait, unless its place is left out.
 
         Args:
             place: File and line.
         """
-        if not place.startswith(CPU_ONLY):
+        if not place.startswith(self._left_out):
             self.waits[place] += 1
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -88,9 +92,13 @@ class Counted(TorchDispatchMode):
 
 
 @contextmanager
-def counted() -> Iterator[Counted]:
-    """Count what happens within the context."""
-    mode = Counted()
+def counted(left_out: tuple[str, ...] = ()) -> Iterator[Counted]:
+    """Count what happens within the context.
+
+    Args:
+        left_out: Beginnings of the places whose waits are not counted.
+    """
+    mode = Counted(left_out)
     patches = [mock.patch.object(Tensor, name, _recording(name, mode)) for name in TO_HOST]
     with mode:
         for patch in patches:
@@ -154,7 +162,7 @@ def count_steps(objectives: list[str], read_every: int) -> tuple[float, Counter[
     )
     optimisation = FitSettings(STEPS + FIRST, 1e-5, 1, checkpoint_every=10_000)
     begin = job.begin
-    with tempfile.TemporaryDirectory() as folder, counted() as mode:
+    with tempfile.TemporaryDirectory() as folder, counted(CPU_ONLY) as mode:
 
         def begin_counted(step: int, steps: int) -> None:
             if step == FIRST:

@@ -152,7 +152,7 @@ class _Read(RuntimeParam):
     def _coerce_value(self, value: Any, param: Any, ctx: Any) -> Any:
         if self.annotation is str or (self.annotation is bool and isinstance(value, bool)):
             return value
-        if self.annotation == list[str]:
+        if self.annotation == builtins.list[str]:
             return builtins.list(value)
         typed = build_runtime_param(param.type_descriptor)
         return typed.coerce(value, param=param, ctx=ctx)
@@ -258,7 +258,7 @@ def _global_width(argument: str) -> int:
 
 def _globals_first(arguments: Sequence[str]) -> list[str]:
     """Move the flags of otx itself to the front, from anywhere before ``--``."""
-    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    end = builtins.list(arguments).index("--") if "--" in arguments else len(arguments)
     front: list[str] = []
     others: list[str] = []
     position = 0
