@@ -50,7 +50,10 @@ TO_HOST = ("tolist", "numpy")
 VIEWS = {ATEN.view.default, ATEN.detach.default, ATEN.t.default, ATEN.transpose.int}
 """Operations that start nothing on a device."""
 CPU_ONLY = ("plugins/otx_encoders/dropout.py", "otx/ot/")
-"""Code whose waits in a step are not counted: a GPU runs other code there. ``benchmarks.solver_calls`` counts the solver's."""
+"""Code whose waits in a step are not counted: a GPU runs other code there.
+
+``benchmarks.solver_calls`` counts those of the solver.
+"""
 ROOT = Path(__file__).parents[1]
 STEPS = 12
 FIRST = 3

@@ -36,7 +36,7 @@ def diverged(x: Any, y: Any, a: Any, b: Any, **options: Any) -> dict[str, Any]:
 
 def count_calls(pooled: bool) -> dict[str, tuple[int, int, int]]:
     """Return operations, waits and left over problems of the benchmark's calls."""
-    calls = pooled_calls(150, 140, "cpu") if pooled else sentence_calls(2, 7, "cpu")
+    calls = pooled_calls(150, "cpu") if pooled else sentence_calls(2, 7, "cpu")
     counts = {}
     for name, call in calls.items():
         if not name.startswith("POT"):
