@@ -85,8 +85,10 @@ class ArrowRows:
         numbers, firsts = np.unique(
             np.searchsorted(self._starts, ascending, side="right") - 1, return_index=True
         )
-        ends = [*firsts[1:].tolist(), len(ascending)]
-        for number, first, end in zip(numbers.tolist(), firsts.tolist(), ends, strict=True):
+        ends = np.append(firsts, len(ascending))[1:]
+        for number, first, end in zip(
+            *map(np.ndarray.tolist, (numbers, firsts, ends)), strict=True
+        ):
             batch = self._batches[number]
             local = ascending[first:end] - self._starts[number]
             # A slice copies nothing.

@@ -22,6 +22,7 @@ class ByText:
 
     def __init__(self, vectors: dict[str, torch.Tensor]) -> None:
         self.vectors, self.module, self.texts = vectors, torch.nn.Identity(), []
+        self.dimension = len(next(iter(vectors.values()), []))
 
     def tokenise(
         self, texts: Sequence[str], *, pretokenised: bool = False, max_length: int | None = None

@@ -73,7 +73,9 @@ class LongerThanItself(Good):
 
 class ReadsPadding(Good):
     def encode(self, batch: TokenBatch, layers: Sequence[int] = (-1,)) -> Encoded:
-        return super().encode(replace(batch, mask=torch.ones_like(batch.mask)), layers)
+        return super().encode(
+            replace(batch, mask=torch.ones_like(batch.mask), lengths=None), layers
+        )
 
 
 class PaddingIsAWord(Good):
