@@ -213,7 +213,7 @@ def _store(folder: Path, corpus: Corpus, encoder: Encoder, limit: int) -> int:
     ):
         for block in _ahead(_blocks(corpus, encoder, limit)):
             rows = block.rows
-            usable: np.ndarray = (rows.sum_by_text(rows.index >= 0) > 0).all(axis=1)
+            usable = np.all(rows.sum_by_text(rows.index >= 0) > 0, axis=1)
             cut = rows.cut.sum(axis=1)
             of_note = ~usable | (cut > 0)
             lengths.add(np.where(usable[:, None], rows.sizes, 0))

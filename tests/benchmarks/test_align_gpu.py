@@ -3,10 +3,16 @@
 import pytest
 import torch
 
+from benchmarks import align_gpu
 from benchmarks.align_gpu import MODELS, Bench, _pad
 from benchmarks.device_clock import ObjectiveTimes
 
 BENCH = Bench(MODELS["tiny"], tokens=256, device=torch.device("cpu"), seconds=0.1)
+
+
+@pytest.fixture(autouse=True)
+def few_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(align_gpu, "PAIRS", 500)
 
 
 def test_a_line_of_the_table_is_whole() -> None:

@@ -24,6 +24,7 @@ from otx.links.neighbours import (
     neighbours,
     retrieve,
 )
+from tests.examples import examples
 
 SEEDS, SIZES = st.integers(0, 2**31), st.integers(1, 25)
 
@@ -81,6 +82,7 @@ def test_a_collapsed_encoder_scores_chance_and_a_broken_one_nothing() -> None:
         assert torch.equal(nearest_rows(x, y), found.to_y)
 
 
+@examples(20)
 @given(SEEDS, SIZES, SIZES, st.booleans())
 def test_of_equal_cosines_the_first_counts_in_any_tiles(
     seed: int, rows: int, columns: int, nan: bool
@@ -97,6 +99,7 @@ def test_of_equal_cosines_the_first_counts_in_any_tiles(
         assert retrieve(y, x, 3).to_x.tolist() == expected.tolist()
 
 
+@examples(20)
 @given(SEEDS, SIZES, SIZES, st.integers(1, 12), st.booleans())
 def test_in_tiles_is_as_at_once(seed: int, rows: int, columns: int, count: int, nan: bool) -> None:
     generator = torch.Generator().manual_seed(seed)

@@ -11,8 +11,8 @@ import pytest
 from otx.cli import run
 from otx.errors import PluginError
 from otx.plugin_host.api_level import API, API_1_NAMES, GUIDE, api_1_reason
-from otx.plugin_host.plugin_files import VARIABLE
 from otx.plugin_host.registry import Registry
+from otx.plugin_host.variables import FILES
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,7 +53,7 @@ AT_REGISTRATION = {
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.setenv(FILES, "")
     yield
     for name in ("old", "old_targets"):
         sys.modules.pop(name, None)

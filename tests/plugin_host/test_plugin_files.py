@@ -15,7 +15,8 @@ from otx.config.schema import PluginSettings
 from otx.config.settings import load_settings
 from otx.errors import PluginError, UsageError
 from otx.plugin_host.host import PluginHost, host
-from otx.plugin_host.plugin_files import VARIABLE, plugin_files, set_plugin_files
+from otx.plugin_host.plugin_files import plugin_files, set_plugin_files
+from otx.plugin_host.variables import FILES
 
 PULL = """
 from otx import hookimpl
@@ -32,7 +33,7 @@ def otx_register(registry):
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.setenv(FILES, "")
     before = set(sys.modules)
     yield
     for name in ("mine", "broken", "single_file"):
@@ -131,7 +132,7 @@ def test_the_flag_may_stand_anywhere(
     assert run(arguments) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["pull"]["distribution"] == "mine.py"
-    assert os.environ[VARIABLE] == ""
+    assert os.environ[FILES] == ""
 
 
 def test_plugins_list_shows_the_path_and_a_failure(capsys: pytest.CaptureFixture[str]) -> None:

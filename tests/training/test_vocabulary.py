@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from otx.alignment.trainable import TrainableAlignment
-from otx.data.arrow import open_arrow
+from otx.data.token_rows import PairRowReader
 from otx.training.vocabulary import OccurringRows, lift, restrict
 from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
@@ -107,9 +107,12 @@ def test_an_encoder_without_a_plain_table_stays_whole() -> None:
 def training_ids() -> torch.Tensor:
     """Ids of the sub-words of all training pairs, from the rows that the run read."""
     found: set[int] = set()
-    for path in Path("cache/tokenised").glob("*/rows.arrow"):
-        for row in open_arrow(path):
-            found |= {*row["source_ids"], *row["pivot_ids"]}
+    for folder in Path("cache/tokenised").iterdir():
+        reader = PairRowReader(folder)
+        count = sum(map(len, reader.lines()))
+        source, pivot, _ = reader.rows(np.arange(count))
+        for row in (*source, *pivot):
+            found.update(row.ids)
     return torch.tensor(sorted(found))
 
 

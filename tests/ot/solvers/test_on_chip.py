@@ -44,7 +44,7 @@ def _near(ours: Any, wanted: Any, atol: float = 2e-5) -> None:
     torch.testing.assert_close(ours.double(), wanted.double(), atol=atol, rtol=2e-5)
 
 
-@examples(10, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@examples(3, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     lengths=SIZES,
     seed=st.integers(0, 10**6),
@@ -69,7 +69,7 @@ def test_costs_given(interpreted: Any, lengths: Any, seed: int, tau: Any, dtype:
     assert (ours["gradients"][0][dead] == 0).all()
 
 
-@examples(8, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@examples(2, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(lengths=SIZES, seed=st.integers(0, 10**6), tau=st.sampled_from([None, 0.5]))
 def test_divergences(interpreted: Any, lengths: Any, seed: int, tau: Any) -> None:
     (x, a), (y, b) = _ragged(lengths, seed, math.nan)
