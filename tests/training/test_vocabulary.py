@@ -107,7 +107,7 @@ def test_an_encoder_without_a_plain_table_stays_whole() -> None:
 def training_ids() -> torch.Tensor:
     """Ids of the sub-words of all training pairs, from the rows that the run read."""
     found: set[int] = set()
-    for folder in Path("cache/tokenised").iterdir():
+    for folder in filter(Path.is_dir, Path("cache/tokenised").iterdir()):
         reader = PairRowReader(folder)
         count = sum(map(len, reader.lines()))
         source, pivot, _ = reader.rows(np.arange(count))
