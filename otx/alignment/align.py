@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from otx.alignment import diagnostics
 from otx.alignment.bitext_hashes import training_hashes
@@ -15,6 +16,7 @@ from otx.alignment.data import AlignmentData, BatchOrder, load_data, split_corpo
 from otx.alignment.last_words import LastWords, resume_remedy
 from otx.alignment.model_selection import BEST, ModelSelector, SelectionSettings
 from otx.alignment.model_setup import prepare_model
+from otx.alignment.peak_memory import PeakMemory, predict_peak
 from otx.alignment.resume import (
     Differences,
     check_instances,
@@ -268,9 +270,38 @@ def dry_run(session: Session, *, name: str | None = None) -> RunSummary:
     if name is not None:
         check_name(Path(settings.runs.folder), name)
     prepared = prepare_alignment(session)
-    _restrict(prepared, settings.encoder.vocabulary, session.reporter)
-    prepare_model(session, prepared.encoder, prepared.objective)
-    return _summarise(session, prepared)
+    # Named, because what a restriction removed stays in memory.
+    restriction = _restrict(prepared, settings.encoder.vocabulary, session.reporter)
+    auxiliary = prepare_model(session, prepared.encoder, prepared.objective)
+    summary = _summarise(session, prepared)
+    job = TrainableAlignment(
+        prepared.encoder,
+        prepared.objective,
+        prepared.data,
+        auxiliary,
+        align=settings.align,
+        word_vector=settings.encoder.word_vector,
+        steps=summary.steps,
+    )
+    memory = _predict(session, job)
+    del restriction
+    return replace(summary, memory=memory)
+
+
+def _predict(session: Session, job: TrainableAlignment) -> PeakMemory | None:
+    """Predict the peak of the memory; None, with a notice, if encoder or objectives do not permit it."""
+    settings, reporter = session.settings, session.reporter
+    reporter.stage("Predicting the peak memory with a part of the largest micro-batch")
+    job.encoder.module.train(settings.encoder.dropout)
+    try:
+        return predict_peak(job, autocast_of(settings.runtime))
+    except torch.OutOfMemoryError:
+        reason = "already a part of the largest micro-batch does not fit: lower data.batch_tokens"
+    # A plugin may raise anything; a run names the place and the remedy.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+    reporter.notice(f"peak memory not predicted: {reason}")
+    return None
 
 
 def prepare_alignment(session: Session) -> PreparedAlignment:

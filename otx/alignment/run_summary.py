@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from otx.alignment.data import AlignmentData
+from otx.alignment.peak_memory import PeakMemory
 from otx.config.schema import AlignSettings
 from otx.interfaces import Encoder
 from otx.training.factories import count_trainable
@@ -25,6 +26,7 @@ class RunSummary:
         parameters: Number of trained parameters of the encoder.
         checkpoint_megabytes: Estimated size of a checkpoint: weights and two moments of the optimiser in float32.
         max_length: Maximum number of sub-words of one side of a pair, special tokens included.
+        memory: Predicted peak of the memory on the device; None if it was not predicted.
     """
 
     corpora: list[dict[str, Any]]
@@ -32,6 +34,7 @@ class RunSummary:
     parameters: int
     checkpoint_megabytes: float
     max_length: int
+    memory: PeakMemory | None = None
 
 
 def summarise_run(align: AlignSettings, encoder: Encoder, data: AlignmentData) -> RunSummary:

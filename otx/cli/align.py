@@ -240,6 +240,8 @@ def _show_summary(summary: RunSummary, json: bool) -> None:
         f"{summary.steps:,} steps, {summary.parameters:,} parameters, "
         f"{summary.checkpoint_megabytes:.0f} MB per checkpoint; nothing was written"
     )
+    if summary.memory is not None:
+        screen.result(summary.memory.describe())
 
 
 def _show_run(run: RunFolder, json: bool) -> None:
