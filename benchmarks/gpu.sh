@@ -9,7 +9,9 @@ set -u
 cd "$(dirname "$0")/.."
 folder=${1:-gpu-results}
 mkdir -p "$folder"
-export PYTHONPATH="$PWD:$PWD/plugins${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
+# The path, with metadata by which otx finds its plugins where it is not installed.
+PYTHONPATH=$(python3 -c 'import os; from scripts.laboratory import site; print(os.pathsep.join(site.import_path()))')
+export PYTHONPATH PYTHONUNBUFFERED=1
 
 part() {
     local name=$1 limit=$2 began=$SECONDS
@@ -20,6 +22,7 @@ part() {
 }
 
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
-part tests 90 python3 -m pytest -q --tb=short tests/ot/kernels/test_device.py
+part tests 90 python3 -m pytest -q --tb=short --noconftest tests/ot/kernels/test_device.py
 part align 200 python3 -m benchmarks.align_gpu --minutes "${ALIGN_MINUTES:-2}"
-part solver 120 python3 -m benchmarks.solver_calls
+part memory 90 python3 -m benchmarks.gpu_memory
+part solver 90 python3 -m benchmarks.solver_calls
