@@ -6,12 +6,18 @@ Trains the same micro-batches three times: in one process with one thread, in tw
 as the peer, in one process with two threads. Each line: pairs per second of the steps after the first, the ratio to the
 peer, the megabytes that a process sends into collective operations in a step, their number, and the share of the step
 that the host waits in them. Weights are not kept.
+
+The last column is what ``scripts/simulate_scaling.py`` predicts for this machine, from the rate of a matrix product in
+one thread, of a copy and of a sum over both processes, all measured here. ``--share`` is the share of the matrix rate that
+training reaches in one process; see ``benchmarks.align_cpu``.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+import math
 import os
 import socket
 import statistics
@@ -23,8 +29,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.record import Result, record
+from scripts.simulate_scaling import BUCKET, Machine, Model, Work, simulate
+
 WARM_UP = 2
 """Steps whose time is not counted."""
+SHARE = 0.6
+"""Share of the matrix rate that training ``mini`` reaches in one process and one thread."""
 COLLECTIVES = (
     "all_reduce",
     "all_gather_single",
@@ -101,6 +112,7 @@ def measure_child(arguments: argparse.Namespace) -> None:
     from otx.training.fit import FitHooks, fit
 
     rows: list[dict[str, float]] = []
+    described: dict[str, Any] = {}
 
     def fitted(job: Any, settings: Any, folder: Path, hooks: FitHooks, **options: Any) -> int:
         step = hooks.step_finished
@@ -110,10 +122,11 @@ def measure_child(arguments: argparse.Namespace) -> None:
                 traffic.reset()
             rows.append({**row, "calls": traffic.calls, "bytes": traffic.bytes})
             rows[-1]["waited"] = traffic.seconds
+            if row["step"] == arguments.steps:
+                described["machine"] = machine_speeds()
             step(row)
 
-        import dataclasses
-
+        described.update(describe(job))
         return fit(
             job, settings, folder, dataclasses.replace(hooks, step_finished=finished), **options
         )
@@ -144,12 +157,82 @@ def measure_child(arguments: argparse.Namespace) -> None:
                     "megabytes": counted[-1]["bytes"] / steps / 1e6,
                     "calls": counted[-1]["calls"] / steps,
                     "waited": counted[-1]["waited"] / seconds,
+                    "pairs_of_step": sum(row["pairs"] for row in counted) / steps,
+                    **described,
                 }
             )
         )
 
 
-def measure(count: int, threads: int) -> dict[str, float]:
+def describe(job: Any) -> dict[str, Any]:
+    """Return the shape of a job's encoder and the lengths of its pairs, as the simulation takes them.
+
+    Args:
+        job: The alignment.
+    """
+    config = job.encoder.module.config
+    lengths = job.material.tokenised[0].lengths
+    source, pivot = lengths.mean(0).tolist()
+    shape = {
+        "layers": config.num_hidden_layers,
+        "width": config.hidden_size,
+        "inner": config.intermediate_size,
+        "vocabulary": sum(map(len, job.encoder.module.get_input_embeddings().parameters())),
+        "positions": config.max_position_embeddings,
+    }
+    spread = float(lengths.sum(1).std() / lengths.sum(1).mean())
+    return {"model": shape, "work": {"source": source, "pivot": pivot, "spread": spread}}
+
+
+def machine_speeds() -> dict[str, float]:
+    """Return this process's operations a second of a matrix product, and bytes a second of a copy and of a sum."""
+    import torch
+    from torch import distributed
+
+    def fastest(call: Callable[[], Any]) -> float:
+        spent = []
+        for _ in range(5):
+            began = time.perf_counter()
+            call()
+            spent.append(time.perf_counter() - began)
+        return min(spent)
+
+    matrix, long = torch.randn(1024, 1024), torch.randn(2**24)
+    speeds = {
+        "rate": 2 * 1024**3 / fastest(lambda: matrix @ matrix),
+        "memory": 2 * long.nbytes / fastest(long.clone),
+        "inside": math.inf,
+    }
+    if distributed.is_initialized():
+        bucket, count = torch.randn(BUCKET // 4), distributed.get_world_size()
+        seconds = fastest(lambda: distributed.all_reduce(bucket))
+        speeds["inside"] = 2 * (count - 1) / count * bucket.nbytes / seconds
+    return speeds
+
+
+def predict(measured: dict[str, Any], count: int, share: float) -> float:
+    """Return the pairs per second that the simulation predicts.
+
+    Args:
+        measured: What a run has measured.
+        count: Number of processes.
+        share: Share of the matrix rate that training reaches.
+    """
+    speeds = measured["machine"]
+    machine = Machine(
+        rate=share * speeds["rate"],
+        memory=speeds["memory"],
+        node=count,
+        inside=speeds["inside"],
+        outside=math.inf,
+        latency_inside=0.0,
+        latency_outside=0.0,
+    )
+    work = Work(pairs=measured["pairs_of_step"], rows=None, **measured["work"])
+    return work.pairs / simulate(Model(**measured["model"]), work, machine, count).seconds
+
+
+def measure(count: int, threads: int) -> dict[str, Any]:
     """Run processes of this script, and return the measurements.
 
     Args:
@@ -176,7 +259,7 @@ def measure(count: int, threads: int) -> dict[str, float]:
         printed, _ = started[0].communicate()
         if any(process.wait() for process in started):
             raise SystemExit("a process failed")
-    measured: dict[str, float] = json.loads(printed.splitlines()[-1])
+    measured: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return measured
 
 
@@ -188,23 +271,44 @@ def main() -> None:
     parser.add_argument("--objective", action="append")
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--batch-tokens", type=int, default=4096)
+    parser.add_argument("--share", type=float, default=SHARE)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     arguments.objective = arguments.objective or ["sinkhorn"]
     if arguments.child:
         return measure_child(arguments)
     peer = measure(1, 2)
-    print(f"{'':28}{'pairs/s':>9}{'ratio':>7}{'MB/step':>9}{'calls':>7}{'waiting':>9}")
-    for label, measured in (
-        ("1 process, 2 threads (peer)", peer),
-        ("1 process, 1 thread", measure(1, 1)),
-        ("2 processes, 1 thread each", measure(2, 1)),
+    print(
+        f"{'':28}{'pairs/s':>9}{'ratio':>7}{'MB/step':>9}{'calls':>7}{'waiting':>9}{'predicted':>11}"
+    )
+    for label, measured, count in (
+        ("1 process, 2 threads (peer)", peer, 0),
+        ("1 process, 1 thread", measure(1, 1), 1),
+        ("2 processes, 1 thread each", measure(2, 1), 2),
     ):
         ratio = measured["pairs"] / peer["pairs"]
         print(
             f"{label:28}{measured['pairs']:9.1f}{ratio:7.2f}{measured['megabytes']:9.2f}"
             f"{measured['calls']:7.1f}{measured['waited']:9.1%}"
+            + (f"{predict(measured, count, arguments.share):11.1f}" if count else "")
         )
+    record(
+        Result(
+            "pairs/s of two processes of one thread",
+            f"{measured['pairs']:.1f}",
+            peer="one process of two threads",
+            ratio=ratio,
+        )
+    )
+    predicted = predict(measured, count, arguments.share)
+    record(
+        Result(
+            "pairs/s of two processes, as simulated",
+            f"{predicted:.1f}",
+            peer="measured",
+            ratio=predicted / measured["pairs"],
+        )
+    )
 
 
 if __name__ == "__main__":
