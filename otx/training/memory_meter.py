@@ -52,7 +52,7 @@ class PeakMeter:
 
     def __enter__(self) -> PeakMeter:
         if self._results is not None:
-            self._results.__enter__()
+            self._results.__enter__()  # type: ignore[no-untyped-call]
         else:
             self._before = memory_in_use(self._device)
             self.restart()
@@ -60,7 +60,7 @@ class PeakMeter:
 
     def __exit__(self, *error: Any) -> None:
         if self._results is not None:
-            self._results.__exit__(*error)
+            self._results.__exit__(*error)  # type: ignore[no-untyped-call]
 
     def peak(self) -> int:
         """Return the peak in bytes since the block began, or since ``restart``."""
