@@ -12,8 +12,10 @@ On a CPU, ``--shape tiny --device cpu`` shows the prediction alone.
 from __future__ import annotations
 
 import argparse
+import gc
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -22,7 +24,7 @@ import torch
 from benchmarks.align_gpu import MODELS, RATE, Bench
 from benchmarks.record import Result, record
 from otx.alignment.peak_memory import largest_step, predict_peak
-from otx.alignment.trainable import TrainableAlignment
+from otx.alignment.trainable import MicroBatch, TrainableAlignment
 from otx.training.fit import FitHooks, fit
 from otx.training.optimizer import FitSettings
 
@@ -43,6 +45,12 @@ def measured_peak(job: TrainableAlignment, autocast: torch.dtype | None) -> int:
     device = next(job.encoder.module.parameters()).device
     torch.cuda.reset_peak_memory_stats(device)
     draw, largest = job.micro_batches, largest_step(job)
+
+    def drawn(step: int) -> list[MicroBatch]:
+        """Return the largest micro-batch at one step; each step measures the gradient of every objective."""
+        batches = draw(largest if step == LARGEST else step)
+        return [replace(batch, measured=True) for batch in batches]
+
     hooks = FitHooks(
         started=lambda *_: None,
         step_finished=lambda _: None,
@@ -54,9 +62,7 @@ def measured_peak(job: TrainableAlignment, autocast: torch.dtype | None) -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
         mock.patch("otx.training.checkpoint.save"),
-        mock.patch.object(
-            job, "micro_batches", lambda step: draw(largest if step == LARGEST else step)
-        ),
+        mock.patch.object(job, "micro_batches", drawn),
     ):
         fit(job, settings, Path(folder), hooks)
     return torch.cuda.max_memory_allocated(device)
@@ -101,6 +107,9 @@ def main() -> None:
                 flush=True,
             )
             print(f"    {predicted.describe()}", flush=True)
+            # The next shape begins with an empty device.
+            del job
+            gc.collect()
 
 
 if __name__ == "__main__":

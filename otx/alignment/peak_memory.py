@@ -1,35 +1,30 @@
 """Predict the peak of an alignment's memory on its device, without a whole step.
 
-The model: weights and constant tensors, which are all there; AdamW's two moments and the gradients, which are known by
-their sizes; and what the largest micro-batch takes in its forward and backward pass. The last is measured with small
-parts of that micro-batch, and grows in proportion to the sub-words. If an objective reads the whole batch, it also has
-a part that grows with the square.
-
-Gradients are dropped as soon as they are computed, because a small part of a micro-batch would be outweighed by them.
-In the backward pass of a whole one, activations are freed faster than gradients come.
+The model: weights and constant tensors, which are all there; AdamW's two moments, known by their sizes; and the largest
+micro-batch with the gradients that it leaves. A step is a series of stretches: the forward pass, and then the backward
+pass from one gradient to the next. Two small parts of the micro-batch show what each stretch takes beside the
+gradients, which grows with the sub-words. If an objective reads the whole batch, it also grows with their square.
+Gradients do not grow, and add up from stretch to stretch. The peak is that of the highest stretch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
 
 import numpy as np
 import torch
+from torch import nn
 
 from otx.alignment.trainable import MicroBatch, TrainableAlignment
-from otx.training.memory_meter import measured_peak, memory_in_use
+from otx.training.memory_meter import PeakMeter, memory_in_use
 from otx.training.optimizer import trained_parameters
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SEARCHED = 500
 """Steps among which the largest micro-batch is searched."""
 GPU_PART, CPU_PART, SQUARE_PART = 1 / 4, 1 / 8, 1 / 2
-"""Part of a micro-batch that is measured, beside half of it: on a GPU, on a CPU, where it takes seconds, and where an
+"""Part of a micro-batch that is measured, beside half of it: on a GPU; on a CPU, where it takes seconds; and where an
 objective reads the whole batch."""
 FEW = 4
 """Pairs of which the part has at least as many, if the micro-batch has."""
@@ -46,8 +41,9 @@ class PeakMemory:
         weights: All encoders and objectives, trained or not, and constant tensors.
         optimizer: The moments of AdamW.
         gradients: The gradients of the trained parameters.
-        micro_batch: Forward and backward pass of the largest micro-batch, and workspaces of the device's libraries.
-        peak: The peak. Gradients and micro-batch count together only where a step has several micro-batches.
+        micro_batch: Forward and backward pass of the largest micro-batch beside its gradients, and workspaces of the
+            device's libraries.
+        peak: The peak. In a step of one micro-batch, most gradients come when most of its memory is free again.
         subwords: Sub-words of the largest micro-batch.
     """
 
@@ -63,17 +59,21 @@ class PeakMemory:
         """Return the peak and its parts in one line.
 
         Example:
-            >>> PeakMemory("cuda", 10**9, 2 * 10**9, 10**9, 4 * 10**9, 7 * 10**9, 4000).describe()
-            'peak memory on cuda about 7.0 GB: weights 1.0, AdamW 2.0, gradients 1.0, a micro-batch of 4,000 sub-words 4.0'
+            >>> PeakMemory("cpu", 10**9, 10**8, 5 * 10**7, 4 * 10**9, 5 * 10**9, 4000).describe()
+            'peak memory on cpu about 5.0 GB: weights 1.0 GB, AdamW 100 MB, gradients 50 MB, 4,000 sub-words 4.0 GB'
         """
-        names = ("weights", "AdamW", "gradients", f"a micro-batch of {self.subwords:,} sub-words")
-        sizes = (self.weights, self.optimizer, self.gradients, self.micro_batch)
-        parts = [f"{name} {_amount(size)}" for name, size in zip(names, sizes, strict=True)]
-        return f"peak memory on {self.device} about {_amount(self.peak)} GB: {', '.join(parts)}"
+        parts = {
+            "weights": self.weights,
+            "AdamW": self.optimizer,
+            "gradients": self.gradients,
+            f"{self.subwords:,} sub-words": self.micro_batch,
+        }
+        text = ", ".join(f"{name} {_amount(size)}" for name, size in parts.items())
+        return f"peak memory on {self.device} about {_amount(self.peak)}: {text}"
 
 
 def _amount(size: int) -> str:
-    return f"{size / 1e9:.2g}" if size < 1e9 else f"{size / 1e9:.1f}"
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def predict_peak(job: TrainableAlignment, autocast: torch.dtype | None) -> PeakMemory:
@@ -92,16 +92,19 @@ def predict_peak(job: TrainableAlignment, autocast: torch.dtype | None) -> PeakM
     trained = trained_parameters(job.modules)
     device = next(job.encoder.module.parameters()).device
     weights = memory_in_use(device)
-    with _dropped_gradients(trained) as arrived:
-        candidates = _largest(job)
-        # Kernels are compiled and workspaces taken once.
-        _pass(job, _part(job, candidates[0], FEW), autocast)
-        workspace = memory_in_use(device) - weights if device.type == "cuda" else 0
-        sizes = [_size(job, batch, autocast, device) for batch in candidates]
-    gradients = sum(arrived.values())
-    micro_batch = max(sizes) + workspace
+    candidates = _largest(job)
+    # Kernels are compiled and workspaces taken once.
+    stretches = _stretches(job, _part(job, candidates[0], FEW), autocast, trained)
+    workspace = memory_in_use(device) - weights if device.type == "cuda" else 0
+    gradients = sum(stretch.gradient for stretch in stretches)
     several = len(job.micro_batches(0)) > 1
-    step = micro_batch + gradients if several else max(micro_batch, gradients)
+    micro_batch = step = 0
+    for batch in candidates:
+        present = gradients if several else 0
+        for stretch in _whole(job, batch, autocast, trained):
+            present += 0 if several else stretch.gradient
+            micro_batch = max(micro_batch, workspace + stretch.size)
+            step = max(step, workspace + stretch.size + present)
     optimizer = MOMENTS * gradients
     return PeakMemory(
         device=str(device),
@@ -125,8 +128,8 @@ def largest_step(job: TrainableAlignment) -> int:
 
 def _largest(job: TrainableAlignment) -> list[MicroBatch]:
     """Return the micro-batch with most sub-words, and the one in which sentences are longest."""
-    steps = min(job.steps, job.material.sampler.steps_per_epoch, SEARCHED)
-    batches = [batch for step in range(steps) for batch in job.micro_batches(step)]
+    steps = range(min(job.steps, SEARCHED))
+    batches = [batch for step in steps for batch in job.micro_batches(step)]
     chosen = [
         max(batches, key=lambda batch: int(_lengths(job, batch).sum())),
         max(batches, key=lambda batch: int((_lengths(job, batch) ** 2).sum())),
@@ -149,76 +152,101 @@ def _part(job: TrainableAlignment, batch: MicroBatch, count: int) -> MicroBatch:
     return replace(batch, indices=batch.indices[order[places]])
 
 
-def _size(
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A part of a step that ends with a gradient, or the one that remains after the last.
+
+    Attributes:
+        name: Number of the parameter; -1 for the last stretch.
+        size: Peak of the memory within it, gradients left out.
+        gradient: Size of the gradient.
+    """
+
+    name: int
+    size: int
+    gradient: int
+
+
+def _whole(
     job: TrainableAlignment,
     batch: MicroBatch,
     autocast: torch.dtype | None,
-    device: torch.device,
-) -> int:
-    """Return the memory that a pass of a micro-batch takes, from two parts of it."""
-    whole = any(getattr(part, "scope", "mean") == "batch" for part in job.objective.parts)
-    share = SQUARE_PART if whole else GPU_PART if device.type == "cuda" else CPU_PART
+    trained: Sequence[nn.Parameter],
+) -> list[_Stretch]:
+    """Return the stretches of a micro-batch, from those of two parts of it."""
+    squares = any(getattr(part, "scope", "mean") == "batch" for part in job.objective.parts)
+    gpu = trained[0].device.type == "cuda"
+    share = SQUARE_PART if squares else GPU_PART if gpu else CPU_PART
     count = max(FEW, round(share * len(batch.indices)))
-    measured = []
-    for part in (_part(job, batch, count // 2), _part(job, batch, count)):
-        with measured_peak(device) as peak:
-            _pass(job, part, autocast)
-        measured.append((job.size(part)[1] / job.size(batch)[1], peak()))
-    return _extrapolated(measured, squares=whole)
+    parts = [_part(job, batch, count // 2), _part(job, batch, count)]
+    low, high = (job.size(part)[1] / job.size(batch)[1] for part in parts)
+    few, many = (_stretches(job, part, autocast, trained) for part in parts)
+    small = {stretch.name: stretch.size for stretch in few}
+    return [
+        replace(
+            stretch,
+            size=_extrapolated(
+                (low, small.get(stretch.name, stretch.size)), (high, stretch.size), squares=squares
+            ),
+        )
+        for stretch in many
+    ]
 
 
-def _extrapolated(measured: Sequence[tuple[float, int]], *, squares: bool) -> int:
-    """Return the size of the whole from two parts.
+def _extrapolated(few: tuple[float, int], many: tuple[float, int], *, squares: bool) -> int:
+    """Return the size of the whole from those of two parts.
 
     Args:
-        measured: Share and size of each part.
+        few: Share and size of the smaller part.
+        many: Share and size of the other.
         squares: Whether the size has a part that grows with the square of the share.
 
     Example:
-        >>> _extrapolated([(0.25, 35), (0.5, 60)], squares=False)
+        >>> _extrapolated((0.25, 35), (0.5, 60), squares=False)
         110
-        >>> _extrapolated([(0.25, 50), (0.5, 150)], squares=True)
+        >>> _extrapolated((0.25, 50), (0.5, 150), squares=True)
         500
     """
-    (low, first), (high, second) = measured
+    (low, first), (high, second) = few, many
     if high <= low:
         return round(second / high)
     line = second + (second - first) / (high - low) * (1 - high)
     if not squares:
         return round(max(line, second))
     slope = (second / high - first / low) / (high - low)
-    return round(max(line, second / high + slope * (1 - high)))
+    return round(max(line, second, second / high + slope * (1 - high)))
 
 
-def _pass(job: TrainableAlignment, batch: MicroBatch, autocast: torch.dtype | None) -> None:
-    """Compute the loss of a micro-batch, and pass backward."""
-    device = next(job.encoder.module.parameters()).device
-    prepared = job.prepare(batch)
-    with torch.autocast(device.type, autocast, enabled=autocast is not None):
-        value = job.loss(prepared).value
-    value.backward()  # type: ignore[no-untyped-call]
-    del value
-    job.gradients()
+def _stretches(
+    job: TrainableAlignment,
+    batch: MicroBatch,
+    autocast: torch.dtype | None,
+    trained: Sequence[nn.Parameter],
+) -> list[_Stretch]:
+    """Compute the loss of a micro-batch, pass backward, and return what each stretch took; drop the gradients."""
+    device = trained[0].device
+    stretches: list[_Stretch] = []
+    meter = PeakMeter(device)
 
-
-@contextmanager
-def _dropped_gradients(trained: Sequence[Any]) -> Iterator[dict[int, int]]:
-    """Drop every gradient as soon as it is whole; yield the sizes of those that came, by number of the parameter."""
-    arrived: dict[int, int] = {}
-
-    def drop(number: int, parameter: torch.Tensor) -> None:
+    def end(number: int, parameter: torch.Tensor) -> None:
         assert parameter.grad is not None
-        arrived[number] = parameter.grad.untyped_storage().nbytes()
+        size = parameter.grad.untyped_storage().nbytes()
+        stretches.append(_Stretch(number, meter.peak() - size, size))
         parameter.grad = None
+        meter.restart()
 
     hooks = [
-        parameter.register_post_accumulate_grad_hook(
-            lambda parameter, number=number: drop(number, parameter)
-        )
+        parameter.register_post_accumulate_grad_hook(partial(end, number))  # type: ignore[no-untyped-call]
         for number, parameter in enumerate(trained)
     ]
     try:
-        yield arrived
+        with meter:
+            prepared = job.prepare(batch)
+            with torch.autocast(device.type, autocast, enabled=autocast is not None):
+                value = job.loss(prepared).value
+            value.backward()  # type: ignore[no-untyped-call]
+            job.gradients()
+        return [*stretches, _Stretch(-1, meter.peak(), 0)]
     finally:
         for hook in hooks:
             hook.remove()

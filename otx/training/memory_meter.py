@@ -1,11 +1,9 @@
-"""The memory of tensors on a device: how much is in use, and its peak within a block of code."""
+"""The memory of tensors on a device: how much is in use, and its peaks within a block of code."""
 
 from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -31,9 +29,8 @@ def memory_in_use(device: torch.device) -> int:
     return sum(storages.values())
 
 
-@contextmanager
-def measured_peak(device: torch.device) -> Iterator[Callable[[], int]]:
-    """Measure the peak of the memory that a block of code takes, beyond what was in use before.
+class PeakMeter:
+    """Measures the peaks of the memory that a block of code takes, beyond what was in use before.
 
     On a CUDA device, the figures are those of PyTorch's allocator, with all that kernels and libraries take from it.
     Elsewhere the results of all operations are counted, but not what an operation takes for itself.
@@ -41,23 +38,49 @@ def measured_peak(device: torch.device) -> Iterator[Callable[[], int]]:
     Args:
         device: The device.
 
-    Yields:
-        A function that returns the peak so far in bytes.
+    Example:
+        >>> with PeakMeter(torch.device("cpu")) as meter:
+        ...     total = (torch.ones(1000) + 1).sum()
+        >>> meter.peak()
+        8000
     """
-    if device.type == "cuda":
-        before = memory_in_use(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        yield lambda: torch.cuda.max_memory_allocated(device) - before
-        return
-    with _Results(device) as results:
-        yield lambda: results.peak
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._results = None if device.type == "cuda" else _Results(device)
+        self._before = 0
+
+    def __enter__(self) -> PeakMeter:
+        if self._results is not None:
+            self._results.__enter__()  # type: ignore[no-untyped-call]
+        else:
+            self._before = memory_in_use(self._device)
+            self.restart()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self._results is not None:
+            self._results.__exit__(*error)  # type: ignore[no-untyped-call]
+
+    def peak(self) -> int:
+        """Return the peak in bytes since the block began, or since ``restart``."""
+        if self._results is not None:
+            return self._results.peak
+        return torch.cuda.max_memory_allocated(self._device) - self._before
+
+    def restart(self) -> None:
+        """Begin another peak, at what is in use now."""
+        if self._results is not None:
+            self._results.peak = self._results.present
+        else:
+            torch.cuda.reset_peak_memory_stats(self._device)
 
 
 class _Results(TorchDispatchMode):
     """Counts the bytes of all storages that operations return, until nothing reads them any more."""
 
     def __init__(self, device: torch.device) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.present = self.peak = 0
         self._device = device
         self._sizes: dict[int, int] = {}
@@ -85,4 +108,4 @@ class _Results(TorchDispatchMode):
 
 def _key(tensor: Tensor) -> int:
     """Return a number of the tensor's storage, which no other storage has at the same time."""
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)
