@@ -8,8 +8,8 @@ peer, the megabytes that a process sends into collective operations in a step, t
 that the host waits in them. Weights are not kept.
 
 The last column is what ``scripts/simulate_scaling.py`` predicts for this machine, from the rate of a matrix product in
-one thread, of a copy and of a sum over both processes, all measured here. ``--share`` is the share of the matrix rate that
-training reaches in one process; see ``benchmarks.align_cpu``.
+one thread, of a copy and of a sum over both processes, all measured here. ``--share`` is the share of the matrix rate
+that training reaches in one process; see ``benchmarks.align_cpu``.
 """
 
 from __future__ import annotations

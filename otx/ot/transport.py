@@ -139,12 +139,11 @@ def defer_plan(cost: Tensor, log_p: Tensor, log_q: Tensor, epsilon: float) -> Ca
         A function without arguments that returns the plan ``[B, N, M]`` in the dtype of ``cost``. It computes the
         plan once, and raises RuntimeError if ``cost`` was modified in place before that.
     """
-    fixed, version = cost.detach(), cost._version
+    fixed, require_unchanged = cost.detach(), watch(cost)
 
     @cache
     def plan() -> Tensor:
-        if fixed._version != version:
-            raise RuntimeError("the cost was modified in place before its plan was computed")
+        require_unchanged()
         exponent = log_q[:, None, :] - fixed / epsilon
         exponent.add_(log_p[:, :, None])
         for massless in (log_p.isneginf()[:, :, None], log_q.isneginf()[:, None, :]):
@@ -153,6 +152,26 @@ def defer_plan(cost: Tensor, log_p: Tensor, log_q: Tensor, epsilon: float) -> Ca
         return exponent.exp_().to(fixed)
 
     return plan
+
+
+def watch(*tensors: Tensor) -> Callable[[], None]:
+    """Return a function that raises an error if a tensor was modified in place since this call.
+
+    Args:
+        tensors: Costs or vectors of which a plan or a gradient is computed later.
+
+    Returns:
+        A function without arguments that raises RuntimeError.
+    """
+    versions = [tensor._version for tensor in tensors]
+
+    def require_unchanged() -> None:
+        if versions != [tensor._version for tensor in tensors]:
+            raise RuntimeError(
+                "the cost or the vectors were modified in place before the plan or the gradient was computed"
+            )
+
+    return require_unchanged
 
 
 def attach_slopes(

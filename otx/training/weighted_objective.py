@@ -92,7 +92,7 @@ class WeightedSum(nn.Module):
         read_whole = {view for name, _, part in active if name not in split for view in part.views}
         whole = shard.gather(pair.only(read_whole)) if read_whole else pair
         computed = {}
-        for number, (name, _, part) in enumerate(active):
+        for number, (name, _, part) in enumerate(active, 1):  # 0 is that of dropout
             torch.manual_seed((seed + number) % SEED_SPACE)
             views, factor = (pair, 1) if name in split else (whole, shard.factor)
             computed[name] = self._loss(name, part, views, factor if measured else 0)

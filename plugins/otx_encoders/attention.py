@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -121,9 +122,10 @@ class _Blocks(torch.autograd.Function):
         return sums
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        kept = ctx.saved_tensors
-        results = [torch.empty(gradient.shape, dtype=gradient.dtype) for _ in range(3)]
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,), kept = gradients, ctx.saved_tensors
+        results = [gradient.new_empty(gradient.shape) for _ in range(3)]
         for number, (place, size) in enumerate(zip(_slices(ctx.blocks), ctx.blocks, strict=True)):
             first = number * ctx.step
             q, k, v, weights, *factors = kept[first : first + ctx.step]
@@ -214,6 +216,8 @@ def works_on_gpu(device: torch.device, dtype: torch.dtype, width: int) -> bool:
                 part.grad = None
             sums = _on_gpu(rows, packing, 0.0, 0.1)
             (sums**2).sum().backward()  # type: ignore[no-untyped-call]
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError:
             return False
         expected = _in_blocks(twins, packing, 0.0, 0.1)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from otx.errors import ProblemError
 from otx.ot.problems.entropic import validate
-from otx.ot.problems.marginals import require_regularisation
+from otx.ot.problems.marginals import ROUNDING, require_regularisation
 from otx.ot.problems.problem import Problem
 from otx.ot.solvers.sinkhorn_kernel import (
     CHECK_EVERY,
@@ -119,6 +119,7 @@ _RULES = np.array(
         SCALINGS,
         SWEEPS,
         LARGEST_NEWTON,
+        ROUNDING,
     ),
     np.float64,
 )

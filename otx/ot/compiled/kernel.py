@@ -10,6 +10,7 @@ when this file changes. It does not see changes of other files, so constants of 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,17 @@ import numpy as np
 from filelock import FileLock
 from numba import njit
 
-SAFE_EXPONENT, CHECK_EVERY, OMEGA, OMEGA_MOST, GROWTH, SCALINGS, SWEEPS, LARGEST_NEWTON = range(8)
+(
+    SAFE_EXPONENT,
+    CHECK_EVERY,
+    OMEGA,
+    OMEGA_MOST,
+    GROWTH,
+    SCALINGS,
+    SWEEPS,
+    LARGEST_NEWTON,
+    MISMATCH,
+) = range(9)
 """Places of the constants among the ``rules``."""
 VALUE, ERROR, MASS = range(3)
 """Lines of a problem's ``numbers``."""
@@ -537,7 +548,13 @@ def _compile_or_load(function: Callable[..., Any]) -> Any:
             with FileLock(folder / f"{source.stem}.lock"):  # one process compiles, the others load
                 solver.compile(SIGNATURE)
         solver.disable_compile()  # for no other types of arguments
-    except Exception:  # no folder to write to, a full disk, a damaged file
+    except Exception as error:  # no folder to write to, a full disk, a damaged file
+        warnings.warn(
+            f"the compiled transport solver cannot be stored, and takes some ten seconds to compile: {error} "
+            "(make the folder of otx or your cache folder writable)",
+            RuntimeWarning,
+            stacklevel=2,
+        )
         solver = njit(SIGNATURE, **options)(function)
     return solver
 
@@ -580,9 +597,11 @@ def solve_range(
         n, sum_a = _gather(a, problem, rows)
         m, sum_b = _gather(b, problem, columns)
         # A little more lenient than ``validate``, which then says what is wrong.
-        unequal = balanced and abs(sum_a - sum_b) > 5.000001e-4 * (sum_a + sum_b)
+        most = rules[MISMATCH] * 1.0000002
+        unequal = balanced and abs(sum_a - sum_b) > most * (sum_a + sum_b) / 2
         if n < 1 or m < 1 or unequal:
             return problem
+        averaged = symmetric and n == m
         if balanced:
             total = (sum_a + sum_b) / 2
             row = _side(a, problem, rows, n, total / sum_a)
@@ -607,11 +626,13 @@ def solve_range(
             elif max(-lowest, highest) <= rules[SAFE_EXPONENT]:
                 is_kernel = True
                 _exponentiate(matrix)
-                most = min(max(int(rules[SCALINGS]), m), limit // 2)
-                error, step = _scale(matrix, row, column, taus, symmetric, most, tolerance, rules)
+                most_steps = min(max(int(rules[SCALINGS]), m), limit // 2)
+                error, step = _scale(
+                    matrix, row, column, taus, averaged, most_steps, tolerance, rules
+                )
             elif len(start) == 0:
                 step = min(int(rules[SWEEPS]), limit)
-                _sweep(matrix, row, column, taus, symmetric, step, highest - lowest)
+                _sweep(matrix, row, column, taus, averaged, step, highest - lowest)
             if error <= tolerance or m > rules[LARGEST_NEWTON]:
                 break
         _centre(row, column, sum_a, taus)

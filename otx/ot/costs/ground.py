@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from otx.ot.precision import at_least_float32, no_autocast
 
@@ -28,13 +29,17 @@ def cosine(x: Tensor, y: Tensor) -> Tensor:
         y: Target vectors ``[B, M, D]``.
 
     Returns:
-        Costs ``[B, N, M]``.
+        Costs ``[B, N, M]``, differentiable once; batches of different shapes are broadcast.
 
     Example:
         >>> cosine(torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[2.0, 0.0], [0.0, 1.0], [-3.0, 0.0]]]))
         tensor([[[0., 1., 2.]]])
     """
-    cost: Tensor = _Cosine.apply(at_least_float32(x), at_least_float32(y))  # type: ignore[no-untyped-call]
+    x, y = at_least_float32(x), at_least_float32(y)
+    if not (x.ndim == y.ndim == 3 and len(x) == len(y)):
+        with no_autocast(x):
+            return 1 - functional.normalize(x, dim=-1) @ functional.normalize(y, dim=-1).mT
+    cost: Tensor = _Cosine.apply(x, y)  # type: ignore[no-untyped-call]
     return cost
 
 

@@ -13,6 +13,7 @@ from otx.ot.kernels.scaling import (
     solve_tile,
     sweep,
 )
+from otx.ot.problems.marginals import ROUNDING
 
 CHUNK = tl.constexpr(32)
 """Number of the vectors' dimensions that are on chip at a time."""
@@ -21,8 +22,7 @@ GIVEN, COSINE, DOT, EUCLIDEAN, SQUARED, HALF_SQUARED = (tl.constexpr(code) for c
 PAIRS, PAIRS_AND_SIDES, GRID = (tl.constexpr(code) for code in range(3))
 """Problems of a launch: pair by pair; these, then every source against itself, then every target against itself; or
 every source against every target."""
-MISMATCH = tl.constexpr(1e-3)
-"""Largest relative difference of two sides' masses that counts as rounding."""
+MISMATCH = tl.constexpr(ROUNDING)
 INFINITY = tl.constexpr(float("inf"))
 
 

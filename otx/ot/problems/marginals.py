@@ -12,6 +12,9 @@ from otx.errors import ProblemError
 from otx.ot.precision import to_solver_dtype
 from otx.ot.problems.problem import BALANCED, Taus
 
+ROUNDING = 1e-3
+"""Largest relative difference of two sides' masses that counts as rounding."""
+
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
@@ -255,7 +258,7 @@ def _balance(a: Tensor, b: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
     total = (sum_a + sum_b) / 2
     raise_for(
         index,
-        ((sum_a - sum_b).abs() > 1e-3 * total)[:, 0],
+        ((sum_a - sum_b).abs() > ROUNDING * total)[:, 0],
         "the two sides have different masses",
         "normalise both in float32, or relax the marginals (unbalanced)",
     )

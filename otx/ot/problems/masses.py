@@ -2,7 +2,7 @@
 
 Every function takes a mask ``[B, N]`` (True = real word) and returns masses ``[B, N]`` in float32 or better. They sum
 to 1 over the real words of each problem and are exactly 0 at padding. With ``checked=False`` nothing waits for the
-device: masses that cannot sum to 1 are NaN, which every solver refuses.
+device: masses of a side whose weights sum to 0 are NaN, which every solver refuses.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ Nothing is checked before they start: what they need to be safe is read together
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from torch import Tensor
 from otx.ot.kernels import is_available
 from otx.ot.precision import no_autocast, to_solver_dtype
 from otx.ot.problems.entropic import EntropicProblem
+from otx.ot.problems.marginals import ROUNDING, require_regularisation
 from otx.ot.problems.problem import BALANCED, PointCloudProblem, Problem
 from otx.ot.solvers.newton import Ascent, ascend
 from otx.ot.solvers.sinkhorn_kernel import (
@@ -24,7 +26,7 @@ from otx.ot.solvers.sinkhorn_kernel import (
     fit_relaxation,
 )
 from otx.ot.stopping import Stopping
-from otx.ot.transport import Transport, attach_slopes
+from otx.ot.transport import Transport, attach_slopes, watch
 
 CHUNK = 3 * CHECK_EVERY
 """Iterations between two waits. A wait costs as much as some five iterations of 1,000 words a side."""
@@ -59,9 +61,13 @@ def solve_in_chunks(
 
     Returns:
         Value, potentials, plan and convergence of every problem; None if one has no solution or is not safe.
+
+    Raises:
+        ProblemError: If epsilon is not positive and finite, or a tau is not positive.
     """
     with no_autocast(problem.cost):
         problem = problem.at_least_float32()
+        require_regularisation(problem.epsilon, problem.taus)
         fixed = problem.detach()
         entropic, sound = _unchecked(fixed)
         if symmetric is None:
@@ -72,9 +78,13 @@ def solve_in_chunks(
         left_over = 0 if is_done else _finish(entropic, state, stopping)
         optimum = entropic.optimum(state.u, state.v, problem.epsilon)
 
+        a, b, require_unchanged = entropic.a, entropic.b, watch(fixed.cost)
+
+        @cache
         def plan() -> Tensor:
+            require_unchanged()
             exponent = optimum.log_p[:, :, None] + optimum.log_q[:, None, :]
-            return exponent.sub_(_exponent(fixed, entropic.a, entropic.b)).exp_().to(fixed.cost)
+            return exponent.sub_(_exponent(fixed, a, b)).exp_().to(fixed.cost)
 
         value = attach_slopes(
             optimum.value.to(fixed.cost),
@@ -103,7 +113,7 @@ def _unchecked(problem: Problem) -> tuple[EntropicProblem, Tensor]:
     sound &= (a >= 0).all(1) & (b >= 0).all(1)
     if problem.taus == BALANCED:
         total = sums.mean(0)
-        sound &= (sums[0] - sums[1]).abs() <= 1e-3 * total
+        sound &= (sums[0] - sums[1]).abs() <= ROUNDING * total
         a, b = (side * scale[:, None] for side, scale in zip((a, b), total / sums, strict=True))
     rows, columns = (torch.full_like(a[:, :1], problem.epsilon / tau) for tau in problem.taus)
     exponent = _exponent(problem, a, b)

@@ -28,7 +28,7 @@ from otx.ot.problems.entropic import validate
 from otx.ot.problems.marginals import require_regularisation, validate_marginals
 from otx.ot.problems.problem import PointCloudProblem, Problem
 from otx.ot.stopping import Stopping
-from otx.ot.transport import Transport, attach_gradient, defer_plan
+from otx.ot.transport import Transport, attach_gradient, defer_plan, watch
 
 
 class Solver(Protocol):
@@ -83,7 +83,10 @@ def solve_matrices(problem: Problem, stopping: Stopping, rest: Solver) -> Transp
     solved = solve_costs(fixed, _share(stopping))
     left_over = _finish([(lambda: fixed, lambda: solved)], solved.converged, stopping, rest)
 
+    require_unchanged = watch(fixed.cost)
+
     def pull(gradient: Tensor) -> tuple[Tensor, ...]:
+        require_unchanged()
         weights = gradient.to(torch.float64)[:, None]
         slopes = (solved.slope_a, solved.slope_b) if masses else ()
         to_masses = ((slope * weights).to(fixed.a) for slope in slopes)
@@ -150,7 +153,10 @@ def _solve_clouds(
     states = [(pair.to_problem, partial(part, kind)) for kind, pair in enumerate(pairs)]
     left_over = _finish(states, solved.converged, stopping, rest)
 
+    require_unchanged = watch(x, y)
+
     def pull(gradient: Tensor) -> tuple[Tensor, ...]:
+        require_unchanged()
         to_x, to_y = pull_points(fixed, solved, gradient, sides=sides)
         return to_x, to_y, *(_pull_masses(fixed, solved, gradient) if masses else ())
 
@@ -245,8 +251,11 @@ def _pull_masses(
 def _defer_plan_of_points(
     problem: PointCloudProblem, solved: Callable[[], OnChip]
 ) -> Callable[[], Tensor]:
+    require_unchanged = watch(problem.x, problem.y)
+
     @cache
     def plan() -> Tensor:
+        require_unchanged()
         part, (n, m) = solved(), (problem.a.shape[1], problem.b.shape[1])
         cost = problem.cost(problem.x, problem.y)
         return defer_plan(cost, part.log_p[:, :n], part.log_q[:, :m], problem.epsilon)()

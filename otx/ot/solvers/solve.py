@@ -91,7 +91,9 @@ def solve_compiled(problem: Problem, stopping: Stopping, initial: Tensor | None)
     """
     with_plan = torch.is_grad_enabled() and problem.cost.requires_grad
     solved = solve_batch(problem, stopping, initial=initial, with_plan=with_plan)
-    unsolved = ~(solved.error <= stopping.tolerance) & (solved.steps < stopping.max_iterations)
+    # An error that is not finite was not measured yet.
+    allowed = (solved.steps < stopping.max_iterations) | ~np.isfinite(solved.error)
+    unsolved = ~(solved.error <= stopping.tolerance) & allowed
     if unsolved.any():
         _finish(problem, stopping, solved, torch.from_numpy(np.flatnonzero(unsolved)))
     kind = np.float32 if problem.cost.dtype == torch.float32 else np.float64

@@ -240,7 +240,11 @@ def test_the_number_of_torch_operations_is_small_and_fixed() -> None:
         with _Counted() as with_cost:
             sinkhorn(cosine(x, y), a, b, epsilon=0.05, max_iterations=limit).value.sum().backward()
         assert with_cost.operations.total() <= 60
-        read = {"aten._local_scalar_dense.default", "aten.nonzero.default", "aten.is_nonzero"}
+        read = {
+            "aten._local_scalar_dense.default",
+            "aten.nonzero.default",
+            "aten.is_nonzero.default",
+        }
         assert not read & set(with_cost.operations)
 
 
@@ -256,5 +260,6 @@ def test_without_a_folder_to_store_machine_code_in_it_is_compiled_all_the_same(
         return lambda function: function
 
     monkeypatch.setattr(kernel, "njit", njit)
-    assert kernel._compile_or_load(len) is len
+    with pytest.warns(RuntimeWarning, match="cannot be stored.*no locator available"):
+        assert kernel._compile_or_load(len) is len
     assert attempts == [True, False]
