@@ -28,7 +28,7 @@ class Neighbours:
 
     Attributes:
         cosines: Cosines ``[N, k]`` in decreasing order; -inf where there is no neighbour.
-        places: Numbers of the neighbours ``[N, k]``; any where there is none.
+        places: Numbers of the neighbours ``[N, k]``; 0 where there is none.
     """
 
     cosines: Tensor
@@ -207,7 +207,8 @@ class _Best:
         self._places = torch.arange(count, device=like.device).repeat(lines, 1)
 
     def neighbours(self) -> Neighbours:
-        return Neighbours(self._values, self._places)
+        # Among equal infinities, an entry of the padding may have been chosen.
+        return Neighbours(self._values, self._places.masked_fill(self._values.isneginf(), 0))
 
     def first(self) -> Tensor:
         """Return the place of each row's largest entry, -1 if it has none."""
