@@ -213,8 +213,7 @@ def _side(
         points = points.flatten(0, 1).index_select(0, place.clamp_min(0)).unsqueeze(0)
         idf = None if idf is None else idf.flatten().index_select(0, place.clamp_min(0))[None]
         mask = (place >= 0)[None]
-    # On a CPU nothing waits, and these errors say more than those of the solvers.
-    checked = not known or mask.device.type == "cpu"
+    checked = not known
     if options.marginals == "norm":
         return points, by_norm(points, mask, checked=checked)
     if idf is not None:

@@ -7,6 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from otx.links.mining import Mined, best_threshold, mine
+from otx.links.neighbours import neighbours
 
 
 def by_hand(x: np.ndarray, y: np.ndarray, count: int) -> list[tuple[int, int, float]]:
@@ -48,6 +49,10 @@ def test_a_broken_vector_is_mined_by_nobody() -> None:
     y[1] = torch.nan
     assert {(pair.source, pair.pivot) for pair in mine(x, y, 2)} >= {(0, 0), (2, 2)}
     assert all(pair.pivot != 1 for pair in mine(x, y, 2))
+    # More neighbours than whole vectors: what is missing has a place among the rows all the same.
+    assert all(pair.pivot != 1 for pair in mine(x, y, 3))
+    near = neighbours(x, y, 3)
+    assert near.places.max() < len(y) and near.cosines[:, -1].isneginf().all()
 
 
 @given(

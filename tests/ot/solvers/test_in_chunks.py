@@ -9,6 +9,7 @@ from unittest import mock
 import pytest
 import torch
 
+from otx.errors import ProblemError
 from otx.ot.costs.ground import cosine, euclidean
 from otx.ot.problems.problem import BALANCED, Problem
 from otx.ot.solvers import in_chunks
@@ -84,6 +85,22 @@ def test_what_has_no_solution_or_is_not_safe_is_refused(break_it: str) -> None:
     else:
         cost[2] *= 1000
     assert solve_in_chunks(Problem(cost, a, b, epsilon=0.1), None, STOPPING) is None
+
+
+@pytest.mark.parametrize(("epsilon", "tau"), [(-0.1, BALANCED), (0.1, (-1.0, 1.0))])
+def test_regularisation_out_of_range_is_an_error(epsilon: float, tau: Any) -> None:
+    with pytest.raises(ProblemError, match="it must be positive"):
+        solve_in_chunks(_problem(tau, epsilon), None, STOPPING)
+
+
+def test_a_cost_modified_before_its_gradient_is_an_error() -> None:
+    problem = _problem()
+    solved = solve_in_chunks(problem, None, STOPPING)
+    assert solved is not None
+    with torch.no_grad():
+        problem.cost.mul_(2)
+    with pytest.raises(RuntimeError, match="modified in place"):
+        solved.value.sum().backward()
 
 
 @pytest.mark.parametrize("tau", [None, 0.5])
