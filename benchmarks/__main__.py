@@ -25,10 +25,17 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results" / "speed.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 COMMANDS: dict[str, list[str]] = {
+    "solver_calls": ["benchmarks.solver_calls", "--device", "cpu", "--batches", "8", "--pooled"],
+    "transport": ["benchmarks.transport", "--quick"],
     "device_waits": ["benchmarks.device_waits"],
+    "align_cpu": ["benchmarks.align_cpu"],
     "tokenise": ["benchmarks.tokenise"],
     "link": ["benchmarks.link"],
     "retrieval": ["benchmarks.retrieval"],
+    "memory": ["benchmarks.memory", "--pairs", "100000", "1000000"],
+    "large_model": ["benchmarks.large_model"],
+    "startup": ["benchmarks.startup"],
+    "many_processes": ["benchmarks.many_processes"],
 }
 """Arguments of ``python -m`` by the benchmark's name, in the order of the aims."""
 PACKAGES = (

@@ -29,12 +29,16 @@ import torch
 
 from benchmarks.peers.setting import setting
 from benchmarks.real_pairs import SOURCES, write_pairs
+from benchmarks.record import Result, record
 from benchmarks.turns import Contestant, matrix_rate
 
 MODEL = Path(__file__).parents[1] / "plugins/otx_encoders/mini"
 PEERS = "benchmarks.peers"
 EPSILON = "0.1"
 """Regularisation of the plain loop: the default of ``sinkhorn``."""
+
+AIMS = {"sentence-transformers": 1.6, "transformers + POT": 5.0}
+"""How many times faster than each peer an alignment should be."""
 
 
 def main() -> None:
@@ -126,8 +130,21 @@ def show(sums: Mapping[str, Mapping[str, float]], ready: Mapping[str, float], si
     print(
         f"useful operations of otx: {useful / 1e9:.0f} GFLOP/s, {useful / machine:.0%} of that rate"
     )
-    print(f"padding to each batch's longest text: {ready['padding']:.1%} of the sub-words")
-    print(f"waiting for data: {ours['waited'] / ours['seconds']:.1%} of the time")
+    padding, waiting = 1 - ours["real"] / ours["computed"], ours["waited"] / ours["seconds"]
+    print(
+        f"padding: {padding:.1%} of the sub-words that are computed; to each batch's longest text it would be "
+        f"{ready['padding']:.1%}"
+    )
+    print(f"waiting for data: {waiting:.1%} of the time")
+    share = useful / machine
+    record(Result("useful share of the matrix rate, `mini`", f"{share:.0%}", "70%", share >= 0.7))
+    record(Result("padding of what is computed", f"{padding:.1%}", "3%", padding < 0.03))
+    record(Result("waiting for data in a step", f"{waiting:.1%}", "1%", waiting < 0.01))
+    for name, aim in AIMS.items():
+        if name in rates:
+            times = rates["otx"] / rates[name]
+            aim_text, pace = f"{aim} times", f"{rates['otx']:.1f} pairs/s"
+            record(Result("alignment of `mini`", pace, aim_text, times >= aim, name, times))
 
 
 if __name__ == "__main__":

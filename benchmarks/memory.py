@@ -31,6 +31,7 @@ from itertools import islice
 from pathlib import Path
 
 import otx_corpora
+from benchmarks.record import Result, record
 from benchmarks.watched import Watched, watch
 
 SAMPLE = Path(otx_corpora.__file__).parent / "sample"
@@ -176,16 +177,30 @@ def show(sizes: list[Measured]) -> None:
         ("cache full", _largest(low), _largest(high)),
     ):
         if one is not None and other is not None:
+            growth = other.anonymous / one.anonymous - 1
+            aim = f"growth of memory from {low.pairs:,} to {high.pairs:,} pairs, {name}"
+            record(Result(aim, f"{growth:+.1%}", f"{GROWTH:.0%}", growth < GROWTH))
             print(
                 f"growth from {low.pairs:,} to {high.pairs:,} pairs, {name}: "
-                f"anonymous {other.anonymous / one.anonymous - 1:+.1%} (aim {GROWTH:.0%}), "
+                f"anonymous {growth:+.1%} (aim {GROWTH:.0%}), "
                 f"resident {other.resident / one.resident - 1:+.1%}"
             )
     for size in sizes:
+        loading = statistics.median(size.loading)
+        record(
+            Result(
+                f"first step with {size.pairs:,} cached pairs, beyond loading",
+                f"{size.beyond:.1f} s",
+                f"{SECONDS:.0f} s",
+                size.beyond < SECONDS,
+                "otx.load_encoder",
+                size.start / loading,
+            )
+        )
         print(
             f"start with {size.pairs:,} pairs: {size.start:.1f} s to the first step, "
             f"{size.beyond:.1f} s beyond loading the model (aim {SECONDS:.0f} s); "
-            f"ratio to the peer {size.start / statistics.median(size.loading):.2f}"
+            f"ratio to the peer {size.start / loading:.2f}"
         )
 
 

@@ -19,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.record import Result, record
+
 OTX = [sys.executable, "-c", "from otx.cli import main; main()"]
 PEER = "import typer, rich, pluggy"
 COMMANDS = {
@@ -133,6 +135,12 @@ def main() -> None:
         median = statistics.median(times)
         aim = f"{AIMS[name]:.1f}" if name in AIMS else "  -"
         print(f"{min(times):6.3f} {median:7.3f} {median / peer:6.2f}  {aim}  {name}")
+        if name in AIMS:
+            ratio, target = median / peer, f"{AIMS[name]} times"
+            label = f"start of `{name}` with {arguments.plugins} plugins"
+            record(
+                Result(label, f"{median:.2f} s", target, ratio <= AIMS[name], f"`{PEER}`", ratio)
+            )
 
 
 if __name__ == "__main__":

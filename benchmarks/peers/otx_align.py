@@ -59,6 +59,14 @@ def main() -> None:
 
     began, done, first = 0.0, 0, 0
 
+    computed = [0]
+
+    def count(_: Any, arguments: tuple[Any, ...]) -> None:
+        computed[0] += arguments[0].numel()
+
+    # The sub-words that go into the layers, of both sides; the frozen encoder is another module.
+    job.encoder.module.get_input_embeddings().register_forward_pre_hook(count)  # type: ignore[operator]
+
     def started(*_: int) -> None:
         nonlocal began
         finished(
@@ -69,7 +77,7 @@ def main() -> None:
                 "subwords": float(lengths.sum() / len(lengths) / 2),
             }
         )
-        began, waited[0] = time.perf_counter(), 0.0
+        began, waited[0], computed[0] = time.perf_counter(), 0.0, 0
 
     def step_finished(row: dict[str, float]) -> None:
         nonlocal began, done, first
@@ -85,9 +93,11 @@ def main() -> None:
                 "seconds": seconds,
                 "operations": sum(shape.alignment(lengths[batch]) for batch in batches),
                 "waited": waited[0],
+                "computed": computed[0],
+                "real": float(sum(lengths[batch].sum() for batch in batches)),
             }
         )
-        began, waited[0], first = time.perf_counter(), 0.0, done
+        began, waited[0], computed[0], first = time.perf_counter(), 0.0, 0, done
 
     hooks = FitHooks(
         started=started,
