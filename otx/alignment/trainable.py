@@ -88,7 +88,7 @@ class TrainableAlignment:
 
     def __init__(
         self,
-        encoder: Encoder | ShardedEncoder,
+        encoder: Encoder,
         objective: WeightedSum,
         material: AlignmentData,
         auxiliary: AuxiliaryEncoders,

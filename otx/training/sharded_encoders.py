@@ -172,7 +172,7 @@ def shard_encoders(
     auxiliary: AuxiliaryEncoders,
     processes: ProcessGroup,
     device: torch.device,
-) -> tuple[ShardedEncoder, AuxiliaryEncoders]:
+) -> tuple[Encoder, AuxiliaryEncoders]:
     """Shard an encoder and the frozen encoders beside it.
 
     Args:
@@ -198,7 +198,8 @@ def shard_encoders(
         if id(one) not in sharded:
             sharded[id(one)] = ShardedEncoder(one, processes, device)
     frozen = {name: sharded[id(one)] for name, one in auxiliary.by_name().items()}
-    return ShardedEncoder(trained, processes, device), AuxiliaryEncoders(**frozen)
+    sharded_trained: Any = ShardedEncoder(trained, processes, device)
+    return sharded_trained, AuxiliaryEncoders(**frozen)
 
 
 def refuse_whole_parameters(views: Collection[View[Any]]) -> None:

@@ -2,9 +2,9 @@
 
     python -m tests.training.two_processes MODEL CORPUS [--shard] [NAME...]
 
-With --shard, the encoders of the two processes are sharded. torchrun's environment variables say which process this is. The first process prints one JSON object: for each case, the
-largest difference of the weights after some steps in float64, and of the gradients of one step in float32, relative to
-the largest gradient.
+With --shard, the encoders of the two processes are sharded. torchrun's environment variables say which process this is.
+The first process prints one JSON object: for each case, the largest difference of the weights after some steps in
+float64, and of the gradients of one step in float32, relative to the largest gradient.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from otx.alignment.align import PreparedAlignment, prepare_alignment
 from otx.alignment.model_setup import prepare_model
 from otx.alignment.trainable import TrainableAlignment
 from otx.api.opening import open_session
+from otx.interfaces import Encoder
 from otx.training.factories import make_objective, objective_terms
 from otx.training.fit import FitHooks, fit
 from otx.training.optimizer import FitSettings, trained_parameters
-from otx.interfaces import Encoder
 from otx.training.processes import ALONE, Processes, ProcessGroup, open_processes
 from otx.training.reduction import make_reduction
 from otx.training.runtime import seed_step
 from otx.training.session import Session
-from otx.training.sharded_encoders import ShardedEncoder, shard_encoders
+from otx.training.sharded_encoders import shard_encoders
 from otx.training.sharded_tensors import gathered
 from otx.training.vocabulary import restrict
 
@@ -124,7 +124,7 @@ def job_of(
         ids = np.concatenate([tokens.vocabulary for tokens in prepared.data.tokenised])
         restrict(encoder, ids)
     auxiliary = prepare_model(session, encoder, objective)
-    trained: Encoder | ShardedEncoder = encoder
+    trained = encoder
     shards = settings.runtime.shard and isinstance(processes, ProcessGroup)
     if shards:
         _move(encoder)
