@@ -242,6 +242,9 @@ def main(model: str, corpus: str, names: list[str]) -> None:
     prepared: dict[tuple[Any, ...], PreparedAlignment] = {}
     with open_processes(torch.device("cpu")) as processes:
         for name, case in cases(names).items():
+            if shard and name == "parameters":
+                # Refused: it reads whole parameters.
+                continue
             session = session_of(model, corpus, case, shard)
             key = tuple(case[1].get(k) for k in ("data.batch_tokens", "optimizer.accumulate"))
             key += ("tlm" in " ".join(case[0]),)
