@@ -161,7 +161,7 @@ SHARDED = ("--set", "runtime.shard=true", "--run", "r")
 
 
 def test_a_run_of_sharded_encoders_is_the_run_of_one_process(start: Any, align: Any) -> None:
-    measured = ("--set", "diagnostics.every=3", "--keep-best", "retrieval")
+    measured = ("--set", "diagnostics.every=3")
     code, out, err, _ = start(*SHORT, *measured, *SHARDED).end()
     assert code == 0, err
     assert out.count("Saved to runs/r") == 1
