@@ -6,6 +6,11 @@ Trains the same micro-batches three times: in one process with one thread, in tw
 as the peer, in one process with two threads. Each line: pairs per second of the steps after the first, the ratio to the
 peer, the megabytes that a process sends into collective operations in a step, their number, and the share of the step
 that the host waits in them. Weights are not kept.
+
+    python -m benchmarks.many_processes --shard --steps 12
+
+adds a line for two processes whose encoders are sharded (``runtime.shard``), and the megabytes that a process keeps of
+the trained encoder between steps: parameters, gradients and AdamW's moments.
 """
 
 from __future__ import annotations
@@ -30,6 +35,8 @@ COLLECTIVES = (
     "all_gather_single",
     "all_gather_into_tensor",
     "all_gather_object",
+    "reduce_scatter_single",
+    "reduce_scatter_tensor",
     "broadcast",
     "broadcast_object_list",
 )
@@ -66,7 +73,8 @@ class Traffic:
         timed = self._timed(function)
 
         def call(*arguments: Any, **options: Any) -> Any:
-            tensors = [one for one in arguments if isinstance(one, torch.Tensor)]
+            given = [*arguments, *options.values()]
+            tensors = [one for one in given if isinstance(one, torch.Tensor)]
             self.calls += 1
             # The last tensor is what is sent; the first may be where all is received.
             self.bytes += sum(one.numel() * one.element_size() for one in tensors[-1:])
@@ -101,9 +109,11 @@ def measure_child(arguments: argparse.Namespace) -> None:
     from otx.training.fit import FitHooks, fit
 
     rows: list[dict[str, float]] = []
+    kept = [0]
 
     def fitted(job: Any, settings: Any, folder: Path, hooks: FitHooks, **options: Any) -> int:
         step = hooks.step_finished
+        kept[0] = kept_bytes(job.encoder.module)
 
         def finished(row: dict[str, float]) -> None:
             if row["step"] == WARM_UP:
@@ -129,6 +139,7 @@ def measure_child(arguments: argparse.Namespace) -> None:
                 "data.batch_tokens": arguments.batch_tokens,
                 "data.heldout": 0,
                 "checkpoint.every": arguments.steps,
+                "runtime.shard": arguments.shard,
                 "runs.folder": os.environ.get("OTX_BENCHMARK_RUNS") or folder,
             },
         )
@@ -144,21 +155,39 @@ def measure_child(arguments: argparse.Namespace) -> None:
                     "megabytes": counted[-1]["bytes"] / steps / 1e6,
                     "calls": counted[-1]["calls"] / steps,
                     "waited": counted[-1]["waited"] / seconds,
+                    "kept": kept[0] / 1e6,
                 }
             )
         )
 
 
-def measure(count: int, threads: int) -> dict[str, float]:
+def kept_bytes(module: Any) -> int:
+    """Return the bytes that this process keeps of parameters, and of gradients and two moments of trained ones.
+
+    Args:
+        module: The module in training.
+    """
+    from otx.training.sharded_tensors import own_part
+
+    return sum(
+        own_part(p.detach()).numel() * p.element_size() * (4 if p.requires_grad else 1)
+        for p in module.parameters()
+    )
+
+
+def measure(count: int, threads: int, *options: str) -> dict[str, float]:
     """Run processes of this script, and return the measurements.
 
     Args:
         count: Number of processes.
         threads: Number of threads of each.
+        *options: Further arguments of the script.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    given = [argument for argument in sys.argv[1:] if argument != "--shard"]
+    script = [sys.executable, "-m", "benchmarks.many_processes", "--child", *given]
     with tempfile.TemporaryDirectory() as runs:
         place = {"OMP_NUM_THREADS": str(threads), "OTX_BENCHMARK_RUNS": runs}
         if count > 1:
@@ -166,7 +195,7 @@ def measure(count: int, threads: int) -> dict[str, float]:
             place |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
         started = [
             subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.many_processes", "--child", *sys.argv[1:]],
+                [*script, *options],
                 env=os.environ | place | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
                 stdout=subprocess.PIPE if rank == 0 else subprocess.DEVNULL,
                 text=True,
@@ -188,22 +217,28 @@ def main() -> None:
     parser.add_argument("--objective", action="append")
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--batch-tokens", type=int, default=4096)
+    parser.add_argument("--shard", action="store_true", help="also with sharded encoders")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     arguments.objective = arguments.objective or ["sinkhorn"]
     if arguments.child:
         return measure_child(arguments)
     peer = measure(1, 2)
-    print(f"{'':28}{'pairs/s':>9}{'ratio':>7}{'MB/step':>9}{'calls':>7}{'waiting':>9}")
-    for label, measured in (
+    lines = [
         ("1 process, 2 threads (peer)", peer),
         ("1 process, 1 thread", measure(1, 1)),
         ("2 processes, 1 thread each", measure(2, 1)),
-    ):
+    ]
+    if arguments.shard:
+        lines.append(("2 processes, sharded", measure(2, 1, "--shard")))
+    print(
+        f"{'':28}{'pairs/s':>9}{'ratio':>7}{'MB/step':>9}{'calls':>7}{'waiting':>9}{'MB kept':>9}"
+    )
+    for label, measured in lines:
         ratio = measured["pairs"] / peer["pairs"]
         print(
             f"{label:28}{measured['pairs']:9.1f}{ratio:7.2f}{measured['megabytes']:9.2f}"
-            f"{measured['calls']:7.1f}{measured['waited']:9.1%}"
+            f"{measured['calls']:7.1f}{measured['waited']:9.1%}{measured['kept']:9.2f}"
         )
 
 
