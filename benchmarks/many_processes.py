@@ -10,6 +10,11 @@ that the host waits in them. Weights are not kept.
 The last column is what ``scripts/simulate_scaling.py`` predicts for this machine, from the rate of a matrix product in
 one thread, of a copy and of a sum over both processes, all measured here. ``--share`` is the share of the matrix rate
 that training reaches in one process; see ``benchmarks.align_cpu``.
+
+    python -m benchmarks.many_processes --shard --steps 12
+
+adds a line for two processes whose encoders are sharded (``runtime.shard``), and the megabytes that a process keeps of
+the trained encoder between steps: parameters, gradients and AdamW's moments.
 """
 
 from __future__ import annotations
@@ -41,6 +46,8 @@ COLLECTIVES = (
     "all_gather_single",
     "all_gather_into_tensor",
     "all_gather_object",
+    "reduce_scatter_single",
+    "reduce_scatter_tensor",
     "broadcast",
     "broadcast_object_list",
 )
@@ -77,7 +84,8 @@ class Traffic:
         timed = self._timed(function)
 
         def call(*arguments: Any, **options: Any) -> Any:
-            tensors = [one for one in arguments if isinstance(one, torch.Tensor)]
+            given = [*arguments, *options.values()]
+            tensors = [one for one in given if isinstance(one, torch.Tensor)]
             self.calls += 1
             # The last tensor is what is sent; the first may be where all is received.
             self.bytes += sum(one.numel() * one.element_size() for one in tensors[-1:])
@@ -113,9 +121,11 @@ def measure_child(arguments: argparse.Namespace) -> None:
 
     rows: list[dict[str, float]] = []
     described: dict[str, Any] = {}
+    kept = [0]
 
     def fitted(job: Any, settings: Any, folder: Path, hooks: FitHooks, **options: Any) -> int:
         step = hooks.step_finished
+        kept[0] = kept_bytes(job.encoder.module)
 
         def finished(row: dict[str, float]) -> None:
             if row["step"] == WARM_UP:
@@ -142,6 +152,7 @@ def measure_child(arguments: argparse.Namespace) -> None:
                 "data.batch_tokens": arguments.batch_tokens,
                 "data.heldout": 0,
                 "checkpoint.every": arguments.steps,
+                "runtime.shard": arguments.shard,
                 "runs.folder": os.environ.get("OTX_BENCHMARK_RUNS") or folder,
             },
         )
@@ -159,6 +170,7 @@ def measure_child(arguments: argparse.Namespace) -> None:
                     "waited": counted[-1]["waited"] / seconds,
                     "pairs_of_step": sum(row["pairs"] for row in counted) / steps,
                     **described,
+                    "kept": kept[0] / 1e6,
                 }
             )
         )
@@ -232,16 +244,33 @@ def predict(measured: dict[str, Any], count: int, share: float) -> float:
     return work.pairs / simulate(Model(**measured["model"]), work, machine, count).seconds
 
 
-def measure(count: int, threads: int) -> dict[str, Any]:
+def kept_bytes(module: Any) -> int:
+    """Return the bytes that this process keeps of parameters, and of gradients and two moments of trained ones.
+
+    Args:
+        module: The module in training.
+    """
+    from otx.training.sharded_tensors import own_part
+
+    return sum(
+        own_part(p.detach()).numel() * p.element_size() * (4 if p.requires_grad else 1)
+        for p in module.parameters()
+    )
+
+
+def measure(count: int, threads: int, *options: str) -> dict[str, Any]:
     """Run processes of this script, and return the measurements.
 
     Args:
         count: Number of processes.
         threads: Number of threads of each.
+        *options: Further arguments of the script.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    given = [argument for argument in sys.argv[1:] if argument != "--shard"]
+    script = [sys.executable, "-m", "benchmarks.many_processes", "--child", *given]
     with tempfile.TemporaryDirectory() as runs:
         place = {"OMP_NUM_THREADS": str(threads), "OTX_BENCHMARK_RUNS": runs}
         if count > 1:
@@ -249,7 +278,7 @@ def measure(count: int, threads: int) -> dict[str, Any]:
             place |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
         started = [
             subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.many_processes", "--child", *sys.argv[1:]],
+                [*script, *options],
                 env=os.environ | place | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
                 stdout=subprocess.PIPE if rank == 0 else subprocess.DEVNULL,
                 text=True,
@@ -272,41 +301,49 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--batch-tokens", type=int, default=4096)
     parser.add_argument("--share", type=float, default=SHARE)
+    parser.add_argument("--shard", action="store_true", help="also with sharded encoders")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     arguments.objective = arguments.objective or ["sinkhorn"]
     if arguments.child:
         return measure_child(arguments)
     peer = measure(1, 2)
-    print(
-        f"{'':28}{'pairs/s':>9}{'ratio':>7}{'MB/step':>9}{'calls':>7}{'waiting':>9}{'predicted':>11}"
-    )
-    for label, measured, count in (
+    lines = [
         ("1 process, 2 threads (peer)", peer, 0),
         ("1 process, 1 thread", measure(1, 1), 1),
         ("2 processes, 1 thread each", measure(2, 1), 2),
-    ):
-        ratio = measured["pairs"] / peer["pairs"]
-        print(
-            f"{label:28}{measured['pairs']:9.1f}{ratio:7.2f}{measured['megabytes']:9.2f}"
-            f"{measured['calls']:7.1f}{measured['waited']:9.1%}"
-            + (f"{predict(measured, count, arguments.share):11.1f}" if count else "")
+    ]
+    if arguments.shard:
+        lines.append(("2 processes, sharded", measure(2, 1, "--shard"), 0))
+    columns = ("pairs/s", "ratio", "MB/step", "calls", "waiting", "MB kept", "predicted")
+    print(f"{'':28}" + "".join(f"{name:>10}" for name in columns))
+    for label, measured, count in lines:
+        cells = (
+            f"{measured['pairs']:.1f}",
+            f"{measured['pairs'] / peer['pairs']:.2f}",
+            f"{measured['megabytes']:.2f}",
+            f"{measured['calls']:.1f}",
+            f"{measured['waited']:.1%}",
+            f"{measured['kept']:.2f}",
+            f"{predict(measured, count, arguments.share):.1f}" if count else "",
         )
+        print(f"{label:28}" + "".join(f"{cell:>10}" for cell in cells))
+    two = lines[2][1]
+    predicted = predict(two, 2, arguments.share)
     record(
         Result(
             "pairs/s of two processes of one thread",
-            f"{measured['pairs']:.1f}",
+            f"{two['pairs']:.1f}",
             peer="one process of two threads",
-            ratio=ratio,
+            ratio=two["pairs"] / peer["pairs"],
         )
     )
-    predicted = predict(measured, count, arguments.share)
     record(
         Result(
             "pairs/s of two processes, as simulated",
             f"{predicted:.1f}",
             peer="measured",
-            ratio=predicted / measured["pairs"],
+            ratio=predicted / two["pairs"],
         )
     )
 

@@ -20,6 +20,8 @@ FLOAT = 4
 """Bytes of a gradient, a weight or a moment of AdamW."""
 BUCKET = 25 * 2**20
 """Bytes of gradients that DistributedDataParallel sums together."""
+MICRO_BATCH = 18_000
+"""Sub-words of one side that a process encodes at once: 512 pairs."""
 OPTIMISER_TRAFFIC = 7 * FLOAT
 """Bytes that fused AdamW reads and writes for a parameter: weight, gradient and two moments, all but the gradient
 twice."""
@@ -260,6 +262,62 @@ def _buckets(
             waiting -= BUCKET
     # The embeddings' gradient is complete only at the end.
     yield start + backward, waiting + model.embeddings(work.rows) * FLOAT
+
+
+@dataclass(frozen=True)
+class FrozenCost:
+    """Seconds that one process spends on the frozen encoder's vectors of a number of pairs.
+
+    Attributes:
+        computed: Computing them in every epoch.
+        kept: Computing them in the first epoch and writing them to disk, and reading them in every further epoch.
+        written: Bytes on disk.
+    """
+
+    computed: float
+    kept: float
+    written: float
+
+
+def frozen_cost(
+    model: Model,
+    machine: Machine,
+    *,
+    pairs: float,
+    length: float,
+    epochs: int,
+    disk: float,
+    bytes_per_number: int = 2,
+    processes: int = 1,
+    sharded: bool = False,
+) -> FrozenCost:
+    """Compare the frozen encoder's forward pass in every epoch with its vectors of one layer on disk.
+
+    Nothing overlaps: neither the disk nor the network works while the process computes. A sharded encoder's layers are
+    gathered once for each micro-batch of ``MICRO_BATCH`` sub-words of a process.
+
+    Args:
+        model: Shape of the encoder.
+        machine: Speeds.
+        pairs: Pairs of an epoch, of one process.
+        length: Sub-words of the side that is encoded.
+        epochs: Number of epochs.
+        disk: Bytes per second that one process reads or writes.
+        bytes_per_number: Bytes of a stored number: 2 for bfloat16, 4 for float32.
+        processes: Number of processes.
+        sharded: Whether the frozen encoder is sharded over them.
+    """
+    tokens = pairs * length
+    forward = model.flops(tokens, length) / machine.rate
+    if sharded and processes > 1:
+        part = model.layers * model.layer * FLOAT / processes
+        forward += tokens / MICRO_BATCH * machine.all_gather(part, processes)
+    written = tokens * model.width * bytes_per_number
+    return FrozenCost(
+        computed=epochs * forward,
+        kept=forward + (epochs * written / disk if epochs > 1 else 0.0),
+        written=written,
+    )
 
 
 def table(

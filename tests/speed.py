@@ -53,8 +53,9 @@ EXTRA = (
     r"tests/plugins/otx_encoders/e5_small/test_e5_small\.py::test_two_processes_at_once_write_one_folder",  # 16
     r"tests/test_wheel\.py",  # 19
     r"tests/training/test_processes\.py::test_every_objective_trains_the_same",  # 110
-    # 150: runs of two processes, which are killed, hung, stopped and resumed.
-    r"tests/cli/test_processes\.py::test_a_(killed|signal|run)",
+    r"tests/training/test_processes\.py::test_two_processes_with_sharded_encoders",  # 60
+    # 240: runs of two processes, which are killed, hung, stopped and resumed.
+    r"tests/cli/test_processes\.py::test_(a_(killed|signal|run)|what_reads)",
     r"tests/test_readme\.py::test_every_command_line_of_the_readme_runs$",  # 14
     # 8: the defaults, which tests/plugins/test_objectives.py checks too.
     r"tests/plugins/otx_transport/test_(fused_gromov|null|partial)\.py::test_it_keeps_the_contract$",

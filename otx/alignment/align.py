@@ -53,10 +53,10 @@ from otx.training.factories import (
     open_encoder,
     options_in_force,
 )
-from otx.training.fit import FitHooks, fit
+from otx.training.fit import FitHooks, Measurement, fit
 from otx.training.observers import Observers
 from otx.training.optimizer import FitSettings
-from otx.training.processes import Processes, ProcessLost, open_processes
+from otx.training.processes import Processes, ProcessGroup, ProcessLost, open_processes
 from otx.training.runtime import (
     StopSignals,
     choose_device,
@@ -65,6 +65,11 @@ from otx.training.runtime import (
     warn_of_slow_bf16,
 )
 from otx.training.session import Session
+from otx.training.sharded_encoders import (
+    ShardedEncoder,
+    refuse_whole_parameters,
+    shard_encoders,
+)
 from otx.training.trial import try_encoder
 from otx.training.vocabulary import Restriction, lift, restrict
 from otx.training.weighted_objective import WeightedSum
@@ -143,10 +148,25 @@ def _align(
         encoder, data = prepared.encoder, prepared.data
         digest = encoder.digest()
         restriction = _restrict(prepared, settings.encoder.vocabulary, reporter)
+        device = next(encoder.module.parameters()).device
+        shards = (
+            processes if isinstance(processes, ProcessGroup) and settings.runtime.shard else None
+        )
+        if shards is not None:
+            refuse_whole_parameters(prepared.objective.views)
+            # Copies are made there, and only a layer at a time comes back whole.
+            encoder.module.to("cpu")
         auxiliary = prepare_model(session, encoder, prepared.objective)
         summary = _summarise(session, prepared)
+        # Without align.teacher, the teacher is the initial encoder, whose digest is known.
+        teacher = None if auxiliary.teacher is None else digest
+        if auxiliary.teacher is not None and settings.align.teacher is not None:
+            teacher = auxiliary.teacher.digest()
+        trained = encoder
+        if shards is not None:
+            trained, auxiliary = shard_encoders(encoder, auxiliary, shards, device)
         job = TrainableAlignment(
-            encoder,
+            trained,
             prepared.objective,
             data,
             auxiliary,
@@ -157,10 +177,6 @@ def _align(
         )
         if not processes.is_first:
             return _follow(session, job, processes, signals)
-        # Without align.teacher, the teacher is the initial encoder, whose digest is known.
-        teacher = None if auxiliary.teacher is None else digest
-        if auxiliary.teacher is not None and settings.align.teacher is not None:
-            teacher = auxiliary.teacher.digest()
         inputs = _inputs(session, prepared, summary, {"model": digest, "teacher": teacher})
         plugins = plugin_versions(components(session), host)
         run = resume or create_run(
@@ -187,6 +203,8 @@ def _align(
                 session=session,
                 run=run,
                 job=job,
+                encoder=encoder,
+                device=device,
                 restriction=restriction,
                 steps=summary.steps,
                 signals=signals,
@@ -233,6 +251,8 @@ def _follow(
         session=session,
         run=run,
         job=job,
+        encoder=job.encoder,
+        device=None,
         restriction=None,
         steps=job.steps,
         signals=signals,
@@ -391,11 +411,17 @@ def _restrict(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Training:
-    """The training of one run, with the diagnostics before and after it."""
+    """The training of one run, with the diagnostics before and after it.
+
+    ``encoder`` is whole: the one that is trained or, if that is sharded, one that takes its weights when it is measured
+    or saved, in the first process. It is measured on ``device``; None leaves it where it is.
+    """
 
     session: Session
     run: RunFolder
     job: TrainableAlignment
+    encoder: Encoder
+    device: torch.device | None
     restriction: Restriction | None
     steps: int
     signals: StopSignals
@@ -406,7 +432,7 @@ class _Training:
     def train(self) -> None:
         """Measure the initial encoder, train, save the encoder, and measure it."""
         settings, reporter, run = self.session.settings, self.session.reporter, self.run
-        encoder, signals = self.job.encoder, self.signals
+        encoder, signals = self.encoder, self.signals
         selector = self.selector()
         self.processes.from_first(str(run.path))
         run.update(status="running", error=None)
@@ -414,11 +440,11 @@ class _Training:
         if "diagnostics" not in run.record:
             self._measure_before(selector)
         selector.refuse_ceiling(run.record["diagnostics"])
-        encoder.module.train(settings.encoder.dropout)
+        self.job.encoder.module.train(settings.encoder.dropout)
         reporter.stage(f"Aligning with {', '.join(settings.align.objective)}: {self.steps} steps")
         with signals.deferred():
             self.fit(selector)
-        encoder.module.eval()
+        encoder.module.to(self.device).eval()
         run.update(best=selector.put_back())
         if settings.encoder.lora is not None:
             lora.merge(encoder)
@@ -440,11 +466,18 @@ class _Training:
                 processes=self.processes,
             )
             stopped = self.processes.meet(self.signals.requested)
+        if not stopped:
+            self.gather()
         if stopped:
             raise Interrupted(
                 f"interrupted at step {reached} of {self.steps}; everything is saved in {self.run.path}",
                 self.signals.remedy,
             )
+
+    def gather(self) -> None:
+        """Copy the weights of a sharded encoder into the first process's whole one; all processes call this."""
+        if isinstance(self.job.encoder, ShardedEncoder):
+            self.job.encoder.copy_to(self.encoder if self.processes.is_first else None)
 
     def selector(self) -> ModelSelector:
         settings = self.session.settings
@@ -456,10 +489,11 @@ class _Training:
         )
         return ModelSelector(
             selection,
-            self.job.encoder,
+            self.encoder,
             self.job.material,
             folder=self.run.path / BEST,
             steps=self.steps,
+            device=self.device,
         )
 
     def _measure_before(self, selector: ModelSelector) -> None:
@@ -509,8 +543,9 @@ class _Training:
 
     def _hooks(self, selector: ModelSelector) -> FitHooks:
         run, reporter, observers = self.run, self.session.reporter, self.observers
+        measurement = _GatheredMeasurement(self, selector)
         if observers is None:
-            return _silent_hooks(self.signals, selector)
+            return _silent_hooks(self.signals, measurement)
         every = self.session.settings.checkpoint.every
 
         def started(start: int, _: int) -> None:
@@ -531,11 +566,28 @@ class _Training:
             checkpoint_saved=observers.checkpoint_saved,
             notice=reporter.notice,
             stop_requested=lambda: self.signals.requested,
-            measurement=selector,
+            measurement=measurement,
         )
 
 
-def _silent_hooks(signals: StopSignals, selector: ModelSelector) -> FitHooks:
+@dataclass(frozen=True, slots=True)
+class _GatheredMeasurement:
+    """The measurements of the first process, for which all processes gather the weights."""
+
+    training: _Training
+    selector: ModelSelector
+
+    def is_due(self, step: int) -> bool:
+        """Return whether the weights are measured after this step."""
+        return self.selector.is_due(step)
+
+    def look(self, step: int) -> dict[str, float]:
+        """Measure in the first process."""
+        self.training.gather()
+        return self.selector.look(step) if self.training.processes.is_first else {}
+
+
+def _silent_hooks(signals: StopSignals, measurement: Measurement) -> FitHooks:
     """Return the hooks of a process that neither writes nor reports."""
     return FitHooks(
         started=lambda start, steps: None,
@@ -543,7 +595,7 @@ def _silent_hooks(signals: StopSignals, selector: ModelSelector) -> FitHooks:
         checkpoint_saved=lambda path: None,
         notice=lambda text: None,
         stop_requested=lambda: signals.requested,
-        measurement=selector,
+        measurement=measurement,
     )
 
 

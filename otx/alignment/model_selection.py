@@ -62,6 +62,7 @@ class ModelSelector:
         data: Held-out pairs, distractors and gold word links.
         folder: Folder of the best weights so far.
         steps: Number of optimiser steps of the run.
+        device: Device to which the encoder is moved while it is measured; None measures it where it is.
 
     Raises:
         UsageError: If the metric that selects cannot be measured.
@@ -75,8 +76,10 @@ class ModelSelector:
         *,
         folder: Path,
         steps: int,
+        device: torch.device | None = None,
     ) -> None:
         self.settings, self.encoder, self.steps = settings, encoder, steps
+        self.device = device or next(encoder.module.parameters()).device
         self.max_length = data.max_length
         self.metric = settings.diagnostics.keep_best
         self.best = BestCheckpoint(
@@ -120,7 +123,9 @@ class ModelSelector:
             (folder / _MEASURED).write_text(json.dumps(fields))
 
         held_out = {name: part.fingerprint() for name, part in parts.items()}
-        key = short_key(VERSION, digest, self._options(), held_out, _arithmetic(self.encoder))
+        key = short_key(
+            VERSION, digest, self._options(), held_out, _arithmetic(self.encoder, self.device)
+        )
         return read_object(built(cache_folder() / "untouched" / key, build) / _MEASURED)
 
     def refuse_ceiling(self, recorded: dict[str, Any]) -> None:
@@ -189,15 +194,20 @@ class ModelSelector:
 
     def _measured(self, *parts: HeldOut) -> list[Measurement]:
         layer, vector, max_length = self._options()
-        return diagnostics.measure(self.encoder, parts, layer, vector, max_length=max_length)
+        module = self.encoder.module
+        home = next(module.parameters()).device
+        module.to(self.device)
+        try:
+            return diagnostics.measure(self.encoder, parts, layer, vector, max_length=max_length)
+        finally:
+            module.to(home)
 
     def _options(self) -> tuple[int, WordVector, int]:
         return self.settings.layer, self.settings.word_vector, self.max_length
 
 
-def _arithmetic(encoder: Encoder) -> list[object]:
+def _arithmetic(encoder: Encoder, device: torch.device) -> list[object]:
     """Return what the last digits depend on, and the encoder's class, which says how its weights are used."""
-    device = next(encoder.module.parameters()).device
     kind = f"{type(encoder).__module__}.{type(encoder).__qualname__}"
     return [kind, torch.__version__, torch.get_num_threads(), device_name(device)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from otx.training.auxiliary_encoders import AuxiliaryEncoders, ema_update
 from otx.training.gradient_norms import is_log_step
 from otx.training.processes import ALONE, Processes
 from otx.training.runtime import step_seed
+from otx.training.sharded_encoders import ShardedEncoder
 from otx.training.shards import Shard, make_shard
 from otx.training.weighted_objective import WeightedSum
 from otx.types import Loss, Sides, WordVector
@@ -167,6 +168,8 @@ class TrainableAlignment:
             seed=step_seed(*place),
             shard=batch.shard,
         )
+        if isinstance(self.encoder, ShardedEncoder):
+            loss = replace(loss, value=self.encoder.reached_by(loss.value))
         return loss
 
     def gradients(self) -> dict[str, Tensor]:

@@ -226,10 +226,13 @@ class RuntimeSettings(Constrained):
     Attributes:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         dtype: Precision of the encoder: ``fp32``, ``bf16``, or ``auto`` (bf16 on a GPU, fp32 on a CPU).
+        shard: In an alignment of several processes, divide the encoders' parameters, gradients and AdamW moments over
+            them: for encoders that do not fit (docs/many-gpus.md). One process keeps them whole.
     """
 
     device: str = "auto"
     dtype: Literal["auto", "fp32", "bf16"] = "auto"
+    shard: bool = False
 
 
 @dataclass(frozen=True, slots=True)

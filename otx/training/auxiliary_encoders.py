@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from otx.interfaces import Encoder
+from otx.training.sharded_tensors import own_part
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +73,4 @@ def ema_update(momentum: Encoder, encoder: Encoder, decay: float) -> None:
     """
     pairs = zip(momentum.module.parameters(), encoder.module.parameters(), strict=True)
     for mean, now in pairs:
-        mean.lerp_(now.detach(), 1 - decay)
+        own_part(mean).lerp_(own_part(now.detach()), 1 - decay)

@@ -12,7 +12,7 @@ import errno
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -28,6 +28,7 @@ from otx.files import atomic
 from otx.files.digests import file_digest
 from otx.files.reading import read_object
 from otx.files.shapes import COUNT, check_shape
+from otx.training.sharded_tensors import divided_like, gathered
 
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 TRAINED = "trained"
@@ -63,6 +64,8 @@ def save(
 ) -> Path:
     """Write a checkpoint, whole or not at all.
 
+    One process writes it. If parameters are sharded, all others call ``lend`` meanwhile.
+
     Args:
         folder: Folder of the checkpoints.
         step: Number of optimiser steps that were done.
@@ -79,10 +82,12 @@ def save(
     target = folder / f"step-{step:08d}"
     partial = folder / f".partial-{step:08d}"
     shutil.rmtree(partial, ignore_errors=True)
-    tensors = _module_tensors(modules)
+    tensors = {
+        name: value.detach().cpu().contiguous()
+        for name, value in _whole_tensors(modules, optimizer)
+    }
     numbers = {**state, "step": step}
     if optimizer is not None:
-        tensors |= _optimizer_tensors(optimizer)
         numbers[TRAINED] = sorted(optimizer.state_dict()["state"])
     needed = sum(t.numel() * t.element_size() for t in tensors.values())
     try:
@@ -101,6 +106,17 @@ def save(
             f"it needs {needed / 1e6:.0f} MB; earlier checkpoints are unchanged",
         ) from error
     return target
+
+
+def lend(modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer | None) -> None:
+    """Give this process's parts of sharded tensors to the process that saves.
+
+    Args:
+        modules: The modules, by name.
+        optimizer: The optimiser over their trained parameters, if it is saved.
+    """
+    for _ in _whole_tensors(modules, optimizer):
+        pass
 
 
 def newest(
@@ -154,7 +170,7 @@ def load(
     modules: Mapping[str, nn.Module],
     optimizer: torch.optim.Optimizer | None,
 ) -> None:
-    """Restore weights and optimiser state exactly.
+    """Restore weights and optimiser state exactly; of sharded ones, this process's part.
 
     Args:
         checkpoint: What ``newest`` returned.
@@ -220,22 +236,31 @@ def _load_module(name: str, module: nn.Module, tensors: Mapping[str, Tensor], pa
                 f"{path}: {prefix}{key} is {value.dtype}, not {present[key].dtype}", _OTHER
             )
     try:
-        missing, unexpected = module.load_state_dict(saved, strict=False)
+        fitting = {
+            key: divided_like(value, present[key]) if key in present else value
+            for key, value in saved.items()
+        }
+        missing, unexpected = module.load_state_dict(fitting, strict=False)
     except RuntimeError as error:
         raise CheckpointError(f"{path}: {name} does not fit: {error}", _OTHER) from error
     if unexpected or set(missing) - _tied(module):
         raise CheckpointError(f"{path}: {name} has other parameters than the checkpoint", _OTHER)
 
 
-def _module_tensors(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+def _whole_tensors(
+    modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer | None
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield every tensor to save with its name, gathered one by one from the processes over which it is sharded."""
     # Tied weights share storage, which safetensors refuses: each is written once, under its first name.
-    tensors: dict[str, Tensor] = {}
     for name, module in modules.items():
         tied = _tied(module)
         for key, value in module.state_dict().items():
             if key not in tied:
-                tensors[f"{name}/{key}"] = value.detach().cpu().contiguous()
-    return tensors
+                yield f"{name}/{key}", gathered(value)
+    if optimizer is not None:
+        for index, entry in optimizer.state_dict()["state"].items():
+            for name, value in entry.items():
+                yield f"optimizer/{index}/{name}", gathered(value)
 
 
 def _tied(module: nn.Module) -> set[str]:
@@ -246,14 +271,6 @@ def _tied(module: nn.Module) -> set[str]:
         if seen.setdefault(id(value), key) != key:
             tied.add(key)
     return tied
-
-
-def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    return {
-        f"optimizer/{index}/{name}": value.detach().cpu().contiguous()
-        for index, entry in optimizer.state_dict()["state"].items()
-        for name, value in entry.items()
-    }
 
 
 def _optimizer_states(
@@ -285,7 +302,13 @@ def _optimizer_states(
         )
     for index in trained:
         _check_state(states[str(index)], parameters[index], index, path)
-    return {index: states[str(index)] for index in trained}
+    return {
+        index: {
+            name: divided_like(value, parameters[index]) if name in MOMENTS else value
+            for name, value in states[str(index)].items()
+        }
+        for index in trained
+    }
 
 
 def _check_state(state: Mapping[str, Tensor], parameter: Tensor, index: int, path: Path) -> None:

@@ -40,6 +40,7 @@ from otx.training.prefetch import prefetched
 from otx.training.processes import ALONE, Processes
 from otx.training.reduction import make_reduction
 from otx.training.runtime import seed_step
+from otx.training.sharded_tensors import is_sharded
 from otx.training.step_numbers import StepNumbers
 from otx.types import Loss
 
@@ -114,7 +115,10 @@ class Trainable(Protocol):
 
 
 class Measurement(Protocol):
-    """A measurement of the weights during the training, such as on held-out data."""
+    """A measurement of the weights during the training, such as on held-out data.
+
+    Of several processes, all call it at the same steps; only the first one's numbers count.
+    """
 
     def is_due(self, step: int) -> bool:
         """Return whether the weights are measured after this step.
@@ -244,6 +248,8 @@ class _Training:
     def _resume(self) -> int:
         """Load the newest valid checkpoint, and return its step; 0 if there is none."""
         first, modules = self.processes.is_first, self.job.modules
+        tensors = [t for m in modules.values() for t in (*m.parameters(), *m.buffers())]
+        sharded = any(is_sharded(tensor) for tensor in tensors)
         newest, damaged = checkpoint.newest(self.folder, Health.SHAPE) if first else (None, [])
         start = 0 if newest is None else newest.step
         if newest is not None:
@@ -254,13 +260,13 @@ class _Training:
         if first:
             # Only now: if the earlier one cannot be loaded, nothing is renamed.
             checkpoint.set_aside(self.folder, start)
-        start, state = self.processes.from_first((start, self.health.state()))
+        start, state, newest = self.processes.from_first((start, self.health.state(), newest))
         self.health.restore(state)
+        if sharded and newest is not None and not first:
+            checkpoint.load(newest, modules, self.optimizer)
         trained = self.processes.from_first(state_indices(self.optimizer))
-        self.processes.copy_first(
-            [t for module in modules.values() for t in (*module.parameters(), *module.buffers())]
-        )
-        self.processes.copy_first(state_tensors(self.optimizer, trained))
+        tensors += state_tensors(self.optimizer, trained)
+        self.processes.copy_first([tensor for tensor in tensors if not is_sharded(tensor)])
         return start
 
     def _prepare(self, step: int) -> list[tuple[Any, Any]]:
@@ -284,7 +290,7 @@ class _Training:
             numbers.add(batch, values, pairs=pairs, tokens=tokens)
             self.reduction.backward(loss.value / len(batches), last=number == len(batches))
         bad = self.reduction.finish(numbers.bad())
-        norm = clip_gradients(job.modules, settings.clip)
+        norm = clip_gradients(job.modules, settings.clip, self.processes)
         numbers.finish(norm, job.gradients(), bad)
         take_step(self.optimizer, numbers.spoilt)
 
@@ -313,7 +319,7 @@ class _Training:
             rate = self.settings.lr * schedule(step, self.settings)
             row = {"step": step + 1, **row, "lr": rate, "seconds": seconds}
             looking = self.hooks.measurement if measured and reading is readings[-1] else None
-            if looking is not None and self.processes.is_first:
+            if looking is not None:
                 row |= looking.look(step + 1)
             self.hooks.step_finished(row)
         self.began = time.perf_counter()
@@ -329,5 +335,7 @@ class _Training:
             )
             checkpoint.prune(self.folder, self.settings.keep_checkpoints)
             self.hooks.checkpoint_saved(path)
+        else:
+            checkpoint.lend(self.job.modules, self.optimizer)
         self.processes.meet()
         self.began = time.perf_counter()

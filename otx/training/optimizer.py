@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
+
+from otx.training.processes import ALONE, Processes
+from otx.training.sharded_tensors import is_sharded, own_part
 
 BETAS = (0.9, 0.999)
 """AdamW's decay rates of the first and second moment."""
@@ -54,9 +58,11 @@ def make_optimizer(modules: Mapping[str, nn.Module], settings: FitSettings) -> t
     trained = trained_parameters(modules)
     matrices = [p for p in trained if p.ndim > 1]
     vectors = [p for p in trained if p.ndim <= 1]
+    # One operation takes sharded tensors or others; the order stays.
     groups = [
-        {"params": matrices, "weight_decay": settings.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
+        {"params": list(alike), "weight_decay": decay}
+        for parameters, decay in ((matrices, settings.weight_decay), (vectors, 0.0))
+        for _, alike in groupby(parameters, is_sharded)
     ]
     fused = all(p.device.type in FUSED_DEVICES for p in trained)
     return torch.optim.AdamW(groups, lr=settings.lr, betas=BETAS, fused=fused)
@@ -119,7 +125,7 @@ def schedule(step: int, settings: FitSettings) -> float:
     return (settings.steps - step) / max(1, settings.steps - warm)
 
 
-def gradient_norm(gradients: Sequence[Tensor]) -> Tensor:
+def gradient_norm(gradients: Sequence[Tensor], processes: Processes = ALONE) -> Tensor:
     """Return the L2 norm of all entries, summed in float64 and rounded to float32 at the end.
 
     In float32 the last bit would depend on how many rows without a gradient a table has. In float64 a difference is too
@@ -127,6 +133,7 @@ def gradient_norm(gradients: Sequence[Tensor]) -> Tensor:
 
     Args:
         gradients: Tensors of any shapes on one device; the norm of none is 0.
+        processes: The processes over which some of them may be sharded.
 
     Returns:
         The norm ``[]``.
@@ -135,8 +142,17 @@ def gradient_norm(gradients: Sequence[Tensor]) -> Tensor:
         >>> gradient_norm([torch.tensor([3.0]), torch.tensor([[4.0]])])
         tensor(5.)
     """
+    norm = _norm([gradient for gradient in gradients if not is_sharded(gradient)])
+    parts = [own_part(gradient) for gradient in gradients if is_sharded(gradient)]
+    if parts:
+        norm = (norm.square() + processes.sum(_norm(parts).square())).sqrt()
+    return norm.float()
+
+
+def _norm(gradients: Sequence[Tensor]) -> Tensor:
+    """Return the norm in float64."""
     if not gradients:
-        return torch.zeros(())
+        return torch.zeros((), dtype=torch.float64)
     # The CPU converts a whole tensor before it sums; in parts, it makes no second copy of a table.
     parts = [
         part
@@ -148,23 +164,27 @@ def gradient_norm(gradients: Sequence[Tensor]) -> Tensor:
         )
     ]
     norms = [torch.linalg.vector_norm(part, dtype=torch.float64) for part in parts]
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms)).float()
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
     return norm
 
 
-def clip_gradients(modules: Mapping[str, nn.Module], limit: float) -> Tensor:
+def clip_gradients(
+    modules: Mapping[str, nn.Module], limit: float, processes: Processes = ALONE
+) -> Tensor:
     """Scale all gradients so that their norm is at most ``limit``; nothing waits for the device.
 
     Args:
         modules: Modules by name.
         limit: Largest norm.
+        processes: The processes over which some of them may be sharded.
 
     Returns:
         The norm before ``[]``.
     """
     parameters = [p for m in modules.values() for p in m.parameters() if p.grad is not None]
-    norm = gradient_norm([p.grad for p in parameters if p.grad is not None])
-    nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+    norm = gradient_norm([p.grad for p in parameters if p.grad is not None], processes)
+    for _, alike in groupby(parameters, is_sharded):
+        nn.utils.clip_grads_with_norm_(list(alike), limit, norm)
     return norm
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 
 from otx.training.processes import Processes, ProcessGroup
+from otx.training.sharded_tensors import is_sharded
 
 BUCKET_BYTES = 25 * 2**20
 """Size of a bucket: large enough for the network, small enough to begin early."""
@@ -53,10 +54,11 @@ def make_reduction(processes: Processes, parameters: Sequence[nn.Parameter]) -> 
 
     Args:
         processes: The processes.
-        parameters: The trained parameters, each once, in the same order everywhere.
+        parameters: The trained parameters, each once, in the same order everywhere. Those that are sharded are left
+            out, because their gradients are summed while they are computed.
     """
     if isinstance(processes, ProcessGroup):
-        return BucketedReduction(processes, parameters)
+        return BucketedReduction(processes, [p for p in parameters if not is_sharded(p)])
     return Reduction()
 
 
@@ -107,7 +109,8 @@ class BucketedReduction(Reduction):
         self._send(bad)
         used = {id(p) for bucket in self._buckets for p in bucket.used}
         used |= {id(p) for p in self._parameters if p.grad is not None}
-        flags = self._processes.any([id(p) in used for p in self._parameters])
+        used_here = [id(p) in used for p in self._parameters]
+        flags = self._processes.any(used_here) if used_here else []
         everywhere = [p for p, flag in zip(self._parameters, flags, strict=True) if flag]
         expected = {id(p) for bucket in self._buckets for p in bucket.parameters}
         late = [p for p in everywhere if id(p) not in expected]
@@ -131,7 +134,8 @@ class BucketedReduction(Reduction):
     def _divide(self, parameters: Sequence[nn.Parameter] | None) -> None:
         """Make the buckets of the next step; of the same parameters if None."""
         if parameters is not None:
-            self._groups = list(_groups(parameters, self._size))
+            # One at least, for the step's number.
+            self._groups = _groups(parameters, self._size) or [[]]
         self._buckets = [_Bucket(group, len(group)) for group in self._groups]
         self._places = {id(p): bucket for bucket in self._buckets for p in bucket.parameters}
         self._sent = 0
@@ -148,7 +152,6 @@ class BucketedReduction(Reduction):
     def _send(self, bad: Tensor | None = None) -> None:
         bucket = self._buckets[self._sent]
         self._sent += 1
-        first = bucket.parameters[0]
         parts = []
         for parameter in bucket.parameters:
             if parameter.grad is None:
@@ -158,7 +161,7 @@ class BucketedReduction(Reduction):
                 parts.append(parameter.grad.reshape(-1))
                 parameter.grad = None
         if bad is not None:
-            parts.append(bad.to(first).reshape(1))
+            parts.append(bad.to(parts[0] if parts else bad).reshape(1))
         bucket.flat = torch.cat(parts)
         with self._processes.guarded():
             bucket.work = dist.all_reduce(bucket.flat, async_op=True)

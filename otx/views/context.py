@@ -145,7 +145,7 @@ class HiddenStates:
         with torch.set_grad_enabled(encoder == TRAINED and torch.is_grad_enabled()):
             for layers, several in by_layers.items():
                 batches = [self._tokens(side) for side in several]
-                states = _encode_together(self._encoders[encoder], batches, layers)
+                states = encode_together(self._encoders[encoder], batches, layers)
                 sides |= zip(several, states, strict=True)
         return Sides(sides["source"], sides["pivot"])
 
@@ -154,9 +154,16 @@ class HiddenStates:
         return tokens
 
 
-def _encode_together(
+def encode_together(
     encoder: Encoder, batches: Sequence[TokenBatch], layers: Sequence[int]
 ) -> list[Encoded]:
+    """Encode several batches, at once if the encoder can.
+
+    Args:
+        encoder: The encoder.
+        batches: Batches of its ``collate``.
+        layers: Hidden layers.
+    """
     # An encoder need not inherit from the interface, which has had this member only lately.
     together = getattr(encoder, "encode_together", None)
     if together is None:

@@ -157,6 +157,49 @@ def test_a_run_of_one_process_is_resumed_by_two(
         assert two == pytest.approx(one, rel=1e-3, abs=1e-4)
 
 
+SHARDED = ("--set", "runtime.shard=true", "--run", "r")
+
+
+def test_a_run_of_sharded_encoders_is_the_run_of_one_process(start: Any, align: Any) -> None:
+    measured = ("--set", "diagnostics.every=3")
+    code, out, err, _ = start(*SHORT, *measured, *SHARDED).end()
+    assert code == 0, err
+    assert out.count("Saved to runs/r") == 1
+    assert align(*SHORT, *measured, "--run", "one") == 0
+    for one, two in zip(rows("one"), rows("r"), strict=True):
+        assert two == pytest.approx(one, rel=1e-3, abs=1e-4)
+    assert any("guards.retrieval" in row for row in rows("r"))
+    expected = weights("one")
+    for name, weight in weights("r").items():
+        assert (weight - expected[name]).abs().max() < 1e-3, name
+
+
+def test_a_run_of_sharded_encoders_is_resumed_whole_and_sharded(start: Any, align: Any) -> None:
+    steps = ("--steps", "40", "--set", "encoder.dropout=false", "--set", "checkpoint.every=50")
+    running = start(*steps, *SHARDED)
+    stop_at(3, running)
+    assert running.end()[0] == 5
+    # Saved sharded, read by one process; saved by one process, read sharded.
+    running = start("--resume", "r", fresh=False)
+    stop_at(12, running)
+    code, _, err, _ = running.end()
+    assert code == 5, err
+    assert otx(["align", "--resume", "r", "--quiet"]) == 0
+    assert align(*steps, "--run", "one") == 0
+    for one, two in zip(rows("one"), rows("r"), strict=True):
+        assert [one[name] for name in ("step", "pairs", "tokens")] == [
+            two[name] for name in ("step", "pairs", "tokens")
+        ]
+        assert two["loss"] == pytest.approx(one["loss"], rel=1e-2)
+
+
+def test_what_reads_whole_parameters_is_not_sharded(start: Any) -> None:
+    kind = ("--set", "keep-close.kind=parameters")
+    code, _, err, _ = start(*SHORT, *SHARDED, *kind).end()
+    assert code == 2 and err.count("error: ") == 1, err
+    assert "view parameters reads whole parameters" in err and "runtime.shard = false" in err
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_killed_or_hung_process_ends_the_run_within_a_minute(

@@ -8,7 +8,16 @@ from dataclasses import replace
 import pytest
 from transformers import BertConfig, BertModel, XLMRobertaConfig, XLMRobertaModel
 
-from scripts.simulate_scaling import FLOAT, H100, MODELS, Machine, Work, simulate
+from scripts.simulate_scaling import (
+    FLOAT,
+    H100,
+    MICRO_BATCH,
+    MODELS,
+    Machine,
+    Work,
+    frozen_cost,
+    simulate,
+)
 
 MODEL = MODELS["xlm-roberta-base"]
 WORK = Work(pairs=512, spread=0.0)
@@ -81,3 +90,42 @@ def test_uneven_processes_are_slower_and_more_so_with_fewer_pairs() -> None:
     uneven = [simulate(MODEL, Work(pairs=pairs), H100, 8).compute / pairs for pairs in (4096, 64)]
     even = simulate(MODEL, WORK, H100, 8).compute / WORK.pairs
     assert even < uneven[0] < uneven[1]
+
+
+def test_vectors_on_disk_pay_from_the_disk_rate_of_the_closed_form() -> None:
+    forward = 2 * 12 * (4 * 768**2 + 2 * 768 * 3072 + 2 * 768 * 35.0) / H100.rate
+    size = 2 * 768
+    for epochs in (2, 3, 10):
+        # One epoch writes, the others read: (epochs - 1) forward passes against epochs transfers of a sub-word.
+        even = epochs / (epochs - 1) * size / forward
+        for factor, pays in ((0.99, False), (1.01, True)):
+            cost = frozen_cost(
+                MODEL, H100, pairs=1000, length=35, epochs=epochs, disk=factor * even
+            )
+            assert cost.written == 1000 * 35 * size
+            assert cost.computed == pytest.approx(1000 * 35 * epochs * forward)
+            assert (cost.kept < cost.computed) == pays
+    assert even == pytest.approx(3.58e9, rel=1e-3)
+
+
+def test_in_one_epoch_nothing_is_read_again() -> None:
+    cost = frozen_cost(MODEL, H100, pairs=1000, length=35, epochs=1, disk=1.0)
+    assert cost.kept == cost.computed
+
+
+def test_a_sharded_encoder_is_gathered_once_for_each_micro_batch() -> None:
+    plain, sharded = (
+        frozen_cost(
+            MODEL,
+            H100,
+            pairs=MICRO_BATCH / 35,
+            length=35,
+            epochs=2,
+            disk=1e9,
+            processes=8,
+            sharded=sharded,
+        )
+        for sharded in (False, True)
+    )
+    gathering = 7 / 8 * MODEL.layers * MODEL.layer * FLOAT / H100.inside + 3 * H100.latency_inside
+    assert sharded.computed - plain.computed == pytest.approx(2 * gathering)

@@ -78,6 +78,33 @@ def test_the_reduction_in_three_processes() -> None:
         assert out.splitlines()[-1] == "checked"
 
 
+SHARDED = ("sinkhorn", "sentence-contrastive", "mixed", "queue", "accumulated", "lora")
+"""Objectives of both scopes, with parameters and buffers of their own, a language-model head, and a moving average."""
+
+
+def test_each_of_two_processes_keeps_half_of_a_sharded_encoder() -> None:
+    kept = []
+    for code, out, err in start("tests.training.sharding"):
+        assert code == 0, err
+        kept.append(json.loads(out.splitlines()[-1]))
+    # Tables of 9 and 1 rows, and three linear maps of 6 to 6, in float64. The last map is not used.
+    parameters = 8 * (6 * (9 + 1) + 3 * (36 + 6))
+    used = 8 * (6 * (9 + 1) + 2 * (36 + 6))
+    for one in kept:
+        assert one["whole"] == {"parameters": parameters, "gradients": used, "moments": 2 * used}
+    for name, whole in kept[0]["whole"].items():
+        assert sum(one["sharded"][name] for one in kept) == whole
+    # Of rows that are odd in number, the first process has one more.
+    assert kept[0]["sharded"]["parameters"] == parameters // 2 + 8 * 6
+
+
+@pytest.mark.timeout(300)
+def test_two_processes_with_sharded_encoders_train_the_weights_of_one(
+    tiny_model: Path, bitext: str
+) -> None:
+    check(distances(tiny_model, bitext, "--shard", *SHARDED))
+
+
 def test_without_torchrun_there_is_one_process() -> None:
     with open_processes(torch.device("cpu")) as alone:
         assert alone is ALONE and alone.is_first

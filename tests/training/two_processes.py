@@ -1,10 +1,10 @@
 """Train objectives in one process and in two, and print how far the two are apart; every test's process runs this.
 
-    python -m tests.training.two_processes MODEL CORPUS [NAME...]
+    python -m tests.training.two_processes MODEL CORPUS [--shard] [NAME...]
 
-torchrun's environment variables say which process this is. The first process prints one JSON object: for each case, the
-largest difference of the weights after some steps in float64, and of the gradients of one step in float32, relative to
-the largest gradient.
+With --shard, the encoders of the two processes are sharded. torchrun's environment variables say which process this is.
+The first process prints one JSON object: for each case, the largest difference of the weights after some steps in
+float64, and of the gradients of one step in float32, relative to the largest gradient.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ from otx.alignment.align import PreparedAlignment, prepare_alignment
 from otx.alignment.model_setup import prepare_model
 from otx.alignment.trainable import TrainableAlignment
 from otx.api.opening import open_session
+from otx.interfaces import Encoder
 from otx.training.factories import make_objective, objective_terms
 from otx.training.fit import FitHooks, fit
 from otx.training.optimizer import FitSettings, trained_parameters
-from otx.training.processes import ALONE, Processes, open_processes
+from otx.training.processes import ALONE, Processes, ProcessGroup, open_processes
 from otx.training.reduction import make_reduction
 from otx.training.runtime import seed_step
 from otx.training.session import Session
+from otx.training.sharded_encoders import shard_encoders
+from otx.training.sharded_tensors import gathered
 from otx.training.vocabulary import restrict
 
 STEPS = 10
@@ -90,7 +93,7 @@ def _has_peft() -> bool:
     return find_spec("peft") is not None
 
 
-def session_of(model: str, corpus: str, case: Case) -> Session:
+def session_of(model: str, corpus: str, case: Case, shard: bool = False) -> Session:
     """Return the session of a case: small batches, no dropout."""
     objectives, options = case
     settings = {
@@ -100,6 +103,7 @@ def session_of(model: str, corpus: str, case: Case) -> Session:
         "encoder.dropout": False,
         "align.momentum": 0.9,
         "align.links_layer": 0,
+        "runtime.shard": shard,
     }
     arguments = {"encoder.model": model, "data.corpus": corpus, "align.objective": objectives}
     return open_session(arguments, settings | options)
@@ -120,8 +124,14 @@ def job_of(
         ids = np.concatenate([tokens.vocabulary for tokens in prepared.data.tokenised])
         restrict(encoder, ids)
     auxiliary = prepare_model(session, encoder, objective)
+    trained = encoder
+    shards = settings.runtime.shard and isinstance(processes, ProcessGroup)
+    if shards:
+        _move(encoder)
+        device = torch.device("cpu")
+        trained, auxiliary = shard_encoders(encoder, auxiliary, processes, device)
     job = TrainableAlignment(
-        encoder,
+        trained,
         objective,
         prepared.data,
         auxiliary,
@@ -130,12 +140,17 @@ def job_of(
         steps=STEPS,
         processes=processes,
     )
-    # Away from the initial encoder, where terms such as keep-close have no gradient.
-    random = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in trained_parameters({"encoder": encoder.module}):
-            parameter += 0.02 * torch.randn(parameter.shape, generator=random)
+    if not shards:
+        _move(encoder)
     return job
+
+
+@torch.no_grad()
+def _move(encoder: Encoder) -> None:
+    """Move the weights away from the initial ones, where terms such as keep-close have no gradient."""
+    random = torch.Generator().manual_seed(0)
+    for parameter in trained_parameters({"encoder": encoder.module}):
+        parameter += 0.02 * torch.randn(parameter.shape, generator=random)
 
 
 def silent_hooks(rows: list[dict[str, float]]) -> FitHooks:
@@ -152,7 +167,7 @@ def silent_hooks(rows: list[dict[str, float]]) -> FitHooks:
 def state(job: TrainableAlignment) -> dict[str, Tensor]:
     """Return copies of all weights and buffers."""
     return {
-        f"{name}.{key}": value.detach().clone()
+        f"{name}.{key}": gathered(value.detach()).clone()
         for name, module in job.modules.items()
         for key, value in module.state_dict().items()
     }
@@ -183,7 +198,7 @@ def gradients(job: TrainableAlignment, processes: Processes) -> dict[str, Tensor
         reduction.backward(loss.value / len(batches), last=number == len(batches))
     reduction.finish(torch.zeros(()))
     reduction.close()
-    return {str(n): p.grad for n, p in enumerate(parameters) if p.grad is not None}
+    return {str(n): gathered(p.grad) for n, p in enumerate(parameters) if p.grad is not None}
 
 
 def distance(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:
@@ -221,11 +236,16 @@ def measure(session: Session, prepared: PreparedAlignment, processes: Processes)
 def main(model: str, corpus: str, names: list[str]) -> None:
     """Measure every case, and print the distances in the first process."""
     torch.set_num_threads(1)
+    shard = "--shard" in names
+    names = [name for name in names if name != "--shard"]
     results = {}
     prepared: dict[tuple[Any, ...], PreparedAlignment] = {}
     with open_processes(torch.device("cpu")) as processes:
         for name, case in cases(names).items():
-            session = session_of(model, corpus, case)
+            if shard and name == "parameters":
+                # Refused: it reads whole parameters.
+                continue
+            session = session_of(model, corpus, case, shard)
             key = tuple(case[1].get(k) for k in ("data.batch_tokens", "optimizer.accumulate"))
             key += ("tlm" in " ".join(case[0]),)
             if key not in prepared:
