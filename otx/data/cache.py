@@ -84,11 +84,21 @@ def built(folder: Path, build: Callable[[Path], None]) -> Path:
                     # Only now: if building fails, for example without a network, the old folder stays.
                     atomic.publish(fresh, folder)
     except OSError as error:
-        raise DataError(
-            f"the cache {folder} cannot be written: {error.strerror or error}",
-            "set OTX_CACHE to a folder that you may write to, with enough space",
-        ) from error
+        raise unwritable(folder, error) from error
     return folder
+
+
+def unwritable(folder: Path, error: OSError) -> DataError:
+    """Return the error to raise if the cache cannot be written.
+
+    Args:
+        folder: The folder.
+        error: What the system says.
+    """
+    return DataError(
+        f"the cache {folder} cannot be written: {error.strerror or error}",
+        "set OTX_CACHE to a folder that you may write to, with enough space",
+    )
 
 
 def content_digest(path: Path) -> str:
