@@ -83,6 +83,7 @@ def built(folder: Path, build: Callable[[Path], None]) -> Path:
                     _write_manifest(fresh)
                     # Only now: if building fails, for example without a network, the old folder stays.
                     atomic.publish(fresh, folder)
+                    _forget(folder)
     except OSError as error:
         raise unwritable(folder, error) from error
     return folder
@@ -147,6 +148,14 @@ def refuse_damage() -> None:
             f"the cached file {_damaged[0]} is damaged: it is not what was written",
             "run the same command again, which builds it anew; check the disk if this happens again",
         )
+
+
+def _forget(folder: Path) -> None:
+    """Forget what was found about the files of a folder that was built again."""
+    for path in [path for path in _damaged if folder in path.parents]:
+        _damaged.remove(path)
+    for path in [path for path in _verified if folder in path.parents]:
+        del _verified[path]
 
 
 def _write_manifest(folder: Path) -> None:

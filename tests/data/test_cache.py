@@ -175,8 +175,10 @@ def test_damage_that_the_system_does_not_show_is_found_meanwhile(
     waited()
     with pytest.raises(DataError, match=r"x is damaged.*run the same command again"):
         cache.refuse_damage()
-    monkeypatch.setattr(cache, "_damaged", [])
     assert len(counted(folder)[1]) == 1 and (folder / "x").read_text() == "a whole file"
+    # This process, such as a notebook, goes on.
+    cache.refuse_damage()
+    assert not cache._verified
 
 
 def test_a_large_file_that_changed_or_moved_is_verified_first(
