@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from otx.alignment.data import split_corpora
 from otx.config.settings import settings_from
 from otx.data.overlap import sentence_hashes
 from otx.errors import DataError, OTXError
+from otx.files import atomic
 from otx.files.arrays import ArrayWriter, open_array, scan
 from otx.interfaces import Corpus
 from otx.plugin_host.registry import Registry
@@ -32,16 +34,27 @@ def write_hashes(run: RunFolder, train: Sequence[Corpus]) -> np.ndarray:
 
     Returns:
         The hashes, sorted, uint64 ``[S]``.
+
+    Raises:
+        OTXError: If the file cannot be written, naming the file and its size.
     """
     hashes = sentence_hashes(train)
-    # Not flushed to the disk: a file that a power cut damages is written again.
-    partial = run.path / f".partial-{HASHES}"
-    with ArrayWriter(partial, np.uint64) as file:
-        for _, block in scan(hashes, BLOCK):
-            file.add(block)
-    partial.replace(run.path / HASHES)
+    path = run.path / HASHES
+    # Several processes may evaluate a run at the same time.
+    partial = path.with_name(f".partial-{os.getpid()}-{HASHES}")
+    try:
+        with ArrayWriter(partial, np.uint64) as file:
+            for _, block in scan(hashes, BLOCK):
+                file.add(block)
+        atomic.publish(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OTXError(
+            f"{path} could not be written: {error.strerror or error}",
+            f"it needs {hashes.nbytes / 1e6:.1f} MB; the file as it was before is unchanged",
+        ) from error
     run.update(**{_DIGEST: _digest(hashes)})
-    return open_array(run.path / HASHES)
+    return open_array(path)
 
 
 def training_hashes(run: RunFolder, train: Sequence[Corpus]) -> np.ndarray:

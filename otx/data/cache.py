@@ -83,12 +83,23 @@ def built(folder: Path, build: Callable[[Path], None]) -> Path:
                     _write_manifest(fresh)
                     # Only now: if building fails, for example without a network, the old folder stays.
                     atomic.publish(fresh, folder)
+                    _forget(folder)
     except OSError as error:
-        raise DataError(
-            f"the cache {folder} cannot be written: {error.strerror or error}",
-            "set OTX_CACHE to a folder that you may write to, with enough space",
-        ) from error
+        raise unwritable(folder, error) from error
     return folder
+
+
+def unwritable(folder: Path, error: OSError) -> DataError:
+    """Return the error to raise if the cache cannot be written.
+
+    Args:
+        folder: The folder.
+        error: What the system says.
+    """
+    return DataError(
+        f"the cache {folder} cannot be written: {error.strerror or error}",
+        "set OTX_CACHE to a folder that you may write to, with enough space",
+    )
 
 
 def content_digest(path: Path) -> str:
@@ -137,6 +148,14 @@ def refuse_damage() -> None:
             f"the cached file {_damaged[0]} is damaged: it is not what was written",
             "run the same command again, which builds it anew; check the disk if this happens again",
         )
+
+
+def _forget(folder: Path) -> None:
+    """Forget what was found about the files of a folder that was built again."""
+    for path in [path for path in _damaged if folder in path.parents]:
+        _damaged.remove(path)
+    for path in [path for path in _verified if folder in path.parents]:
+        del _verified[path]
 
 
 def _write_manifest(folder: Path) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from otx.data.derived import derive
-from otx.data.pair_hashes import BLOCK, hash_pairs
+from otx.data.pair_hashes import BLOCK, hash_pairs, hash_version
 from otx.data.partitions import Partitions
 from otx.data.subset import Subset, pick
 from otx.errors import UsageError
-from otx.files.arrays import ArrayWriter, scan
+from otx.files.arrays import ArrayWriter, create_array, scan
 from otx.files.digests import short_key
 from otx.interfaces import Corpus
 from otx.types import Pair
@@ -69,9 +69,7 @@ def filter_corpus(corpus: Corpus, filters: FilterSettings) -> tuple[Corpus, dict
 
     def build(folder: Path) -> Mapping[str, Any]:
         with tempfile.TemporaryDirectory(dir=folder) as work:
-            dropped = np.lib.format.open_memmap(
-                Path(work) / "dropped.npy", "w+", np.bool_, (len(corpus),)
-            )
+            dropped = create_array(Path(work) / "dropped.npy", np.bool_, (len(corpus),))
             identical, ratio = _drop_singly(corpus, hashes, filters, dropped)
             repeated = _drop_repeated(hashes, dropped, Path(work)) if filters.drop_duplicates else 0
             with ArrayWriter(folder / f"{_KEPT}.npy", np.int64) as kept:
@@ -81,7 +79,7 @@ def filter_corpus(corpus: Corpus, filters: FilterSettings) -> tuple[Corpus, dict
         return {"identical": identical, "length-ratio": ratio, "duplicate": repeated}
 
     languages = corpus.source_language, corpus.pivot_language
-    key = short_key(VERSION, corpus.fingerprint(), languages, astuple(filters))
+    key = short_key(VERSION, hash_version(), corpus.fingerprint(), languages, astuple(filters))
     derived = derive("filtered", key, len(corpus), build)
     kept = derived.arrays[_KEPT]
     counts = dict(derived.record)

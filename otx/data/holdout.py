@@ -11,10 +11,10 @@ import numpy as np
 
 from otx.data.components import BLOCK, connect, number_nodes
 from otx.data.derived import derive
-from otx.data.pair_hashes import hash_pairs
+from otx.data.pair_hashes import hash_pairs, hash_version
 from otx.data.permutation import Permutation
 from otx.data.subset import Subset, index_digest, whole
-from otx.files.arrays import ArrayWriter, open_array, release, scan
+from otx.files.arrays import ArrayWriter, create_array, open_array, release, scan
 from otx.files.digests import short_key
 from otx.interfaces import Corpus
 
@@ -80,7 +80,7 @@ def split(corpora: Sequence[Corpus], heldout: int, seed: int) -> list[Split]:
 
     languages = [(corpus.source_language, corpus.pivot_language) for corpus in corpora]
     names = [corpus.fingerprint() for corpus in corpora]
-    key = short_key(VERSION, names, languages, heldout, seed)
+    key = short_key(VERSION, hash_version(), names, languages, heldout, seed)
     derived = derive("split", key, sum(len(corpus) for corpus in corpora), build)
     arrays = derived.arrays
     parts = []
@@ -187,9 +187,9 @@ def _components(corpora: Sequence[Corpus], work: Path) -> tuple[np.ndarray, np.n
                 rows = np.arange(start, min(start + BLOCK, len(corpus)))
                 sentences.add(hashes[corpus.indices[rows] if isinstance(corpus, Subset) else rows])
                 release(hashes)
-    edges = _mapped(work / "edges.npy", kind, (total, 2))
+    edges = create_array(work / "edges.npy", kind, (total, 2))
     nodes = number_nodes(open_array(work / "sentences.npy"), edges, work)
-    parent = _mapped(work / "parent.npy", kind, (nodes,))
+    parent = create_array(work / "parent.npy", kind, (nodes,))
     connect(edges, parent)
     with ArrayWriter(work / "root.npy", kind) as root:
         for _, block in scan(edges, BLOCK):
@@ -200,10 +200,3 @@ def _components(corpora: Sequence[Corpus], work: Path) -> tuple[np.ndarray, np.n
             own = start + np.arange(len(block))
             roots.add(own[block == own])
     return open_array(work / "root.npy"), open_array(work / "roots.npy")
-
-
-def _mapped(path: Path, kind: type[np.generic], shape: tuple[int, ...]) -> np.ndarray:
-    """Return a new array that is mapped from a file; one without entries cannot be mapped."""
-    if 0 in shape:
-        return np.empty(shape, kind)
-    return np.asarray(np.lib.format.open_memmap(path, "w+", kind, shape))

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otx.data.cache import cache_folder
+from otx.data.cache import cache_folder, unwritable
+from otx.files.arrays import reserve
 from otx.interfaces import Encoder
 from otx.types import TokenRow
 
@@ -103,6 +104,9 @@ def encode_texts(
 
     Returns:
         Vectors ``[N, D]`` (float32, on the CPU), and the number of words that each text lost to the length limit.
+
+    Raises:
+        DataError: If the cache cannot be written.
     """
     vectors = _room(len(texts), encoder.dimension)
     cut: list[int] = []
@@ -126,7 +130,11 @@ def _room(count: int, width: int) -> Tensor:
     if 4 * count * width <= IN_MEMORY:
         return torch.empty(count, width)
     folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder) as file:
-        room = torch.from_file(file.name, shared=True, size=count * width)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder) as file:
+            reserve(file, 4 * count * width)
+            room = torch.from_file(file.name, shared=True, size=count * width)
+    except OSError as error:
+        raise unwritable(folder, error) from error
     return room.view(count, width)

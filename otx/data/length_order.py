@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from otx.files.arrays import open_array, release, scan
+from otx.files.arrays import create_array, open_array, release, scan
 
 BLOCK = 2**20
 """Pairs in memory at a time."""
@@ -49,12 +49,8 @@ class LengthOrder:
         """
         counts = _count(lengths)
         np.save(folder / _COUNTS, counts)
-        if not counts.sum():
-            np.save(folder / _PAIRS, np.empty(0, dtype=np.int64))
-            return
-        pairs = np.lib.format.open_memmap(folder / _PAIRS, "w+", np.int64, (int(counts.sum()),))
-        _fill(np.asarray(pairs), lengths, counts)
-        pairs.flush()
+        pairs = create_array(folder / _PAIRS, np.int64, (int(counts.sum()),))
+        _fill(pairs, lengths, counts)
 
     @classmethod
     def read(cls, folder: Path) -> LengthOrder:

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 PART = 2**18
-"""Records per part, on average."""
+"""Records per part, on average, unless there would be more than ``2**MAX_BITS`` parts."""
+MAX_BITS = 8
+"""Leading bits of a key that choose its part, at most: every part is an open file, of which systems allow 1,024."""
 
 
 class Partitions:
@@ -32,7 +34,7 @@ class Partitions:
 
     def __init__(self, folder: Path, dtype: np.dtype | type[np.generic], records: int) -> None:
         self._dtype = np.dtype(dtype)
-        bits = max(0, (max(1, records) - 1) // PART).bit_length()
+        bits = min(((max(1, records) - 1) // PART).bit_length(), MAX_BITS)
         self._shift = np.uint64(64 - bits)
         self._paths = [folder / f"part-{number}" for number in range(2**bits)]
         self._streams = [path.open("wb") for path in self._paths]

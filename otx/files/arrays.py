@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import mmap
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 import numpy as np
 
@@ -57,12 +60,53 @@ class ArrayWriter:
 
     def _write_header(self) -> None:
         # Numpy leaves room in the header for the first length to grow, so that it keeps its size.
-        header = {
-            "descr": np.lib.format.dtype_to_descr(self._dtype),
-            "fortran_order": False,
-            "shape": (self._rows, *self._tail),
-        }
-        np.lib.format.write_array_header_1_0(self._stream, header)
+        _write_header(self._stream, self._dtype, (self._rows, *self._tail))
+
+
+def create_array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.ndarray:
+    """Write an array of zeros into a ``.npy`` file, and return it mapped: what is assigned to it is in the file.
+
+    Args:
+        path: The file.
+        dtype: Type of the numbers.
+        shape: Shape of the array.
+
+    Raises:
+        OSError: If the disk has no space for the whole array.
+    """
+    with path.open("wb") as stream:
+        _write_header(stream, np.dtype(dtype), shape)
+        stream.flush()
+        reserve(stream, stream.tell() + math.prod(shape) * np.dtype(dtype).itemsize)
+    array: np.ndarray = np.asarray(np.load(path, mmap_mode="r+"))
+    return array
+
+
+def reserve(stream: IO[bytes], size: int) -> None:
+    """Extend a file with zeros that take their space on the disk at once, where the system can do that.
+
+    If a mapped file has holes, the system kills the process that writes into one when the disk is full.
+
+    Args:
+        stream: The file.
+        size: Its new size in bytes, at least 1.
+
+    Raises:
+        OSError: If the disk has no space for it.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(stream.fileno(), 0, size)
+    else:
+        os.ftruncate(stream.fileno(), size)
+
+
+def _write_header(stream: IO[bytes], dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    header = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": shape,
+    }
+    np.lib.format.write_array_header_1_0(stream, header)
 
 
 def open_array(path: Path) -> np.ndarray:

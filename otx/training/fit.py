@@ -224,6 +224,8 @@ class _Training:
         settings, hooks = self.settings, self.hooks
         start = self._resume()
         hooks.started(start, settings.steps)
+        # An observer of the first process may take longer than a collective operation waits.
+        self.processes.meet()
         with closing(prefetched(self._prepare, range(start, settings.steps))) as prepared:
             self.began = time.perf_counter()
             for step, batches in zip(range(start, settings.steps), prepared, strict=True):

@@ -14,7 +14,7 @@ from otx.alignment.bitext_hashes import HASHES, recorded_hashes, training_hashes
 from otx.cli import run as otx
 from otx.data.bitext import read_bitext
 from otx.data.overlap import sentence_hashes
-from otx.errors import DataError
+from otx.errors import DataError, OTXError
 from otx.plugin_host.registry import Registry
 from otx.reporter import Silent
 from otx.runs.folder import RunFolder
@@ -83,6 +83,26 @@ def test_a_resumed_run_has_them_again(tmp_path: Path, monkeypatch: pytest.Monkey
         damage(run.path / HASHES)
         assert (training_hashes(run, train) == expected).all()
         assert (np.load(run.path / HASHES) == expected).all()
+
+
+def test_a_failure_names_the_file_and_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder.create(tmp_path, "r", kind="align", settings={})
+    write_hashes(run, [])
+    before = (run.path / HASHES).read_bytes()
+    # Another process writes the same file at this time.
+    foreign = run.path / f".partial-{HASHES}"
+    foreign.write_text("half")
+
+    def no_space(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", no_space)
+    with pytest.raises(OTXError, match=rf"{HASHES} could not be written: No space left on device"):
+        write_hashes(run, [])
+    assert (run.path / HASHES).read_bytes() == before
+    assert foreign.read_text() == "half" and not list(run.path.glob(".partial-[0-9]*"))
 
 
 def test_a_run_from_before_the_digest_keeps_its_hashes(tmp_path: Path) -> None:

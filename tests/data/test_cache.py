@@ -4,12 +4,19 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
-from otx.data import cache
+from otx.data import cache, derived, inference
 from otx.data.cache import built
+from otx.data.filters import FilterSettings, filter_corpus
+from otx.data.holdout import split
+from otx.data.length_order import LengthOrder
 from otx.errors import DataError
 from otx.files.digests import file_digest, short_key
 
@@ -168,8 +175,10 @@ def test_damage_that_the_system_does_not_show_is_found_meanwhile(
     waited()
     with pytest.raises(DataError, match=r"x is damaged.*run the same command again"):
         cache.refuse_damage()
-    monkeypatch.setattr(cache, "_damaged", [])
     assert len(counted(folder)[1]) == 1 and (folder / "x").read_text() == "a whole file"
+    # This process, such as a notebook, goes on.
+    cache.refuse_damage()
+    assert not cache._verified
 
 
 def test_a_large_file_that_changed_or_moved_is_verified_first(
@@ -219,3 +228,30 @@ def test_a_file_that_just_changed_is_not_remembered(tmp_path: Path, large: None)
 def test_keys_tell_parts_apart() -> None:
     assert short_key("a", "bc") != short_key("ab", "c")
     assert short_key({"a": 1, "b": 2}) == short_key({"b": 2, "a": 1})
+
+
+@pytest.mark.parametrize("use", ["filter", "split", "lengths", "vectors"])
+def test_a_full_disk_is_an_error_and_not_a_signal(
+    corpus: Any, use: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mapped file whose space is not reserved kills the process when it is written."""
+
+    def no_space(*arguments: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", no_space)
+    monkeypatch.setattr(derived, "FEW", 0)
+    monkeypatch.setattr(inference, "IN_MEMORY", 1)
+    monkeypatch.setenv("OTX_CACHE", str(tmp_path))
+    pairs = corpus([(f"a{n}", f"b{n}") for n in range(20)])
+    encoder: Any = SimpleNamespace(dimension=3)
+    uses: dict[str, Callable[[], object]] = {
+        "filter": lambda: filter_corpus(pairs, FilterSettings()),
+        "split": lambda: split([pairs], 2, 0),
+        "lengths": lambda: built(
+            tmp_path / "key", lambda folder: LengthOrder.write(np.ones((4, 2), int), folder)
+        ),
+        "vectors": lambda: inference.encode_texts(encoder, ["a", "b"], -1, 1),
+    }
+    with pytest.raises(DataError, match=r"cannot be written: No space left on device.*OTX_CACHE"):
+        uses[use]()

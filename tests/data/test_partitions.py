@@ -32,3 +32,12 @@ def test_records_come_back_by_key_and_in_order(
     assert all(before[1] < after[0] for before, after in pairwise(ends))
     assert all((np.diff(one["number"]) > 0).all() for one in parts)
     assert not list(tmp_path.iterdir())
+
+
+def test_there_are_never_more_parts_than_files_may_be_open(tmp_path: Path) -> None:
+    keys = np.random.default_rng(1).integers(2**64, size=2_000, dtype=np.uint64)
+    many = Partitions(tmp_path, np.uint64, 10**9)
+    assert len(list(tmp_path.iterdir())) == 256
+    many.add(keys)
+    ascending = np.concatenate([np.sort(part) for part in many.read()])
+    assert (ascending == np.sort(keys)).all()

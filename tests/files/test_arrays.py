@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from otx.files.arrays import ArrayWriter, open_array, release, scan
+from otx.files.arrays import ArrayWriter, create_array, open_array, release, scan
 
 
 @pytest.mark.parametrize("width", [None, 2])
@@ -25,9 +25,28 @@ def test_an_array_without_rows(tmp_path: Path) -> None:
 
 
 def test_released_pages_keep_what_was_written(tmp_path: Path) -> None:
-    written = np.asarray(np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.int64, (10_000,)))
+    written = create_array(tmp_path / "x.npy", np.int64, (10_000,))
     for start, block in scan(written, 3_000):
         block[:] = start + np.arange(len(block))
     release(written, np.arange(3), written[5:].reshape(-1, 5))
     assert (written == np.arange(10_000)).all()
     assert (open_array(tmp_path / "x.npy") == np.arange(10_000)).all()
+
+
+@pytest.mark.parametrize("shape", [(300_000, 2), (0, 2), (0,)])
+def test_a_created_array_has_its_space_and_is_zero(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = tmp_path / "x.npy"
+    created = create_array(path, np.int32, shape)
+    status = path.stat()
+    assert status.st_size == created.nbytes + 128 and status.st_blocks * 512 >= status.st_size
+    assert created.dtype == np.int32 and created.shape == shape and not created.any()
+    created += 3
+    assert (np.load(path) == np.full(shape, 3)).all()
+
+
+def test_a_system_that_cannot_reserve_space_extends_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("os.posix_fallocate")
+    create_array(tmp_path / "x.npy", np.float64, (5,))[2] = 1
+    assert np.load(tmp_path / "x.npy").tolist() == [0, 0, 1, 0, 0]

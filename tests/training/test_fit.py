@@ -14,6 +14,7 @@ from benchmarks.device_waits import counted
 from otx.errors import ProblemError, TrainingError
 from otx.training.fit import FitHooks, fit
 from otx.training.optimizer import FitSettings
+from otx.training.processes import Processes
 from otx.types import Loss
 
 
@@ -97,6 +98,31 @@ def test_a_resumed_run_is_bit_equal(
     assert fit(toy, SETTINGS, tmp_path, hooks(rows)) == 12
     assert all(torch.equal(a, b) for a, b in zip(weights(toy), whole[0], strict=True))
     assert without_time(rows) == whole[1]
+
+
+class Meeting(Processes):
+    """One process, which notes when it waits for others."""
+
+    def __init__(self, events: list[str]) -> None:
+        self.events = events
+
+    def meet(self, request: bool = False) -> bool:
+        self.events.append("meet")
+        return request
+
+
+def test_all_processes_wait_until_the_first_one_s_observers_have_started(tmp_path: Path) -> None:
+    events: list[str] = []
+
+    def spoil(step: int, loss: Tensor) -> Tensor:
+        events.append("step")
+        return loss
+
+    toy = Toy()
+    toy.spoil = spoil
+    noting = replace(hooks([]), started=lambda start, steps: events.append("started"))
+    fit(toy, replace(SETTINGS, steps=1), tmp_path, noting, processes=Meeting(events))
+    assert events[events.index("started") :][:3] == ["started", "meet", "step"]
 
 
 def test_resumed_three_times(
