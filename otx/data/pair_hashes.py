@@ -66,7 +66,7 @@ def hash_pairs(corpus: Corpus) -> PairHashes:
 
 
 def hash_version() -> tuple[Any, ...]:
-    """Return what the hashes depend on besides the text: a part of the key of whatever is cached that depends on them."""
+    """Return what the hashes depend on besides the text, for the keys of what is cached from them."""
     # The tables of Unicode that decide what a letter is.
     return VERSION, (unicodedata.unidata_version, regex.__version__)
 
