@@ -29,7 +29,7 @@ from otx.training.optimizer import (
     take_step,
     trained_parameters,
 )
-from otx.training.processes import ALONE, ProcessGroup, Processes, open_processes
+from otx.training.processes import ALONE, Processes, ProcessGroup, open_processes
 from otx.training.reduction import make_reduction
 from otx.training.sharded_encoders import ShardedEncoder, shard_encoders
 from otx.training.sharded_tensors import gathered, is_sharded, own_part
