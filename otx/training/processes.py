@@ -266,6 +266,27 @@ class ProcessGroup(Processes):
             raise self._explained(error) from error
 
     @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Within this block, whose work includes collective operations, one that fails raises ``ProcessLost``.
+
+        Other errors pass, such as a lack of memory.
+        """
+        try:
+            yield
+        except ProcessLost:
+            raise
+        except Exception as error:
+            cause: BaseException | None = error
+            # A plugin is blamed for what fails within its calls.
+            while cause is not None:
+                if isinstance(cause, dist.DistError) or (
+                    isinstance(cause, RuntimeError) and "gloo" in str(cause)
+                ):
+                    raise self._explained(cause) from error
+                cause = cause.__cause__
+            raise
+
+    @contextmanager
     def watched(self, abort: Callable[[OTXError], None]) -> Iterator[None]:
         """Call a function if a process is lost; see ``Processes``."""
         before, self._abort = self._abort, abort

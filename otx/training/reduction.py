@@ -99,7 +99,8 @@ class BucketedReduction(Reduction):
     def backward(self, value: Tensor, *, last: bool) -> None:
         """Pass backward, and send every bucket that is complete; see ``Reduction``."""
         self._travelling = last
-        value.backward()  # type: ignore[no-untyped-call]
+        with self._processes.computing():
+            value.backward()  # type: ignore[no-untyped-call]
         self._travelling = False
 
     def finish(self, bad: Tensor) -> Tensor:

@@ -116,10 +116,11 @@ class ShardedEncoder:
             whole: Encoder of the same structure that receives them, in the first process; None elsewhere.
         """
         targets = {} if whole is None else whole.module.state_dict()
-        for name, value in self._encoder.module.state_dict().items():
-            weights = gathered(value)
-            if whole is not None:
-                targets[name].copy_(weights)
+        with self._processes.guarded():
+            for name, value in self._encoder.module.state_dict().items():
+                weights = gathered(value)
+                if whole is not None:
+                    targets[name].copy_(weights)
 
     def _call(self, function: Callable[[], Value]) -> Value:
         """Call a function that reads the parameters, and keep its results until ``reached_by``."""
@@ -129,7 +130,7 @@ class ShardedEncoder:
             results.append(function())
             return results[0]
 
-        with self._processes.guarded(), warnings.catch_warnings():
+        with self._processes.computing(), warnings.catch_warnings():
             # Nothing changes what the encoder returns.
             warnings.filterwarnings("ignore", message="FSDP2-wrapped module")
             self._states += self._root(call)

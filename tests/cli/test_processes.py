@@ -217,6 +217,16 @@ def test_a_killed_or_hung_process_ends_the_run_within_a_minute(
         assert record()["status"] == "failed" and "no longer answers" in record()["error"]
 
 
+def test_a_killed_process_ends_a_run_of_sharded_encoders(start: Any) -> None:
+    running = start(*LASTING, "--set", "runtime.shard=true")
+    wait_for_step(12, running)
+    os.kill(running.pid(1), signal.SIGKILL)
+    code, _, err, seconds = running.end()
+    assert code == 1 and seconds < MINUTE, err
+    assert "error: run r ended: process 1 of 2 no longer answers" in err
+    assert "its last checkpoint is runs/r/checkpoints/step-000" in err
+
+
 def test_an_error_of_one_process_is_told_by_the_first(start: Any, tmp_path: Path) -> None:
     plugin = tmp_path / "fails.py"
     plugin.write_text(FAILS)
