@@ -1,4 +1,4 @@
-"""Plain values of the command line, read without pydantic: typer reads even text with it, and its import takes .08 s."""
+"""Plain values of the command line, read without pydantic, by which typer reads even text and which starts slowly."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Group(TyperGroup):
         return _read_quickly(super().get_params(ctx))
 
 
-def read_quickly(command: TyperCommand | TyperGroup) -> None:
+def read_quickly(command: Any) -> None:
     """Let a command read its plain values without pydantic, if this release of typer permits it.
 
     Args:
