@@ -58,6 +58,8 @@ class ShardedEncoder:
                     f"{encoder.reference}: parameter {name} is a single number, which {SETTING} cannot divide",
                     f"set {SETTING} = false for this encoder",
                 )
+        # It warns of changes in place, which nothing makes.
+        warnings.filterwarnings("ignore", message="FSDP2-wrapped module")
         self._encoder, self._processes = encoder, processes
         self._states: list[Tensor] = []
         mesh = init_device_mesh(device.type, (processes.count,))
@@ -83,17 +85,32 @@ class ShardedEncoder:
         return getattr(self.__dict__["_encoder"], name)
 
     def encode(self, batch: TokenBatch, layers: Sequence[int] = (-1,)) -> Encoded:
-        """Compute hidden states; see ``otx.interfaces.Encoder``."""
+        """Compute hidden states; see ``otx.interfaces.Encoder``.
+
+        Args:
+            batch: A batch of ``collate``.
+            layers: Layers to return.
+        """
         return self._call(lambda: self._encoder.encode(batch, layers))
 
     def encode_together(
         self, batches: Sequence[TokenBatch], layers: Sequence[int] = (-1,)
     ) -> list[Encoded]:
-        """Compute hidden states of several batches; see ``otx.interfaces.Encoder``."""
+        """Compute hidden states of several batches; see ``otx.interfaces.Encoder``.
+
+        Args:
+            batches: Batches of ``collate``.
+            layers: Layers to return.
+        """
         return self._call(lambda: encode_together(self._encoder, batches, layers))
 
     def masked_logits(self, batch: TokenBatch, picked: Tensor) -> Tensor:
-        """Predict masked sub-words; see ``otx.interfaces.Encoder``."""
+        """Predict masked sub-words; see ``otx.interfaces.Encoder``.
+
+        Args:
+            batch: A batch of ``collate``.
+            picked: Positions to predict ``[B, T]``.
+        """
         return self._call(lambda: self._encoder.masked_logits(batch, picked))
 
     def reached_by(self, loss: Tensor) -> Tensor:
@@ -130,9 +147,7 @@ class ShardedEncoder:
             results.append(function())
             return results[0]
 
-        with self._processes.computing(), warnings.catch_warnings():
-            # Nothing changes what the encoder returns.
-            warnings.filterwarnings("ignore", message="FSDP2-wrapped module")
+        with self._processes.computing():
             self._states += self._root(call)
         return results[0]
 
