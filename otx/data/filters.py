@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from otx.data.derived import derive
-from otx.data.pair_hashes import BLOCK, hash_pairs
+from otx.data.pair_hashes import BLOCK, hash_pairs, hash_version
 from otx.data.partitions import Partitions
 from otx.data.subset import Subset, pick
 from otx.errors import UsageError
@@ -79,7 +79,7 @@ def filter_corpus(corpus: Corpus, filters: FilterSettings) -> tuple[Corpus, dict
         return {"identical": identical, "length-ratio": ratio, "duplicate": repeated}
 
     languages = corpus.source_language, corpus.pivot_language
-    key = short_key(VERSION, corpus.fingerprint(), languages, astuple(filters))
+    key = short_key(VERSION, hash_version(), corpus.fingerprint(), languages, astuple(filters))
     derived = derive("filtered", key, len(corpus), build)
     kept = derived.arrays[_KEPT]
     counts = dict(derived.record)

@@ -11,7 +11,7 @@ import numpy as np
 
 from otx.data.components import BLOCK, connect, number_nodes
 from otx.data.derived import derive
-from otx.data.pair_hashes import hash_pairs
+from otx.data.pair_hashes import hash_pairs, hash_version
 from otx.data.permutation import Permutation
 from otx.data.subset import Subset, index_digest, whole
 from otx.files.arrays import ArrayWriter, create_array, open_array, release, scan
@@ -80,7 +80,7 @@ def split(corpora: Sequence[Corpus], heldout: int, seed: int) -> list[Split]:
 
     languages = [(corpus.source_language, corpus.pivot_language) for corpus in corpora]
     names = [corpus.fingerprint() for corpus in corpora]
-    key = short_key(VERSION, names, languages, heldout, seed)
+    key = short_key(VERSION, hash_version(), names, languages, heldout, seed)
     derived = derive("split", key, sum(len(corpus) for corpus in corpora), build)
     arrays = derived.arrays
     parts = []

@@ -11,7 +11,7 @@ import numpy as np
 
 from otx.data.derived import derive
 from otx.data.normalise import sentence_hash
-from otx.data.pair_hashes import BLOCK, VERSION, hash_pairs
+from otx.data.pair_hashes import BLOCK, hash_pairs, hash_version
 from otx.data.partitions import Partitions
 from otx.data.subset import Subset, whole
 from otx.files.arrays import ArrayWriter, release
@@ -47,7 +47,7 @@ def sentence_hashes(corpora: Sequence[Corpus]) -> np.ndarray:
                     sentences.add(np.unique(part))
         return {}
 
-    key = short_key(VERSION, [corpus.fingerprint() for corpus in corpora])
+    key = short_key(hash_version(), [corpus.fingerprint() for corpus in corpora])
     return derive("sentences", key, pairs, build).arrays["sentences"]
 
 

@@ -60,11 +60,15 @@ def hash_pairs(corpus: Corpus) -> PairHashes:
                 named.add(_hashes(forms, languages))
         return {}
 
-    # The tables of Unicode that decide what a letter is.
-    tables = unicodedata.unidata_version, regex.__version__
-    key = short_key(VERSION, tables, languages, corpus.fingerprint())
+    key = short_key(*hash_version(), languages, corpus.fingerprint())
     arrays = derive("hashes", key, len(corpus), build).arrays
     return PairHashes(arrays[_PLAIN], arrays[_NAMED])
+
+
+def hash_version() -> tuple[Any, ...]:
+    """Return what the hashes depend on besides the text: it belongs into the key of all that is computed from them."""
+    # The tables of Unicode that decide what a letter is.
+    return VERSION, (unicodedata.unidata_version, regex.__version__)
 
 
 def _hashes(forms: list[tuple[str, str]], languages: tuple[str, str]) -> np.ndarray:
