@@ -11,14 +11,14 @@ from importlib import import_module
 from typing import Annotated, Any, cast
 
 import typer
-from typer._coercion import RuntimeParam, build_runtime_param
-from typer.core import TyperArgument, TyperCommand, TyperGroup
+from typer.core import TyperArgument
 from typer.models import CommandInfo, TyperInfo
 
 from otx import __version__
 from otx.cli.console import hush, screen
 from otx.cli.flags import example
 from otx.cli.processes import record_exit_code
+from otx.cli.quick_values import read_quickly
 from otx.errors import OTXError
 from otx.plugin_host.variables import FILES, ONLY
 from otx.printable import quote
@@ -146,46 +146,13 @@ class _PlainArgument(TyperArgument):
         return name if self.required else f"[{name}]"
 
 
-class _Read(RuntimeParam):
-    """Reads the value of a parameter; typer reads even text with pydantic, whose import takes .08 s."""
-
-    def _coerce_value(self, value: Any, param: Any, ctx: Any) -> Any:
-        if self.annotation is str or (self.annotation is bool and isinstance(value, bool)):
-            return value
-        if self.annotation == builtins.list[str]:
-            return builtins.list(value)
-        typed = build_runtime_param(param.type_descriptor)
-        return typed.coerce(value, param=param, ctx=ctx)
-
-
-def _read_cheaply(parameters: Any) -> Any:
-    for parameter in parameters:
-        described = parameter.type_descriptor
-        parameter._runtime_param = _Read(described.parameter_info, described.annotation)
-    return parameters
-
-
-class _Command(TyperCommand):
-    """A command whose parameters, the help option included, are read by ``_Read``."""
-
-    def get_params(self, ctx: Any) -> Any:
-        return _read_cheaply(super().get_params(ctx))
-
-
-class _Group(TyperGroup):
-    """A group of commands, with parameters as ``_Command``."""
-
-    def get_params(self, ctx: Any) -> Any:
-        return _read_cheaply(super().get_params(ctx))
-
-
 def _command(app: typer.Typer) -> Any:
-    """Return the command of an application, whose arguments are shown plainly and read cheaply."""
+    """Return the command of an application, whose arguments are shown plainly and read quickly."""
     command = typer.main.get_command(app)
     commands = [command]
     for one in commands:
         commands.extend(getattr(one, "commands", {}).values())
-        one.__class__ = _Group if isinstance(one, TyperGroup) else _Command
+        read_quickly(one)
         for parameter in one.params:
             if isinstance(parameter, TyperArgument):
                 parameter.__class__ = _PlainArgument
