@@ -248,6 +248,9 @@ def _follow(
                 training.fit(training.selector())
             processes.meet()
     except ProcessLost as error:
+        # A signal reaches all processes. The first one, outside the loop, ends at once and records why.
+        if error.first_is_lost and RunFolder(run.path).record["status"] == "interrupted":
+            raise Interrupted("interrupted", signals.remedy) from error
         full = words.with_checkpoint(error)
         if full.first_is_lost and processes.rank == 1:
             words.record(full)

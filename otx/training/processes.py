@@ -289,7 +289,8 @@ class ProcessGroup(Processes):
 
     def explain(self, error: BaseException) -> BaseException:
         """Return the failure of another process, or the error; see ``Processes``."""
-        if isinstance(error, Interrupted | KeyboardInterrupt):
+        explained = isinstance(error.__cause__, ProcessLost)
+        if isinstance(error, Interrupted | KeyboardInterrupt) and not explained:
             return self._failure() or error
         return error
 
