@@ -139,6 +139,9 @@ class Processes:
         """
         yield
 
+    def release(self) -> None:
+        """Let the other processes leave: from here on, the loss of one does not end this one."""
+
     def explain(self, error: BaseException) -> BaseException:
         """Return the failure of another process, if that is why this one is stopped; otherwise the error.
 
@@ -273,6 +276,11 @@ class ProcessGroup(Processes):
             yield
         finally:
             self._abort = before
+
+    def release(self) -> None:
+        """Let the others leave; see ``Processes``."""
+        if self._heartbeat is not None:
+            self._heartbeat.release()
 
     def close(self, error: BaseException | None) -> None:
         """Leave the group; an error is told to the other processes first.

@@ -1,4 +1,4 @@
-"""What the processes of a run but the first do when the first one is gone."""
+"""Several processes of one run: what each does when another is gone, and once the training has ended."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import nn
 
 from otx.alignment import align
 from otx.errors import Interrupted
+from otx.reporter import Silent
 from otx.runs.folder import RunFolder
 from otx.training.processes import Processes, ProcessGroup, ProcessLost
 from otx.training.runtime import StopSignals
@@ -72,3 +73,69 @@ def test_the_loss_of_the_first_process_is_recorded_by_the_second(
         follow(run, "running", monkeypatch)
     record = RunFolder(run.path).record
     assert record["status"] == "failed" and "process 0 of 2" in record["error"]
+
+
+class Failing:
+    """An encoder that cannot be saved whole."""
+
+    def save(self, folder: Path) -> None:
+        (folder / "config.json").write_text("{}")
+        if not (folder.parent / "enough").exists():
+            raise OSError(28, "No space left on device")
+        (folder / "model.safetensors").write_text("weights")
+
+
+def test_the_aligned_encoder_is_whole_or_absent(run: RunFolder) -> None:
+    encoder: Any = Failing()
+    with pytest.raises(OSError, match="No space left on device"):
+        align._save_model(encoder, run)
+    assert not run.model.exists()
+    (run.path / "enough").touch()
+    align._save_model(encoder, run)
+    assert sorted(path.name for path in run.model.iterdir()) == ["config.json", "model.safetensors"]
+    assert not list(run.path.glob(".partial*"))
+
+
+def test_the_others_may_leave_once_the_training_has_ended(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first process needs nobody to save the model."""
+    events: list[str] = []
+
+    class First(Processes):
+        def release(self) -> None:
+            events.append("release")
+
+    class Ended(Exception):
+        pass
+
+    def fit(training: Any, selector: Any) -> None:
+        events.append("fit")
+
+    def put_back() -> None:
+        raise Ended
+
+    run.update(diagnostics={})
+    monkeypatch.setattr(align, "_count_gold", lambda *arguments: None)
+    monkeypatch.setattr(align._Training, "fit", fit)
+    selector = SimpleNamespace(refuse_ceiling=lambda record: None, put_back=put_back)
+    monkeypatch.setattr(align._Training, "selector", lambda training: selector)
+    settings = SimpleNamespace(
+        encoder=SimpleNamespace(dropout=False), align=SimpleNamespace(objective=["sinkhorn"])
+    )
+    session: Any = SimpleNamespace(settings=settings, reporter=Silent())
+    job: Any = SimpleNamespace(encoder=SimpleNamespace(module=nn.Identity()), material=None)
+    training = align._Training(
+        session=session,
+        run=run,
+        job=job,
+        restriction=None,
+        steps=1,
+        signals=StopSignals(""),
+        observers=None,
+        differences={},
+        processes=First(),
+    )
+    with pytest.raises(Ended):
+        training.train()
+    assert events == ["fit", "release"]
