@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 from torch import distributed as dist
-from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
 
 from otx.errors import Interrupted, OTXError, TrainingError, UsageError
 from otx.training.heartbeat import Heartbeat, beat_key
@@ -167,6 +166,9 @@ class ProcessGroup(Processes):
 
     def __init__(self, device: torch.device) -> None:
         self.rank, self.count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        # Here, because a torch that is built without distributed trains in one process.
+        from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
+
         start = timedelta(seconds=START_SECONDS)
         base, _, _ = next(iter(rendezvous("env://", timeout=start)))
         # A process may open several groups one after another, in tests for example.
