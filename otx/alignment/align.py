@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +39,7 @@ from otx.alignment.run_summary import RunSummary, summarise_run, warnings_for
 from otx.alignment.trainable import TrainableAlignment
 from otx.data.overlap import count_hits
 from otx.errors import Interrupted, UsageError
+from otx.files import atomic
 from otx.interfaces import Encoder
 from otx.reporter import Reporter, Silent
 from otx.runs.folder import RunFolder
@@ -447,12 +449,14 @@ class _Training:
         reporter.stage(f"Aligning with {', '.join(settings.align.objective)}: {self.steps} steps")
         with signals.deferred():
             self.fit(selector)
+        # The others are done. One that ends must not end this process while it saves the model.
+        self.processes.release()
         encoder.module.to(self.device).eval()
         run.update(best=selector.put_back())
         if settings.encoder.lora is not None:
             lora.merge(encoder)
         lift(encoder, self.restriction)
-        encoder.save(run.model)
+        _save_model(encoder, run)
         run.update(model_digest=encoder.digest(), gradient_shares=gradient_shares(run.metrics()))
         self._measure_after(selector)
 
@@ -612,6 +616,16 @@ def _count_gold(run: RunFolder, data: AlignmentData, reporter: Reporter) -> None
         reporter.notice(
             f"{hits:,} of the {len(texts):,} sentences of the gold word links are in the bitext"
         )
+
+
+def _save_model(encoder: Encoder, run: RunFolder) -> None:
+    """Write the aligned encoder, whole or not at all."""
+    # The run is locked: no other process writes there.
+    partial = run.path / ".partial-model"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    encoder.save(partial)
+    atomic.publish(partial, run.model)
 
 
 def _end(run: RunFolder, observers: Observers, status: str, reason: str | None = None) -> None:

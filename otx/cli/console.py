@@ -30,7 +30,8 @@ class Screen:
     Attributes:
         quiet: True to print no notes.
         debug: True to print tracebacks.
-        silent: True to print nothing at all, in all but one of several processes.
+        silent: True to print no text at all: neither results nor notes nor errors. All but one of several processes are
+            silent. What ``draw`` prints is not affected; no command of several processes draws.
         arguments: The arguments of the command, flags of otx itself first.
     """
 

@@ -1,4 +1,4 @@
-"""Plain values of the command line, read without pydantic, by which typer reads even text and which starts slowly."""
+"""Read plain values of the command line without pydantic, whose import takes .08 s; typer reads even text with it."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class WordVectors:
     """The word vectors of R texts, one text after the other.
 
     Attributes:
-        vectors: Vectors of K words ``[K, D]``, float32 or better.
+        vectors: Vectors of K words ``[K, D]``, float32.
         is_real: False for a word without a sub-word of its own ``[K]``.
         starts: Place of each text's first word ``[R]``.
         sizes: Number of words of each text ``[R]``.

@@ -150,7 +150,8 @@ class FitHooks:
             come together.
         checkpoint_saved: Receives the folder of a checkpoint.
         notice: Receives a warning.
-        stop_requested: Returns True if the loop must save and stop after this step.
+        stop_requested: Returns True if the loop must save and stop after this step. One process asks after every step.
+            Several ask when they read numbers, on a GPU up to ``LOG_EVERY`` steps later.
         measurement: Measures the weights at the steps that it asks for; its numbers join the step's row.
     """
 

@@ -40,13 +40,17 @@ class Heartbeat(threading.Thread):
         super().__init__(name="otx-heartbeat", daemon=True)
         self._store, self._rank, self._lost = store, rank, lost
         self._watched = range(1, count) if rank == 0 else range(1)
-        self._stopped = threading.Event()
+        self._stopped, self._released = threading.Event(), threading.Event()
         self.silent: int | None = None
         store.set(beat_key(rank), "0")
 
     def stop(self) -> None:
         """Stop beating and watching."""
         self._stopped.set()
+
+    def release(self) -> None:
+        """Call ``lost`` no more, and beat on: this process needs none of the others from here on."""
+        self._released.set()
 
     def run(self) -> None:
         """Beat and watch until ``stop`` is called or a process is lost."""
@@ -61,10 +65,12 @@ class Heartbeat(threading.Thread):
             except RuntimeError:
                 # The store is where the first process is.
                 self.silent, failed = 0, False
-            if failed or self.silent is not None:
-                if not self._stopped.wait(GRACE_SECONDS):
+            if (failed or self.silent is not None) and not self._released.is_set():
+                if self._stopped.wait(GRACE_SECONDS):
+                    return
+                if not self._released.is_set():
                     self._lost()
-                return
+                    return
 
     def _look(self, seen: dict[int, tuple[bytes, float]]) -> None:
         beats = self._store.multi_get([beat_key(rank) for rank in seen])

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 from torch import distributed as dist
-from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
 
 from otx.errors import Interrupted, OTXError, TrainingError, UsageError
 from otx.training.heartbeat import Heartbeat, beat_key
@@ -139,6 +138,9 @@ class Processes:
         """
         yield
 
+    def release(self) -> None:
+        """Let the other processes leave: from here on, the loss of one does not end this one."""
+
     def explain(self, error: BaseException) -> BaseException:
         """Return the failure of another process, if that is why this one is stopped; otherwise the error.
 
@@ -164,6 +166,9 @@ class ProcessGroup(Processes):
 
     def __init__(self, device: torch.device) -> None:
         self.rank, self.count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        # Here, because a torch that is built without distributed trains in one process.
+        from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
+
         start = timedelta(seconds=START_SECONDS)
         base, _, _ = next(iter(rendezvous("env://", timeout=start)))
         # A process may open several groups one after another, in tests for example.
@@ -294,6 +299,11 @@ class ProcessGroup(Processes):
             yield
         finally:
             self._abort = before
+
+    def release(self) -> None:
+        """Let the others leave; see ``Processes``."""
+        if self._heartbeat is not None:
+            self._heartbeat.release()
 
     def close(self, error: BaseException | None) -> None:
         """Leave the group; an error is told to the other processes first.

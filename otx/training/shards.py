@@ -8,7 +8,7 @@ way the sum over processes is the loss, and the sum of the gradients is its grad
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,10 +23,6 @@ from otx.training.processes import Processes, ProcessGroup
 from otx.types import EncodedPair, Loss
 from otx.views import States
 
-# PyTorch 2.13 renamed it, and warns of the old name.
-_gather_single: Callable[[Tensor, Tensor], object] = getattr(
-    dist, "all_gather_single", dist.all_gather_into_tensor
-)
 _ALIGNED = 16
 """Bytes at whose multiples a tensor begins among those that travel together."""
 
@@ -181,7 +177,11 @@ class _Gather(torch.autograd.Function):
             sent[place : place + len(data)] = data
         received = sent.new_empty(size * processes.count)
         with processes.guarded():
-            _gather_single(received, sent)
+            # PyTorch 2.13 renamed it, and warns of the old name.
+            if hasattr(dist, "all_gather_single"):
+                dist.all_gather_single(received, sent)
+            else:
+                dist.all_gather_into_tensor(received, sent)
         outputs = []
         for rank, (several, (starts, _)) in enumerate(zip(shapes, places, strict=True)):
             for shape, start, tensor in zip(several, starts, tensors, strict=True):

@@ -78,6 +78,24 @@ def test_a_failure_is_noticed_unless_this_process_ends_by_itself(
         assert not watch.is_alive()
 
 
+def test_once_the_others_are_released_their_loss_ends_nothing_and_is_still_known(
+    store: Any, beating: threading.Event
+) -> None:
+    lost = threading.Event()
+    watch = Heartbeat(store, 0, 3, lost.set)
+    watch.start()
+    watch.release()
+    beating.set()
+    store.add("failures", 1)
+    assert not lost.wait(0.6) and watch.silent == 2
+    before = store.get(beat_key(0))
+    time.sleep(0.1)
+    assert store.get(beat_key(0)) != before
+    watch.stop()
+    watch.join(5)
+    assert not watch.is_alive()
+
+
 def test_it_stops(store: Any, beating: threading.Event) -> None:
     watch = Heartbeat(store, 0, 3, lambda: None)
     watch.start()

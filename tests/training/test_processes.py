@@ -5,9 +5,12 @@ import os
 import socket
 import subprocess
 import sys
+from importlib import util
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -111,6 +114,25 @@ def test_without_torchrun_there_is_one_process() -> None:
         assert alone.any([True, False]) == [True, False]
         assert alone.gather("a") == ["a"] and alone.from_first(3) == 3
         assert alone.meet(True) and not alone.meet()
+
+
+def test_a_torch_without_distributed_trains_in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What such a torch has of it, besides two types.
+    stub = ModuleType("torch.distributed")
+    monkeypatch.setitem(sys.modules, "torch.distributed", stub)
+    monkeypatch.setattr(torch, "distributed", stub)
+    read = {}
+    for name in ("heartbeat", "processes", "reduction", "shards"):
+        path = Path(processes.__file__).with_name(f"{name}.py")
+        spec = util.spec_from_file_location(f"{name}_anew", path)
+        assert spec is not None and spec.loader is not None
+        module: Any = util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, spec.name, module)
+        spec.loader.exec_module(module)
+        read[name] = module
+    with read["processes"].open_processes(torch.device("cpu")) as alone:
+        assert type(read["reduction"].make_reduction(alone, [])) is read["reduction"].Reduction
+        assert type(read["shards"].make_shard(np.ones(2), alone)) is read["shards"].Shard
 
 
 def test_a_gpu_for_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
