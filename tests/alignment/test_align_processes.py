@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 import pytest
+import torch
 from torch import nn
 
 from otx.alignment import align
@@ -129,6 +130,8 @@ def test_the_others_may_leave_once_the_training_has_ended(
         session=session,
         run=run,
         job=job,
+        encoder=job.encoder,
+        device=torch.device("cpu"),
         restriction=None,
         steps=1,
         signals=StopSignals(""),
