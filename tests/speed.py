@@ -41,7 +41,8 @@ EXTRA = (
     r"tests/faults/",  # 55: nine faults of a plugin, several commands each, as processes
     r"tests/evaluation/test_four_processes\.py",  # 100: ten processes with an encoder each
     r"tests/scripts/laboratory/test_command\.py.*processes",  # 33: a cell in three processes
-    r"tests/ot/kernels/test_on_chip\.py.*equal_pot_and_each.*\[300\.0\]",  # 20: many sweeps, interpreted
+    r"tests/ot/kernels/test_on_chip\.py.*\[300\.0\]",  # 25: many sweeps, interpreted
+    r"tests/ot/kernels/test_points\.py.*\[(half_squared|squared|dot)",  # 20: cosine and euclidean stay
     r"tests/ot/kernels/test_compiles\.py.*(tile[02345]|tile1-fp64)",  # 80: the tile of most sentences stays
     r"tests/ot/solvers/test_on_chip\.py.*without_kernels\[(negative|empty|unequal)\]",  # 12: other errors stay
     r"tests/ot/solvers/test_divergence\.py::test_it_is_what_geomloss_comes_to",  # 15: an experiment
@@ -56,8 +57,12 @@ EXTRA = (
     r"tests/ot/solvers/test_fused_gromov\.py::test_plan_and_value_are_pot_s",  # 20: an experiment; its objective stays
     r"tests/test_readme\.py::test_the_objective_of_the_readme_is_a_package",  # 17
     r"tests/ot/kernels/test_cosine\.py.*pairs_equal_the_kernel.*\[tau0-3\]",  # 17: other sizes stay
-    r"tests/ot/kernels/test_grid\.py.*changes_how_and_not_what\[tau0\]",  # 12: other prices stay
     r"tests/plugins/otx_encoders/e5_small/test_e5_small\.py::test_two_processes_at_once_write_one_folder",  # 16
+    r"tests/plugins/otx_encoders/e5_small/test_package\.py",  # 20: e5-small beside its own package
+    r"tests/plugins/otx_tasks/probes/test_retrieval\.py::test_the_sample_is_searched",  # 10
+    r"tests/plugins/otx_tasks/qa/test_xquad\.py::test_real_training_file",  # 6
+    r"tests/evaluation/test_evaluate\.py::test_a_killed_head_goes_on",  # 9: four processes do more
+    r"tests/ot/kernels/test_grid\.py.*changes_how_and_not_what",  # 17
     r"tests/test_wheel\.py",  # 19
     r"tests/training/test_processes\.py::test_every_objective_trains_the_same",  # 110
     r"tests/training/test_processes\.py::test_two_processes_with_sharded_encoders",  # 60

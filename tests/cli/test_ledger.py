@@ -6,11 +6,13 @@ import json
 import unicodedata
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from otx.alignment import align as alignment
 from otx.cli import run as otx
 from tests.examples import examples
 
@@ -63,8 +65,9 @@ def test_all_lines_are_accounted_for(
     check(stats["ledger"], lines)
     more = ["--corpus", corpus, *options, "--set", "data.max_bad=1"]
     more += ["--set", "data.length_ratio=3", "--dry-run", "--json"]
-    # The fixture's own corpus is replaced: the last one given would be added to it.
-    assert otx(["align", "--model", "mini", "--quiet", *more]) == 0
+    # The fixture's own corpus is replaced: the last one given would be added to it. The peak of memory takes seconds.
+    with mock.patch.object(alignment, "predict_peak", side_effect=RuntimeError("left out")):
+        assert otx(["align", "--model", "mini", "--quiet", *more]) == 0
     (corpus_row,) = json.loads(capfd.readouterr().out)["corpora"]
     ledger = corpus_row["ledger"]
     check(ledger, lines)

@@ -81,7 +81,16 @@ def test_the_reduction_in_three_processes() -> None:
         assert out.splitlines()[-1] == "checked"
 
 
-SHARDED = ("sinkhorn", "sentence-contrastive", "mixed", "queue", "accumulated", "lora")
+SHARDED = (
+    "sinkhorn",
+    "sentence-contrastive",
+    "mixed",
+    "queue",
+    "accumulated",
+    "lora",
+    "frozen",
+    "recompute",
+)
 """Objectives of both scopes, with parameters and buffers of their own, a language-model head, and a moving average."""
 
 

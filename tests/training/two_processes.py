@@ -68,6 +68,8 @@ VARIANTS: dict[str, Case] = {
     "accumulated": (["sinkhorn", "contrastive"], {"optimizer.accumulate": 3}),
     "single": (["sinkhorn", "0.1*tlm", "contrastive"], {"data.batch_tokens": 20}),
     "lora": (["sinkhorn"], {"encoder.lora": 2}),
+    "frozen": (["sinkhorn"], {"encoder.freeze": ["embeddings", "lower"]}),
+    "recompute": (["sinkhorn"], {"encoder.recompute": True}),
 }
 
 
