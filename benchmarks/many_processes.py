@@ -69,7 +69,6 @@ class Traffic:
         for name in COLLECTIVES:
             if hasattr(distributed, name):
                 setattr(distributed, name, self._counted(getattr(distributed, name)))
-        shards._gather_single = self._counted(shards._gather_single)
         ProcessGroup.meet = self._timed(ProcessGroup.meet)  # type: ignore[method-assign]
         receive = reduction.BucketedReduction._receive
         reduction.BucketedReduction._receive = self._timed(receive)  # type: ignore[method-assign]
