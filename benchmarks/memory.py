@@ -178,7 +178,7 @@ def show(sizes: list[Measured]) -> None:
     ):
         if one is not None and other is not None:
             growth = other.anonymous / one.anonymous - 1
-            aim = f"growth of memory from {low.pairs:,} to {high.pairs:,} pairs, {name}"
+            aim = f"growth of anonymous memory from {low.pairs:,} to {high.pairs:,} pairs, {name}"
             record(Result(aim, f"{growth:+.1%}", f"{GROWTH:.0%}", growth < GROWTH))
             print(
                 f"growth from {low.pairs:,} to {high.pairs:,} pairs, {name}: "
