@@ -63,7 +63,7 @@ class Traffic:
         """Count every operation from now on."""
         from torch import distributed
 
-        from otx.training import reduction, shards
+        from otx.training import reduction
         from otx.training.processes import ProcessGroup
 
         for name in COLLECTIVES:
