@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -41,18 +40,9 @@ def write_hashes(run: RunFolder, train: Sequence[Corpus]) -> np.ndarray:
     hashes = sentence_hashes(train)
     path = run.path / HASHES
     # Several processes may evaluate a run at the same time.
-    partial = path.with_name(f".partial-{os.getpid()}-{HASHES}")
-    try:
-        with ArrayWriter(partial, np.uint64) as file:
-            for _, block in scan(hashes, BLOCK):
-                file.add(block)
-        atomic.publish(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OTXError(
-            f"{path} could not be written: {error.strerror or error}",
-            f"it needs {hashes.nbytes / 1e6:.1f} MB; the file as it was before is unchanged",
-        ) from error
+    with atomic.replacing(path, hashes.nbytes) as partial, ArrayWriter(partial, np.uint64) as file:
+        for _, block in scan(hashes, BLOCK):
+            file.add(block)
     run.update(**{_DIGEST: _digest(hashes)})
     return open_array(path)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from otx.errors import OTXError
@@ -19,20 +21,34 @@ def write(path: Path, content: bytes) -> None:
     Raises:
         OTXError: If the file cannot be written, naming the file and its size.
     """
+    with replacing(path, len(content)) as partial:
+        partial.write_bytes(content)
+
+
+@contextmanager
+def replacing(path: Path, size: int) -> Iterator[Path]:
+    """Give a path to write a file to, and put that file in place of the old one if no error is raised.
+
+    Args:
+        path: The file; its folder is created if it does not exist.
+        size: Bytes that the new file needs, for the error message.
+
+    Yields:
+        A path of this process alone, on the same disk.
+
+    Raises:
+        OTXError: If the file cannot be written, naming the file and its size.
+    """
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        flush(path.parent)
+        yield partial
+        publish(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise OTXError(
             f"{path} could not be written: {error.strerror or error}",
-            f"it needs {len(content) / 1e6:.1f} MB; the file as it was before is unchanged",
+            f"it needs {size / 1e6:.1f} MB; the file as it was before is unchanged",
         ) from error
 
 
