@@ -38,7 +38,7 @@ EPSILON = "0.1"
 """Regularisation of the plain loop: the default of ``sinkhorn``."""
 
 AIMS = {"sentence-transformers": 1.6, "transformers + POT": 5.0}
-"""How many times faster than each peer an alignment should be."""
+"""The aims: how many times as fast as each peer an alignment is."""
 
 
 def main() -> None:

@@ -119,7 +119,7 @@ def pooled_calls(n: int, device: str) -> dict[str, Call]:
     """Return the calls on one problem of all words of a batch.
 
     Args:
-        n: Words of the source, of which the last sentence may have more.
+        n: Words of the source; the last sentence may exceed them.
         device: Device to compute on.
 
     Returns:

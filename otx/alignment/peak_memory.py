@@ -27,7 +27,7 @@ GPU_PART, CPU_PART, SQUARE_PART = 1 / 4, 1 / 8, 1 / 2
 """Part of a micro-batch that is measured, beside half of it: on a GPU; on a CPU, where it takes seconds; and where an
 objective reads the whole batch."""
 FEW = 4
-"""Pairs of which the part has at least as many, if the micro-batch has."""
+"""Fewest pairs of a part, if the micro-batch has as many."""
 MOMENTS = 2
 """Numbers that AdamW keeps for each trained weight."""
 

@@ -10,7 +10,7 @@ import numpy as np
 PART = 2**18
 """Records per part, on average, unless there would be more than ``2**MAX_BITS`` parts."""
 MAX_BITS = 8
-"""Leading bits of a key that choose its part, at most: every part is an open file, of which systems allow 1,024."""
+"""Largest number of leading bits that choose a key's part: every part is an open file, and systems allow 1,024."""
 
 
 class Partitions:

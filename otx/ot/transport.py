@@ -158,7 +158,7 @@ def watch(*tensors: Tensor) -> Callable[[], None]:
     """Return a function that raises an error if a tensor was modified in place since this call.
 
     Args:
-        tensors: Costs or vectors of which a plan or a gradient is computed later.
+        tensors: Costs or vectors that a later computation of a plan or a gradient reads.
 
     Returns:
         A function without arguments that raises RuntimeError.
