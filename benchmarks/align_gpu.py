@@ -49,7 +49,7 @@ from otx.training.fit import LOG_EVERY, FitHooks, fit
 from otx.training.optimizer import FitSettings
 from otx.training.vocabulary import restrict
 from otx.types import Encoded, TokenBatch, TokenRow
-from otx_encoders.dropout import replace_dropout
+from otx_encoders.compiled.dropout import replace_dropout
 from otx_encoders.huggingface import HuggingFaceEncoder
 from otx_encoders.packed_model import permit_packing
 

@@ -49,7 +49,7 @@ BY_MASK = {ATEN.index.Tensor, ATEN.index_put.default, ATEN.index_put_.default}
 TO_HOST = ("tolist", "numpy")
 VIEWS = {ATEN.view.default, ATEN.detach.default, ATEN.t.default, ATEN.transpose.int}
 """Operations that start nothing on a device."""
-CPU_ONLY = ("plugins/otx_encoders/dropout.py", "otx/ot/")
+CPU_ONLY = ("plugins/otx_encoders/compiled/", "otx/ot/")
 """Code whose waits in a step are not counted: a GPU runs other code there.
 
 ``benchmarks.solver_calls`` counts those of the solver.

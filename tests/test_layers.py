@@ -175,7 +175,6 @@ def test_transport_imports_torch_and_its_compilers_alone() -> None:
     assert sorted(foreign) == [
         "otx.ot.compiled.batch -> numpy",
         "otx.ot.compiled.batch -> numpy.typing.NDArray",
-        "otx.ot.compiled.kernel -> filelock.FileLock",
         "otx.ot.compiled.kernel -> numba.njit",
         "otx.ot.compiled.kernel -> numpy",
         "otx.ot.kernels.entries -> triton",

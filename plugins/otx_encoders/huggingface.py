@@ -17,7 +17,7 @@ from otx_encoders import EncoderOptions, model_io
 from otx_encoders.attention import works_on_gpu
 from otx_encoders.checkpoint import locate
 from otx_encoders.collation import collate
-from otx_encoders.dropout import replace_dropout
+from otx_encoders.compiled.dropout import replace_dropout
 from otx_encoders.heads import CarriedHead, masked_logits, model_inputs, with_fresh_head
 from otx_encoders.packed_model import packed_inputs, permit_packing
 from otx_encoders.packing import Packing, make_packing

@@ -3,21 +3,18 @@
 Rows and columns without mass are left out first, so that no iteration sees padding. The methods are those of
 ``sinkhorn_kernel``, ``sinkhorn_log`` and ``newton`` in ``otx.ot.solvers``, where they are described.
 
-Numba compiles ``solve_range`` at its first import, in some ten seconds, and stores the machine code. It compiles again
-when this file changes. It does not see changes of other files, so constants of other modules are arguments.
+``solve_range`` is compiled at its first import, in some ten seconds, and stored. Constants of other modules are its
+arguments, since changes of other files do not make it compile again.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numba import njit
+
+from otx.files.machine_code import machine_code
 
 (
     SAFE_EXPONENT,
@@ -534,32 +531,7 @@ SIGNATURE = (
 """Types of the one entry point."""
 
 
-def _compile_or_load(function: Callable[..., Any]) -> Any:
-    """Load the machine code, or compile and store it: beside this file, or else in the user's cache folder."""
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-    try:
-        solver = njit(cache=True, **options)(function)
-        folder, source = Path(solver.stats.cache_path), Path(__file__)
-        stored = (index.stat().st_mtime for index in folder.glob(f"*{function.__name__}*.nbi"))
-        if any(time > source.stat().st_mtime for time in stored):
-            solver.compile(SIGNATURE)
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder / f"{source.stem}.lock"):  # one process compiles, the others load
-                solver.compile(SIGNATURE)
-        solver.disable_compile()  # for no other types of arguments
-    except Exception as error:  # no folder to write to, a full disk, a damaged file
-        warnings.warn(
-            f"the compiled transport solver cannot be stored, and takes some ten seconds to compile: {error} "
-            "(make the folder of otx or your cache folder writable)",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        solver = njit(SIGNATURE, **options)(function)
-    return solver
-
-
-@_compile_or_load
+@machine_code(SIGNATURE)
 def solve_range(
     cost32, cost64, a, b, start, epsilon, tau, symmetric, tolerance, limit, rules,
     begin, end, of_rows, of_columns, numbers, steps, plan32, plan64,

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from otx.errors import ProblemError
 from otx.ot import BALANCED, Problem, Stopping, Transport, cosine, sinkhorn, solve, uniform
-from otx.ot.compiled import batch, kernel
+from otx.ot.compiled import batch
 from otx.ot.solvers.solve import solve_compiled, solve_with_torch
 from tests.examples import examples
 
@@ -246,20 +246,3 @@ def test_the_number_of_torch_operations_is_small_and_fixed() -> None:
             "aten.is_nonzero.default",
         }
         assert not read & set(with_cost.operations)
-
-
-def test_without_a_folder_to_store_machine_code_in_it_is_compiled_all_the_same(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    attempts = []
-
-    def njit(*signature: str, cache: bool = False, **options: Any) -> Any:
-        attempts.append(cache)
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return lambda function: function
-
-    monkeypatch.setattr(kernel, "njit", njit)
-    with pytest.warns(RuntimeWarning, match="cannot be stored.*no locator available"):
-        assert kernel._compile_or_load(len) is len
-    assert attempts == [True, False]

@@ -4,22 +4,23 @@ import pytest
 import torch
 from torch import nn
 
-from otx_encoders.dropout import Dropout, drop, replace_dropout
+from otx_encoders.compiled.dropout import Dropout, drop, replace_dropout
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.013])
-def test_share_and_mean_are_those_of_dropout(probability: float) -> None:
+def test_share_and_mean_are_those_of_dropout(probability: float, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     count = 400_000
-    dropped = drop(torch.ones(count, dtype=torch.float64), probability)
+    dropped = drop(torch.ones(count, dtype=dtype), probability)
     deviation = (probability * (1 - probability) / count) ** 0.5
     assert abs((dropped == 0).double().mean().item() - probability) < 4 * deviation
     kept = dropped[dropped > 0]
     assert torch.all(kept == kept[0]) and abs(kept[0].item() * (1 - probability) - 1) < 1e-4
     assert abs(dropped.mean().item() - 1) < 4 * deviation / (1 - probability)
-    # Neighbours are independent, also within the 64 bits that are drawn together.
+    # Neighbours are independent.
     zeros = (dropped == 0).double() - probability
-    for distance in (1, 2, 3, 4):
+    for distance in (1, 2, 3, 4, 8, 64):
         assert (
             abs((zeros[distance:] * zeros[:-distance]).mean().item())
             < 4 * deviation**2 * count**0.5
@@ -41,7 +42,41 @@ def test_the_gradient_passes_where_the_value_does() -> None:
     torch.testing.assert_close(dropped, values * values.grad)
 
 
-@pytest.mark.parametrize(("probability", "expected"), [(0.0, 1.0), (1.0, 0.0), (1e-7, 1.0)])
+def test_two_draws_are_independent() -> None:
+    torch.manual_seed(0)
+    one, two = ((drop(torch.ones(100_000), 0.5) == 0).double() - 0.5 for _ in range(2))
+    shifts = [0, 1, 7, 1000]
+    products = [(one[shift:] * two[: len(two) - shift]).mean().item() for shift in shifts]
+    assert max(map(abs, products)) < 5 * 0.25 / 100_000**0.5
+
+
+def test_the_number_of_threads_changes_nothing() -> None:
+    values, threads = torch.randn(700, 300), torch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            torch.manual_seed(0)
+            results.append(drop(values, 0.3))
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(results[0], other) for other in results[1:])
+
+
+def test_nan_stays_nan() -> None:
+    assert drop(torch.full((1000,), float("nan")), 0.5).isnan().all()
+
+
+def test_columns_of_a_matrix_are_dropped_like_any_numbers() -> None:
+    values = torch.randn(30, 50)
+    torch.manual_seed(0)
+    dropped = drop(values.t(), 0.5)
+    kept = dropped != 0
+    torch.testing.assert_close(dropped, values.t() * kept * 2)
+    assert 0.4 < kept.float().mean().item() < 0.6
+
+
+@pytest.mark.parametrize(("probability", "expected"), [(0.0, 1.0), (1.0, 0.0), (1e-10, 1.0)])
 def test_the_ends_are_exact(probability: float, expected: float) -> None:
     assert torch.all(drop(torch.ones(1000), probability) == expected)
 

@@ -1,0 +1,1 @@
+"""Parts of encoders in machine code for the CPU: attention and dropout."""
