@@ -15,7 +15,7 @@ from types import TracebackType
 
 import numpy as np
 
-from otx.files.arrays import ArrayWriter, open_array
+from otx.files.arrays import ArrayWriter, open_array, release, scan
 from otx.types import TokenRow
 
 BLOCK = 2**20
@@ -145,13 +145,14 @@ class PairRowReader:
             middle -= start
             sides[0].append(TokenRow(ids[:middle], index[:middle], sizes[0], lost[0]))
             sides[1].append(TokenRow(ids[middle:], index[middle:], sizes[1], lost[1]))
-        return *sides, files["lines"][pairs].tolist()
+        lines = files["lines"][pairs].tolist()
+        release(*files.values())
+        return *sides, lines
 
     def lines(self) -> Iterator[np.ndarray]:
         """Yield the line numbers of all pairs, in blocks."""
-        lines = self._files["lines"]
-        for start in range(0, len(lines), BLOCK):
-            yield lines[start : start + BLOCK]
+        for _, lines in scan(self._files["lines"], BLOCK):
+            yield lines
 
 
 def _numbers(values: Iterable[int], count: int) -> np.ndarray:
