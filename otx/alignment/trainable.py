@@ -13,6 +13,7 @@ from otx.alignment.data import AlignmentData
 from otx.alignment.training_links import given_links
 from otx.alignment.views import PairEncoder
 from otx.config.schema import AlignSettings
+from otx.files.arrays import release
 from otx.interfaces import Encoder
 from otx.training.auxiliary_encoders import AuxiliaryEncoders, ema_update
 from otx.training.gradient_norms import is_log_step
@@ -220,5 +221,7 @@ class TrainableAlignment:
 
     def _lengths(self, batch: MicroBatch) -> np.ndarray:
         """Return the number of sub-words of both sides of each pair."""
-        lengths: np.ndarray = self.material.tokenised[batch.corpus].lengths[batch.indices].sum(1)
-        return lengths
+        lengths = self.material.tokenised[batch.corpus].lengths
+        of_pairs: np.ndarray = lengths[batch.indices].sum(1)
+        release(lengths)
+        return of_pairs

@@ -71,7 +71,7 @@ class ArrowRows:
         return {name: cells[0] for name, cells in self.take(np.array([index % len(self)])).items()}
 
     def take(self, indices: np.ndarray) -> dict[str, list[Any]]:
-        """Return some rows.
+        """Return some rows, and give back the file's pages that hold them, as ``otx.files.arrays.release``.
 
         Args:
             indices: Their numbers ``[K]``, in any order.
@@ -101,12 +101,9 @@ class ArrowRows:
         places = np.empty(len(order), dtype=np.int64)
         places[order] = np.arange(len(order))
         chosen = places.tolist()
-        return {name: [cells[place] for place in chosen] for name, cells in parts.items()}
-
-    def release(self) -> None:
-        """Give back the pages that were read, as ``otx.files.arrays.release``."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self._pages.madvise(mmap.MADV_DONTNEED)
+        return {name: [cells[place] for place in chosen] for name, cells in parts.items()}
 
 
 def _blocks(rows: Iterator[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:

@@ -11,6 +11,7 @@ import numpy as np
 from otx.data.length_order import LengthOrder
 from otx.data.permutation import LISTED, Permutation
 from otx.errors import DataError, UsageError
+from otx.files.arrays import release
 
 SIMILAR = 1.25
 """Lengths within this factor may share a batch."""
@@ -140,6 +141,7 @@ class _Draws:
             for part in np.array_split(generator.permutation(self._pairs[start:end]), parts)
         ]
         order = generator.permutation(len(batches))
+        release(self._pairs)
         return lambda place: batches[order[place]]
 
     def _computed(self, key: tuple[int, int, int]) -> Callable[[int], np.ndarray]:
@@ -154,6 +156,7 @@ class _Draws:
             bounds = [size // parts * p + min(p, size % parts) for p in (part, part + 1)]
             mixed = Permutation(size, [*key, 1 + bucket], listed=0)
             batch: np.ndarray = self._pairs[start + mixed.take(np.arange(*bounds))]
+            release(self._pairs)
             return batch
 
         return draw

@@ -91,10 +91,6 @@ class Bitext(Corpus):
         columns = rows["source"], rows["pivot"], rows["line"]
         return [Pair(*values) for values in zip(*columns, strict=True)]
 
-    def release(self) -> None:
-        """Give back the memory of the text that was read."""
-        self._pairs.release()
-
     def fingerprint(self) -> str:
         """Return a hash of pairs, line numbers, languages and tokenisation, not paths."""
         return self._fingerprint

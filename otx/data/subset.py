@@ -9,6 +9,7 @@ import numpy as np
 
 from otx.data.arrow import BLOCK
 from otx.data.bitext import Bitext
+from otx.files.arrays import release
 from otx.files.digests import short_key
 from otx.interfaces import Corpus
 from otx.types import Links, Pair, Problem
@@ -33,6 +34,7 @@ class Subset(Corpus):
     def __init__(self, corpus: Corpus, indices: np.ndarray, *, digest: str | None = None) -> None:
         if isinstance(corpus, Subset):
             indices = corpus.indices[indices]
+            release(corpus.indices)
             corpus = corpus.corpus
         self.corpus = corpus
         self.indices = np.asarray(indices, dtype=np.int64)
@@ -72,7 +74,9 @@ def index_digest(indices: np.ndarray) -> str:
     Args:
         indices: The numbers ``[K]`` (int64).
     """
-    return hashlib.blake2b(np.ascontiguousarray(indices).data, digest_size=16).hexdigest()
+    digest = hashlib.blake2b(np.ascontiguousarray(indices).data, digest_size=16).hexdigest()
+    release(indices)
+    return digest
 
 
 def whole(corpus: Corpus) -> Corpus:
@@ -95,7 +99,9 @@ def pick(corpus: Corpus, indices: np.ndarray) -> list[Pair]:
         The pairs in the order of ``indices``.
     """
     if isinstance(corpus, Subset):
-        return pick(corpus.corpus, corpus.indices[indices])
+        picked = corpus.indices[indices]
+        release(corpus.indices)
+        return pick(corpus.corpus, picked)
     if isinstance(corpus, Bitext):
         return corpus.pick(indices)
     return [corpus[int(index)] for index in indices]
@@ -108,11 +114,8 @@ def blocks(corpus: Corpus, size: int = BLOCK) -> Iterator[list[Pair]]:
         corpus: Any corpus.
         size: Pairs per block.
     """
-    text = whole(corpus)
     for start in range(0, len(corpus), size):
         yield pick(corpus, np.arange(start, min(start + size, len(corpus))))
-        if isinstance(text, Bitext):
-            text.release()
 
 
 def each_pair(corpus: Corpus) -> Iterator[Pair]:

@@ -16,7 +16,7 @@ from otx.data.length_order import LengthOrder
 from otx.data.subset import blocks
 from otx.data.token_rows import PairRowReader, PairRows, PairRowWriter
 from otx.data.tokenizer_rules import tokenizer_digest
-from otx.files.arrays import ArrayWriter, open_array, scan
+from otx.files.arrays import ArrayWriter, open_array, release, scan
 from otx.files.digests import short_key
 from otx.interfaces import Corpus, Encoder
 from otx.reporter import Reporter, Silent
@@ -136,6 +136,7 @@ class TokenisedPairs:
             lengths = self.lengths[start : start + len(lines)]
             start += len(lines)
             yield lines[(lengths > 0).all(axis=1)]
+            release(self.lengths)
 
     def problems(self) -> Iterator[Problem]:
         """Yield the pairs that are never drawn, and then those that lost words."""

@@ -55,7 +55,6 @@ def test_rows_are_taken_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyP
         taken = stored.take(np.array(indices, dtype=np.int64))
         assert taken["text"] == [f"é{n}" for n in indices]
         assert taken["ids"] == [[n] * (n % 3) for n in indices]
-        stored.release()
     assert stored[-1] == stored[count - 1] == {"text": f"é{count - 1}", "ids": []}
     for outside in (count, -count - 1):
         with pytest.raises(IndexError):
