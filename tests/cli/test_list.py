@@ -61,7 +61,7 @@ def test_options_that_cannot_be_imported_are_warned_of_where_they_are_shown(
     assert rows["broken"]["options"] is None and rows["l2"]["options"]
     for part in ("warning: the options of objective 'broken' of broken.py", "no_such_module"):
         assert part in listed.stderr
-    needed = otx(*plugin, "align", "--objective", "broken", "--dry-run")
+    needed = otx(*plugin, "align", "--objective", "broken", "--set", "broken.size=1")
     assert needed.returncode == 4 and "error: the options of objective 'broken'" in needed.stderr
     assert "Traceback" not in needed.stderr
     assert otx(*plugin, "align", "--objective", "l2", "--set", "l2.layr=1").returncode == 2
