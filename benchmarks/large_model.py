@@ -54,8 +54,8 @@ def write_model(folder: Path) -> None:
     import torch
     from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 
-    from otx_encoders import EncoderOptions
     from otx_encoders.e5_small import NAME, E5SmallEncoder
+    from otx_encoders.options import EncoderOptions
 
     torch.manual_seed(0)
     model = XLMRobertaForMaskedLM(XLMRobertaConfig(**SHAPE))

@@ -56,8 +56,8 @@ def draw_pairs(data: Path, count: int) -> list[tuple[str, str]]:
 
 def main() -> None:
     """Write the file."""
-    from otx_encoders import EncoderOptions
     from otx_encoders.e5_small import NAME, E5SmallEncoder
+    from otx_encoders.options import EncoderOptions
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("data", type=Path)

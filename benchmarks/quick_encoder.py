@@ -35,8 +35,8 @@ def __getattr__(name: str) -> Any:
 
     import otx_encoders
     from otx.types import TokenRow
-    from otx_encoders import EncoderOptions
     from otx_encoders.huggingface import HuggingFaceEncoder
+    from otx_encoders.options import EncoderOptions
 
     class Quick(HuggingFaceEncoder):
         """``mini`` with another tokenizer."""

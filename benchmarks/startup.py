@@ -4,7 +4,8 @@
 
 Each line: the shortest and the median of the runs, in seconds, and the ratio of the medians to the peer's,
 `python -c "import typer, rich, pluggy"`. The commands run in turns, so that a busy phase affects all of them. The
-plugins are distributions of their own in a scratch folder on the path, each with a task and an objective.
+plugins are distributions of their own in a scratch folder on the path, each with a task and an objective. Half of them
+register their options by target, as docs/plugins.md recommends for a package; the other half register the class itself.
 """
 
 from __future__ import annotations
@@ -32,11 +33,8 @@ COMMANDS = {
 AIMS = {"otx --help": 1.8, "otx list tasks": 2.5}
 """Largest ratios to the peer."""
 
-CODE = """
+OPTIONS = """
 from dataclasses import dataclass
-
-from otx import hookimpl
-from otx.types import Metric, TaskInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +46,16 @@ class Options:
     \"""
 
     scale: float = 1.0
+"""
+
+REGISTRATION = """
+from otx import hookimpl
+from otx.types import Metric, TaskInfo
 
 
 @hookimpl
 def otx_register(registry):
-    registry.objective("{name}", "{name}:Objective", "an objective of a plugin", Options)
+    registry.objective("{name}", "{name}.code:Objective", "an objective of a plugin", {options})
     info = TaskInfo(
         name="{name}-task",
         version="1",
@@ -60,7 +63,7 @@ def otx_register(registry):
         metrics=(Metric("accuracy", lambda sums: sums["hit"]),),
         licence="MIT",
     )
-    registry.task("{name}-task", "{name}:Task", "a task of a plugin", Options, info=info)
+    registry.task("{name}-task", "{name}.code:Task", "a task of a plugin", {options}, info=info)
 """
 
 
@@ -73,14 +76,22 @@ def write_plugins(folder: Path, count: int) -> None:
     """
     for number in range(count):
         name = f"bench_plugin_{number}"
-        (folder / f"{name}.py").write_text(CODE.replace("{name}", name))
+        package = folder / name
+        package.mkdir()
+        if number % 2:
+            code, options = OPTIONS + REGISTRATION, "Options"
+        else:
+            code, options = REGISTRATION, f'"{name}.options:Options"'
+            (package / "options.py").write_text(OPTIONS)
+        code = code.replace("{name}", name).replace("{options}", options)
+        (package / "__init__.py").write_text(code)
         info = folder / f"{name}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nRequires-Dist: otx\n"
         )
         (info / "entry_points.txt").write_text(f"[otx]\n{name} = {name}\n")
-        (info / "RECORD").write_text(f"{name}.py,,\n")
+        (info / "RECORD").write_text(f"{name}/__init__.py,,\n")
         (info / "INSTALLER").write_text("pip\n")
 
 

@@ -27,8 +27,8 @@ from otx.ot import (
     unbalanced,
     uniform,
 )
-from otx_encoders import EncoderOptions
 from otx_encoders.mini import MiniEncoder
+from otx_encoders.options import EncoderOptions
 
 SAMPLE = Path(__file__).parents[1] / "plugins" / "otx_corpora" / "sample"
 """Folder of the embedded corpus."""

@@ -27,7 +27,9 @@ def otx(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_page_shows_an_objective_a_corpus_a_task_a_tracker_and_roles() -> None:
-    assert list(FILES) == ["pull.py", "json_pairs.py", "nearest.py", "csv_log.py", "roles.py"]
+    package = "otx_pull/__init__.py"
+    single = ["json_pairs.py", "nearest.py", "csv_log.py", "roles.py"]
+    assert list(FILES) == ["pull.py", package, *single]
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,26 @@ def test_a_plugin_of_the_page_passes_its_checks(tmp_path: Path, file: str, check
     done = otx(tmp_path, "--plugin", file, "plugins", "check", checked)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "pass" in done.stdout
+    assert "FAIL" not in done.stdout
+
+
+def test_the_package_of_the_page_passes_the_checks_of_its_objective(tmp_path: Path) -> None:
+    before, options, rest = re.split(r"(?=@dataclass|class Pull\()", FILES["pull.py"])
+    code = before + rest.partition("\n\n\n@otx")[0]
+    package, info = tmp_path / "otx_pull", tmp_path / "otx_pull-0.1.dist-info"
+    package.mkdir()
+    info.mkdir()
+    (package / "__init__.py").write_text(FILES["otx_pull/__init__.py"])
+    (package / "options.py").write_text(re.sub(r".*(torch|otx\.views).*\n", "", before) + options)
+    (package / "pull.py").write_text(
+        code.replace("import otx\n", "from otx_pull.options import *\n")
+    )
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: otx-pull\nVersion: 0.1\n")
+    assert '[project.entry-points.otx]\npull = "otx_pull"\n' in PAGE.read_text()
+    (info / "entry_points.txt").write_text("[otx]\npull = otx_pull\n")
+    done = otx(tmp_path, "plugins", "check", "pull", "--set", "pull.scale=0.5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "objective 'pull' of otx-pull 0.1" in done.stdout
     assert "FAIL" not in done.stdout
 
 

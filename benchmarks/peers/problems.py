@@ -14,8 +14,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from otx.ot.costs.ground import cosine
 from otx.ot.problems.masses import uniform
-from otx_encoders import EncoderOptions
 from otx_encoders.mini import MiniEncoder
+from otx_encoders.options import EncoderOptions
 
 CORPORA = ("wmt-news", "tatoeba")
 SAMPLE = Path(__file__).parents[2] / "plugins" / "otx_corpora" / "sample"

@@ -382,6 +382,9 @@ def list_objectives(*, session: Session | None = None) -> list[ObjectiveInfo]:
     Args:
         session: An open session; by default one with the settings of the working folder.
 
+    Raises:
+        PluginError: If the options of an objective cannot be imported, naming its plugin.
+
     Example:
         >>> import otx
         >>> sinkhorn = next(o for o in otx.list_objectives() if o.name == "sinkhorn")

@@ -13,7 +13,7 @@ from otx.cli.flags import Json, example
 from otx.config.settings import load_settings
 from otx.config.validation import field_docs
 from otx.did_you_mean import remedy
-from otx.errors import UsageError
+from otx.errors import PluginError, UsageError
 from otx.plugin_host.registry import KINDS, PLURALS, Entry
 
 
@@ -62,8 +62,15 @@ def _described(entry: Entry) -> dict[str, Any]:
         "distribution": entry.distribution,
         "summary": entry.summary,
     }
-    if entry.options is not None:
-        described["options"] = _options(entry.options)
+    try:
+        options = entry.options
+    except PluginError as error:
+        # As for a plugin that failed: a warning, and the other entries are listed.
+        screen.warn(f"warning: {error.message}")
+        described["options"] = None
+    else:
+        if options is not None:
+            described["options"] = _options(options)
     if entry.info is not None:
         described |= {
             "version": entry.info.version,

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import tomli
-
 from otx.errors import DataError, UsageError
 from otx.files import atomic
 from otx.files.reading import read_text
@@ -45,6 +43,9 @@ def read_file(path: Path) -> Iterator[tuple[str, Any, str]]:
     Raises:
         UsageError: If the file cannot be read or is not TOML.
     """
+    # Imported here, because a command without a file of settings need not wait for it.
+    import tomli
+
     shown = os.path.relpath(path)
     try:
         text = read_settings_text(path)
@@ -74,6 +75,8 @@ def parse_value(text: str) -> Any:
         >>> [parse_value(text) for text in ("0.1", "true", '["a", "b"]', "cosine")]
         [0.1, True, ['a', 'b'], 'cosine']
     """
+    import tomli
+
     try:
         return tomli.loads(f"value = {text}")["value"] if "\n" not in text else text
     except (ValueError, RecursionError):

@@ -83,7 +83,7 @@ def fill(
         >>> fill(Options, {"epsilon": 1}, "sinkhorn")
         Options(epsilon=1.0)
     """
-    types = field_types(kind)
+    types = field_types(kind) if table else {}
     values = {}
     for key, value in table.items():
         dotted = f"{section}.{key}"

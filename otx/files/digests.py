@@ -1,8 +1,10 @@
-"""Content digests of files and of JSON values, used as keys of what depends on them."""
+"""Content digests of files and of JSON values, used as keys of what depends on them.
+
+``hashlib`` is imported by the functions that hash: it loads OpenSSL, for which a listing need not wait.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ def file_digest(path: Path, algorithm: str = "blake2b") -> str:
     Raises:
         DataError: If the file cannot be read.
     """
+    import hashlib
+
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, algorithm).hexdigest()
@@ -56,6 +60,8 @@ def content_key(**parts: Any) -> str:
         >>> content_key(a=1, b=2) == content_key(b=2, a=1)
         True
     """
+    import hashlib
+
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -72,5 +78,7 @@ def short_key(*parts: object) -> str:
         >>> short_key("a", "bc") == short_key("ab", "c")
         False
     """
+    import hashlib
+
     text = json.dumps(parts, ensure_ascii=False, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

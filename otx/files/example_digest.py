@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 
@@ -26,6 +25,9 @@ def digest(examples: Iterable[Example], *more: object) -> str:
         >>> len(digest([one], {"limit": 10}))
         64
     """
+    # Imported here, because a listing need not wait for OpenSSL.
+    import hashlib
+
     state = hashlib.sha256(json.dumps(more, sort_keys=True, default=str).encode())
     for example in examples:
         row = [example.id, example.cluster, dict(example.fields)]

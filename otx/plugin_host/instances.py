@@ -86,7 +86,7 @@ def register_instance(registry: Registry, instance: Any) -> str:
         name=name,
         target=f"{kind.__module__}:{kind.__qualname__}",
         summary="an instance given from Python",
-        options=None if options is None else type(options),
+        registered_options=None if options is None else type(options),
         distribution=distribution,
         version=version,
         instance=instance,

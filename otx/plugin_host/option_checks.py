@@ -1,4 +1,4 @@
-"""Check an options class when it is registered, so that a fault fails only the plugin that brings it.
+"""Check an options class when it is registered or first imported, so that a fault fails only the plugin that brings it.
 
 Options are a frozen dataclass in which every field has a default and one of these types:
 

@@ -4,7 +4,9 @@ A plugin registers its names in the hook ``otx_register``:
 
     @otx.hookimpl
     def otx_register(registry):
-        registry.objective("pull", "my_package.pull:Pull", "Pulls linked words together", PullOptions)
+        registry.objective(
+            "pull", "my_package.pull:Pull", "Pulls linked words together", "my_package.options:PullOptions"
+        )
 
 Targets are ``package.module:Name``. They are imported when a command needs them; this module imports nothing heavy.
 """
@@ -36,6 +38,9 @@ PLURALS: Mapping[Kind, str] = MappingProxyType(
     {kind: "corpora" if kind == "corpus" else f"{kind}s" for kind in KINDS}
 )
 
+OptionsClass = type[Any] | str
+"""A frozen dataclass with a default for every field, or its target, which a listing does not import."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -49,7 +54,7 @@ class Entry:
         name: The name, in lower case.
         target: Its class or function, ``package.module:Name``; empty for a recipe.
         summary: Description in one line.
-        options: A frozen dataclass that is light to import; None without options.
+        registered_options: Its options class, or the target of that class; None without options.
         distribution: Distribution that registered it, or the path of a plugin file.
         info: Information of a task.
         path: File of a recipe.
@@ -60,7 +65,7 @@ class Entry:
     name: str
     target: str
     summary: str
-    options: type[Any] | None = None
+    registered_options: OptionsClass | None = None
     distribution: str = ""
     info: TaskInfo | None = None
     path: Path | None = None
@@ -72,7 +77,28 @@ class Entry:
         Raises:
             PluginError: If it cannot be imported, naming the plugin, the target and the cause.
         """
-        module, _, attribute = self.target.partition(":")
+        return self._import(self.target, f"{self.kind} '{self.name}'")
+
+    @property
+    def options(self) -> type[Any] | None:
+        """The options class, imported if its target was registered; None without options.
+
+        Raises:
+            PluginError: If it cannot be imported or breaks a rule, naming the plugin, the class and the cause.
+        """
+        target = self.registered_options
+        if not isinstance(target, str):
+            return target
+        options: type[Any] = self._import(target, f"the options of {self.kind} '{self.name}'")
+        if not _is_ours(self.distribution):
+            try:
+                check_options(options)
+            except PluginError as error:
+                raise self.owner.fault(f"{error.message} ({target})", error.remedy) from error
+        return options
+
+    def _import(self, target: str, label: str) -> Any:
+        module, _, attribute = target.partition(":")
         try:
             from importlib import import_module
 
@@ -83,7 +109,7 @@ class Entry:
             if reason := api_1_reason(error):
                 raise self.owner.fault(outdated(reason), REMEDY) from error
             raise PluginError(
-                f"{self.kind} '{self.name}' of {self.distribution} cannot be loaded from {self.target}: "
+                f"{label} of {self.distribution} cannot be loaded from {target}: "
                 f"{type(error).__name__}: {error}",
                 "see otx doctor, or ask the plugin's author",
             ) from error
@@ -143,7 +169,7 @@ class Registry:
         self._absent: list[Absent] = []
 
     def objective(
-        self, name: str, target: str, summary: str, options: type[Any] | None = None
+        self, name: str, target: str, summary: str, options: OptionsClass | None = None
     ) -> None:
         """Register an objective.
 
@@ -152,12 +178,12 @@ class Registry:
             target: ``Target(options, dimension)`` returns an ``otx.interfaces.Objective``; ``dimension`` is the width
                 of the encoder's vectors.
             summary: Description in one line.
-            options: A frozen dataclass with a default for every field.
+            options: A frozen dataclass with a default for every field, or its target.
         """
         self._add("objective", name, target, summary, options=options)
 
     def encoder(
-        self, name: str, target: str, summary: str, options: type[Any] | None = None
+        self, name: str, target: str, summary: str, options: OptionsClass | None = None
     ) -> None:
         """Register an encoder.
 
@@ -166,12 +192,12 @@ class Registry:
             target: ``Target(reference, options)`` returns an ``otx.interfaces.Encoder``; ``reference`` is REST of
                 ``NAME:REST``, or the name.
             summary: Description in one line.
-            options: A frozen dataclass with a default for every field.
+            options: A frozen dataclass with a default for every field, or its target.
         """
         self._add("encoder", name, target, summary, options=options)
 
     def corpus(
-        self, name: str, target: str, summary: str, options: type[Any] | None = None
+        self, name: str, target: str, summary: str, options: OptionsClass | None = None
     ) -> None:
         """Register a corpus.
 
@@ -180,7 +206,7 @@ class Registry:
             target: ``target(spec, options, pivot)`` returns a list of ``otx.interfaces.Corpus``, one per language pair;
                 ``spec`` is REST of ``NAME:REST``.
             summary: Description in one line.
-            options: A frozen dataclass with a default for every field.
+            options: A frozen dataclass with a default for every field, or its target.
         """
         self._add("corpus", name, target, summary, options=options)
 
@@ -189,7 +215,7 @@ class Registry:
         name: str,
         target: str,
         summary: str,
-        options: type[Any] | None = None,
+        options: OptionsClass | None = None,
         *,
         info: TaskInfo,
     ) -> None:
@@ -199,7 +225,7 @@ class Registry:
             name: Its name; also that of its settings table.
             target: ``Target(options)`` returns an ``otx.interfaces.ProbeTask`` or ``TransferTask``.
             summary: Description in one line.
-            options: A frozen dataclass with a default for every field.
+            options: A frozen dataclass with a default for every field, or its target.
             info: Its information, for listings; its name must be ``name``.
         """
         _check_info(name, info)
@@ -377,19 +403,18 @@ class Registry:
         target: str,
         summary: str,
         *,
-        options: type[Any] | None = None,
+        options: OptionsClass | None = None,
         info: TaskInfo | None = None,
         path: Path | None = None,
     ) -> None:
         self._check_name(kind, name)
-        if kind != "recipe" and not _TARGET.fullmatch(target):
-            raise PluginError(
-                f"{kind} '{name}': '{target}' is not a target", "write package.module:Name"
-            )
+        if kind != "recipe":
+            _check_target(f"{kind} '{name}'", target)
         if not isinstance(summary, str):
             raise PluginError(f"{kind} '{name}': its summary is not text", "write one line")
-        # Ours are checked by a test.
-        if options is not None and canonical(self.distribution) != OURS:
+        if isinstance(options, str):
+            _check_target(f"options of {kind} '{name}'", options)
+        elif options is not None and not _is_ours(self.distribution):
             _check_options(kind, name, options)
         self._entries.append(
             Entry(
@@ -397,7 +422,7 @@ class Registry:
                 name=name,
                 target=target,
                 summary=summary,
-                options=options,
+                registered_options=options,
                 distribution=self.distribution,
                 info=info,
                 path=path,
@@ -458,11 +483,21 @@ def _full_names(entries: Sequence[Entry]) -> str:
 
 def _own_first(entries: Iterable[Entry]) -> list[Entry]:
     """Sort by distribution, otx's own first: what it ships is what most users mean."""
-    return sorted(entries, key=lambda e: (canonical(e.distribution) != OURS, e.distribution))
+    return sorted(entries, key=lambda e: (not _is_ours(e.distribution), e.distribution))
+
+
+def _is_ours(distribution: str) -> bool:
+    """Return True for otx's own plugins: a test checks their options."""
+    return canonical(distribution) == OURS
 
 
 def _a(kind: Kind) -> str:
     return f"{'an' if kind[0] in 'eo' else 'a'} {kind}"
+
+
+def _check_target(label: str, target: str) -> None:
+    if not _TARGET.fullmatch(target):
+        raise PluginError(f"{label}: '{target}' is not a target", "write package.module:Name")
 
 
 def _check_info(name: str, info: TaskInfo) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval
 
@@ -193,70 +191,3 @@ class SelfTrainingOptions(Constrained):
     unit: Literal["words", "subwords"] = "subwords"
     layer: int = -1
     word_vector: WordVector = "last"
-
-
-OBJECTIVES: Mapping[str, tuple[str, str, type[Any]]] = MappingProxyType(
-    {
-        "l2": (
-            "otx_baselines.l2:L2",
-            "mean squared difference of linked words (Cao et al. 2020)",
-            L2Options,
-        ),
-        "contrastive": (
-            "otx_baselines.contrastive:Contrastive",
-            "contrast of linked words with the batch's others (Wu & Dredze 2020)",
-            ContrastiveOptions,
-        ),
-        "keep-close": (
-            "otx_baselines.keep_close:KeepClose",
-            "distance from the initial encoder; a term next to an objective",
-            KeepCloseOptions,
-        ),
-        "mlm": (
-            "otx_baselines.mlm:MaskedLanguageModelling",
-            "masked language modelling on both sides, without alignment; a control",
-            MlmOptions,
-        ),
-        "tlm": (
-            "otx_baselines.tlm:TranslationLanguageModelling",
-            "masked language modelling of both sides in one sequence (XLM)",
-            TlmOptions,
-        ),
-        "realign": (
-            "otx_baselines.realign:Realign",
-            "contrast of linked words with all words of the batch (Gaschi et al. 2023)",
-            RealignOptions,
-        ),
-        "linear": (
-            "otx_baselines.linear:Linear",
-            "squared difference of linked words after a learned linear map",
-            LinearOptions,
-        ),
-        "self-training": (
-            "otx_baselines.self_training:SelfTraining",
-            "self-training on the encoder's own alignment (awesome-align)",
-            SelfTrainingOptions,
-        ),
-        "sentence-contrastive": (
-            "otx_baselines.sentence_contrastive:SentenceContrastive",
-            "contrast of sentences with a margin (LaBSE) or a queue (InfoXLM)",
-            SentenceContrastiveOptions,
-        ),
-        "distill": (
-            "otx_baselines.distill:Distill",
-            "distillation of a teacher's pivot vectors (Reimers & Gurevych 2020)",
-            DistillOptions,
-        ),
-        "adversarial": (
-            "otx_baselines.adversarial:Adversarial",
-            "language discriminator with reversed gradient",
-            AdversarialOptions,
-        ),
-        "interpolate": (
-            "otx_baselines.interpolate:Interpolate",
-            "distance of both sides from the initial encoder (SALT); a term",
-            InterpolateOptions,
-        ),
-    }
-)
-"""Target, summary and options class of every objective, by name: to add one, write its file and add a line here."""

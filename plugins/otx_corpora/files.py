@@ -20,8 +20,8 @@ from otx.data.encodings import known_encoding
 from otx.errors import DataError, UsageError
 from otx.files.reading import find_plain_or_gz
 from otx.interfaces import Corpus
-from otx_corpora import FilesOptions
 from otx_corpora.languages import looks_like_language, source_language
+from otx_corpora.options import FilesOptions
 from otx_corpora.tables import is_table, open_table
 from otx_corpora.tmx import is_tmx, open_tmx
 

@@ -26,8 +26,8 @@ from otx.files import atomic
 from otx.files.digests import folder_digests, short_key
 from otx.files.reading import read_json, read_object
 from otx.interfaces import Corpus
-from otx_corpora import HubOptions
 from otx_corpora.languages import looks_like_language, source_language
+from otx_corpora.options import HubOptions
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 _LANGUAGES = "languages.json"

@@ -12,7 +12,7 @@ from pathlib import Path
 from otx.data.bitext import read_bitext
 from otx.errors import UsageError
 from otx.interfaces import Corpus
-from otx_corpora import SampleOptions
+from otx_corpora.options import SampleOptions
 
 FOLDER = Path(__file__).parent / "sample"
 LANGUAGES = ("en", "de", "es", "fr", "ru", "zh")

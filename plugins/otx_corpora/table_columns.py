@@ -14,7 +14,7 @@ from otx.data.lines import decoded_lines
 from otx.errors import DataError, UsageError
 from otx.files.reading import parse_json
 from otx.printable import quote
-from otx_corpora import FilesOptions
+from otx_corpora.options import FilesOptions
 
 LINE_FACTOR = 16
 """A line may have this many times the characters of a side: JSON writes one character in up to six."""

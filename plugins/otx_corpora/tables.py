@@ -27,7 +27,7 @@ from otx.files.digests import short_key
 from otx.files.reading import parse_json
 from otx.interfaces import Corpus
 from otx.printable import quote
-from otx_corpora import FilesOptions
+from otx_corpora.options import FilesOptions
 from otx_corpora.table_columns import LINE_FACTOR, Layout, find_columns, flat, is_tsv
 
 READER = 1

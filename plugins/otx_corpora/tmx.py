@@ -22,7 +22,7 @@ from otx.errors import DataError, UsageError
 from otx.files.digests import short_key
 from otx.files.reading import read_json
 from otx.interfaces import Corpus
-from otx_corpora import FilesOptions
+from otx_corpora.options import FilesOptions
 from otx_corpora.tmx_units import Unit, units
 
 READER = 2

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from otx.errors import DataError, UsageError
 from otx.interfaces import Encoder
 from otx.types import Encoded, TokenBatch, TokenRow
-from otx_encoders import EncoderOptions, model_io
+from otx_encoders import model_io
 from otx_encoders.attention import works_on_gpu
 from otx_encoders.checkpoint import locate
 from otx_encoders.collation import collate
 from otx_encoders.compiled.dropout import replace_dropout
 from otx_encoders.heads import CarriedHead, masked_logits, model_inputs, with_fresh_head
+from otx_encoders.options import EncoderOptions
 from otx_encoders.packed_model import packed_inputs, permit_packing
 from otx_encoders.packing import Packing, make_packing
 from otx_encoders.tokenisation import load_tokenizer, tokenise

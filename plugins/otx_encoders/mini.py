@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.options import EncoderOptions
 
 NAME = "mini"
 FOLDER = Path(__file__).parent / NAME

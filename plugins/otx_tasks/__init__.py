@@ -1,7 +1,8 @@
 """The tasks that ship with otx: those of XTREME, and probes of the encoder.
 
-Each family has a folder. Its ``options`` module describes and registers the family's tasks without importing torch:
-to add a task, write its class in a file of the family and add its ``TaskInfo``, options and registration there.
+Each family has a package, which describes and registers the family's tasks without importing torch or their options.
+To add a task, write its class in a file of the package, its options in ``options.py``, and add its ``TaskInfo`` and
+registration to ``__init__.py``.
 """
 
 from __future__ import annotations
@@ -9,11 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import otx_tasks.classification.options as classification
-import otx_tasks.probes.options as probes
-import otx_tasks.qa.options as qa
-import otx_tasks.tagging.options as tagging
 from otx import hookimpl
+from otx_tasks import classification, probes, qa, tagging
 
 if TYPE_CHECKING:
     from otx.plugin_host.registry import Registry

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval
 
@@ -228,70 +226,3 @@ class AnnealedOptions(MeasureOptions):
 
     blur: Annotated[float, Gt(0)] = 0.05
     scaling: Annotated[float, Interval(gt=0, lt=1)] = 0.5
-
-
-OBJECTIVES: Mapping[str, tuple[str, str, type[Any]]] = MappingProxyType(
-    {
-        "sinkhorn": (
-            "otx_transport.sinkhorn:Sinkhorn",
-            "Sinkhorn divergence between the words of each pair",
-            SinkhornOptions,
-        ),
-        "unbalanced": (
-            "otx_transport.unbalanced:Unbalanced",
-            "Sinkhorn divergence with relaxed marginals: words may have no partner",
-            UnbalancedOptions,
-        ),
-        "annealed-divergence": (
-            "otx_transport.annealed:AnnealedDivergence",
-            "GeomLoss's Sinkhorn divergence by its fixed annealing, as published",
-            AnnealedOptions,
-        ),
-        "divergence": (
-            "otx_transport.divergence:Divergence",
-            "Sinkhorn divergence of all words of a batch: the paper's objective",
-            DivergenceOptions,
-        ),
-        "semi-relaxed": (
-            "otx_transport.semi_relaxed:SemiRelaxed",
-            "transport in which words of one side may have no partner",
-            SemiRelaxedOptions,
-        ),
-        "partial": (
-            "otx_transport.partial:Partial",
-            "entropic transport of a share of the mass",
-            PartialOptions,
-        ),
-        "null": (
-            "otx_transport.null:Null",
-            "transport with a null word for words without a partner (OTTAWA)",
-            NullOptions,
-        ),
-        "fused-gromov": (
-            "otx_transport.fused_gromov:FusedGromov",
-            "transport that also keeps the structure of sentences; an experiment",
-            FusedGromovOptions,
-        ),
-        "sliced": (
-            "otx_transport.sliced:Sliced",
-            "transport on many lines, where it is sorting; an ablation",
-            SlicedOptions,
-        ),
-        "gaussian": (
-            "otx_transport.gaussian:Gaussian",
-            "distance of the two sides as Gaussians, plus MMD (MINOTAUR)",
-            GaussianOptions,
-        ),
-        "transport-label": (
-            "otx_transport.transport_label:TransportLabel",
-            "transport plan as label of a softmax over the other side (XLM-Align)",
-            TransportLabelOptions,
-        ),
-        "transport-contrast": (
-            "otx_transport.transport_contrast:TransportContrast",
-            "contrast of sentences by the cost of moving their words",
-            TransportContrastOptions,
-        ),
-    }
-)
-"""Target, summary and options class of every objective, by name: to add one, write its file and add a line here."""

@@ -17,8 +17,8 @@ from otx.links.extract import mutual_nearest
 from otx.links.gold import read_gold
 from otx.links.pharaoh import read_links
 from otx.links.sidecar import read_record
-from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.options import EncoderOptions
 
 COUNT = 40
 SAMPLE = Path(__file__).parents[2] / "plugins/otx_corpora/sample"

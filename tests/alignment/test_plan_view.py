@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from otx.cli import run as otx
-from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.options import EncoderOptions
 from tests import oracles
 
 PAIR = ("Die Katze schläft.", "The cat sleeps.")

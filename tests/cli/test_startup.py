@@ -73,3 +73,17 @@ def test_completion_imports_nothing_heavy_either(tmp_path: Path) -> None:
 def test_importing_otx_imports_nothing_heavy() -> None:
     code = f"import sys, otx; sys.exit(any(name in sys.modules for name in {HEAVY}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_listing_imports_no_options_of_ours(tmp_path: Path) -> None:
+    code = """
+import sys
+from otx.cli import run
+codes = [run(["list", kind]) for kind in ("objectives", "encoders", "corpora", "tasks")]
+ours = [name for name in sys.modules if name.startswith("otx_")]
+print(codes, len(ours) > 5, *(name for name in ours if name.endswith(".options")), file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == "[0, 0, 0, 0] True\n"

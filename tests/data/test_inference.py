@@ -16,8 +16,8 @@ from otx.data.inference import (
     sentence_vectors,
 )
 from otx.types import TokenRow
-from otx_encoders import EncoderOptions
 from otx_encoders.mini import MiniEncoder
+from otx_encoders.options import EncoderOptions
 
 
 def test_reading_restores_the_mode_even_after_an_error() -> None:

@@ -9,8 +9,8 @@ import torch
 from otx.links.methods import METHODS, MethodSettings, find_links
 from otx.links.word_vectors import encode_words, link_texts
 from otx.types import TokenRow
-from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.options import EncoderOptions
 from tests.tiny import save_tiny_model
 
 TEXTS = [

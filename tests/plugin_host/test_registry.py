@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from otx.config.objective_term import COLUMNS
+from otx.config.option_tables import OptionTables
 from otx.errors import PluginError, UsageError
 from otx.plugin_host.absent import Absent
 from otx.plugin_host.api_level import API
@@ -80,6 +82,48 @@ def test_a_target_that_cannot_be_loaded_is_named(target: str) -> None:
     for part in ("pull", "mine", target):
         assert part in caught.value.message
     assert caught.value.exit_code == 4
+
+
+def test_options_are_imported_when_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "late_options.py").write_text(
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Late:\n    size: int = 3\n"
+    )
+    registry = Registry("mine")
+    registry.objective("pull", "a.b:C", "pulls", "late_options:Late")
+    entry = registry.find("objective", "pull")
+    assert "late_options" not in sys.modules
+    assert entry.read_options(OptionTables({"pull": {"size": 5}})).size == 5
+    assert entry.options is sys.modules.pop("late_options").Late
+
+
+@pytest.mark.parametrize(
+    ("target", "cause"),
+    [
+        ("no_such_module_at_all:Options", "No module named 'no_such_module_at_all'"),
+        ("pathlib:NoSuchOptions", "'NoSuchOptions'"),
+        ("broken_options:Options", "ZeroDivisionError"),
+        ("leaving_options:Options", "SystemExit"),
+        ("pathlib:PurePosixPath", "options PurePosixPath are not a frozen dataclass"),
+        ("decimal:getcontext", "are not a frozen dataclass"),
+    ],
+)
+def test_options_that_cannot_be_imported_or_break_a_rule_are_named(
+    target: str, cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "broken_options.py").write_text("1 / 0\n")
+    (tmp_path / "leaving_options.py").write_text("raise SystemExit\n")
+    registry = Registry("their-otx")
+    registry.objective("pull", "a.b:C", "pulls", target)
+    registry.objective("push", "a.b:C", "pushes", Options)
+    with pytest.raises(PluginError) as caught:
+        registry.find("objective", "pull").read_options(OptionTables())
+    for part in ("objective 'pull' of their-otx", target, cause):
+        assert part in caught.value.message
+    assert registry.find("objective", "push").read_options(OptionTables()) == Options()
 
 
 def test_an_unknown_name_names_its_neighbour() -> None:
@@ -207,6 +251,8 @@ def test_a_name_that_the_grammar_cannot_hold_is_refused(name: str) -> None:
 def test_a_target_that_is_none_is_refused(target: str) -> None:
     with pytest.raises(PluginError, match="target"):
         Registry("mine").objective("pull", target, "")
+    with pytest.raises(PluginError, match=r"options of objective 'pull': .* is not a target"):
+        Registry("otx").objective("pull", "a:B", "", target)
 
 
 def test_one_distribution_cannot_have_one_name_twice() -> None:

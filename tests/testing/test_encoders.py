@@ -17,8 +17,8 @@ from otx.errors import PluginError
 from otx.plugin_host.registry import Registry
 from otx.testing import check_encoder
 from otx.types import Encoded, TokenBatch, TokenRow
-from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.options import EncoderOptions
 from otx_encoders.tokenisation import tokenise
 
 

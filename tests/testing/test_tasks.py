@@ -19,8 +19,8 @@ from otx.interfaces import BaseProbeTask, BaseTransferTask, Encoder
 from otx.plugin_host.registry import Registry
 from otx.testing import check_task
 from otx.types import Example, Metric, Score, TaskInfo, TokenBatch, TokenRow
-from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.options import EncoderOptions
 
 LENGTH = Metric("length", lambda sums: sums["long"] / sums["n"])
 

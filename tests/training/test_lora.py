@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from otx.cli import run as otx
 from otx.errors import UsageError
 from otx.training import lora
-from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.options import EncoderOptions
 
 peft = pytest.importorskip("peft")
 

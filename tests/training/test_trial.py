@@ -8,8 +8,8 @@ import torch
 
 from otx.errors import DataError, UsageError
 from otx.training.trial import try_encoder
-from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.options import EncoderOptions
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from torch import nn
 from otx.alignment.trainable import TrainableAlignment
 from otx.data.token_rows import PairRowReader
 from otx.training.vocabulary import OccurringRows, lift, restrict
-from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.options import EncoderOptions
 
 TABLE = "roberta.embeddings.word_embeddings.weight"
 

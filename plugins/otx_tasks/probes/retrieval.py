@@ -14,7 +14,7 @@ from otx.interfaces import Encoder
 from otx.links.neighbours import retrieve
 from otx.runs.ceilings import ceiling
 from otx.types import Example, Score
-from otx_tasks.probes.options import RETRIEVAL
+from otx_tasks.probes import RETRIEVAL
 from otx_tasks.probes.parallel_files import find_parallel, read_parallel
 from otx_tasks.probes.parallel_task import ParallelTask
 from otx_tasks.sample_data import TRAINING, sample_folder

@@ -12,7 +12,7 @@ from otx.data.inference import encode_texts, reading
 from otx.interfaces import Encoder
 from otx.links.neighbours import neighbours
 from otx.types import Example, Score
-from otx_tasks.probes.options import STRUCTURE
+from otx_tasks.probes import STRUCTURE
 from otx_tasks.probes.parallel_task import ParallelTask
 
 FOLDS = 2

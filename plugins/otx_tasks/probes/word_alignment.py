@@ -12,8 +12,9 @@ from otx.links.gold import GoldPair
 from otx.links.methods import MethodSettings, find_links
 from otx.links.pharaoh import GoldLinks, format_pharaoh, parse_pharaoh
 from otx.types import Example, Links, Score
+from otx_tasks.probes import WORD_ALIGNMENT
 from otx_tasks.probes.gold_task import GoldTask
-from otx_tasks.probes.options import WORD_ALIGNMENT, WordAlignmentOptions
+from otx_tasks.probes.options import WordAlignmentOptions
 
 
 class WordAlignmentTask(GoldTask):

@@ -14,8 +14,9 @@ from otx.interfaces import Encoder
 from otx.links.gold import GoldPair
 from otx.links.neighbours import csls_nearest
 from otx.types import Example, Score, TokenRow
+from otx_tasks.probes import WORD_RETRIEVAL
 from otx_tasks.probes.gold_task import GoldTask
-from otx_tasks.probes.options import WORD_RETRIEVAL, WordRetrievalOptions
+from otx_tasks.probes.options import WordRetrievalOptions
 
 WAYS = ("to_target", "from_target")
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from otx.types import Example
 from otx_tasks.files import plain_name
 from otx_tasks.hub import HUB_SPLITS, XTREME, parquet_rows
+from otx_tasks.qa import MLQA
 from otx_tasks.qa.answer_scoring import Normalise
 from otx_tasks.qa.mlqa_scoring import normaliser
-from otx_tasks.qa.options import MLQA, MlqaOptions
+from otx_tasks.qa.options import MlqaOptions
 from otx_tasks.qa.span_task import SpanTask
 from otx_tasks.qa.squad import Questions, locate_answers
 

@@ -1,46 +1,14 @@
-"""The question-answering tasks: their descriptions and options, and how they are registered."""
+"""Options of the question-answering tasks: table ``[task-name]``, or ``--set task-name.key=value``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval
 
 from otx.config.roles import OPTIMISATION
-from otx.types import Metric, TaskInfo
-from otx_tasks.metrics import mean_of
 from otx_tasks.options import TransferOptions
-
-if TYPE_CHECKING:
-    from otx.plugin_host.registry import Registry
-
-XQUAD = TaskInfo(
-    name="xquad",
-    version="2",
-    kind="transfer",
-    metrics=(Metric("f1_squad", mean_of("f1")), Metric("em_squad", mean_of("exact"))),
-    licence="CC BY-SA 4.0 (SQuAD, XQuAD)",
-    suites={"xtreme": 5, "paper": 2},
-)
-
-MLQA = TaskInfo(
-    name="mlqa",
-    version="2",
-    kind="transfer",
-    metrics=(Metric("f1_mlqa", mean_of("f1")), Metric("em_mlqa", mean_of("exact"))),
-    licence="CC BY-SA 3.0 (MLQA); CC BY-SA 4.0 (SQuAD)",
-    suites={"xtreme": 6},
-)
-
-TYDIQA = TaskInfo(
-    name="tydiqa-goldp",
-    version="2",
-    kind="transfer",
-    metrics=(Metric("f1_squad", mean_of("f1")), Metric("em_squad", mean_of("exact"))),
-    licence="Apache 2.0 (TyDi QA)",
-    suites={"xtreme": 7},
-)
 
 
 @dataclass(frozen=True)
@@ -97,32 +65,3 @@ class TydiqaOptions(SpanOptions):
     """
 
     split: Literal["dev", "train"] | None = None
-
-
-def register(registry: Registry) -> None:
-    """Register the tasks of this family.
-
-    Args:
-        registry: Receives the names.
-    """
-    registry.task(
-        name="xquad",
-        target="otx_tasks.qa.xquad:XquadTask",
-        summary="learn span extraction on SQuAD v1.1, answer XQuAD in each language",
-        options=XquadOptions,
-        info=XQUAD,
-    )
-    registry.task(
-        name="mlqa",
-        target="otx_tasks.qa.mlqa:MlqaTask",
-        summary="learn span extraction on SQuAD v1.1, answer MLQA in each language",
-        options=MlqaOptions,
-        info=MLQA,
-    )
-    registry.task(
-        name="tydiqa-goldp",
-        target="otx_tasks.qa.tydiqa:TydiqaTask",
-        summary="learn span extraction on TyDi QA's English gold passages, answer the other languages",
-        options=TydiqaOptions,
-        info=TYDIQA,
-    )

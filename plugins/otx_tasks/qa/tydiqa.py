@@ -8,7 +8,8 @@ from otx.errors import MissingDataError
 from otx.files.reading import find_plain_or_gz
 from otx_tasks.files import folder_of, plain_name
 from otx_tasks.hub import XTREME, parquet_rows
-from otx_tasks.qa.options import TYDIQA, TydiqaOptions
+from otx_tasks.qa import TYDIQA
+from otx_tasks.qa.options import TydiqaOptions
 from otx_tasks.qa.span_task import SpanTask
 from otx_tasks.qa.squad import Questions, locate_answers, read_squad
 

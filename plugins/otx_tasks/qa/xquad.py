@@ -7,7 +7,7 @@ from pathlib import Path
 
 from otx_tasks.files import plain_name
 from otx_tasks.hub import parquet_rows
-from otx_tasks.qa.options import XQUAD
+from otx_tasks.qa import XQUAD
 from otx_tasks.qa.span_task import SpanTask
 from otx_tasks.qa.squad import Questions, locate_answers
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from otx.types import Example, Score
 from otx_tasks.files import in_folders
+from otx_tasks.tagging import NER
 from otx_tasks.tagging.iob2 import OUTSIDE, entities
-from otx_tasks.tagging.options import NER
 from otx_tasks.tagging.tagged_files import Tagged
 from otx_tasks.tagging.tagger import TaggingTask
 

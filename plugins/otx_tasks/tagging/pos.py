@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from otx.types import Example, Score
-from otx_tasks.tagging.options import POS
+from otx_tasks.tagging import POS
 from otx_tasks.tagging.tagger import TaggingTask
 
 OPEN = ("ADJ", "ADV", "INTJ", "NOUN", "PROPN", "VERB")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from otx.errors import DataError, UsageError
-from otx_corpora import FilesOptions
 from otx_corpora.files import open_corpora
+from otx_corpora.options import FilesOptions
 
 
 @pytest.fixture(autouse=True)

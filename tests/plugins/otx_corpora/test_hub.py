@@ -13,8 +13,8 @@ import pytest
 from huggingface_hub import constants
 
 from otx.errors import DataError, UsageError
-from otx_corpora import HubOptions
 from otx_corpora.hub import open_corpora
+from otx_corpora.options import HubOptions
 
 ROWS = [("eins", "one"), ("zwei", None), ("drei\x00", "three"), ("vier", "four")]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from otx.config.validation import SettingError
-from otx_corpora import FilesOptions, HubOptions
+from otx_corpora.options import FilesOptions, HubOptions
 
 
 @pytest.mark.parametrize("options", [FilesOptions, HubOptions])

@@ -6,7 +6,8 @@ import pytest
 
 from otx.errors import UsageError
 from otx.links.gold import read_gold
-from otx_corpora import SampleOptions, sample
+from otx_corpora import sample
+from otx_corpora.options import SampleOptions
 from otx_corpora.sample import LANGUAGES, open_corpora
 
 EMBEDDED = sample.FOLDER

@@ -13,8 +13,8 @@ from otx.config.validation import SettingError
 from otx.data.ledger import count_lines
 from otx.errors import DataError, UsageError
 from otx.interfaces import Corpus
-from otx_corpora import FilesOptions
 from otx_corpora.files import open_corpora
+from otx_corpora.options import FilesOptions
 
 PAIRS = [("one", "eins"), ("two", "zwei"), ("three", "drei")]
 EXPECTED = [(de, en) for en, de in PAIRS]

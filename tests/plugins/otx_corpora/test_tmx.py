@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from otx.errors import DataError, UsageError
-from otx_corpora import FilesOptions, tmx_units
+from otx_corpora import tmx_units
 from otx_corpora.files import open_corpora
+from otx_corpora.options import FilesOptions
 from otx_corpora.tmx_units import units
 from tests.examples import examples
 

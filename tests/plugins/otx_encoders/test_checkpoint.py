@@ -11,9 +11,9 @@ import huggingface_hub
 import pytest
 
 from otx.errors import DataError
-from otx_encoders import EncoderOptions
 from otx_encoders.checkpoint import first_line, locate
 from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.options import EncoderOptions
 
 
 class Malice:

@@ -7,9 +7,9 @@ import torch
 import transformers
 
 from otx.errors import UsageError
-from otx_encoders import EncoderOptions
 from otx_encoders.heads import head_of
 from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.options import EncoderOptions
 
 FAMILIES = ["Bert", "XLMRoberta", "DistilBert"]
 

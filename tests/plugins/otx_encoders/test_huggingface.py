@@ -10,8 +10,8 @@ from torch import Tensor
 
 from otx.errors import UsageError
 from otx.types import TokenBatch
-from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.options import EncoderOptions
 
 FAMILIES = ["Bert", "XLMRoberta", "DistilBert"]
 

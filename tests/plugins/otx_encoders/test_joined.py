@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from otx.data.pair_sequences import join, pair_template
-from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.options import EncoderOptions
 
 
 def test_templates(unigram: Any, cased: Any) -> None:

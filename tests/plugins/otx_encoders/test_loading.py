@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 
 from otx.config.validation import SettingError
 from otx.errors import DataError, UsageError
-from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
 from otx_encoders.model_io import load_model, max_positions
+from otx_encoders.options import EncoderOptions
 
 FAMILIES = ["Bert", "XLMRoberta", "DistilBert"]
 

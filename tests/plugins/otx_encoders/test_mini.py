@@ -9,8 +9,9 @@ import transformers
 from safetensors.torch import load_file
 
 from otx.errors import DataError
-from otx_encoders import EncoderOptions, mini
+from otx_encoders import mini
 from otx_encoders.mini import MiniEncoder
+from otx_encoders.options import EncoderOptions
 from tests.tiny import xlmr_config
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from otx.types import TokenBatch
-from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.options import EncoderOptions
 from otx_encoders.packing import make_packing
 from tests.examples import examples
 

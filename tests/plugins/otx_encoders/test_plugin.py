@@ -2,32 +2,20 @@
 
 import subprocess
 import sys
-from dataclasses import is_dataclass
-from typing import Any
 
 import otx_encoders
-from otx_encoders import EncoderOptions
-
-
-class Recorder:
-    """Stands in for the registry."""
-
-    def __init__(self) -> None:
-        self.encoders: dict[str, tuple[str, Any]] = {}
-
-    def encoder(self, name: str, target: str, summary: str, options: Any = None) -> None:
-        assert summary
-        self.encoders[name] = target, options
+from otx.plugin_host.registry import Registry
+from otx_encoders.options import EncoderOptions
 
 
 def test_the_encoders_are_registered_by_target() -> None:
-    registry = Recorder()
+    registry = Registry("otx")
     otx_encoders.otx_register(registry)
-    assert set(registry.encoders) == {"mini", "e5-small", "huggingface"}
-    for target, options in registry.encoders.values():
-        module, _, name = target.partition(":")
-        assert callable(getattr(__import__(module, fromlist=[name]), name))
-        assert options is EncoderOptions and is_dataclass(options)
+    entries = registry.entries("encoder")
+    assert {entry.name for entry in entries} == {"mini", "e5-small", "huggingface"}
+    for entry in entries:
+        assert callable(entry.load()) and entry.summary
+        assert entry.options is EncoderOptions
 
 
 def test_registering_imports_nothing_heavy() -> None:

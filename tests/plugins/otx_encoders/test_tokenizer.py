@@ -8,8 +8,8 @@ import pytest
 import transformers
 
 from otx.errors import DataError, UsageError
-from otx_encoders import EncoderOptions
 from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.options import EncoderOptions
 from otx_encoders.tokenisation import load_tokenizer
 
 

@@ -1,20 +1,13 @@
-import dataclasses
 from typing import Any
 
 import pytest
 
-import otx_tasks
 from otx.config.settings import load_settings
-from otx.config.validation import SettingError, field_docs
+from otx.config.validation import SettingError
 from otx.errors import UsageError
-from otx.plugin_host.registry import Entry, Registry
 from otx_tasks.classification.options import XnliOptions
 from otx_tasks.probes.options import RetrievalOptions, WordAlignmentOptions
 from otx_tasks.qa.options import XquadOptions
-
-REGISTRY = Registry("otx")
-otx_tasks.otx_register(REGISTRY)
-ENTRIES = REGISTRY.entries("task")
 
 
 @pytest.mark.parametrize(
@@ -41,9 +34,3 @@ def test_a_value_out_of_range_is_named_with_its_origin() -> None:
     settings = load_settings(sets=["xquad.epochs=0"])
     with pytest.raises(UsageError, match=r"^--set: xquad\.epochs must be above 0, not 0$"):
         settings.read_options("xquad", XquadOptions)
-
-
-@pytest.mark.parametrize("entry", ENTRIES, ids=[entry.name for entry in ENTRIES])
-def test_every_option_is_documented(entry: Entry) -> None:
-    assert entry.options is not None
-    assert set(field_docs(entry.options)) == {f.name for f in dataclasses.fields(entry.options)}

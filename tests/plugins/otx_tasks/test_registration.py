@@ -3,9 +3,9 @@ import sys
 
 import otx_tasks
 from otx.plugin_host.registry import Registry
-from otx_tasks.classification.options import XNLI
-from otx_tasks.probes.options import RETRIEVAL, WORD_ALIGNMENT
-from otx_tasks.qa.options import XQUAD
+from otx_tasks.classification import XNLI
+from otx_tasks.probes import RETRIEVAL, WORD_ALIGNMENT
+from otx_tasks.qa import XQUAD
 
 
 def test_tasks_are_registered_and_can_be_loaded() -> None:

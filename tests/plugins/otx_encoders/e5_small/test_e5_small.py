@@ -11,9 +11,10 @@ import transformers
 
 from otx.errors import DataError, UsageError
 from otx.files.digests import file_digest
-from otx_encoders import EncoderOptions, e5_small
+from otx_encoders import e5_small
 from otx_encoders.e5_small import E5SmallEncoder, open_folder
 from otx_encoders.e5_small.packed import PackedModel, write_packed
+from otx_encoders.options import EncoderOptions
 
 pytest.importorskip("sentencepiece", reason="sentencepiece (otx[e5]) is not installed")
 

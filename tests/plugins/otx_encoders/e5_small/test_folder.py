@@ -9,10 +9,10 @@ import torch
 import transformers
 
 from otx.errors import DataError
-from otx_encoders import EncoderOptions
 from otx_encoders.e5_small.folder import write_folder
 from otx_encoders.e5_small.packed import PackedModel, PackedTensor
 from otx_encoders.huggingface import HuggingFaceEncoder
+from otx_encoders.options import EncoderOptions
 
 pytest.importorskip("sentencepiece", reason="sentencepiece (otx[e5]) is not installed")
 pytestmark = pytest.mark.usefixtures("compiled_once")

