@@ -55,6 +55,16 @@ def real_pairs(
     return pairs[:count]
 
 
+def has_sources(sources: Sequence[str] = SOURCES, data: Path = DATA) -> bool:
+    """Return whether every source is at hand.
+
+    Args:
+        sources: Folders of ``bitext``.
+        data: Folder with ``bitext``.
+    """
+    return all((data / "bitext" / source / "en-de.de.gz").is_file() for source in sources)
+
+
 def _lines(folder: Path) -> Iterator[tuple[str, str]]:
     files = [folder / f"en-de.{language}.gz" for language in ("en", "de")]
     if all(file.is_file() for file in files):

@@ -18,7 +18,10 @@ from benchmarks.watched import Watched
 from tests.tiny import save_tiny_model
 
 
-def test_it_records_the_peak_of_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("real", [False, True])
+def test_it_records_the_peak_of_both(
+    real: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     commands = []
 
     def watch(
@@ -34,12 +37,14 @@ def test_it_records_the_peak_of_both(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return Watched(resident=5_000)
 
     monkeypatch.setattr(large_model, "watch", watch)
+    monkeypatch.setattr(large_model, "has_sources", lambda: real)
     monkeypatch.setattr(large_model, "write_model", lambda folder: folder.mkdir())
     monkeypatch.setenv(FILE, str(tmp_path / "results"))
     folder = tmp_path / "models"
     monkeypatch.setattr(sys, "argv", ["large_model", "--folder", str(folder), "--steps", "2"])
     large_model.main()
-    (result,) = read(tmp_path / "results")
+    result, *others = read(tmp_path / "results")
+    assert len(others) == real
     assert (result.measured, result.met, result.ratio) == ("5.24 GB", True, 0.5)
     # The peer gets the pairs of the largest step.
     assert commands[1][-2:] == ["20", "2"]
