@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from otx.files.arrays import release
+
 BLOCK = 1_000
 """Rows in memory at a time."""
 BATCH_BYTES = 2**23
@@ -98,11 +100,11 @@ class ArrowRows:
                 rows = batch.take(pa.array(local))
             for name, cells in rows.to_pydict().items():
                 parts[name] += cells
+            # A row brings in the pages around it, so that many rows are most of the file.
+            release(self._pages)
         places = np.empty(len(order), dtype=np.int64)
         places[order] = np.arange(len(order))
         chosen = places.tolist()
-        if hasattr(mmap, "MADV_DONTNEED"):
-            self._pages.madvise(mmap.MADV_DONTNEED)
         return {name: [cells[place] for place in chosen] for name, cells in parts.items()}
 
 

@@ -131,14 +131,14 @@ def scan(array: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
         release(array)
 
 
-def release(*arrays: np.ndarray) -> None:
+def release(*arrays: np.ndarray | mmap.mmap) -> None:
     """Give back the memory of mapped arrays' pages, which are read from the file again if they are needed.
 
     The kernel does so by itself when memory is short. Until then, every page that a pass over a large array touched
     counts as memory of this process.
 
     Args:
-        *arrays: The arrays; nothing happens to those that are not mapped.
+        *arrays: The arrays, or their files' pages; nothing happens to arrays that are not mapped.
     """
     if not hasattr(mmap, "MADV_DONTNEED"):
         return
