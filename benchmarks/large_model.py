@@ -148,7 +148,7 @@ def main() -> None:
     )
     if "otx align, real text" in runs:
         resident = _gigabytes(runs["otx align, real text"][0].resident)
-        label = f"the same on real text of {len(SOURCES)} kinds"
+        label = f"peak resident memory of {given.steps} steps of XLM-R base on real text of {len(SOURCES)} kinds"
         record(Result(label, f"{resident:.2f} GB", f"{LIMIT:.0f} GB", resident <= LIMIT))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from otx.types import WordVector
 BEST = "best"
 """Name of the folder of the best weights, in the run's folder."""
 LOWER_IS_BETTER = {"aer"}
-VERSION = 1
+VERSION = 2
 """Raised whenever the same encoder would be measured differently."""
 _MEASURED = "measured.json"
 
@@ -209,7 +210,8 @@ class ModelSelector:
 def _arithmetic(encoder: Encoder, device: torch.device) -> list[object]:
     """Return what the last digits depend on, and the encoder's class, which says how its weights are used."""
     kind = f"{type(encoder).__module__}.{type(encoder).__qualname__}"
-    return [kind, torch.__version__, torch.get_num_threads(), device_name(device)]
+    versions = torch.__version__, version("numba")
+    return [kind, *versions, torch.get_num_threads(), device_name(device)]
 
 
 def _counted(measurement: Measurement) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from otx.cli.flags import Json, example
 from otx.config.settings import load_settings
 from otx.config.validation import field_docs
 from otx.did_you_mean import remedy
-from otx.errors import PluginError, UsageError
+from otx.errors import OTXError, UsageError
 from otx.plugin_host.registry import KINDS, PLURALS, Entry
 
 
@@ -64,7 +64,7 @@ def _described(entry: Entry) -> dict[str, Any]:
     }
     try:
         options = entry.options
-    except PluginError as error:
+    except OTXError as error:
         # As for a plugin that failed: a warning, and the other entries are listed.
         screen.warn(f"warning: {error.message}")
         described["options"] = None

@@ -9,13 +9,15 @@ from typing import Any
 
 from filelock import FileLock
 from numba import njit
+from numba.core.errors import NumbaError
 
 
 def machine_code(signature: str, *, parallel: bool = False) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator that loads the machine code of a function, or compiles and stores it.
 
-    The code lies beside the function's file, or else in the user's cache folder. Numba compiles it again when the file
-    changes. It does not see changes of other files, so constants of other modules must be arguments.
+    The code is stored beside the function's file, or else in the user's cache folder. Numba compiles it again when the
+    file changes. It does not see changes of functions and constants in other files, so constants of other modules
+    should be arguments.
 
     Args:
         signature: Types of the one entry point, in Numba's notation:
@@ -44,11 +46,12 @@ def machine_code(signature: str, *, parallel: bool = False) -> Callable[[Callabl
                 compiled.compile(signature)
             else:
                 folder.mkdir(parents=True, exist_ok=True)
-                with FileLock(
-                    folder / f"{source.stem}.lock"
-                ):  # one process compiles, the others load
+                # One process compiles, the others load.
+                with FileLock(folder / f"{source.stem}.lock"):
                     compiled.compile(signature)
             compiled.disable_compile()  # for no other types of arguments
+        except NumbaError:
+            raise
         except Exception as error:  # no folder to write to, a full disk, a damaged file
             warnings.warn(
                 f"'{function.__name__}' cannot be stored as machine code, and takes some ten seconds to compile: "

@@ -132,6 +132,7 @@ class Entry:
 
         Raises:
             UsageError: For an unknown key (with the nearest known one) and for a value of a wrong type.
+            PluginError: If the class of the options cannot be imported, naming the plugin.
         """
         with attributed(self.owner):
             return options.read_options(self.name, self.options)

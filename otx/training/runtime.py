@@ -16,7 +16,7 @@ from otx.errors import Interrupted, UsageError
 from otx.reporter import Reporter
 from otx.training.processor import read_processor
 
-PACKAGES = ("otx", "torch", "transformers", "datasets", "POT", "numpy", "pluggy", "typer")
+PACKAGES = ("otx", "torch", "transformers", "datasets", "POT", "numpy", "numba", "pluggy", "typer")
 SEED_SPACE = 2**63 - 1
 """Number of seeds that torch's generators tell apart."""
 

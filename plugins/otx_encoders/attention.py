@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from otx_encoders.compiled.attention import attend_compiled, is_compiled_for
+from otx_encoders.compiled.dropout import drop
 from otx_encoders.packing import Packing
 
 NAME = "otx-packed"
@@ -79,7 +79,7 @@ def attention(
     rows = [part.squeeze(0).transpose(0, 1) for part in (query, key, value)]
     if packing.bounds is not None and query.dtype in HALF:
         return _on_gpu(rows, packing, dropout, scale).unsqueeze(0), None
-    if is_compiled_for(rows[0]):
+    if is_compiled_for(rows, packing.blocks):
         return attend_compiled(rows, packing.blocks, dropout, scale).unsqueeze(0), None
     return _in_blocks(rows, packing, dropout, scale).unsqueeze(0), None
 
@@ -117,7 +117,7 @@ class _Blocks(torch.autograd.Function):
             products = torch.baddbmm(q.new_zeros(1), q, k.transpose(1, 2), beta=0, alpha=scale)
             # Autocast would choose float32, which the next product would round again.
             weights = products.softmax(-1, dtype=products.dtype)
-            factors = [functional.dropout(torch.ones_like(weights), dropout)] if dropout else []
+            factors = [drop(torch.ones_like(weights), dropout)] if dropout else []
             _write(sums[place], torch.bmm(_times(weights, factors), v), size)
             kept += [q, k, v, weights, *factors]
         ctx.save_for_backward(*kept)

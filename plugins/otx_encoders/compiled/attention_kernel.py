@@ -58,7 +58,7 @@ def _exp(x):
     value = ((((_P7 * r + _P6) * r + _P5) * r + _P4) * r + _P3) * r + _P2
     value = value * r * r + r + _ONE
     scale = (np.float32(shifted).view(np.int32) + _BIAS) << _SHIFT
-    return value * np.int32(scale).view(np.float32)
+    return _ZERO if x < _SMALLEST else value * np.int32(scale).view(np.float32)
 
 
 @intrinsic
@@ -178,7 +178,7 @@ def _highest(scores, length):
 
 @njit(**SUMS)
 def _softmax(scores, length):
-    """Turn the scores of one query into weights: NaN if a score is not finite, whatever the highest is then."""
+    """Turn the scores of one query into weights: NaN if one is NaN or infinite, whatever the highest is then."""
     highest = _highest(scores, length)
     total = _ZERO
     for j in range(length):
@@ -235,32 +235,32 @@ def _attend_some(
     threshold, kept_scale, begin, end, places, weights, sums,
 ):  # fmt: skip
     width = query.shape[1] // heads
-    for text in range(begin, end):
+    for number in range(begin, end):
+        text, head = number // heads, number % heads
         first, length = bounds[text], bounds[text + 1] - bounds[text]
+        column, place = head * width, places[number]
         padded = -(-length // TILE) * TILE
         q, k, v, product = _blocks(padded, width)
-        turned, scores = (
+        transposed, scores = (
             np.empty((width, padded), np.float32),
             np.empty((padded, padded), np.float32),
         )
-        for head in range(heads):
-            column, place = head * width, places[text] + head * length * length
-            _read(query, first, length, column, scale, q)
-            _read(key, first, length, column, _ONE, k)
-            _read(value, first, length, column, _ONE, v)
-            _transpose(k, turned)
-            _multiply(q, turned, scores)
-            for i in range(length):
-                row = scores[i]
-                _softmax(row, length)
-                if threshold > 0:
-                    _drop(row, length, place + i * length, seed, threshold)
-                if len(weights) > 0:
-                    _copy(row, weights[place + i * length : place + (i + 1) * length])
-                if threshold > 0:
-                    _apply(row, kept_scale)
-            _multiply(scores, v, product)
-            _write(product, first, length, column, sums)
+        _read(query, first, length, column, scale, q)
+        _read(key, first, length, column, _ONE, k)
+        _read(value, first, length, column, _ONE, v)
+        _transpose(k, transposed)
+        _multiply(q, transposed, scores)
+        for i in range(length):
+            row = scores[i]
+            _softmax(row, length)
+            if threshold > 0:
+                _drop(row, length, place + i * length, seed, threshold)
+            if len(weights) > 0:
+                _copy(row, weights[place + i * length : place + (i + 1) * length])
+            if threshold > 0:
+                _apply(row, kept_scale)
+        _multiply(scores, v, product)
+        _write(product, first, length, column, sums)
 
 
 @machine_code(
@@ -284,11 +284,17 @@ def attend(
         seed: Seed of dropout.
         threshold: Share of the weights to drop, in units of 2^-32.
         kept_scale: Factor of the weights that are not dropped.
-        parts: Where the texts of each thread start, and where the last ones end ``[threads + 1]``.
-        places: Where the weights of each text start ``[texts]``.
-        weights: Receives the weights of each text and head, row by row; empty if no gradient is asked for.
+        parts: Where the heads of texts of each thread start, and where the last ones end ``[threads + 1]``.
+        places: Where the weights of each head of each text start ``[texts * H]``.
+        weights: Receives the weights of each head of each text, row by row; empty if no gradient is asked for.
         sums: Receives the weighted sums of the values ``[N, H * D]``.
     """
+    if len(parts) == 2:  # starts no thread
+        _attend_some(
+            query, key, value, bounds, heads, scale, seed,
+            threshold, kept_scale, parts[0], parts[1], places, weights, sums,
+        )  # fmt: skip
+        return
     for part in prange(len(parts) - 1):
         _attend_some(
             query, key, value, bounds, heads, scale, seed,
@@ -302,35 +308,38 @@ def _attend_backward_some(
     begin, end, places, weights, gradient, of_query, of_key, of_value,
 ):  # fmt: skip
     width = query.shape[1] // heads
-    for text in range(begin, end):
+    for number in range(begin, end):
+        text, head = number // heads, number % heads
         first, length = bounds[text], bounds[text + 1] - bounds[text]
+        column, place = head * width, places[number]
         padded = -(-length // TILE) * TILE
         q, k, v, product = _blocks(padded, width)
-        outer, turned = np.zeros((padded, width), np.float32), np.empty((width, padded), np.float32)
+        outer, transposed = (
+            np.zeros((padded, width), np.float32),
+            np.empty((width, padded), np.float32),
+        )
         inner, mixed = (
             np.zeros((padded, padded), np.float32),
             np.zeros((padded, padded), np.float32),
         )
-        for head in range(heads):
-            column, place = head * width, places[text] + head * length * length
-            _read(query, first, length, column, scale, q)
-            _read(key, first, length, column, scale, k)
-            _read(value, first, length, column, _ONE, v)
-            _read(gradient, first, length, column, _ONE, outer)
-            _transpose(v, turned)
-            _multiply(outer, turned, inner)
-            for i in range(length):
-                row = mixed[i]
-                kept = weights[place + i * length : place + (i + 1) * length]
-                _softmax_gradient(kept, kept_scale, length, inner[i])
-                _copy(kept, row[:length])
-                _apply(row, kept_scale)
-            _multiply(inner, k, product)
-            _write(product, first, length, column, of_query)
-            _multiply(inner.T, q, product)
-            _write(product, first, length, column, of_key)
-            _multiply(mixed.T, outer, product)
-            _write(product, first, length, column, of_value)
+        _read(query, first, length, column, scale, q)
+        _read(key, first, length, column, scale, k)
+        _read(value, first, length, column, _ONE, v)
+        _read(gradient, first, length, column, _ONE, outer)
+        _transpose(v, transposed)
+        _multiply(outer, transposed, inner)
+        for i in range(length):
+            row = mixed[i]
+            kept = weights[place + i * length : place + (i + 1) * length]
+            _softmax_gradient(kept, kept_scale, length, inner[i])
+            _copy(kept, row[:length])
+            _apply(row, kept_scale)
+        _multiply(inner, k, product)
+        _write(product, first, length, column, of_query)
+        _multiply(inner.T, q, product)
+        _write(product, first, length, column, of_key)
+        _multiply(mixed.T, outer, product)
+        _write(product, first, length, column, of_value)
 
 
 @machine_code(
@@ -352,14 +361,20 @@ def attend_backward(
         heads: Number of heads.
         scale: Factor of the products.
         kept_scale: Factor of the weights that are not dropped.
-        parts: Where the texts of each thread start, and where the last ones end ``[threads + 1]``.
-        places: Where the weights of each text start ``[texts]``.
+        parts: Where the heads of texts of each thread start, and where the last ones end ``[threads + 1]``.
+        places: Where the weights of each head of each text start ``[texts * H]``.
         weights: What ``attend`` wrote.
         gradient: Gradient of the sums ``[N, H * D]``.
         of_query: Receives the gradient of the queries ``[N, H * D]``.
         of_key: Receives the gradient of the keys.
         of_value: Receives the gradient of the values.
     """
+    if len(parts) == 2:  # starts no thread
+        _attend_backward_some(
+            query, key, value, bounds, heads, scale, kept_scale,
+            parts[0], parts[1], places, weights, gradient, of_query, of_key, of_value,
+        )  # fmt: skip
+        return
     for part in prange(len(parts) - 1):
         _attend_backward_some(
             query, key, value, bounds, heads, scale, kept_scale,

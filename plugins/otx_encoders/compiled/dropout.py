@@ -12,18 +12,20 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from otx_encoders.compiled.launch import launch
-from otx_encoders.compiled.random_bits import LEVELS, draw_seed
+from otx_encoders.compiled.launch import launch, thread_count
 
+LEVELS = 2**32
+"""Number of values of the random bits."""
 THREADED = 2**17
 """Numbers from which more than one thread pays."""
+Rule = tuple[tuple[int, int], int, float]
+"""Seed, threshold and scale of a draw."""
 
 
 class Dropout(nn.Dropout):
-    """``torch.nn.Dropout`` with other random numbers on the CPU."""
+    """``torch.nn.Dropout`` with other random numbers in float32 on the CPU."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Drop elements in training mode.
@@ -38,7 +40,7 @@ def drop(values: Tensor, probability: float) -> Tensor:
     """Set elements to 0 with a probability, and scale the others so that the mean stays.
 
     Args:
-        values: A tensor of any shape. Other random numbers than PyTorch's are drawn in float32 on the CPU.
+        values: A tensor of any shape. In float32 on the CPU, the random numbers are not PyTorch's.
         probability: The probability, 0 to 1.
 
     Returns:
@@ -48,43 +50,43 @@ def drop(values: Tensor, probability: float) -> Tensor:
         return values
     if values.device.type != "cpu" or values.dtype != torch.float32 or probability == 1:
         return functional.dropout(values, probability)
-    dropped: Tensor = _Drop.apply(values, probability)  # type: ignore[no-untyped-call]
+    dropped: Tensor = _Drop.apply(values, draw_rule(probability))  # type: ignore[no-untyped-call]
     return dropped
 
 
-def levels_and_scale(probability: float) -> tuple[int, float]:
-    """Return how many of the ``LEVELS`` of the random bits are dropped, and the factor of what is kept.
+def draw_rule(probability: float) -> Rule:
+    """Draw which numbers are dropped, from PyTorch's generator.
 
     Args:
         probability: The probability, from 0 and below 1. It is rounded to a multiple of 2^-32.
+
+    Returns:
+        Two numbers of 32 bits that seed the random bits, the value below which bits drop a number, and the factor of
+        the numbers that are kept.
     """
+    first, second = torch.randint(LEVELS, (2,), device="cpu").tolist()
     threshold = min(round(probability * LEVELS), LEVELS - 1)
-    return threshold, 1 / (1 - threshold / LEVELS)
+    return (first, second), threshold, 1 / (1 - threshold / LEVELS)
 
 
 class _Drop(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Tensor, probability: float) -> Tensor:
-        ctx.rule = draw_seed(), *levels_and_scale(probability)
-        return _apply(values, ctx.rule)
+    def forward(ctx: Any, values: Tensor, rule: Rule) -> Tensor:
+        from otx_encoders.compiled.dropout_kernel import drop_numbers
+
+        ctx.rule = rule
+        numbers = values.detach().contiguous()
+        result = torch.empty_like(numbers)
+        count = numbers.numel()
+        threads = thread_count(count, THREADED)
+        parts = np.linspace(0, count, threads + 1).astype(np.int64)
+        arguments = numbers.view(-1).numpy(), *rule, parts, result.view(-1).numpy()
+        launch(drop_numbers, parts, arguments)
+        return result
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return _apply(gradients[0], ctx.rule), None
-
-
-def _apply(values: Tensor, rule: tuple[tuple[int, int], int, float]) -> Tensor:
-    from otx_encoders.compiled.dropout_kernel import drop_numbers
-
-    source = values.detach().contiguous()
-    result = torch.empty_like(source)
-    count = source.numel()
-    threads = torch.get_num_threads() if count >= THREADED else 1
-    parts = np.linspace(0, count, threads + 1).astype(np.int64)
-    arguments = source.view(-1).numpy(), *rule, parts, result.view(-1).numpy()
-    launch(drop_numbers, threads, arguments)
-    return result
+        return _Drop.apply(gradients[0], ctx.rule), None  # type: ignore[no-untyped-call]
 
 
 def replace_dropout(model: nn.Module) -> None:

@@ -35,5 +35,8 @@ def drop_numbers(values, seed, threshold, kept_scale, parts, result):
         parts: Where the numbers of each thread start, and where the last ones end ``[threads + 1]``.
         result: Receives the numbers ``[N]``.
     """
+    if len(parts) == 2:  # starts no thread
+        _drop_some(values, seed, threshold, kept_scale, parts[0], parts[1], result)
+        return
     for part in prange(len(parts) - 1):
         _drop_some(values, seed, threshold, kept_scale, parts[part], parts[part + 1], result)

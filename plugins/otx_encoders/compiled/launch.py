@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from threading import Lock
 from typing import Any
@@ -12,8 +13,29 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-_ONE_AT_A_TIME = Lock()
+_one_at_a_time = Lock()
 """Where Numba finds no OpenMP, two threads must not start its own threads at once."""
+_forked = False
+"""Whether this process is a fork: OpenMP ends a fork of a process that has used its threads."""
+
+
+def _after_fork() -> None:
+    global _one_at_a_time, _forked
+    _one_at_a_time, _forked = Lock(), True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def thread_count(work: int, threaded: int) -> int:
+    """Return how many threads share some work: 1 in a forked process.
+
+    Args:
+        work: The work.
+        threaded: The work from which more than one thread pays.
+    """
+    return torch.get_num_threads() if work >= threaded and not _forked else 1
 
 
 def equal_parts(ends: Array, threaded: int) -> Array:
@@ -26,22 +48,28 @@ def equal_parts(ends: Array, threaded: int) -> Array:
     Returns:
         Where the pieces of each part start, and where the last ones end ``[parts + 1]``.
     """
-    total = ends[-1]
-    threads = torch.get_num_threads() if total >= threaded else 1
-    inner = np.searchsorted(ends, np.arange(1, threads) * (total / threads))
+    threads = thread_count(ends[-1], threaded)
+    inner = np.searchsorted(ends, np.arange(1, threads) * (ends[-1] / threads))
     return np.unique(np.concatenate(([0], inner, [len(ends)])))
 
 
-def launch(kernel: Callable[..., None], parts: int, arguments: tuple[Any, ...]) -> None:
+def launch(kernel: Callable[..., None], parts: Array, arguments: tuple[Any, ...]) -> None:
     """Call a kernel whose parts run on threads.
 
     Args:
-        kernel: A function of ``machine_code``.
-        parts: Number of parts.
-        arguments: Its arguments.
+        kernel: A function of ``machine_code`` that starts threads for more than one part only.
+        parts: Where the work of each thread starts, and where the last one's ends ``[parts + 1]``.
+        arguments: The kernel's arguments.
     """
+    if len(parts) == 2:
+        kernel(*arguments)
+        return
     import numba
 
-    with _ONE_AT_A_TIME:
-        numba.set_num_threads(min(parts, numba.config.NUMBA_NUM_THREADS))
-        kernel(*arguments)
+    with _one_at_a_time:
+        before = numba.get_num_threads()
+        numba.set_num_threads(min(len(parts) - 1, numba.config.NUMBA_NUM_THREADS))
+        try:
+            kernel(*arguments)
+        finally:
+            numba.set_num_threads(before)

@@ -1,21 +1,15 @@
-"""Random bits that depend on a place and a seed only, and so on neither the order nor the number of threads."""
+"""Random bits that depend on a place and a seed only, and so on neither the order nor the number of threads.
+
+They are compiled into the kernels of this folder, which must be compiled again (``touch``) when this file changes.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numba import njit
 
-LEVELS = 2**32
-"""Number of values of the bits."""
 _M1, _M2 = np.uint32(0x21F0AAAD), np.uint32(0x735A2D97)
 _S15, _S16 = np.uint32(15), np.uint32(16)
-
-
-def draw_seed() -> tuple[int, int]:
-    """Draw a seed of two numbers of 32 bits from PyTorch's generator."""
-    first, second = torch.randint(LEVELS, (2,)).tolist()
-    return first, second
 
 
 @njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from otx_encoders.compiled import attention
+from otx_encoders.compiled import attention, attention_kernel
 from otx_encoders.compiled.attention import attend_compiled, is_compiled_for
 from tests.examples import examples
 
@@ -62,8 +62,8 @@ def test_sums_and_gradients_are_those_of_each_text(
     blocks = [(texts, length) for length in sorted(lengths)]
     rows = _rows(blocks, heads, width, seed)
     ours = _gradients(lambda r: attend_compiled(r, blocks, 0.0, scale), rows)
-    wanted = _gradients(lambda r: _alone(r, blocks, scale), rows)
-    for one, other in zip(ours, wanted, strict=True):
+    expected = _gradients(lambda r: _alone(r, blocks, scale), rows)
+    for one, other in zip(ours, expected, strict=True):
         assert one.dtype == torch.float32
         torch.testing.assert_close(one, other.float(), atol=1e-4, rtol=1e-4)
 
@@ -90,10 +90,14 @@ def test_dropout_drops_weights_and_their_gradients() -> None:
     assert abs(kept.double().mean().item() - 0.75) < 4 * (0.25 * 0.75 / count) ** 0.5
     torch.testing.assert_close(dropped, whole * kept / 0.75)
     weights = torch.linspace(-1, 1, count).view(dropped.shape)
-    ours = torch.autograd.grad((dropped * weights).sum(), [query, key])
-    wanted = torch.autograd.grad((whole * weights * kept / 0.75).sum(), [query, key])
-    for one, other in zip(ours, wanted, strict=True):
+    ours = torch.autograd.grad((dropped * weights).sum(), [query, key], retain_graph=True)
+    expected = torch.autograd.grad((whole * weights * kept / 0.75).sum(), [query, key])
+    for one, other in zip(ours, expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
+    # The sums are linear in the values, so the values times their gradient are the sums times theirs.
+    (of_value,) = torch.autograd.grad((dropped * weights).sum(), [value])
+    products = (of_value.double() * value).sum(), (dropped.double() * weights).sum()
+    torch.testing.assert_close(*products, rtol=1e-5, atol=1e-5)
 
 
 def test_dropout_follows_pytorchs_seed() -> None:
@@ -144,11 +148,35 @@ def test_what_is_not_finite_stays_so_and_in_its_text(
         assert not any(gradient[10:20].isfinite().all() for gradient in gradients[:2])
 
 
-def test_no_weights_are_kept_where_no_gradient_is_asked_for() -> None:
-    kept: list[Tensor] = []
-    with torch.no_grad(), torch.autograd.graph.saved_tensors_hooks(kept.append, lambda _: None):
-        attend_compiled(_rows([(2, 5)], 1, 8), [(2, 5)], 0.1, 1.0)
-    assert not kept
+def test_no_weights_are_kept_where_no_gradient_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = []
+
+    def launch(kernel: Callable[..., None], parts: Any, arguments: tuple[Any, ...]) -> None:
+        kept.append(arguments[-2].size)
+
+    monkeypatch.setattr(attention, "launch", launch)
+    rows = _rows([(2, 5)], 1, 8)
+    with torch.no_grad():
+        attend_compiled(rows, [(2, 5)], 0.1, 1.0)
+    attend_compiled([part.detach() for part in rows], [(2, 5)], 0.1, 1.0)
+    attend_compiled(rows, [(2, 5)], 0.1, 1.0)
+    assert kept == [0, 0, 50]
+
+
+def test_another_default_type_changes_nothing() -> None:
+    rows = _rows([(2, 5)], 1, 8)
+    expected = _gradients(lambda r: attend_compiled(r, [(2, 5)], 0.0, 1.0), rows)
+    torch.set_default_dtype(torch.float64)
+    try:
+        ours = attend_compiled(rows, [(2, 5)], 0.0, 1.0)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(ours, expected[0])
+
+
+MANY = [(40, 16)]
 
 
 @pytest.mark.parametrize(
@@ -161,5 +189,18 @@ def test_no_weights_are_kept_where_no_gradient_is_asked_for() -> None:
     ],
 )
 def test_other_numbers_and_devices_are_not_for_it(options: dict[str, Any], expected: bool) -> None:
-    assert is_compiled_for(torch.empty(3, 2, 8, **options)) is expected
-    assert not is_compiled_for(torch.empty(3, 2, 12, **options))
+    plain, other = torch.empty(640, 2, 8), torch.empty(640, 2, 8, **options)
+    assert is_compiled_for([other] * 3, MANY) is expected
+    # Queries and keys of rotary models are in float32 under autocast, and values are not.
+    assert is_compiled_for([plain, plain, other], MANY) is expected
+
+
+def test_other_widths_and_few_texts_are_not_for_it() -> None:
+    assert not is_compiled_for([torch.empty(640, 2, 12)] * 3, MANY)
+    assert not is_compiled_for([torch.empty(32, 2, 8)] * 3, [(2, 16)])
+    plain = torch.empty(640, 2, 8)
+    assert not is_compiled_for([plain, plain, torch.empty(640, 2, 16)], MANY)
+
+
+def test_both_parts_know_one_width_of_registers() -> None:
+    assert attention.TILE == attention_kernel.TILE

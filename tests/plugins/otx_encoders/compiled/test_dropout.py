@@ -63,6 +63,14 @@ def test_the_number_of_threads_changes_nothing() -> None:
     assert all(torch.equal(results[0], other) for other in results[1:])
 
 
+def test_it_can_be_differentiated_twice() -> None:
+    values = torch.randn(50, requires_grad=True)
+    (first,) = torch.autograd.grad((drop(values, 0.4) ** 3).sum(), values, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), values)
+    # The k-th derivative of (f v)^3 has the factor f^3, which is 0 or one and the same number.
+    torch.testing.assert_close(first * 2, second * values)
+
+
 def test_nan_stays_nan() -> None:
     assert drop(torch.full((1000,), float("nan")), 0.5).isnan().all()
 
