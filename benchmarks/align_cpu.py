@@ -7,10 +7,11 @@ sentence-transformers' trainer with MultipleNegativesRankingLoss at its defaults
 sentence-transformers is left out if it is not installed. The pairs are real (../shared/data), or else those of the
 sample corpus.
 
-Each contestant computes a few updates in turn, and between the turns the machine's rate is measured with a large matrix
-product, so that a busy machine slows all alike. The share of that rate counts useful sub-words only: the products of
-the layers' maps and of attention, forward once and backward twice as much, for both sides, and one forward pass of the
-frozen encoder for the English side. Padding, embeddings, norms, the objective and the optimiser count nothing.
+Each contestant computes a few updates in turn, so that a busy machine slows all alike. Then otx trains another epoch
+alone, without waiting for others between its turns, and around each turn the machine's rate is measured with a large
+matrix product. The share of that rate counts useful sub-words only: the products of the layers' maps and of attention,
+forward once and backward twice as much, for both sides, and one forward pass of the frozen encoder for the English
+side. Padding, embeddings, norms, the objective and the optimiser count nothing.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def main() -> None:
             plain = Contestant(f"{PEERS}.plain_pot_alignment", [*common, EPSILON], Path(folder))
             contestants["transformers + POT"] = stack.enter_context(plain)
         sums = take_turns(contestants, given.turns)
-    show(sums, otx.ready, int(size))
+        alone = take_turns({"otx": otx}, given.turns - 1)["otx"]
+    show(sums, alone, otx.ready, int(size))
 
 
 def take_turns(contestants: Mapping[str, Contestant], turns: int) -> dict[str, dict[str, float]]:
@@ -106,15 +108,20 @@ def take_turns(contestants: Mapping[str, Contestant], turns: int) -> dict[str, d
     return sums
 
 
-def show(sums: Mapping[str, Mapping[str, float]], ready: Mapping[str, float], size: int) -> None:
+def show(
+    sums: Mapping[str, Mapping[str, float]],
+    alone: Mapping[str, float],
+    ready: Mapping[str, float],
+    size: int,
+) -> None:
     """Print the table.
 
     Args:
         sums: What ``take_turns`` returned.
+        alone: The numbers of otx in its turns alone.
         ready: What otx says of its batches.
         size: Pairs in an update of the peers.
     """
-    ours = sums["otx"]
     rates = {name: own["pairs"] / own["seconds"] for name, own in sums.items()}
     print(
         f"pairs: {ready['pairs']:.0f}, {ready['subwords']:.1f} sub-words a side on average; "
@@ -124,13 +131,13 @@ def show(sums: Mapping[str, Mapping[str, float]], ready: Mapping[str, float], si
     for name, own in sums.items():
         ratio = "" if name == "otx" else f"{rates['otx'] / rates[name]:.2f}"
         print(f"{name:24}{rates[name]:10.1f}{own['seconds'] / own['updates']:10.2f}{ratio:>18}")
-    machine = ours["rate"] / ours["turns"]
-    useful = ours["operations"] / ours["seconds"]
+    machine = alone["rate"] / alone["turns"]
+    useful = alone["operations"] / alone["seconds"]
     print(f"matrix rate of the machine: {machine / 1e9:.0f} GFLOP/s in float32")
     print(
         f"useful operations of otx: {useful / 1e9:.0f} GFLOP/s, {useful / machine:.0%} of that rate"
     )
-    padding, waiting = 1 - ours["real"] / ours["computed"], ours["waited"] / ours["seconds"]
+    padding, waiting = 1 - alone["real"] / alone["computed"], alone["waited"] / alone["seconds"]
     print(
         f"padding: {padding:.1%} of the sub-words that are computed; to each batch's longest text it would be "
         f"{ready['padding']:.1%}"

@@ -45,7 +45,7 @@ SHAPE = {
 LIMIT = 6.0
 """The aim: peak of the resident memory in GB."""
 MEBIBYTE = 2**20
-REAL_PAIRS = 3_000
+REAL_PAIRS = 1_000
 
 
 def write_model(folder: Path) -> None:

@@ -2,7 +2,8 @@
 
     python -m benchmarks.peers.otx_align PREFIX OBJECTIVE BATCH_TOKENS TURNS
 
-The first turn is an epoch, and the next ones share the second epoch, so that they meet texts of all lengths.
+The first turn is an epoch. The next TURNS share the second epoch, so that they meet texts of all lengths, and as many
+more share the third one.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def main() -> None:
     epoch = [
         batch for step in range(sampler.steps_per_epoch) for _, batch in sampler.micro_batches(step)
     ]
-    ends = [len(epoch) * (turns + turn) // turns for turn in range(turns + 1)]
+    ends = [len(epoch) * (turns + turn) // turns for turn in range(2 * turns + 1)]
     waited = [0.0]
 
     def timed(prepare: Callable[[Any], Any], items: Iterable[Any]) -> Generator[Any]:
