@@ -41,6 +41,8 @@ EXTRA = (
     r"tests/faults/",  # 55: nine faults of a plugin, several commands each, as processes
     r"tests/evaluation/test_four_processes\.py",  # 100: ten processes with an encoder each
     r"tests/scripts/laboratory/test_command\.py.*processes",  # 33: a cell in three processes
+    r"tests/scripts/laboratory/test_command\.py::test_finished_cells",  # 19
+    r"tests/ot/solvers/test_on_chip\.py::test_what_does_not_converge",  # 17
     r"tests/ot/kernels/test_on_chip\.py.*\[300\.0\]",  # 25: many sweeps, interpreted
     r"tests/ot/kernels/test_points\.py.*\[(half_squared|squared|dot)",  # 20: cosine and euclidean stay
     r"tests/ot/kernels/test_compiles\.py.*(tile[02345]|tile1-fp64)",  # 80: the tile of most sentences stays
