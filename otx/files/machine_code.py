@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock
 from numba import njit
 from numba.core.errors import NumbaError
@@ -34,6 +35,7 @@ def machine_code(signature: str, *, parallel: bool = False) -> Callable[[Callabl
             "error_model": "numpy",
             "parallel": parallel,
         }
+        threads = torch.get_num_threads()
         try:
             compiled = njit(cache=True, **options)(function)
             folder = Path(compiled.stats.cache_path)
@@ -60,6 +62,9 @@ def machine_code(signature: str, *, parallel: bool = False) -> Callable[[Callabl
                 stacklevel=2,
             )
             compiled = njit(signature, **options)(function)
+        finally:
+            # Where both use one OpenMP, Numba gives PyTorch all cores when it loads a function with threads.
+            torch.set_num_threads(threads)
         return compiled
 
     return load

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from otx_encoders.compiled.launch import is_alone, launch, thread_count
+from otx_encoders.compiled.launch import launch, thread_count
 
 LEVELS = 2**32
 """Number of values of the random bits."""
@@ -48,8 +48,7 @@ def drop(values: Tensor, probability: float) -> Tensor:
     """
     if probability == 0:
         return values
-    ours = values.device.type == "cpu" and values.dtype == torch.float32 and is_alone()
-    if not ours or probability == 1:
+    if values.device.type != "cpu" or values.dtype != torch.float32 or probability == 1:
         return functional.dropout(values, probability)
     dropped: Tensor = _Drop.apply(values, draw_rule(probability))  # type: ignore[no-untyped-call]
     return dropped

@@ -28,15 +28,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def is_alone() -> bool:
-    """Return whether this process computes alone.
-
-    In two processes that train together on one machine, the kernels took three times as long as PyTorch's operations,
-    for a reason that is not known.
-    """
-    return not (torch.distributed.is_available() and torch.distributed.is_initialized())
-
-
 def thread_count(work: int, threaded: int) -> int:
     """Return how many threads share some work: 1 in a forked process.
 

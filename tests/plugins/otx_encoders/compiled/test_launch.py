@@ -33,6 +33,12 @@ assert os.waitpid(child, 0)[1] == 0
 """
 
 
+def test_loading_machine_code_leaves_pytorch_its_threads() -> None:
+    load = "import torch; torch.set_num_threads(1); import otx_encoders.compiled.attention_kernel; "
+    load += "import otx_encoders.compiled.dropout_kernel; assert torch.get_num_threads() == 1"
+    subprocess.run([sys.executable, "-c", load], check=True, timeout=120)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 def test_parts_cover_the_work_and_are_as_equal_as_pieces_allow(
     threads: int, monkeypatch: pytest.MonkeyPatch
